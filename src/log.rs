@@ -1,0 +1,58 @@
+//! One timestamped line on stderr for the operator.
+//!
+//! Every line passes through here, so this is the one place that keeps secrets and terminal
+//! control characters out of the log.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::OnceLock;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Names the words of bot.conf that no line may show. Called once, at start.
+pub fn hide(secrets: Vec<String>) {
+    let _ = SECRETS.set(secrets);
+}
+
+/// Writes one line: UTC time, then `text`, its control characters as blanks and secrets as `***`.
+///
+/// A stderr that cannot be written is no reason to stop, so unlike `eprintln!` this never panics.
+pub fn line(text: impl Display) {
+    let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
+    let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
+    let _ = writeln!(std::io::stderr(), "{now} {text}");
+}
+
+/// `text` with every control character as a blank and every secret as `***`.
+///
+/// A secret is found in any ASCII case, and with `+` for a blank, as forms encode it.
+pub fn blank(text: &str, secrets: &[String]) -> String {
+    let fold = |c: char| if c == '+' || c.is_control() { ' ' } else { c.to_ascii_lowercase() };
+    let text: Vec<char> = text.chars().collect();
+    let folded: Vec<char> = text.iter().map(|&c| fold(c)).collect();
+    let mut hidden = vec![false; text.len()];
+    for secret in secrets {
+        let secret: Vec<char> = secret.chars().map(fold).collect();
+        if secret.is_empty() || secret.len() > text.len() {
+            continue;
+        }
+        for start in 0..=text.len() - secret.len() {
+            if folded[start..].starts_with(&secret) {
+                hidden[start..start + secret.len()].fill(true);
+            }
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    for (i, &c) in text.iter().enumerate() {
+        if !hidden[i] {
+            out.push(if c.is_control() { ' ' } else { c });
+        } else if i == 0 || !hidden[i - 1] {
+            out.push_str("***");
+        }
+    }
+    out
+}
