@@ -57,7 +57,8 @@ pub fn title(text: &str) -> String {
             // Colours: \x03 with "12,34" behind it, \x04 with six hex digits, twice.
             '\x03' => skip_colour(&mut rest, 2, |c| c.is_ascii_digit()),
             '\x04' => skip_colour(&mut rest, 6, |c| c.is_ascii_hexdigit()),
-            c if c.is_whitespace() => blank = true,
+            // NEL is white space to Unicode, but a C1 control first.
+            c if c.is_whitespace() && c != '\u{85}' => blank = true,
             c if is_unwanted(c) => {}
             c => {
                 if std::mem::take(&mut blank) && !out.is_empty() {
