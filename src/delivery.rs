@@ -35,4 +35,9 @@ impl Delivery {
     pub fn settle(&mut self, _entry: &Entry, _verdict: Verdict, _now: Instant, _clock: OffsetDateTime) {
         todo!()
     }
+
+    /// For `.status`: what is owed, since when, the last error, when the next try is.
+    pub fn status(&self, _journal: &Journal, _now: Instant, _clock: OffsetDateTime) -> String {
+        todo!()
+    }
 }

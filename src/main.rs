@@ -1,4 +1,12 @@
+//! linkbot: keeps the links that a team shares in an IRC channel.
+//!
+//! Here are the arguments and the loop. There is no code for the end: the journal is always whole, so `^C`,
+//! `kill -9` and a power failure are one and the same.
+
 #![forbid(unsafe_code)]
+
+mod bot;
+mod commands;
 mod config;
 mod delicious;
 mod delivery;
@@ -6,5 +14,198 @@ mod feed;
 mod irc;
 mod journal;
 mod link;
+mod local;
 mod log;
-fn main() {}
+mod network;
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use bot::{Bot, Request};
+use config::Config;
+use delicious::Account;
+use delivery::Delivery;
+use feed::Publisher;
+use irc::names::CaseMapping;
+use journal::Journal;
+use network::Network;
+
+const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
+const HELP: &str = "
+Sits in an IRC channel and keeps the links that people share there:
+`.url http://www.example.com/ Title For Link` becomes a line in a journal,
+an item in a feed and a bookmark.
+
+  -v         log the raw lines of the connection, without secrets
+  --console  read commands from standard input, without any network
+  --check    say whether bot.conf is good, and touch nothing
+  --version  print the version
+  --help     print this";
+
+/// A delivery waits for a moment in which nobody says anything, but not longer than this.
+const OVERDUE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Arguments {
+    verbose: bool,
+    console: bool,
+    check: bool,
+    path: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::default();
+    for argument in std::env::args_os().skip(1) {
+        match argument.to_str() {
+            Some("-v") => arguments.verbose = true,
+            Some("--console") => arguments.console = true,
+            Some("--check") => arguments.check = true,
+            Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
+            Some("--version") => return print(format_args!("linkbot {}", env!("CARGO_PKG_VERSION"))),
+            Some(flag) if flag.starts_with('-') => return misused(),
+            _ if arguments.path.is_some() => return misused(),
+            _ => arguments.path = Some(argument.into()),
+        }
+    }
+    let Some(path) = &arguments.path else { return misused() };
+    if arguments.console && arguments.check {
+        return misused();
+    }
+    match run(&arguments, path) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: std::fmt::Arguments) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn misused() -> ExitCode {
+    let _ = writeln!(io::stderr(), "{USAGE}");
+    ExitCode::from(2)
+}
+
+/// An error is one line for the operator.
+fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
+    let config = Config::read(path)?;
+    log::hide(config.secrets.clone());
+    config.warnings.iter().for_each(log::line);
+    let skipped = journal::skipped(&config.journal);
+    if let Some(skipped) = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))? {
+        log::line(skipped);
+    }
+    if arguments.check {
+        print(format_args!("{}: ok", path.display()));
+        return Ok(());
+    }
+    let journal = Journal::open(&config.journal)?;
+    let mut publisher = Publisher::new(&config.feeds, &journal)?;
+    let now = Instant::now();
+    let mut cursor = config.journal.clone().into_os_string();
+    cursor.push(".delivered");
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor.into(), account.interval, now));
+    // A fork's row wins over ours of the same name.
+    let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
+    let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
+    let mut bot = Bot { config: &config, journal, delivery, commands, started: now, touched: Vec::new() };
+    if arguments.console {
+        console(&mut bot, &mut publisher)
+    } else {
+        serve(&mut bot, &mut publisher, arguments.verbose)
+    }
+}
+
+/// The loop: take in, commit, answer, publish, deliver.
+fn serve(bot: &mut Bot, publisher: &mut Publisher, verbose: bool) -> Result<(), String> {
+    let account = bot.config.account.clone().map(Account::new);
+    let mut network = Network::new(bot.config, verbose);
+    loop {
+        let until = [publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
+        let requests = network.take_in(until.into_iter().flatten().min())?;
+        let replies = bot.turn(requests, |request| network.may_look(request));
+        network.answer(replies)?;
+        publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
+        if let Some(account) = &account {
+            deliver(bot, account, network.idle);
+        }
+    }
+}
+
+/// Offers one link to the bookmark service, when it is time and nobody is talking.
+fn deliver(bot: &mut Bot, account: &Account, idle: bool) {
+    let Some(delivery) = &mut bot.delivery else { return };
+    let Some(due) = delivery.deadline() else { return };
+    if Instant::now() < if idle { due } else { due + OVERDUE } {
+        return;
+    }
+    let Some((entry, unclear)) = delivery.next(&mut bot.journal, Instant::now()) else { return };
+    let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&entry.link));
+    let verdict = account.add(&entry.link, log_url.as_deref(), OffsetDateTime::now_utc(), unclear);
+    delivery.settle(&entry, verdict, Instant::now(), OffsetDateTime::now_utc());
+}
+
+/// The same commands from standard input, said in the first channel; no network at all.
+fn console(bot: &mut Bot, publisher: &mut Publisher) -> Result<(), String> {
+    /// Far more than a line of IRC can hold.
+    const LONGEST_LINE: usize = 16 * 1024;
+
+    let settings = &bot.config.irc;
+    let you = std::env::var("USER").ok().filter(|user| irc::is_nick(user)).unwrap_or_else(|| "you".into());
+    let channel = &settings.channels[0].name;
+    let mut input = io::stdin().lock();
+    let mut output = io::stdout().lock();
+    // Whoever reads us may go away at any time: then there is nobody to tell.
+    let mut say = |text: &str| writeln!(output, "{text}").and_then(|()| output.flush()).is_ok();
+    if io::stdin().is_terminal() {
+        let version = env!("CARGO_PKG_VERSION");
+        say(&format!("linkbot {version}: you are {you} in {channel}; {}help lists the commands", settings.prefix));
+    }
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = input.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line);
+        if read.map_err(|e| format!("standard input: {}", log::os(&e)))? == 0 {
+            return Ok(());
+        }
+        if line.len() == LONGEST_LINE && line.last() != Some(&b'\n') {
+            input.skip_until(b'\n').map_err(|e| format!("standard input: {}", log::os(&e)))?;
+            if !say(&format!("line too long: at most {LONGEST_LINE} bytes; nothing was saved")) {
+                return Ok(());
+            }
+            continue;
+        }
+        let (nick, text) = speaker(line.trim_ascii()).unwrap_or((you.as_bytes(), line.trim_ascii()));
+        let Some(text) = irc::command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459) else { continue };
+        let request = Request {
+            channel: Some(channel.clone()),
+            nick: irc::message::text(nick).into_owned(),
+            ..Request::new(&irc::message::text(text))
+        };
+        let replies = bot.turn(vec![request], |_| true);
+        publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
+        for reply in replies {
+            let (Ok(text) | Err(text)) = reply.answer;
+            if !say(&text) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// `<bob> .url ...` is said by bob; `<http://x/>` is no nick, so it is said by you.
+fn speaker(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = line.iter().position(|&b| b == b'>')?;
+    let nick = line[..end].strip_prefix(b"<")?;
+    str::from_utf8(nick).is_ok_and(irc::is_nick).then(|| (nick, line[end + 1..].trim_ascii_start()))
+}

@@ -1,4 +1,16 @@
-//! Bytes in and out: TCP or TLS, and their deadlines. Knows no protocol.
+//! Bytes in and out: TCP or TLS, their deadlines, and when to connect again. Knows no protocol.
+
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use native_tls::{HandshakeError, Identity, TlsConnector, TlsStream};
+
+const CONNECT: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(30);
+/// A server that takes nothing for so long is dead.
+const WRITE: Duration = Duration::from_secs(30);
 
 /// Where the server is, and how far it is trusted.
 #[derive(Clone)]
@@ -15,5 +27,226 @@ pub struct Tls {
     /// The one certificate that is accepted, in DER.
     pub pin: Option<Vec<u8>>,
     /// The bot's own certificate and key.
-    pub identity: Option<native_tls::Identity>,
+    pub identity: Option<Identity>,
 }
+
+/// How soon a lost connection is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// After `reconnect` seconds, doubling.
+    Soon,
+    /// After 15 min: a login or a certificate that only a person can mend.
+    Slow,
+    /// After 30 min: the network does not want us just now.
+    Banned,
+    /// Not at all: no try could go better.
+    Never,
+}
+
+/// Why a connection is over or never was, in words for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    pub why: String,
+    pub retry: Retry,
+}
+
+impl End {
+    pub fn new(retry: Retry, why: impl Display) -> End {
+        End { why: why.to_string(), retry }
+    }
+}
+
+/// The wait between two connections: doubles up to 10 min, and is short again only after 5 min registered.
+pub struct Backoff {
+    first: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub fn new(first: Duration) -> Backoff {
+        Backoff { first, next: first }
+    }
+
+    /// How long to wait now. `registered`: for how long the lost connection was; `random`: any number.
+    pub fn wait(&mut self, retry: Retry, registered: Duration, random: u64) -> Duration {
+        if registered >= Duration::from_secs(5 * 60) {
+            self.next = self.first;
+        }
+        match retry {
+            Retry::Soon => {
+                // ±25 %, so that a whole network's bots do not come back in the same second.
+                let wait = self.next * (750 + (random % 501) as u32) / 1000;
+                self.next = (self.next * 2).min(Duration::from_secs(10 * 60)).max(self.first);
+                wait
+            }
+            Retry::Slow => Duration::from_secs(15 * 60),
+            Retry::Banned | Retry::Never => Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+pub struct Connection {
+    stream: Stream,
+}
+
+enum Stream {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// A TCP socket whose reads end at a moment. "Nothing came" is always `WouldBlock`, as TLS wants it:
+/// time is up, or a signal came (`^Z` and `fg` must not drop the connection).
+struct Socket {
+    tcp: TcpStream,
+    until: Option<Instant>,
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let result = if left == Some(Duration::ZERO) {
+            // A zero timeout is an error in std.
+            self.tcp.set_nonblocking(true)?;
+            let result = self.tcp.read(buffer);
+            self.tcp.set_nonblocking(false)?;
+            result
+        } else {
+            self.tcp.set_read_timeout(left)?;
+            self.tcp.read(buffer)
+        };
+        result.map_err(|e| match e.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => io::ErrorKind::WouldBlock.into(),
+            _ => e,
+        })
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.tcp.write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Connects to the first of the server's addresses that answers, and proves who it is.
+    pub fn open(settings: &Settings) -> Result<Connection, End> {
+        let socket = Socket { tcp: connect(&settings.host, settings.port)?, until: None };
+        let stream = match &settings.tls {
+            None => Stream::Plain(socket),
+            Some(tls) => Stream::Tls(Box::new(handshake(tls, &settings.host, socket)?)),
+        };
+        Ok(Connection { stream })
+    }
+
+    /// What has come, waiting for it until `until` at most. `None`: nothing came. An end of the stream is an
+    /// error like every other.
+    pub fn read(&mut self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Option<usize>> {
+        let result = match &mut self.stream {
+            Stream::Plain(socket) => {
+                socket.until = until;
+                socket.read(buffer)
+            }
+            Stream::Tls(stream) => {
+                stream.get_mut().until = until;
+                stream.read(buffer)
+            }
+        };
+        match result {
+            Ok(0) => Err(io::Error::other("the server closed the connection")),
+            Ok(n) => Ok(Some(n)),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Writes all of it, or the connection is dead.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let result = match &mut self.stream {
+            Stream::Plain(socket) => socket.write_all(bytes),
+            Stream::Tls(stream) => stream.write_all(bytes),
+        };
+        result.map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                io::Error::new(io::ErrorKind::TimedOut, "the server has taken nothing for 30 s")
+            }
+            _ => e,
+        })
+    }
+}
+
+fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
+    let addresses = (host, port)
+        .to_socket_addrs()
+        .map_err(|e| End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os(&e))))?;
+    let mut why = format!("{host} has no address");
+    for address in addresses {
+        let connected = TcpStream::connect_timeout(&address, CONNECT).and_then(|tcp| {
+            tcp.set_nodelay(true)?;
+            tcp.set_write_timeout(Some(WRITE))?;
+            Ok(tcp)
+        });
+        match connected {
+            Ok(tcp) => return Ok(tcp),
+            Err(e) => why = format!("cannot connect to {address}: {}", crate::log::os(&e)),
+        }
+    }
+    Err(End::new(Retry::Soon, why))
+}
+
+fn handshake(tls: &Tls, host: &str, mut socket: Socket) -> Result<TlsStream<Socket>, End> {
+    let mut builder = TlsConnector::builder();
+    if let Some(identity) = &tls.identity {
+        builder.identity(identity.clone());
+    }
+    if tls.pin.is_some() {
+        // The pin below takes the place of the authorities: name, date and issuer say nothing more.
+        builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+    }
+    let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
+
+    let until = Instant::now() + HANDSHAKE;
+    socket.until = Some(until);
+    let mut result = connector.connect(host, socket);
+    let stream = loop {
+        match result {
+            Ok(stream) => break stream,
+            Err(HandshakeError::WouldBlock(waiting)) if Instant::now() < until => result = waiting.handshake(),
+            Err(HandshakeError::WouldBlock(_)) => {
+                return Err(End::new(Retry::Soon, "the server did not finish the TLS handshake"));
+            }
+            Err(HandshakeError::Failure(e)) => return Err(refused(host, &e)),
+        }
+    };
+    if let Some(pin) = &tls.pin {
+        // The handshake has proved that the server holds this certificate's key.
+        let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
+        if shown.as_ref() != Some(pin) {
+            let why = format!("{host} shows another certificate than the one in tls_pin: nothing was sent");
+            return Err(End::new(Retry::Slow, why));
+        }
+    }
+    Ok(stream)
+}
+
+fn refused(host: &str, error: &native_tls::Error) -> End {
+    let text = error.to_string();
+    // native-tls tells a bad certificate from a broken handshake in OpenSSL's words only.
+    if text.contains("certificate verify failed") {
+        let why = format!("the certificate of {host} is not trusted: {text}; for a self-signed one see tls_pin");
+        return End::new(Retry::Slow, why);
+    }
+    End::new(Retry::Soon, format_args!("TLS handshake with {host} failed: {text}"))
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/connection.rs"]
+mod tests;

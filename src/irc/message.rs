@@ -1,0 +1,189 @@
+//! One line of the protocol, parsed and formatted.
+//!
+//! After the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
+
+use std::borrow::Cow;
+
+/// The longest line, in bytes, with tags and line end: 8191 of tags and 512 of message.
+pub const LONGEST_LINE: usize = 8191 + 512;
+
+/// One line as a server sent it, cut up where it lies: parsing allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    tags: &'a [u8],
+    /// `nick!user@host` or a server's name; empty if the line has none.
+    pub source: &'a [u8],
+    /// A verb in capitals, or a numeric.
+    pub verb: &'a str,
+    params: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Parses a line without its line end; `None` if it has no verb.
+    pub fn parse(line: &'a [u8]) -> Option<Message<'a>> {
+        let mut rest = line;
+        let mut tags: &[u8] = b"";
+        let mut source: &[u8] = b"";
+        if let Some(text) = rest.strip_prefix(b"@") {
+            (tags, rest) = word(text);
+        }
+        if let Some(text) = rest.trim_ascii_start().strip_prefix(b":") {
+            (source, rest) = word(text);
+        }
+        let (verb, params) = word(rest.trim_ascii_start());
+        let verb = str::from_utf8(verb).ok().filter(|v| !v.is_empty())?;
+        Some(Message { tags, source, verb, params })
+    }
+
+    /// The parameters; the trailing one is just the last.
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut rest = self.params;
+        std::iter::from_fn(move || {
+            rest = trim_spaces(rest);
+            if rest.is_empty() {
+                return None;
+            }
+            if let Some(trailing) = rest.strip_prefix(b":") {
+                rest = b"";
+                return Some(trailing);
+            }
+            let param;
+            (param, rest) = word(rest);
+            Some(param)
+        })
+    }
+
+    /// The parameter at `index`, counted from 0; empty if there are fewer.
+    pub fn param(&self, index: usize) -> &'a [u8] {
+        self.params().nth(index).unwrap_or(b"")
+    }
+
+    /// The parameter at `index` as [`text`].
+    pub fn text(&self, index: usize) -> Cow<'a, str> {
+        text(self.param(index))
+    }
+
+    /// The nick of who sent it, or the server's name.
+    pub fn nick(&self) -> &'a [u8] {
+        let end = self.source.iter().position(|b| matches!(b, b'!' | b'@')).unwrap_or(self.source.len());
+        &self.source[..end]
+    }
+
+    /// The value of a tag, unescaped; empty where the tag has none.
+    pub fn tag(&self, name: &str) -> Option<Cow<'a, str>> {
+        // The last of several tags with one name counts.
+        self.tags.split(|&b| b == b';').rev().find_map(|tag| match tag.strip_prefix(name.as_bytes())? {
+            b"" => Some(Cow::Borrowed("")),
+            value => value.strip_prefix(b"=").map(unescape),
+        })
+    }
+}
+
+/// Up to the next space, and what follows it.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|&b| b == b' ') {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, b""),
+    }
+}
+
+fn trim_spaces(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&b| b != b' ').unwrap_or(text.len());
+    &text[start..]
+}
+
+/// A tag's value as IRCv3 message-tags escapes it; a lone final backslash is dropped.
+fn unescape(value: &[u8]) -> Cow<'_, str> {
+    let value = text(value);
+    if !value.contains('\\') {
+        return value;
+    }
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some(':') => out.push(';'),
+                Some('s') => out.push(' '),
+                Some('r') => out.push('\r'),
+                Some('n') => out.push('\n'),
+                Some(c) => out.push(c),
+                None => {}
+            },
+            c => out.push(c),
+        }
+    }
+    out.into()
+}
+
+/// What a person wrote: UTF-8, or else Latin-1.
+pub fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().map(|&b| char::from(b)).collect::<String>().into(),
+    }
+}
+
+/// A line with its line end. The last parameter may hold anything; CR, LF and NUL become blanks.
+pub fn format(verb: &str, params: &[&str]) -> String {
+    let mut line = String::from(verb);
+    for (i, param) in params.iter().enumerate() {
+        line.push(' ');
+        let last = i + 1 == params.len();
+        if last && (param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0'])) {
+            line.push(':');
+        }
+        line.extend(param.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }));
+    }
+    line.push_str("\r\n");
+    line
+}
+
+/// Cuts what arrives into lines, whatever the pieces it arrives in.
+#[derive(Default)]
+pub struct Lines {
+    held: Vec<u8>,
+    /// Where in `held` the next line begins.
+    start: usize,
+    /// Inside of a line that is too long: everything up to its end is dropped.
+    dropping: bool,
+}
+
+impl Lines {
+    /// Takes more bytes in. Call [`Lines::next`] until it has no more, so that `held` stays small.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.drain(..self.start);
+        self.start = 0;
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// The next whole line, without its end (CR LF, or a bare LF); empty lines are passed over.
+    pub fn next(&mut self) -> Option<&[u8]> {
+        loop {
+            let rest = &self.held[self.start..];
+            let Some(length) = rest.iter().position(|&b| b == b'\n') else {
+                if rest.len() >= LONGEST_LINE {
+                    self.dropping = true;
+                }
+                if self.dropping {
+                    self.start = self.held.len();
+                }
+                return None;
+            };
+            let begin = self.start;
+            self.start += length + 1;
+            let mut end = begin + length;
+            if end > begin && self.held[end - 1] == b'\r' {
+                end -= 1;
+            }
+            let whole = !std::mem::take(&mut self.dropping) && length < LONGEST_LINE;
+            if whole && end > begin {
+                return Some(&self.held[begin..end]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/message.rs"]
+mod tests;

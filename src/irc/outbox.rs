@@ -1,0 +1,151 @@
+//! What waits to be said: paced, folded, bounded.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How many lines may wait.
+const LONGEST_QUEUE: usize = 32;
+
+/// A bucket of tokens that fills up again with time.
+pub struct Bucket {
+    level: u32,
+    most: u32,
+    every: Duration,
+    /// When the last token came in; counts only while the bucket is not full.
+    filled: Instant,
+}
+
+impl Bucket {
+    /// A full bucket of `most` tokens that gains one more `every` so often.
+    pub fn new(most: u32, every: Duration, now: Instant) -> Bucket {
+        Bucket { level: most, most, every, filled: now }
+    }
+
+    pub fn level(&mut self, now: Instant) -> u32 {
+        while self.level < self.most && now >= self.filled + self.every {
+            self.level += 1;
+            self.filled += self.every;
+        }
+        self.level
+    }
+
+    /// Takes a token, if there is one.
+    pub fn take(&mut self, now: Instant) -> bool {
+        if self.level(now) == 0 {
+            return false;
+        }
+        if self.level == self.most {
+            self.filled = now;
+        }
+        self.level -= 1;
+        true
+    }
+
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.level(now) == self.most
+    }
+
+    /// When the next token comes in.
+    fn next(&self) -> Instant {
+        self.filled + self.every
+    }
+}
+
+/// What an answer may suffer when there is no time to say all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To a command that only looks: may be dropped.
+    Look,
+    /// `saved: ...`: several become `saved: 97 more links`.
+    Saved,
+    /// What was wrong with a command that writes: equal ones are said once.
+    Failed,
+}
+
+pub struct Line {
+    pub target: String,
+    pub text: String,
+    kind: Kind,
+    /// How many answers this line stands for.
+    count: usize,
+}
+
+impl Line {
+    fn stands_for(&self, other: &Line) -> bool {
+        self.target == other.target
+            && self.kind == other.kind
+            && match self.kind {
+                Kind::Look => false,
+                Kind::Saved => true,
+                Kind::Failed => self.text == other.text,
+            }
+    }
+}
+
+/// The answers that wait for the bucket: 4 lines, one more every 2 s.
+pub struct Outbox {
+    queue: VecDeque<Line>,
+    bucket: Bucket,
+}
+
+impl Outbox {
+    pub fn new(now: Instant) -> Outbox {
+        Outbox { queue: VecDeque::new(), bucket: Bucket::new(4, Duration::from_secs(2), now) }
+    }
+
+    /// A full queue drops its oldest answer to a look first, then folds.
+    pub fn push(&mut self, target: &str, text: String, kind: Kind) {
+        let line = Line { target: target.to_owned(), text, kind, count: 1 };
+        if self.queue.len() >= LONGEST_QUEUE {
+            let looked = self.queue.iter().position(|l| l.kind == Kind::Look);
+            if looked.is_none()
+                && let Some(same) = self.queue.iter_mut().find(|l| l.stands_for(&line))
+            {
+                same.count += 1;
+                return;
+            }
+            let dropped = looked.or_else(|| self.queue.iter().position(|l| l.kind == Kind::Failed));
+            match dropped {
+                Some(index) => drop(self.queue.remove(index)),
+                None if kind == Kind::Look => return,
+                // Only promises wait, each to a channel of its own: one more does no harm.
+                None => {}
+            }
+        }
+        self.queue.push_back(line);
+    }
+
+    /// The next line that may be said now. The last token of the bucket is spent on all answers
+    /// that can be said as one.
+    pub fn next(&mut self, now: Instant) -> Option<Line> {
+        let level = self.bucket.level(now);
+        if level == 0 {
+            return None;
+        }
+        let mut line = self.queue.pop_front()?;
+        self.bucket.take(now);
+        if level == 1 {
+            self.queue.retain(|other| {
+                let same = line.stands_for(other);
+                line.count += if same { other.count } else { 0 };
+                !same
+            });
+        }
+        if line.count > 1 {
+            line.text = match line.kind {
+                Kind::Saved => format!("saved: {} more links", line.count),
+                _ => format!("{} ({} times)", line.text, line.count),
+            };
+        }
+        Some(line)
+    }
+
+    /// When the next line may be said; `None`: nothing waits.
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.queue.is_empty()).then(|| self.bucket.next())
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/unit/outbox.rs"]
+mod tests;
