@@ -74,7 +74,8 @@ impl Home {
         });
     }
 
-    /// `linkbot ARGUMENTS` in this folder; of the environment only PATH is left, so no proxy, no locale, no USER.
+    /// `linkbot ARGUMENTS` in this folder. Of the environment only PATH is left, so no proxy, no locale and no USER;
+    /// trusted is who stands in `ca.pem`, and nobody without that file.
     pub fn linkbot(&self, arguments: &[&str]) -> Command {
         self.under(env!("CARGO_BIN_EXE_linkbot"), arguments)
     }
@@ -83,6 +84,7 @@ impl Home {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("SSL_CERT_FILE", self.path("ca.pem"));
         command
     }
 
@@ -99,6 +101,16 @@ impl Home {
         let mut command = self.under("strace", &["-D", "-f", "-o", "strace.out", "-e", &filter]);
         command.args([env!("CARGO_BIN_EXE_linkbot"), "bot.conf"]);
         Traced { bot: Bot::spawn(command), file }
+    }
+
+    /// Runs the bot to its end under strace; gives strace's lines.
+    pub fn trace(&self, calls: &str, arguments: &[&str], input: &str) -> String {
+        let filter = format!("trace={calls}");
+        let mut command = self.under("strace", &["-f", "-o", "strace.out", "-e", &filter]);
+        command.arg(env!("CARGO_BIN_EXE_linkbot")).args(arguments);
+        let ended = Ended::of(command, input.as_bytes());
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        self.read("strace.out")
     }
 
     /// Runs the bot to its end.
@@ -178,6 +190,13 @@ impl Bot {
     pub fn log(&mut self) -> String {
         self.log.extend(self.lines.try_iter());
         self.log.join("\n")
+    }
+
+    /// The most memory that it ever had in use, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     pub fn is_running(&mut self) -> bool {
