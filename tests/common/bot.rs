@@ -124,7 +124,7 @@ impl Home {
     }
 }
 
-/// What a run left behind.
+/// What a run left behind; no status: it did not end within [`PATIENCE`], so it was killed.
 #[derive(Debug)]
 pub struct Ended {
     pub status: Option<i32>,
@@ -136,6 +136,13 @@ impl Ended {
     pub fn of(mut command: Command, input: &[u8]) -> Ended {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        let pid = child.id().to_string();
+        let (_done, ended) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+            }
+        });
         // A bot that ends before it has read everything is the test's business, not ours.
         let _ = child.stdin.take().unwrap().write_all(input);
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
