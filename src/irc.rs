@@ -346,7 +346,7 @@ impl<'a> Session<'a> {
             "KICK" => self.kicked(&message, now.instant),
             "INVITE" => self.invited(&message, now.instant),
             "NICK" => self.renamed(&message, now.instant),
-            "QUIT" => self.quit(&message, now.instant),
+            "QUIT" => self.nick_is_free(message.nick(), now.instant),
             "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
             "BATCH" => self.batch(&message),
             _ => {}
@@ -387,6 +387,15 @@ impl<'a> Session<'a> {
     fn close(&mut self, retry: Retry, why: impl Into<String>) {
         if self.end.is_none() {
             self.end = Some(End { why: why.into(), retry });
+        }
+    }
+
+    /// Ends the connection from our side.
+    fn quit(&mut self, retry: Retry, why: String) {
+        // Some servers refuse a login in two lines.
+        if self.end.is_none() {
+            self.send("QUIT", &[]);
+            self.close(retry, why);
         }
     }
 
@@ -539,8 +548,7 @@ impl Session<'_> {
 
     /// To join unidentified would be worse than not to join.
     fn login_failed(&mut self, why: &str) {
-        self.send("QUIT", &["login failed"]);
-        self.close(Retry::Slow, format!("login failed: {why}; check sasl, sasl_user and sasl_password"));
+        self.quit(Retry::Slow, format!("login failed: {why}; check sasl, sasl_user and sasl_password"));
     }
 
     fn end_capabilities(&mut self) {
@@ -623,8 +631,7 @@ impl Session<'_> {
     fn nick_is_bad(&mut self, message: &Message) {
         if self.registered.is_none() {
             let words = message::text(message.params().last().unwrap_or_default());
-            self.send("QUIT", &[]);
-            self.close(Retry::Never, format!("the server refuses the nick {}: {words}; change nick", self.nick));
+            self.quit(Retry::Never, format!("the server refuses the nick {}: {words}; change nick", self.nick));
         }
     }
 
@@ -685,10 +692,6 @@ impl Session<'_> {
         } else {
             self.nick_is_free(message.nick(), now);
         }
-    }
-
-    fn quit(&mut self, message: &Message, now: Instant) {
-        self.nick_is_free(message.nick(), now);
     }
 
     /// Learns what others see behind the own nick; `user` is `None` where it stays.
