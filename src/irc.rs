@@ -183,7 +183,6 @@ pub struct Session<'a> {
     heard: Instant,
     /// When the server was asked whether it lives; it has not answered yet.
     pinged: Option<Instant>,
-    banned: bool,
     /// The warning that the server's clock is wrong was given.
     warned: bool,
     patience: HashMap<String, Bucket>,
@@ -223,7 +222,6 @@ impl<'a> Session<'a> {
             history: Vec::new(),
             heard: now.instant,
             pinged: None,
-            banned: false,
             warned: false,
             patience: HashMap::new(),
         };
@@ -336,7 +334,7 @@ impl<'a> Session<'a> {
             "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
             "437" => self.nick_is_taken(&message, now.instant),
             "464" => self.close(Retry::Slow, "the server refuses the password: check server_password"),
-            "465" => self.banned(&message),
+            "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
             "ERROR" => self.error(&message),
             "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
             "403" | "405" | "473" | "474" | "475" | "476" | "489" => self.join_refused(&message),
@@ -384,9 +382,11 @@ impl<'a> Session<'a> {
         self.log.push(text.into());
     }
 
+    /// The first reason decides; what the server adds to it is told too.
     fn close(&mut self, retry: Retry, why: impl Into<String>) {
-        if self.end.is_none() {
-            self.end = Some(End { why: why.into(), retry });
+        match self.end {
+            None => self.end = Some(End { why: why.into(), retry }),
+            Some(_) => self.note(why),
         }
     }
 
@@ -430,8 +430,7 @@ impl<'a> Session<'a> {
 /// Capabilities and login.
 impl Session<'_> {
     fn cap(&mut self, message: &Message, now: Instant) {
-        let list = message.params().last().unwrap_or_default();
-        let list = message::text(list);
+        let list = message.last();
         match message.param(1) {
             b"LS" if self.phase == Phase::Capabilities && self.asked == 0 => {
                 self.note_offered(&list);
@@ -541,8 +540,7 @@ impl Session<'_> {
 
     fn sasl_failed(&mut self, message: &Message) {
         if matches!(self.phase, Phase::Login(_)) {
-            let words = message::text(message.params().last().unwrap_or_default());
-            self.login_failed(&format!("{} {words}", message.verb));
+            self.login_failed(&format!("{} {}", message.verb, message.last()));
         }
     }
 
@@ -630,8 +628,8 @@ impl Session<'_> {
 
     fn nick_is_bad(&mut self, message: &Message) {
         if self.registered.is_none() {
-            let words = message::text(message.params().last().unwrap_or_default());
-            self.quit(Retry::Never, format!("the server refuses the nick {}: {words}; change nick", self.nick));
+            let why = format!("the server refuses the nick {}: {}; change nick", self.nick, message.last());
+            self.quit(Retry::Never, why);
         }
     }
 
@@ -701,18 +699,11 @@ impl Session<'_> {
         self.mask = user + host.len();
     }
 
-    fn banned(&mut self, message: &Message) {
-        self.banned = true;
-        let words = message::text(message.params().last().unwrap_or_default());
-        self.note(format!("banned from this server: {words}"));
-    }
-
     fn error(&mut self, message: &Message) {
         let words = message.text(0);
         let lower = words.to_ascii_lowercase();
-        let line = ["k-line", "g-line", "z-line", "d-line", "klined", "banned"];
-        let retry =
-            if self.banned || line.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
+        let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
+        let retry = if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
         self.close(retry, format!("the server says: {words}"));
     }
 }
@@ -786,8 +777,7 @@ impl Session<'_> {
     fn refusal(&mut self, message: &Message, then: &str) -> Option<usize> {
         let index = self.configured(message.param(1))?;
         let name = &self.memberships[index].channel.name;
-        let words = message::text(message.params().last().unwrap_or_default());
-        self.log.push(format!("cannot join {name}: {} {words}; {then}", message.verb));
+        self.log.push(format!("cannot join {name}: {} {}; {then}", message.verb, message.last()));
         Some(index)
     }
 
