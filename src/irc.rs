@@ -627,10 +627,16 @@ impl Session<'_> {
     }
 
     fn nick_is_bad(&mut self, message: &Message) {
-        if self.registered.is_none() {
-            let why = format!("the server refuses the nick {}: {}; change nick", self.nick, message.last());
-            self.quit(Retry::Never, why);
+        if self.registered.is_some() {
+            return;
         }
+        if self.nick_tries > 0 && self.nick.len() > 2 {
+            // The wanted nick was only taken: it is the longer one that this server finds too long.
+            self.nick_length = Some(self.nick.len() - 1);
+            return self.try_other_nick();
+        }
+        let why = format!("the server refuses the nick {}: {}; change nick", self.nick, message.last());
+        self.quit(Retry::Never, why);
     }
 
     fn nick_is_taken(&mut self, message: &Message, now: Instant) {
@@ -638,11 +644,17 @@ impl Session<'_> {
             return self.plan_reclaim(now);
         }
         // Before 005 a server that cuts nicks shows only here how long they may be.
-        let refused = message.param(1).len();
-        if refused < self.nick.len() && refused > 1 && self.nick.as_bytes().starts_with(message.param(1)) {
-            self.nick_length = Some(refused);
+        let refused = message.param(1);
+        if refused.len() > 1 && refused.len() < self.nick.len() && self.nick.as_bytes().starts_with(refused) {
+            self.nick_length = Some(refused.len());
+            self.nick_tries = self.nick_tries.max(1);
+        } else {
+            self.nick_tries += 1;
         }
-        self.nick_tries += 1;
+        self.try_other_nick();
+    }
+
+    fn try_other_nick(&mut self) {
         self.nick = self.other_nick();
         let nick = self.nick.clone();
         self.send("NICK", &[&nick]);
