@@ -845,12 +845,15 @@ impl Session<'_> {
     /// An INVITE never adds a channel, and never makes us ask more than every 10 s.
     fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
-        let membership = &self.memberships[index];
-        if membership.since.is_none() && membership.asked.is_none_or(|at| now >= at + JOIN_AGAIN) {
+        let membership = &mut self.memberships[index];
+        // Before the first JOIN there is nothing to do: it comes by itself.
+        let Some(asked) = membership.asked.filter(|_| membership.since.is_none()) else { return };
+        let soonest = now.max(asked + JOIN_AGAIN);
+        if membership.again.is_none_or(|at| at > soonest) {
+            membership.again = Some(soonest);
+            membership.tries = 0;
             let name = &membership.channel.name;
             self.log.push(format!("invited to {name} by {}", message::text(message.nick())));
-            self.memberships[index].tries = 0;
-            self.join(index, now);
         }
     }
 }
