@@ -869,7 +869,7 @@ impl Session<'_> {
             match inner.strip_prefix(b"ACTION ") {
                 Some(action) => text = action,
                 None => {
-                    if private && !self.is_deaf_to(message) {
+                    if private && !self.is_deaf_to(message, None) {
                         self.ctcp(message, inner, now.instant);
                     }
                     return None;
@@ -887,7 +887,7 @@ impl Session<'_> {
             Some(membership) => Some(membership.since?),
             None => None,
         };
-        if self.is_deaf_to(message) || self.is_replay(message, since) {
+        if self.is_deaf_to(message, since) {
             return None;
         }
         let source = message::text(message.source);
@@ -901,10 +901,11 @@ impl Session<'_> {
         })
     }
 
-    /// The own lines, those of other bots, and of whom the operator ignores.
-    fn is_deaf_to(&self, message: &Message) -> bool {
+    /// The own lines, those of other bots, of whom the operator ignores, and what was said before we came.
+    fn is_deaf_to(&self, message: &Message, since: Option<OffsetDateTime>) -> bool {
         self.is_me(message.nick())
             || message.tag("bot").is_some()
+            || self.is_replay(message, since)
             || self.settings.ignore.iter().any(|mask| {
                 let name = if mask.contains(['!', '@']) { message.source } else { message.nick() };
                 self.case.fits(mask.as_bytes(), name)
