@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         let message = Message::parse(line)?;
         match message.verb {
             "PRIVMSG" => return self.privmsg(&message, now),
-            "PING" => self.ping(&message),
+            "PING" => self.send("PONG", &[&message.text(0)]),
             "CAP" => self.cap(&message, now.instant),
             "AUTHENTICATE" => self.authenticate(&message),
             "NOTICE" | "900" => self.services_answered(&message, now.instant),
@@ -333,7 +333,10 @@ impl<'a> Session<'a> {
             "433" | "436" => self.nick_is_taken(&message, now.instant),
             "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
             "437" => self.nick_is_taken(&message, now.instant),
-            "464" => self.close(Retry::Slow, "the server refuses the password: check server_password"),
+            // Once registered it answers an OPER among the `on_connect` lines.
+            "464" if self.registered.is_none() => {
+                self.close(Retry::Slow, "the server refuses the password: check server_password")
+            }
             "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
             "ERROR" => self.error(&message),
             "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
@@ -421,10 +424,6 @@ impl<'a> Session<'a> {
         }
         &text[..end]
     }
-
-    fn ping(&mut self, message: &Message) {
-        self.send("PONG", &[&message.text(0)]);
-    }
 }
 
 /// Capabilities and login.
@@ -488,7 +487,7 @@ impl Session<'_> {
             return self.end_capabilities();
         }
         self.asked = 1;
-        self.out.push_str(&format!("CAP REQ :{wanted}\r\n"));
+        self.send("CAP", &["REQ", &wanted]);
     }
 
     fn capability_answered(&mut self, now: Instant) {
