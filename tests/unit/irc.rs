@@ -223,7 +223,10 @@ fn a_server_without_cap_goes_on_by_itself() {
 
 #[test]
 fn a_new_capability_is_asked_for_and_a_deleted_one_survived() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::offered(settings(), "message-tags");
+    talk.says(":server CAP * ACK :message-tags");
+    talk.says(":server 001 linkbot :Welcome");
+    talk.sent();
     talk.says(":server CAP linkbot DEL :server-time account-tag sasl");
     talk.says(":server CAP linkbot NEW :account-tag sts=port=6697 sasl=PLAIN echo-message server-time");
     assert_eq!(talk.sent(), ["CAP REQ account-tag", "CAP REQ server-time"]);
@@ -655,6 +658,15 @@ fn a_join_that_may_succeed_later_is_tried_again_with_a_growing_delay_a_few_times
         assert!(talk.logged().contains("waiting for an INVITE or a restart"), "{numeric}");
         assert_eq!(talk.wakes_in(), 90, "{numeric}");
     }
+}
+
+#[test]
+fn a_channel_that_the_server_puts_us_in_is_not_joined_again() {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 376 linkbot :End");
+    talk.says(":server 471 linkbot #dev :Full");
+    talk.says(OWN_JOIN);
+    assert_eq!(talk.wakes_in(), 90);
 }
 
 #[test]
@@ -1171,6 +1183,10 @@ fn a_bot_that_was_stopped_does_not_take_its_own_silence_for_the_servers() {
     talk.passes(600);
     assert!(talk.goes_on());
     assert_eq!((talk.sent(), talk.wakes_in()), (vec!["PING linkbot".to_owned()], 60));
+    talk.passes(59);
+    assert!(talk.goes_on());
+    talk.passes(1);
+    assert_eq!(talk.end().0, Retry::Soon);
 }
 
 #[test]
