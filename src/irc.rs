@@ -568,7 +568,6 @@ impl Session<'_> {
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
         self.note(format!("registered as {}", self.nick));
-        self.plan_reclaim(now);
     }
 
     /// ISUPPORT: what this server does otherwise than others.
@@ -593,6 +592,7 @@ impl Session<'_> {
         if self.phase != Phase::Burst {
             return;
         }
+        self.plan_reclaim(now);
         if let Some(mode) = self.bot_mode {
             let nick = self.nick.clone();
             self.send("MODE", &[&nick, &format!("+{mode}")]);

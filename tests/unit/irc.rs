@@ -587,6 +587,19 @@ fn a_nick_that_is_ours_already_is_not_asked_for() {
 }
 
 #[test]
+fn a_nick_that_nicklen_cuts_is_as_good_as_the_wanted_one() {
+    let mut talk = Talk::offered(settings(), "");
+    talk.says(":server 001 linkb :Welcome");
+    talk.says(":server 005 linkb NICKLEN=5 :are supported");
+    talk.says(":server 376 linkb :End");
+    talk.says(":linkb!bot@host JOIN #dev");
+    assert_eq!(talk.wakes_in(), 90);
+    talk.passes(90);
+    talk.says("PING x");
+    assert_eq!(talk.session.reclaim, None);
+}
+
+#[test]
 fn a_server_that_renames_the_bot_to_its_account_is_followed() {
     let mut talk = Talk::home(settings());
     talk.says(":linkbot!bot@host NICK :linkaccount");
