@@ -397,7 +397,6 @@ fn escape(text: &str) -> Option<(Vec<u8>, usize)> {
             let c = char::decode_utf16([hex(2, 4)?].into_iter().chain(low)).next()?.ok()?;
             (c, 6 * c.len_utf16())
         }
-        b"\\x" => (char::from(hex(2, 2)? as u8), 4),
         [b'\\', _] => {
             let c = text[1..].chars().next()?;
             (c, 1 + c.len_utf8())

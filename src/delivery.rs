@@ -247,7 +247,6 @@ impl Delivery {
     }
 
     fn stop(&mut self, why: String, now: Instant) {
-        self.resumed = false;
         let next = words(self.at.saturating_duration_since(now).as_secs());
         (self.say)(&format!("delivery stopped: {why}; next try in {next}"));
         self.stopped = Some(why);

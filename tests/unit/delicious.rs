@@ -164,7 +164,7 @@ fn an_answer_of_200_without_a_complete_result_is_asked_for_again() {
         "<result code=\"\" />",
         "<result>do",
         "<result/><p class=\"done\">",
-        "<results code=\"done\">",
+        "<results n=\"1\" code=\"done\">",
         "{\"result\":\"do",
         "{\"result\":true}",
         "{\"message\":\"\\\"result\\\":\\\"done\\\"\"}",

@@ -234,7 +234,7 @@ fn an_outage_of_a_week_loses_nothing() {
 }
 
 #[test]
-fn a_service_that_fails_nine_times_in_ten_for_a_week_loses_next_to_nothing_to_suspicion() {
+fn a_service_that_fails_nine_times_in_ten_for_a_week_loses_nothing_to_suspicion() {
     let mut world = World::new(40);
     // A fixed sequence (xorshift), so that this says the same at every run.
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
@@ -314,6 +314,21 @@ fn a_link_taken_out_of_turn_may_be_said_to_have_gone_wrong_the_second_time() {
 }
 
 #[test]
+fn suspicion_does_not_pass_from_a_removed_link_to_the_next() {
+    let mut world = World::new(5);
+    let mut service = |name: &str, _| if name < "3" { later() } else { Verdict::Stored };
+    while world.delivery.proofs < PROOFS - 1 {
+        world.step(&mut service);
+    }
+    assert_eq!(world.tried().last(), Some(&"1"));
+    world.journal.append(Action::Remove, &link(1), START + HOUR).unwrap();
+    world.step(&mut service);
+    world.step(&mut service);
+    assert_eq!(world.tried()[world.tries.len() - 2..], ["2", "3"]);
+    assert_eq!(logged("passed over"), 0);
+}
+
+#[test]
 fn the_end_of_an_outage_during_a_turn_delivers_the_first_link_next() {
     let mut world = World::new(3);
     let mut up = false;
@@ -376,6 +391,20 @@ fn a_hold_by_refusals_ends_with_a_refusal_that_has_a_result() {
 }
 
 #[test]
+fn a_hold_by_refusals_ends_when_another_link_is_accepted() {
+    let mut world = World::new(4);
+    let mut sick = true;
+    world.run(WEEK, |name, now| match name {
+        _ if now < HOUR / 4 => refused(true),
+        "1" if std::mem::take(&mut sick) => later(),
+        "1" => refused(true),
+        _ => Verdict::Stored,
+    });
+    assert_eq!(world.tried(), ["1", "2", "3", "1", "2", "1", "2", "3", "4"]);
+    assert_eq!(logged("example.com/1 1"), 2);
+}
+
+#[test]
 fn a_hold_tries_the_first_link_every_15_min_and_is_said_once_and_again_after_a_start() {
     let mut world = World::new(3);
     let wrong = |_: &str, _| Verdict::Credentials { why: "HTTP 401: check delicious_token".into() };
@@ -427,7 +456,12 @@ fn the_status_counts_to_a_thousand() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+    // Every case writes files.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases / 4,
+        failure_persistence: None,
+        ..Default::default()
+    })]
     #[test]
     fn whatever_the_service_says_every_link_is_taken_or_named_as_passed_over(
         links in 1..25usize,
