@@ -199,7 +199,8 @@ impl Account {
         }
         let words = log::blank(&unescape(&log::blank(code, &self.secrets)), &self.secrets);
         let name = |t: &str| t.split_once(';').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric()));
-        // One of HTML's two thousand names that `unescape` does not know, or a byte of Latin-1, may be part of a password.
+        // Of HTML's two thousand names for characters, one that `unescape` does not know may be part of a password,
+        // and so may a byte that is not UTF-8.
         if words.split('&').skip(1).any(name) || words.contains(char::REPLACEMENT_CHARACTER) {
             return "(words with unknown escapes)".into();
         }

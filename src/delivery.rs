@@ -267,7 +267,8 @@ impl Delivery {
             self.cursor = self.before;
             self.passed_over -= u64::from(REFUSALS - 1);
         }
-        self.hold(format!("{REFUSALS} links in a row refused, the last with {why}, so they are kept: check delicious, and the way to the service"), now);
+        let advice = "they are kept: check delicious, and what stands before the service";
+        self.hold(format!("{REFUSALS} links refused in a row, the last with {why}; {advice}"), now);
     }
 
     fn pass_over(&mut self, entry: &Entry, why: &str, on_disk: bool) {
