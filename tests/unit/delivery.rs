@@ -242,7 +242,7 @@ fn a_service_that_fails_nine_times_in_ten_for_a_week_loses_nothing_to_suspicion(
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        if random % 10 == 0 { Verdict::Stored } else { later() }
+        if random.is_multiple_of(10) { Verdict::Stored } else { later() }
     });
     assert_eq!(logged("passed over"), 0);
     assert!(world.tries.len() > 100);
