@@ -76,7 +76,7 @@ pub fn title(text: &str) -> String {
 /// Skips a colour's `most` digits and, where a comma and another digit follow, as many again.
 fn skip_colour(rest: &mut std::iter::Peekable<std::str::Chars>, most: usize, digit: fn(&char) -> bool) {
     let skip = |rest: &mut std::iter::Peekable<std::str::Chars>| {
-        (0..most).take_while(|_| rest.next_if(|c| digit(c)).is_some()).count()
+        (0..most).take_while(|_| rest.next_if(digit).is_some()).count()
     };
     if skip(rest) > 0 {
         let mut ahead = rest.clone();

@@ -1,7 +1,6 @@
 use std::fs;
 
 use proptest::prelude::*;
-use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::*;

@@ -201,6 +201,15 @@ fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
 }
 
 #[test]
+fn the_umask_makes_no_difference() {
+    let test = "feed::tests::a_file_is_replaced_as_a_whole_and_everyone_may_read_it";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 077; exec \"$0\" --exact \"$1\""]).arg(std::env::current_exe().unwrap()).arg(test);
+    let output = shell.output().unwrap();
+    holds(&String::from_utf8_lossy(&output.stdout), "1 passed; 0 failed");
+}
+
+#[test]
 fn a_file_that_would_not_change_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(path_in(&dir), "same").unwrap();
@@ -369,6 +378,9 @@ proptest! {
         let printed = uri(&text);
         prop_assert!(printed.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)), "{printed}");
         prop_assert!(printed.matches('#').count() <= 1);
-        prop_assert_eq!(uri(&printed), printed);
+        // What is no address at all is only made harmless.
+        if Url::parse(&text).is_ok() {
+            prop_assert_eq!(uri(&printed), printed);
+        }
     }
 }
