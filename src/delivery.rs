@@ -328,11 +328,6 @@ impl Delivery {
             }
         }
     }
-
-    /// For `.status`: what is owed, since when, the last error, when the next try is.
-    pub fn status(&self, _journal: &Journal, _now: Instant, _clock: OffsetDateTime) -> String {
-        todo!()
-    }
 }
 
 fn count(owed: &[OffsetDateTime]) -> String {
