@@ -227,6 +227,7 @@ fn server(conf: &mut Conf) -> connection::Settings {
     let pin = conf.option("tls_pin", |value| pin(&folder.join(value)));
     let key = conf.option("tls_key", |value| key(&folder.join(value)));
     let identity = if conf.has("tls_key") && key.is_none() {
+        // What is wrong with the one must not be told of the other.
         conf.asked.push("tls_cert");
         None
     } else {
@@ -320,12 +321,7 @@ fn channel_url(server: &connection::Settings, channel: &str) -> String {
 }
 
 fn account(conf: &mut Conf, owner: &str) -> Option<delicious::Settings> {
-    let add = conf.option("delicious", |value| {
-        // It would stand in the log with every error.
-        let holds_token = |url: &Url| url.query_pairs().any(|(name, _)| name == "auth_token");
-        address(value)
-            .and_then(|url| if holds_token(&url) { Err("put the token into delicious_token".into()) } else { Ok(url) })
-    });
+    let add = conf.option("delicious", endpoint);
     let login = login(conf);
     let tags = conf.get("delicious_tags", "irc", tags);
     let shared = conf.option("delicious_shared", yes_or_no);
@@ -628,6 +624,16 @@ fn address(value: &str) -> Result<Url, String> {
     let url = url.ok_or("must be an address that begins with http:// or https://")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or password".into());
+    }
+    Ok(url)
+}
+
+/// Where the service takes links.
+fn endpoint(value: &str) -> Result<Url, String> {
+    let url = address(value)?;
+    // Errors name this address in the log.
+    if url.query_pairs().any(|(name, _)| name == "auth_token") {
+        return Err("must not hold the token; put that into delicious_token".into());
     }
     Ok(url)
 }

@@ -132,7 +132,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("delicious = ftp://example.org/", "3: delicious: must be an address that begins with http"),
         ("delicious = https:", "3: delicious: must be an address that begins with http"),
         ("delicious = https://a:b@example.org/", "3: delicious: must not hold a user name or password"),
-        ("delicious = https://x/posts/add?auth_token=a:b", "3: delicious: put the token into delicious_token"),
+        ("delicious = https://x/posts/add?auth_token=a:b", "3: delicious: must not hold the token"),
         ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
         ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
     ] {
