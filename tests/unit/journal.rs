@@ -418,7 +418,8 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
     let cursor = journal.after(None, 3).unwrap().last().map(|entry| entry.time);
     let expected = ["t4", "t5", "t6"];
     assert_eq!(owed(&mut journal, cursor), expected);
-    let edits: [(&str, fn(&mut Vec<String>)); 6] = [
+    type Edit = fn(&mut Vec<String>);
+    let edits: [(&str, Edit); 6] = [
         ("deleted above", |lines| drop(lines.remove(0))),
         ("deleted the cursor's own", |lines| drop(lines.remove(2))),
         ("deleted all above", |lines| drop(lines.drain(..3))),
