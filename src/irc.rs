@@ -330,9 +330,9 @@ impl<'a> Session<'a> {
             "396" => self.mask_from(None, &message.text(1)),
             "421" => self.unknown_command(&message),
             "432" => self.nick_is_bad(&message),
-            "433" | "436" => self.nick_is_taken(&message, now.instant),
+            "433" | "436" => self.nick_is_taken(&message),
             "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
-            "437" => self.nick_is_taken(&message, now.instant),
+            "437" => self.nick_is_taken(&message),
             // Once registered it answers an OPER among the `on_connect` lines.
             "464" if self.registered.is_none() => {
                 self.close(Retry::Slow, "the server refuses the password: check server_password")
@@ -638,9 +638,9 @@ impl Session<'_> {
         self.quit(Retry::Never, why);
     }
 
-    fn nick_is_taken(&mut self, message: &Message, now: Instant) {
+    fn nick_is_taken(&mut self, message: &Message) {
         if self.registered.is_some() {
-            return self.plan_reclaim(now);
+            return;
         }
         // Before 005 a server that cuts nicks shows only here how long they may be.
         let refused = message.param(1);
@@ -779,7 +779,6 @@ impl Session<'_> {
         let membership = &mut self.memberships[index];
         membership.since = Some(since);
         membership.again = None;
-        membership.tries = 0;
         let name = &membership.channel.name;
         self.log.push(format!("joined {name}"));
     }

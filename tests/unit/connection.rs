@@ -18,7 +18,8 @@ fn the_wait_begins_at_20_s_and_doubles_to_10_min() {
 #[test]
 fn the_wait_is_short_again_only_after_5_min_registered() {
     let mut backoff = Backoff::new(Duration::from_secs(20));
-    (0..3).for_each(|_| drop(soon(&mut backoff, Duration::ZERO)));
+    let first: Vec<u64> = (0..3).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
+    assert_eq!(first, [20, 40, 80]);
     assert_eq!(soon(&mut backoff, 5 * MINUTE - Duration::from_millis(1)), 160);
     assert_eq!(soon(&mut backoff, 5 * MINUTE), 20);
     assert_eq!(soon(&mut backoff, Duration::ZERO), 40);
