@@ -143,7 +143,9 @@ struct Membership<'a> {
     /// When JOIN is sent again.
     again: Option<Instant>,
     tries: u32,
-    asked: Option<Instant>,
+    /// Before this no INVITE makes us ask again: our JOIN has not been answered, or was refused just now.
+    /// `None`: before the first JOIN, which comes by itself.
+    invitable: Option<Instant>,
 }
 
 /// One connection's conversation with the server. Made anew for every connection.
@@ -217,7 +219,7 @@ impl<'a> Session<'a> {
             line_length: 512,
             bot_mode: None,
             memberships: memberships
-                .map(|channel| Membership { channel, since: None, again: None, tries: 0, asked: None })
+                .map(|channel| Membership { channel, since: None, again: None, tries: 0, invitable: None })
                 .collect(),
             history: Vec::new(),
             heard: now.instant,
@@ -729,7 +731,7 @@ impl Session<'_> {
         let (mut names, mut keys) = (String::new(), String::new());
         for index in order {
             let membership = &mut self.memberships[index];
-            membership.asked = Some(now);
+            membership.invitable = Some(now + JOIN_AGAIN);
             let channel = membership.channel;
             let more = channel.name.len() + channel.key.as_ref().map_or(0, String::len) + 2;
             if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + more > 512 {
@@ -756,7 +758,7 @@ impl Session<'_> {
     fn join(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
         membership.again = None;
-        membership.asked = Some(now);
+        membership.invitable = Some(now + JOIN_AGAIN);
         let channel = membership.channel;
         self.send_join(&channel.name, channel.key.as_deref().unwrap_or_default());
     }
@@ -779,6 +781,7 @@ impl Session<'_> {
         let membership = &mut self.memberships[index];
         membership.since = Some(since);
         membership.again = None;
+        membership.invitable = Some(now.instant);
         let name = &membership.channel.name;
         self.log.push(format!("joined {name}"));
     }
@@ -844,9 +847,8 @@ impl Session<'_> {
     fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
         let membership = &mut self.memberships[index];
-        // Before the first JOIN there is nothing to do: it comes by itself.
-        let Some(asked) = membership.asked.filter(|_| membership.since.is_none()) else { return };
-        let soonest = now.max(asked + JOIN_AGAIN);
+        let Some(soonest) = membership.invitable.filter(|_| membership.since.is_none()) else { return };
+        let soonest = soonest.max(now);
         if membership.again.is_none_or(|at| at > soonest) {
             membership.again = Some(soonest);
             membership.tries = 0;
