@@ -843,7 +843,7 @@ impl Session<'_> {
         self.log.push(format!("kicked from {name} by {by}: {}; {then}", message.text(2)));
     }
 
-    /// An INVITE never adds a channel, and never makes us ask more than every 10 s.
+    /// An INVITE never adds a channel. Where we were refused it makes us ask no more than every 10 s.
     fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
         let membership = &mut self.memberships[index];
