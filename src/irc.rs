@@ -444,7 +444,7 @@ impl Session<'_> {
                 self.offered.clear();
                 self.note_offered(&list);
                 for capability in std::mem::take(&mut self.offered) {
-                    self.send("CAP", &["REQ", capability]);
+                    self.request(capability);
                 }
             }
             b"ACK" if self.phase == Phase::Capabilities => {
@@ -456,7 +456,7 @@ impl Session<'_> {
                 if !std::mem::replace(&mut self.asked_singly, true) && self.wanted().count() > 1 {
                     let wanted: Vec<_> = self.wanted().collect();
                     self.asked += wanted.len();
-                    wanted.iter().for_each(|name| self.send("CAP", &["REQ", name]));
+                    wanted.iter().for_each(|name| self.request(name));
                 }
                 self.capability_answered(now);
             }
@@ -489,7 +489,12 @@ impl Session<'_> {
             return self.end_capabilities();
         }
         self.asked = 1;
-        self.send("CAP", &["REQ", &wanted]);
+        self.request(&wanted);
+    }
+
+    /// With the colon, also before a single name, as in the specification's examples.
+    fn request(&mut self, capabilities: &str) {
+        self.out.push_str(&format!("CAP REQ :{capabilities}\r\n"));
     }
 
     fn capability_answered(&mut self, now: Instant) {

@@ -195,7 +195,7 @@ fn after_a_nak_each_capability_is_asked_for_by_itself() {
     let mut talk = Talk::offered(plain("bot", "secret"), "server-time account-tag sasl");
     talk.sent();
     talk.says(":server CAP * NAK :server-time account-tag sasl");
-    assert_eq!(talk.sent(), ["CAP REQ server-time", "CAP REQ account-tag", "CAP REQ sasl"]);
+    assert_eq!(talk.sent(), ["CAP REQ :server-time", "CAP REQ account-tag", "CAP REQ sasl"]);
     talk.says(":server CAP * NAK :server-time");
     talk.says(":server CAP * ACK :account-tag");
     assert_eq!(talk.sent(), nothing());
@@ -229,7 +229,7 @@ fn a_new_capability_is_asked_for_and_a_deleted_one_survived() {
     talk.sent();
     talk.says(":server CAP linkbot DEL :server-time account-tag sasl");
     talk.says(":server CAP linkbot NEW :account-tag sts=port=6697 sasl=PLAIN echo-message server-time");
-    assert_eq!(talk.sent(), ["CAP REQ account-tag", "CAP REQ server-time"]);
+    assert_eq!(talk.sent(), ["CAP REQ :account-tag", "CAP REQ server-time"]);
     talk.says(":server CAP linkbot ACK :account-tag");
     talk.says(":server CAP linkbot NAK :server-time");
     assert_eq!(talk.sent(), nothing());
@@ -296,7 +296,7 @@ fn a_refused_server_password_is_tried_again_slowly() {
 /// PLAIN up to the server's word that it is ready for the payload.
 fn ready_for_plain(user: &str, password: &str) -> Talk {
     let mut talk = Talk::offered(plain(user, password), "sasl=PLAIN,EXTERNAL");
-    assert_eq!(talk.sent(), ["CAP REQ sasl"]);
+    assert_eq!(talk.sent(), ["CAP REQ :sasl"]);
     talk.says(":server CAP * ACK :sasl");
     assert_eq!(talk.sent(), ["AUTHENTICATE PLAIN"]);
     talk.says("AUTHENTICATE +");
@@ -345,7 +345,7 @@ fn a_password_may_be_non_ascii() {
 fn external_answers_with_a_plus() {
     let mut talk = Talk::offered(external(), "sasl=PLAIN,EXTERNAL");
     talk.says(":server CAP * ACK :sasl");
-    assert_eq!(talk.sent(), ["CAP REQ sasl", "AUTHENTICATE EXTERNAL"]);
+    assert_eq!(talk.sent(), ["CAP REQ :sasl", "AUTHENTICATE EXTERNAL"]);
     talk.says("AUTHENTICATE +");
     assert_eq!(talk.sent(), ["AUTHENTICATE +"]);
     talk.says(":server 903 * :ok");
@@ -356,13 +356,13 @@ fn external_answers_with_a_plus() {
 fn a_server_that_names_no_mechanisms_is_tried() {
     let mut talk = Talk::offered(external(), "sasl");
     talk.says(":server CAP * ACK :sasl");
-    assert_eq!(talk.sent(), ["CAP REQ sasl", "AUTHENTICATE EXTERNAL"]);
+    assert_eq!(talk.sent(), ["CAP REQ :sasl", "AUTHENTICATE EXTERNAL"]);
 }
 
 #[test]
 fn a_mechanism_that_is_not_offered_ends_the_connection_after_sasl_was_asked_for() {
     let mut talk = Talk::offered(external(), "sasl=PLAIN,SCRAM-SHA-256");
-    assert_eq!(talk.sent(), ["CAP REQ sasl"]);
+    assert_eq!(talk.sent(), ["CAP REQ :sasl"]);
     talk.says(":server CAP * ACK :sasl");
     assert_eq!(talk.sent(), ["QUIT"]);
     let (retry, why) = talk.end();
