@@ -86,6 +86,22 @@ fn the_request_holds_the_link_and_who_posted_it() {
 }
 
 #[test]
+fn what_is_said_on_irc_is_delivered_with_the_time_of_its_posting() {
+    let bookmarks = Bookmarks::answering([]);
+    let mut owing = Owing::start(&bookmarks, "", &[]);
+    let mut client = owing.server.welcome();
+    let posted = time::OffsetDateTime::now_utc() - time::Duration::minutes(2);
+    let second = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let posted = posted.format(second).unwrap();
+    client.send(&format!("@time={posted}.250Z :alice!a@host.example PRIVMSG #dev :.url {ONE}"));
+    client.expect("PRIVMSG #dev :saved: One");
+    let request = bookmarks.request();
+    assert_eq!((asked_for(&request), request.argument("dt")), ("One", Some(format!("{posted}Z").as_str())));
+    owing.bot.logs("delivered: http://www.example.com/1");
+    assert_eq!(owing.home.feed().entries[0].published.unwrap().to_rfc3339(), format!("{posted}+00:00"));
+}
+
+#[test]
 fn tags_and_shared_are_as_bot_conf_says_and_without_a_log_the_note_is_short() {
     let bookmarks = Bookmarks::answering([]);
     let _owing = Owing::start(&bookmarks, "delicious_tags = irc, dev links\ndelicious_shared = no\n", &[ONE]);
@@ -184,20 +200,25 @@ fn retry_after_lengthens_the_wait() {
 
 #[test]
 fn what_is_no_clear_answer_is_tried_later() {
+    let done = "<result code=\"done\" />";
+    let endless = format!("HTTP/1.1 200 OK\r\n{}\r\n{done}", "X-Noise: noise\r\n".repeat(100_000));
     let unclear = [
+        // Of 64 KiB is the answer that counts.
+        Answer::http("200 OK", &(" ".repeat(64 << 10) + done)),
+        Answer::Bytes(endless.into_bytes()),
         Answer::http("200 OK\r\nContent-Type: text/html", "<html><body>Down for maintenance</body></html>"),
         Answer::http("200 OK", ""),
         Answer::close(),
         Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result co".to_vec()),
         Answer::Bytes(b"220 smtp.example ESMTP\r\n".to_vec()),
-        Answer::http("503 Service Unavailable", "<result code=\"done\" />"),
+        Answer::http("503 Service Unavailable", done),
         Answer::http("999 Unable to process request", ""),
     ];
-    for answer in unclear {
-        let bookmarks = Bookmarks::answering([answer.clone()]);
+    for (number, answer) in unclear.into_iter().enumerate() {
+        let bookmarks = Bookmarks::answering([answer]);
         let mut owing = Owing::start(&bookmarks, "", &[ONE]);
         let line = owing.bot.logs("delivery stopped");
-        assert!(line.contains("next try in 3 s"), "{answer:?}: {line}");
+        assert!(line.contains("next try in 3 s"), "{number}: {line}");
         assert_eq!(owing.cursor(), None);
     }
 }
