@@ -155,6 +155,7 @@ fn kicked(ircd: &Ircd, home: &Home) -> (Person, Bot) {
     let mut bot = home.start();
     bot.logs("joined #dev");
     alice.send("KICK #dev linkbot :enough");
+    alice.hears("KICK", |line| line.contains(" KICK #dev linkbot "));
     bot.logs("kicked from #dev by alice: enough");
     (alice, bot)
 }
