@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -181,9 +181,9 @@ impl Ircd {
             "#
         );
         let arguments = ["--nofork", "--config", &write(&folder, "inspircd.conf", &conf)];
-        let mut command = Command::new(program("inspircd"));
+        let mut command = program("inspircd");
         command.envs(environment.iter().copied());
-        let server = Daemon::run(command, &arguments, folder, Some(port));
+        let server = Daemon::start(command, &arguments, folder, Some(port));
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
@@ -218,11 +218,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(program: PathBuf, arguments: &[&str], folder: TempDir, port: Option<u16>) -> Daemon {
-        Daemon::run(Command::new(program), arguments, folder, port)
-    }
-
-    fn run(mut command: Command, arguments: &[&str], folder: TempDir, port: Option<u16>) -> Daemon {
+    fn start(mut command: Command, arguments: &[&str], folder: TempDir, port: Option<u16>) -> Daemon {
         command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
@@ -263,10 +259,11 @@ impl Drop for Daemon {
 }
 
 /// Where Debian installs a server, or where `.ci/run` unpacks those that do not go together.
-fn program(name: &str) -> PathBuf {
+fn program(name: &str) -> Command {
     let places = ["/usr/sbin".to_owned(), "/usr/bin".to_owned(), format!("/opt/{name}/usr/sbin")];
     let mut places = places.iter().map(|place| Path::new(place).join(name));
-    places.find(|path| path.exists()).unwrap_or_else(|| panic!("{name} is missing: .ci/run installs it"))
+    let found = places.find(|path| path.exists());
+    Command::new(found.unwrap_or_else(|| panic!("{name} is missing: .ci/run installs it")))
 }
 
 /// Two free ports, a certificate, and a folder that holds it as cert.pem and key.pem.
