@@ -143,7 +143,9 @@ struct Membership<'a> {
     /// When JOIN is sent again.
     again: Option<Instant>,
     tries: u32,
-    asked: Option<Instant>,
+    /// Before this no INVITE makes us ask again: our JOIN has not been answered, or was refused just now.
+    /// `None`: before the first JOIN, which comes by itself.
+    invitable: Option<Instant>,
 }
 
 /// One connection's conversation with the server. Made anew for every connection.
@@ -217,7 +219,7 @@ impl<'a> Session<'a> {
             line_length: 512,
             bot_mode: None,
             memberships: memberships
-                .map(|channel| Membership { channel, since: None, again: None, tries: 0, asked: None })
+                .map(|channel| Membership { channel, since: None, again: None, tries: 0, invitable: None })
                 .collect(),
             history: Vec::new(),
             heard: now.instant,
@@ -442,7 +444,7 @@ impl Session<'_> {
                 self.offered.clear();
                 self.note_offered(&list);
                 for capability in std::mem::take(&mut self.offered) {
-                    self.send("CAP", &["REQ", capability]);
+                    self.request(capability);
                 }
             }
             b"ACK" if self.phase == Phase::Capabilities => {
@@ -454,7 +456,7 @@ impl Session<'_> {
                 if !std::mem::replace(&mut self.asked_singly, true) && self.wanted().count() > 1 {
                     let wanted: Vec<_> = self.wanted().collect();
                     self.asked += wanted.len();
-                    wanted.iter().for_each(|name| self.send("CAP", &["REQ", name]));
+                    wanted.iter().for_each(|name| self.request(name));
                 }
                 self.capability_answered(now);
             }
@@ -487,7 +489,12 @@ impl Session<'_> {
             return self.end_capabilities();
         }
         self.asked = 1;
-        self.send("CAP", &["REQ", &wanted]);
+        self.request(&wanted);
+    }
+
+    /// With the colon, also before a single name, as in the specification's examples.
+    fn request(&mut self, capabilities: &str) {
+        self.out.push_str(&format!("CAP REQ :{capabilities}\r\n"));
     }
 
     fn capability_answered(&mut self, now: Instant) {
@@ -568,7 +575,6 @@ impl Session<'_> {
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
         self.note(format!("registered as {}", self.nick));
-        self.plan_reclaim(now);
     }
 
     /// ISUPPORT: what this server does otherwise than others.
@@ -593,6 +599,7 @@ impl Session<'_> {
         if self.phase != Phase::Burst {
             return;
         }
+        self.plan_reclaim(now);
         if let Some(mode) = self.bot_mode {
             let nick = self.nick.clone();
             self.send("MODE", &[&nick, &format!("+{mode}")]);
@@ -729,7 +736,7 @@ impl Session<'_> {
         let (mut names, mut keys) = (String::new(), String::new());
         for index in order {
             let membership = &mut self.memberships[index];
-            membership.asked = Some(now);
+            membership.invitable = Some(now + JOIN_AGAIN);
             let channel = membership.channel;
             let more = channel.name.len() + channel.key.as_ref().map_or(0, String::len) + 2;
             if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + more > 512 {
@@ -756,7 +763,7 @@ impl Session<'_> {
     fn join(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
         membership.again = None;
-        membership.asked = Some(now);
+        membership.invitable = Some(now + JOIN_AGAIN);
         let channel = membership.channel;
         self.send_join(&channel.name, channel.key.as_deref().unwrap_or_default());
     }
@@ -779,6 +786,7 @@ impl Session<'_> {
         let membership = &mut self.memberships[index];
         membership.since = Some(since);
         membership.again = None;
+        membership.invitable = Some(now.instant);
         let name = &membership.channel.name;
         self.log.push(format!("joined {name}"));
     }
@@ -840,13 +848,12 @@ impl Session<'_> {
         self.log.push(format!("kicked from {name} by {by}: {}; {then}", message.text(2)));
     }
 
-    /// An INVITE never adds a channel, and never makes us ask more than every 10 s.
+    /// An INVITE never adds a channel. Where we were refused it makes us ask no more than every 10 s.
     fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
         let membership = &mut self.memberships[index];
-        // Before the first JOIN there is nothing to do: it comes by itself.
-        let Some(asked) = membership.asked.filter(|_| membership.since.is_none()) else { return };
-        let soonest = now.max(asked + JOIN_AGAIN);
+        let Some(soonest) = membership.invitable.filter(|_| membership.since.is_none()) else { return };
+        let soonest = soonest.max(now);
         if membership.again.is_none_or(|at| at > soonest) {
             membership.again = Some(soonest);
             membership.tries = 0;
