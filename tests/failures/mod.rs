@@ -10,9 +10,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crate::common::bookmarks::{Answer, Bookmarks, Request};
-use crate::common::bot::Home;
+use crate::common::bot::{Bot, Home};
 use crate::common::eventually;
-use crate::common::irc::Client;
+use crate::common::irc::{Client, IrcServer};
 
 /// How many links the feed shows.
 pub const ITEMS: usize = 100;
@@ -66,6 +66,18 @@ pub fn try_post(client: &mut Client, title: &str) -> Option<Result<(), String>> 
         let Some(answer) = line.strip_prefix("PRIVMSG #dev :") else { continue };
         return Some(if answer == format!("saved: {title}") { Ok(()) } else { Err(answer.to_owned()) });
     }
+}
+
+/// Lets the bot into #dev; `None`: it is gone before.
+pub fn try_welcome(server: &IrcServer, bot: &mut Bot) -> Option<Client> {
+    let mut client = server.accept_while(|| bot.is_running())?;
+    client.send(":irc.test CAP * LS :");
+    while client.next_line()? != "CAP END" {}
+    client.numeric("001", ":Welcome");
+    client.numeric("376", ":End of /MOTD command.");
+    while client.next_line()? != "JOIN #dev" {}
+    client.let_in("#dev");
+    Some(client)
 }
 
 /// The address that a test posts with this title.
