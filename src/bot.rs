@@ -63,7 +63,7 @@ impl Request {
 }
 
 /// What became of a request that was a command.
-pub struct Reply {
+pub struct Settled {
     pub request: Request,
     pub answer: Answer,
     /// It was a [`Run::Save`].
@@ -86,7 +86,7 @@ pub struct Bot<'a> {
 impl Bot<'_> {
     /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
     /// Other bots share the prefix, so what is no command here gets no answer.
-    pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Reply> {
+    pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Settled> {
         let mut replies = Vec::new();
         for request in requests {
             let Some(command) = self.command(&request.name) else { continue };
@@ -99,7 +99,7 @@ impl Bot<'_> {
                 Run::Look(look) => look(self, &request),
                 Run::Save(save) => save(self, &request),
             };
-            replies.push(Reply { request, answer, saves: matches!(command.run, Run::Save(_)) });
+            replies.push(Settled { request, answer, saves: matches!(command.run, Run::Save(_)) });
         }
         if let Err(why) = self.journal.commit() {
             let failed = could_not_save(&why);

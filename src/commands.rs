@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use time::OffsetDateTime;
-
 use crate::bot::{Answer, Bot, Command, Request, Run};
 use crate::journal::Action;
 use crate::link::{self, Link};
@@ -62,7 +60,7 @@ fn status(bot: &Bot, _: &Request) -> Answer {
     let up = format!("up {} d {} h {} min", up / 86400, up / 3600 % 24, up / 60 % 60);
     let owed = match &bot.delivery {
         None => "no bookmark account".to_owned(),
-        Some(delivery) => delivery.status(&bot.journal, Instant::now(), OffsetDateTime::now_utc()),
+        Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
     Ok(format!("status: linkbot {}, {up}; {owed}", env!("CARGO_PKG_VERSION")))
 }

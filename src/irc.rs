@@ -143,7 +143,9 @@ struct Membership<'a> {
     /// When JOIN is sent again.
     again: Option<Instant>,
     tries: u32,
-    asked: Option<Instant>,
+    /// Before this no INVITE makes us ask again: our JOIN has not been answered, or was refused just now.
+    /// `None`: before the first JOIN, which comes by itself.
+    invitable: Option<Instant>,
 }
 
 /// One connection's conversation with the server. Made anew for every connection.
@@ -183,7 +185,6 @@ pub struct Session<'a> {
     heard: Instant,
     /// When the server was asked whether it lives; it has not answered yet.
     pinged: Option<Instant>,
-    banned: bool,
     /// The warning that the server's clock is wrong was given.
     warned: bool,
     patience: HashMap<String, Bucket>,
@@ -218,12 +219,11 @@ impl<'a> Session<'a> {
             line_length: 512,
             bot_mode: None,
             memberships: memberships
-                .map(|channel| Membership { channel, since: None, again: None, tries: 0, asked: None })
+                .map(|channel| Membership { channel, since: None, again: None, tries: 0, invitable: None })
                 .collect(),
             history: Vec::new(),
             heard: now.instant,
             pinged: None,
-            banned: false,
             warned: false,
             patience: HashMap::new(),
         };
@@ -320,7 +320,7 @@ impl<'a> Session<'a> {
         let message = Message::parse(line)?;
         match message.verb {
             "PRIVMSG" => return self.privmsg(&message, now),
-            "PING" => self.ping(&message),
+            "PING" => self.send("PONG", &[&message.text(0)]),
             "CAP" => self.cap(&message, now.instant),
             "AUTHENTICATE" => self.authenticate(&message),
             "NOTICE" | "900" => self.services_answered(&message, now.instant),
@@ -332,11 +332,14 @@ impl<'a> Session<'a> {
             "396" => self.mask_from(None, &message.text(1)),
             "421" => self.unknown_command(&message),
             "432" => self.nick_is_bad(&message),
-            "433" | "436" => self.nick_is_taken(&message, now.instant),
+            "433" | "436" => self.nick_is_taken(&message),
             "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
-            "437" => self.nick_is_taken(&message, now.instant),
-            "464" => self.close(Retry::Slow, "the server refuses the password: check server_password"),
-            "465" => self.banned(&message),
+            "437" => self.nick_is_taken(&message),
+            // Once registered it answers an OPER among the `on_connect` lines.
+            "464" if self.registered.is_none() => {
+                self.close(Retry::Slow, "the server refuses the password: check server_password")
+            }
+            "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
             "ERROR" => self.error(&message),
             "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
             "403" | "405" | "473" | "474" | "475" | "476" | "489" => self.join_refused(&message),
@@ -346,7 +349,7 @@ impl<'a> Session<'a> {
             "KICK" => self.kicked(&message, now.instant),
             "INVITE" => self.invited(&message, now.instant),
             "NICK" => self.renamed(&message, now.instant),
-            "QUIT" => self.quit(&message, now.instant),
+            "QUIT" => self.nick_is_free(message.nick(), now.instant),
             "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
             "BATCH" => self.batch(&message),
             _ => {}
@@ -384,9 +387,20 @@ impl<'a> Session<'a> {
         self.log.push(text.into());
     }
 
+    /// The first reason decides; what the server adds to it is told too.
     fn close(&mut self, retry: Retry, why: impl Into<String>) {
+        match self.end {
+            None => self.end = Some(End { why: why.into(), retry }),
+            Some(_) => self.note(why),
+        }
+    }
+
+    /// Ends the connection from our side.
+    fn quit(&mut self, retry: Retry, why: String) {
+        // Some servers refuse a login in two lines.
         if self.end.is_none() {
-            self.end = Some(End { why: why.into(), retry });
+            self.send("QUIT", &[]);
+            self.close(retry, why);
         }
     }
 
@@ -412,17 +426,12 @@ impl<'a> Session<'a> {
         }
         &text[..end]
     }
-
-    fn ping(&mut self, message: &Message) {
-        self.send("PONG", &[&message.text(0)]);
-    }
 }
 
 /// Capabilities and login.
 impl Session<'_> {
     fn cap(&mut self, message: &Message, now: Instant) {
-        let list = message.params().last().unwrap_or_default();
-        let list = message::text(list);
+        let list = message.last();
         match message.param(1) {
             b"LS" if self.phase == Phase::Capabilities && self.asked == 0 => {
                 self.note_offered(&list);
@@ -435,7 +444,7 @@ impl Session<'_> {
                 self.offered.clear();
                 self.note_offered(&list);
                 for capability in std::mem::take(&mut self.offered) {
-                    self.send("CAP", &["REQ", capability]);
+                    self.request(capability);
                 }
             }
             b"ACK" if self.phase == Phase::Capabilities => {
@@ -447,7 +456,7 @@ impl Session<'_> {
                 if !std::mem::replace(&mut self.asked_singly, true) && self.wanted().count() > 1 {
                     let wanted: Vec<_> = self.wanted().collect();
                     self.asked += wanted.len();
-                    wanted.iter().for_each(|name| self.send("CAP", &["REQ", name]));
+                    wanted.iter().for_each(|name| self.request(name));
                 }
                 self.capability_answered(now);
             }
@@ -480,7 +489,12 @@ impl Session<'_> {
             return self.end_capabilities();
         }
         self.asked = 1;
-        self.out.push_str(&format!("CAP REQ :{wanted}\r\n"));
+        self.request(&wanted);
+    }
+
+    /// With the colon, also before a single name, as in the specification's examples.
+    fn request(&mut self, capabilities: &str) {
+        self.out.push_str(&format!("CAP REQ :{capabilities}\r\n"));
     }
 
     fn capability_answered(&mut self, now: Instant) {
@@ -532,15 +546,13 @@ impl Session<'_> {
 
     fn sasl_failed(&mut self, message: &Message) {
         if matches!(self.phase, Phase::Login(_)) {
-            let words = message::text(message.params().last().unwrap_or_default());
-            self.login_failed(&format!("{} {words}", message.verb));
+            self.login_failed(&format!("{} {}", message.verb, message.last()));
         }
     }
 
     /// To join unidentified would be worse than not to join.
     fn login_failed(&mut self, why: &str) {
-        self.send("QUIT", &["login failed"]);
-        self.close(Retry::Slow, format!("login failed: {why}; check sasl, sasl_user and sasl_password"));
+        self.quit(Retry::Slow, format!("login failed: {why}; check sasl, sasl_user and sasl_password"));
     }
 
     fn end_capabilities(&mut self) {
@@ -563,7 +575,6 @@ impl Session<'_> {
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
         self.note(format!("registered as {}", self.nick));
-        self.plan_reclaim(now);
     }
 
     /// ISUPPORT: what this server does otherwise than others.
@@ -588,6 +599,7 @@ impl Session<'_> {
         if self.phase != Phase::Burst {
             return;
         }
+        self.plan_reclaim(now);
         if let Some(mode) = self.bot_mode {
             let nick = self.nick.clone();
             self.send("MODE", &[&nick, &format!("+{mode}")]);
@@ -621,23 +633,34 @@ impl Session<'_> {
     }
 
     fn nick_is_bad(&mut self, message: &Message) {
-        if self.registered.is_none() {
-            let words = message::text(message.params().last().unwrap_or_default());
-            self.send("QUIT", &[]);
-            self.close(Retry::Never, format!("the server refuses the nick {}: {words}; change nick", self.nick));
+        if self.registered.is_some() {
+            return;
         }
+        if self.nick_tries > 0 && self.nick.len() > 2 {
+            // The wanted nick was only taken: it is the longer one that this server finds too long.
+            self.nick_length = Some(self.nick.len() - 1);
+            return self.try_other_nick();
+        }
+        let why = format!("the server refuses the nick {}: {}; change nick", self.nick, message.last());
+        self.quit(Retry::Never, why);
     }
 
-    fn nick_is_taken(&mut self, message: &Message, now: Instant) {
+    fn nick_is_taken(&mut self, message: &Message) {
         if self.registered.is_some() {
-            return self.plan_reclaim(now);
+            return;
         }
         // Before 005 a server that cuts nicks shows only here how long they may be.
-        let refused = message.param(1).len();
-        if refused < self.nick.len() && refused > 1 && self.nick.as_bytes().starts_with(message.param(1)) {
-            self.nick_length = Some(refused);
+        let refused = message.param(1);
+        if refused.len() > 1 && refused.len() < self.nick.len() && self.nick.as_bytes().starts_with(refused) {
+            self.nick_length = Some(refused.len());
+            self.nick_tries = self.nick_tries.max(1);
+        } else {
+            self.nick_tries += 1;
         }
-        self.nick_tries += 1;
+        self.try_other_nick();
+    }
+
+    fn try_other_nick(&mut self) {
         self.nick = self.other_nick();
         let nick = self.nick.clone();
         self.send("NICK", &[&nick]);
@@ -687,10 +710,6 @@ impl Session<'_> {
         }
     }
 
-    fn quit(&mut self, message: &Message, now: Instant) {
-        self.nick_is_free(message.nick(), now);
-    }
-
     /// Learns what others see behind the own nick; `user` is `None` where it stays.
     fn mask_from(&mut self, user: Option<&str>, host: &str) {
         // 396 tells the host alone, and at times user@host.
@@ -698,18 +717,11 @@ impl Session<'_> {
         self.mask = user + host.len();
     }
 
-    fn banned(&mut self, message: &Message) {
-        self.banned = true;
-        let words = message::text(message.params().last().unwrap_or_default());
-        self.note(format!("banned from this server: {words}"));
-    }
-
     fn error(&mut self, message: &Message) {
         let words = message.text(0);
         let lower = words.to_ascii_lowercase();
-        let line = ["k-line", "g-line", "z-line", "d-line", "klined", "banned"];
-        let retry =
-            if self.banned || line.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
+        let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
+        let retry = if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
         self.close(retry, format!("the server says: {words}"));
     }
 }
@@ -724,7 +736,7 @@ impl Session<'_> {
         let (mut names, mut keys) = (String::new(), String::new());
         for index in order {
             let membership = &mut self.memberships[index];
-            membership.asked = Some(now);
+            membership.invitable = Some(now + JOIN_AGAIN);
             let channel = membership.channel;
             let more = channel.name.len() + channel.key.as_ref().map_or(0, String::len) + 2;
             if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + more > 512 {
@@ -751,7 +763,7 @@ impl Session<'_> {
     fn join(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
         membership.again = None;
-        membership.asked = Some(now);
+        membership.invitable = Some(now + JOIN_AGAIN);
         let channel = membership.channel;
         self.send_join(&channel.name, channel.key.as_deref().unwrap_or_default());
     }
@@ -774,7 +786,7 @@ impl Session<'_> {
         let membership = &mut self.memberships[index];
         membership.since = Some(since);
         membership.again = None;
-        membership.tries = 0;
+        membership.invitable = Some(now.instant);
         let name = &membership.channel.name;
         self.log.push(format!("joined {name}"));
     }
@@ -783,8 +795,7 @@ impl Session<'_> {
     fn refusal(&mut self, message: &Message, then: &str) -> Option<usize> {
         let index = self.configured(message.param(1))?;
         let name = &self.memberships[index].channel.name;
-        let words = message::text(message.params().last().unwrap_or_default());
-        self.log.push(format!("cannot join {name}: {} {words}; {then}", message.verb));
+        self.log.push(format!("cannot join {name}: {} {}; {then}", message.verb, message.last()));
         Some(index)
     }
 
@@ -837,15 +848,17 @@ impl Session<'_> {
         self.log.push(format!("kicked from {name} by {by}: {}; {then}", message.text(2)));
     }
 
-    /// An INVITE never adds a channel, and never makes us ask more than every 10 s.
+    /// An INVITE never adds a channel. Where we were refused it makes us ask no more than every 10 s.
     fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
-        let membership = &self.memberships[index];
-        if membership.since.is_none() && membership.asked.is_none_or(|at| now >= at + JOIN_AGAIN) {
+        let membership = &mut self.memberships[index];
+        let Some(soonest) = membership.invitable.filter(|_| membership.since.is_none()) else { return };
+        let soonest = soonest.max(now);
+        if membership.again.is_none_or(|at| at > soonest) {
+            membership.again = Some(soonest);
+            membership.tries = 0;
             let name = &membership.channel.name;
             self.log.push(format!("invited to {name} by {}", message::text(message.nick())));
-            self.memberships[index].tries = 0;
-            self.join(index, now);
         }
     }
 }
@@ -861,7 +874,7 @@ impl Session<'_> {
             match inner.strip_prefix(b"ACTION ") {
                 Some(action) => text = action,
                 None => {
-                    if private && !self.is_deaf_to(message) {
+                    if private && !self.is_deaf_to(message, None) {
                         self.ctcp(message, inner, now.instant);
                     }
                     return None;
@@ -879,7 +892,7 @@ impl Session<'_> {
             Some(membership) => Some(membership.since?),
             None => None,
         };
-        if self.is_deaf_to(message) || self.is_replay(message, since) {
+        if self.is_deaf_to(message, since) {
             return None;
         }
         let source = message::text(message.source);
@@ -893,10 +906,11 @@ impl Session<'_> {
         })
     }
 
-    /// The own lines, those of other bots, and of whom the operator ignores.
-    fn is_deaf_to(&self, message: &Message) -> bool {
+    /// The own lines, those of other bots, of whom the operator ignores, and what was said before we came.
+    fn is_deaf_to(&self, message: &Message, since: Option<OffsetDateTime>) -> bool {
         self.is_me(message.nick())
             || message.tag("bot").is_some()
+            || self.is_replay(message, since)
             || self.settings.ignore.iter().any(|mask| {
                 let name = if mask.contains(['!', '@']) { message.source } else { message.nick() };
                 self.case.fits(mask.as_bytes(), name)

@@ -76,7 +76,7 @@ pub fn title(text: &str) -> String {
 /// Skips a colour's `most` digits and, where a comma and another digit follow, as many again.
 fn skip_colour(rest: &mut std::iter::Peekable<std::str::Chars>, most: usize, digit: fn(&char) -> bool) {
     let skip = |rest: &mut std::iter::Peekable<std::str::Chars>| {
-        (0..most).take_while(|_| rest.next_if(|c| digit(c)).is_some()).count()
+        (0..most).take_while(|_| rest.next_if(digit).is_some()).count()
     };
     if skip(rest) > 0 {
         let mut ahead = rest.clone();
@@ -143,8 +143,14 @@ impl LogUrl {
             Zone::Fixed(offset) => offset,
             Zone::Local => UtcOffset::local_offset_at(link.posted).unwrap_or(UtcOffset::UTC),
         };
+        // In another zone the last day that there is may have no name.
+        let posted = link.posted.checked_to_offset(offset).unwrap_or(link.posted);
         // `new` has tried the pattern; a year out of range is all that could fail here.
-        let text = link.posted.to_offset(offset).format(&self.pattern).unwrap_or_default();
+        let text = posted.format(&self.pattern).unwrap_or_default();
         with_channel(&text, &link.channel)
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/unit/link.rs"]
+mod tests;

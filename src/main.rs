@@ -109,12 +109,16 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
         print(format_args!("{}: ok", path.display()));
         return Ok(());
     }
-    let journal = Journal::open(&config.journal)?;
+    let mut journal = Journal::open(&config.journal)?;
     let mut publisher = Publisher::new(&config.feeds, &journal)?;
     let now = Instant::now();
     let mut cursor = config.journal.clone().into_os_string();
     cursor.push(".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor.into(), account.interval, now));
+    let mut delivery = config.account.as_ref().map(|account| Delivery::new(cursor.into(), account.interval, now));
+    if let Some(delivery) = &mut delivery {
+        // The first look also tells the journal which times the cursor has used up: a clock may have run ahead.
+        delivery.next(&mut journal, now);
+    }
     // A fork's row wins over ours of the same name.
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();

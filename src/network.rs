@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::bot::{Reply, Request};
+use crate::bot::{Request, Settled};
 use crate::config::Config;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, Lines};
@@ -85,8 +85,7 @@ impl<'a> Network<'a> {
     }
 
     /// Sends the answers, and whatever else is due.
-    pub fn answer(&mut self, replies: Vec<Reply>) -> Result<(), String> {
-        let Some(online) = &mut self.online else { return Ok(()) };
+    pub fn answer(&mut self, replies: Vec<Settled>) -> Result<(), String> {
         for reply in replies {
             let (Ok(text) | Err(text)) = &reply.answer;
             let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
@@ -98,8 +97,11 @@ impl<'a> Network<'a> {
             if reply.saves {
                 log::line(format_args!("{target} {}: {text}", reply.request.nick));
             }
-            online.session.answer(target, text, kind);
+            if let Some(online) = &mut self.online {
+                online.session.answer(target, text, kind);
+            }
         }
+        let Some(online) = &mut self.online else { return Ok(()) };
         online.session.tick(Instant::now());
         match online.flush(self.verbose) {
             Err(e) => self.lost(e),

@@ -63,6 +63,11 @@ impl<'a> Message<'a> {
         text(self.param(index))
     }
 
+    /// The last parameter as [`text`]: most often the server's words for people.
+    pub fn last(&self) -> Cow<'a, str> {
+        text(self.params().last().unwrap_or_default())
+    }
+
     /// The nick of who sent it, or the server's name.
     pub fn nick(&self) -> &'a [u8] {
         let end = self.source.iter().position(|b| matches!(b, b'!' | b'@')).unwrap_or(self.source.len());

@@ -97,20 +97,18 @@ impl Outbox {
     pub fn push(&mut self, target: &str, text: String, kind: Kind) {
         let line = Line { target: target.to_owned(), text, kind, count: 1 };
         if self.queue.len() >= LONGEST_QUEUE {
-            let looked = self.queue.iter().position(|l| l.kind == Kind::Look);
-            if looked.is_none()
-                && let Some(same) = self.queue.iter_mut().find(|l| l.stands_for(&line))
-            {
+            if let Some(looked) = self.queue.iter().position(|l| l.kind == Kind::Look) {
+                self.queue.remove(looked);
+            } else if kind == Kind::Look {
+                return;
+            } else if let Some(same) = self.queue.iter_mut().rfind(|l| l.stands_for(&line)) {
+                // The newest of them, so that the older ones are still said in full.
                 same.count += 1;
                 return;
+            } else if let Some(failed) = self.queue.iter().position(|l| l.kind == Kind::Failed) {
+                self.queue.remove(failed);
             }
-            let dropped = looked.or_else(|| self.queue.iter().position(|l| l.kind == Kind::Failed));
-            match dropped {
-                Some(index) => drop(self.queue.remove(index)),
-                None if kind == Kind::Look => return,
-                // Only promises wait, each to a channel of its own: one more does no harm.
-                None => {}
-            }
+            // Else only promises wait, each to a channel of its own: one more does no harm.
         }
         self.queue.push_back(line);
     }

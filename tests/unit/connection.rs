@@ -1,1 +1,165 @@
 use super::*;
+
+use std::net::TcpListener;
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// The number that adds no jitter.
+const EVEN: u64 = 250;
+
+fn soon(backoff: &mut Backoff, registered: Duration) -> u64 {
+    backoff.wait(Retry::Soon, registered, EVEN).as_secs()
+}
+
+#[test]
+fn the_wait_begins_at_20_s_and_doubles_to_10_min() {
+    let mut backoff = Backoff::new(Duration::from_secs(20));
+    let waits: Vec<u64> = (0..8).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
+    assert_eq!(waits, [20, 40, 80, 160, 320, 600, 600, 600]);
+}
+
+#[test]
+fn the_wait_is_short_again_only_after_5_min_registered() {
+    let mut backoff = Backoff::new(Duration::from_secs(20));
+    let first: Vec<u64> = (0..3).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
+    assert_eq!(first, [20, 40, 80]);
+    assert_eq!(soon(&mut backoff, 5 * MINUTE - Duration::from_millis(1)), 160);
+    assert_eq!(soon(&mut backoff, 5 * MINUTE), 20);
+    assert_eq!(soon(&mut backoff, Duration::ZERO), 40);
+}
+
+#[test]
+fn the_jitter_is_a_quarter_both_ways() {
+    let wait = |random| Backoff::new(Duration::from_secs(20)).wait(Retry::Soon, Duration::ZERO, random);
+    let waits: Vec<Duration> = (0..2000).chain([u64::MAX]).map(wait).collect();
+    assert_eq!(waits.iter().min(), Some(&Duration::from_secs(15)));
+    assert_eq!(waits.iter().max(), Some(&Duration::from_secs(25)));
+}
+
+#[test]
+fn a_first_wait_longer_than_10_min_does_not_shrink() {
+    let mut backoff = Backoff::new(30 * MINUTE);
+    assert_eq!([soon(&mut backoff, Duration::ZERO), soon(&mut backoff, Duration::ZERO)], [1800, 1800]);
+}
+
+#[test]
+fn a_failed_login_or_certificate_waits_15_min_and_a_ban_30() {
+    let mut backoff = Backoff::new(Duration::from_secs(20));
+    assert_eq!(backoff.wait(Retry::Slow, Duration::ZERO, 0), 15 * MINUTE);
+    assert_eq!(backoff.wait(Retry::Banned, Duration::ZERO, 0), 30 * MINUTE);
+    assert_eq!(soon(&mut backoff, Duration::ZERO), 20, "they do not count as tries of the server");
+}
+
+/// What `serve` does with the one connection that comes, and where it waits for it.
+fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = std::thread::spawn(move || serve(listener.accept().unwrap().0));
+    (Settings { host: "127.0.0.1".into(), port, tls: None }, thread)
+}
+
+fn end(settings: &Settings) -> End {
+    Connection::open(settings).err().expect("it must not open")
+}
+
+#[test]
+fn a_refused_connection_is_tried_again_soon() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let end = end(&Settings { host: "127.0.0.1".into(), port: free, tls: None });
+    assert_eq!(end.retry, Retry::Soon);
+    assert!(end.why.contains(&free.to_string()) && end.why.to_lowercase().contains("refused"), "{}", end.why);
+}
+
+#[test]
+fn a_name_that_is_not_found_is_tried_again_soon() {
+    let end = end(&Settings { host: "no such host".into(), port: 6697, tls: None });
+    assert_eq!(end.retry, Retry::Soon);
+    assert!(end.why.starts_with("cannot find no such host"), "{}", end.why);
+}
+
+#[test]
+fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
+    let (settings, thread) = server(|mut tcp| {
+        let mut byte = [0];
+        tcp.read_exact(&mut byte).unwrap();
+        tcp.write_all(b"PING x\r\n").unwrap();
+    });
+    let mut connection = Connection::open(&settings).unwrap();
+    let mut buffer = [0; 64];
+    let now = Instant::now();
+    assert_eq!(connection.read(&mut buffer, Some(now)).unwrap(), None, "a moment that has passed");
+    assert_eq!(connection.read(&mut buffer, Some(now + Duration::from_millis(20))).unwrap(), None);
+    connection.write(b"x").unwrap();
+    assert_eq!(connection.read(&mut buffer, None).unwrap(), Some(8));
+    thread.join().unwrap();
+    assert!(connection.read(&mut buffer, None).unwrap_err().to_string().contains("closed"));
+}
+
+#[test]
+fn a_garbage_handshake_is_tried_again_soon() {
+    let (mut settings, thread) = server(|mut tcp| tcp.write_all(b"this is no TLS\r\n").unwrap());
+    settings.tls = Some(Tls::default());
+    assert_eq!(end(&settings).retry, Retry::Soon);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_handshake_that_the_server_closes_is_tried_again_soon() {
+    let (mut settings, thread) = server(drop);
+    settings.tls = Some(Tls::default());
+    assert_eq!(end(&settings).retry, Retry::Soon);
+    thread.join().unwrap();
+}
+
+/// A certificate that no authority would give: expired, for another name, signed by itself. And its key.
+fn certificate() -> (Vec<u8>, Identity) {
+    let mut params = rcgen::CertificateParams::new(vec!["other.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(1999, 1, 1), rcgen::date_time_ymd(2000, 1, 1));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let identity = Identity::from_pkcs8(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    (certificate.der().to_vec(), identity)
+}
+
+/// How it ends where a server shows `identity` and `pin` is expected, and what the server heard.
+fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
+        if let Ok(mut stream) = acceptor.accept(listener.accept().unwrap().0) {
+            let _ = stream.read_to_end(&mut heard);
+        }
+        heard
+    });
+    let tls = Some(Tls { pin, identity: None });
+    let end = match Connection::open(&Settings { host: "127.0.0.1".into(), port, tls }) {
+        Ok(mut connection) => {
+            connection.write(b"CAP LS 302\r\n").map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None)
+        }
+        Err(end) => Some(end),
+    };
+    (end, thread.join().unwrap())
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_refused_and_tried_again_slowly() {
+    let (end, heard) = shown(certificate().1, None);
+    let end = end.unwrap();
+    assert_eq!((end.retry, heard.len()), (Retry::Slow, 0));
+    assert!(end.why.contains("not trusted") && end.why.contains("tls_pin"), "{}", end.why);
+}
+
+#[test]
+fn the_pinned_certificate_is_accepted_whatever_is_wrong_with_it() {
+    let (der, identity) = certificate();
+    assert_eq!(shown(identity, Some(der)), (None, b"CAP LS 302\r\n".to_vec()));
+}
+
+#[test]
+fn any_other_certificate_than_the_pinned_one_is_refused_before_a_byte_is_sent() {
+    let (end, heard) = shown(certificate().1, Some(certificate().0));
+    let end = end.unwrap();
+    assert_eq!((end.retry, heard.len()), (Retry::Slow, 0));
+    assert!(end.why.contains("tls_pin"), "{}", end.why);
+}

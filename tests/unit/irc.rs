@@ -1,1 +1,1418 @@
+use proptest::prelude::*;
+use time::macros::datetime;
+
 use super::*;
+
+/// The own clock when a [`Talk`] begins.
+const START: OffsetDateTime = datetime!(2026-11-22 10:30:00 UTC);
+
+fn settings() -> Settings {
+    Settings {
+        nick: "linkbot".into(),
+        owner: String::new(),
+        channels: vec![channel("#dev", None)],
+        server_password: None,
+        sasl: None,
+        on_connect: Vec::new(),
+        prefix: ".".into(),
+        ignore: Vec::new(),
+        rejoin: false,
+        reply: Reply::Privmsg,
+    }
+}
+
+fn channel(name: &str, key: Option<&str>) -> Channel {
+    Channel { name: name.into(), key: key.map(str::to_owned) }
+}
+
+fn plain(user: &str, password: &str) -> Settings {
+    Settings { sasl: Some(Sasl::Plain { user: user.into(), password: password.into() }), ..settings() }
+}
+
+fn external() -> Settings {
+    Settings { sasl: Some(Sasl::External), ..settings() }
+}
+
+/// A conversation with a server whose lines and clock the test makes up.
+struct Talk {
+    session: Session<'static>,
+    now: Now,
+}
+
+impl Talk {
+    /// Connected; the first lines are still to be [`sent`](Talk::sent).
+    fn new(settings: Settings) -> Talk {
+        let now = Now { instant: Instant::now(), clock: START };
+        Talk { session: Session::new(Box::leak(Box::new(settings)), now), now }
+    }
+
+    /// The first lines are out, and the server has named its capabilities.
+    fn offered(settings: Settings, capabilities: &str) -> Talk {
+        let mut talk = Talk::new(settings);
+        talk.sent();
+        talk.says(&format!(":server CAP * LS :{capabilities}"));
+        talk
+    }
+
+    /// Registered; the welcome burst is not over.
+    fn welcomed(settings: Settings) -> Talk {
+        let mut talk = Talk::offered(settings, "");
+        talk.says(":server 001 linkbot :Welcome");
+        talk.forget();
+        talk
+    }
+
+    /// In all its channels, as `linkbot!bot@host`.
+    fn home(settings: Settings) -> Talk {
+        let channels: Vec<String> = settings.channels.iter().map(|c| c.name.clone()).collect();
+        let mut talk = Talk::welcomed(settings);
+        talk.says(":server 376 linkbot :End");
+        for name in channels {
+            talk.says(&format!(":linkbot!bot@host JOIN {name}"));
+        }
+        talk.forget();
+        talk
+    }
+
+    /// The server says a line.
+    fn says(&mut self, line: &str) -> Option<Said> {
+        self.says_bytes(line.as_bytes())
+    }
+
+    fn says_bytes(&mut self, line: &[u8]) -> Option<Said> {
+        let said = self.session.receive(line, self.now);
+        self.session.tick(self.now.instant);
+        said
+    }
+
+    /// The server says a line in the channel, at a time of its own.
+    fn says_at(&mut self, time: OffsetDateTime, line: &str) -> Option<Said> {
+        self.says(&format!("@time={} {line}", time.format(&Rfc3339).unwrap()))
+    }
+
+    /// Time goes by, and nothing comes.
+    fn passes(&mut self, seconds: i64) {
+        self.now.instant += Duration::from_secs(seconds as u64);
+        self.now.clock += time::Duration::seconds(seconds);
+        self.session.tick(self.now.instant);
+    }
+
+    /// The lines that left since the last call.
+    fn sent(&mut self) -> Vec<String> {
+        self.session.take().split_terminator("\r\n").map(str::to_owned).collect()
+    }
+
+    /// What the operator read since the last call.
+    fn logged(&mut self) -> String {
+        self.session.take_log().join("\n")
+    }
+
+    fn forget(&mut self) {
+        self.sent();
+        self.logged();
+    }
+
+    /// How the connection ended.
+    fn end(&self) -> (Retry, &str) {
+        let end = self.session.end().expect("the connection goes on");
+        (end.retry, &end.why)
+    }
+
+    fn goes_on(&self) -> bool {
+        self.session.end().is_none()
+    }
+
+    /// When the session wants to be woken, in seconds from now.
+    fn wakes_in(&self) -> u64 {
+        (self.session.deadline() - self.now.instant).as_secs()
+    }
+}
+
+fn nothing() -> Vec<String> {
+    Vec::new()
+}
+
+/// The payload of what AUTHENTICATE lines carry, and how long each chunk is.
+fn payload(lines: &[String]) -> (String, Vec<usize>) {
+    let chunks: Vec<&str> = lines.iter().map(|line| line.strip_prefix("AUTHENTICATE ").unwrap()).collect();
+    let sizes = chunks.iter().map(|chunk| if *chunk == "+" { 0 } else { chunk.len() }).collect();
+    let all: String = chunks.into_iter().filter(|&chunk| chunk != "+").collect();
+    (String::from_utf8(BASE64.decode(all).unwrap()).unwrap(), sizes)
+}
+
+// Registration.
+
+#[test]
+fn cap_ls_302_nick_and_user_are_sent_at_once() {
+    let version = env!("CARGO_PKG_VERSION");
+    let user = format!("USER linkbot 0 * :linkbot {version}");
+    assert_eq!(Talk::new(settings()).sent(), ["CAP LS 302", "NICK linkbot", user.as_str()]);
+}
+
+#[test]
+fn pass_is_the_first_line_where_a_server_password_is_set() {
+    let mut talk = Talk::new(Settings { server_password: Some("open sesame".into()), ..settings() });
+    assert_eq!(talk.sent()[..2], ["PASS :open sesame", "CAP LS 302"]);
+}
+
+#[test]
+fn the_owner_goes_into_the_realname() {
+    let mut talk = Talk::new(Settings { owner: "alice, alice@example.org".into(), ..settings() });
+    assert!(talk.sent()[2].ends_with(", run by alice, alice@example.org"));
+}
+
+#[test]
+fn an_empty_list_of_capabilities_is_answered_with_cap_end_alone() {
+    for list in [":", ": ", "", ":multi-prefix sts=port=6697 echo-message"] {
+        let mut talk = Talk::new(settings());
+        talk.sent();
+        talk.says(&format!(":server CAP * LS {list}"));
+        assert_eq!(talk.sent(), ["CAP END"], "{list:?}");
+    }
+}
+
+#[test]
+fn only_what_is_used_and_offered_is_asked_for_and_never_sts() {
+    let mut talk = Talk::offered(settings(), "sts=port=6697 sasl=PLAIN away-notify server-time account-tag=x batch");
+    assert_eq!(talk.sent(), ["CAP REQ :server-time account-tag"]);
+    talk.says(":server CAP linkbot ACK :server-time account-tag");
+    assert_eq!(talk.sent(), ["CAP END"]);
+}
+
+#[test]
+fn a_list_of_capabilities_may_come_in_several_lines() {
+    let mut talk = Talk::new(plain("bot", "secret"));
+    talk.sent();
+    talk.says(":server CAP * LS * :multi-prefix server-time");
+    talk.says(":server CAP * LS * :account-tag sasl=EXTERNAL,PLAIN");
+    assert_eq!(talk.sent(), nothing());
+    talk.says(":server CAP * LS :message-tags");
+    assert_eq!(talk.sent(), ["CAP REQ :server-time account-tag message-tags sasl"]);
+}
+
+#[test]
+fn after_a_nak_each_capability_is_asked_for_by_itself() {
+    let mut talk = Talk::offered(plain("bot", "secret"), "server-time account-tag sasl");
+    talk.sent();
+    talk.says(":server CAP * NAK :server-time account-tag sasl");
+    assert_eq!(talk.sent(), ["CAP REQ :server-time", "CAP REQ :account-tag", "CAP REQ :sasl"]);
+    talk.says(":server CAP * NAK :server-time");
+    talk.says(":server CAP * ACK :account-tag");
+    assert_eq!(talk.sent(), nothing());
+    talk.says(":server CAP * ACK :sasl ");
+    assert_eq!(talk.sent(), ["AUTHENTICATE PLAIN"]);
+}
+
+#[test]
+fn a_nak_of_everything_ends_with_cap_end() {
+    let mut talk = Talk::offered(settings(), "server-time");
+    talk.sent();
+    talk.says(":server CAP * NAK :server-time");
+    assert_eq!(talk.sent(), ["CAP END"]);
+}
+
+#[test]
+fn a_server_without_cap_goes_on_by_itself() {
+    let mut talk = Talk::new(settings());
+    talk.sent();
+    talk.says(":server 421 * CAP :Unknown command");
+    talk.says(":server 001 linkbot :Welcome");
+    talk.says(":server 422 linkbot :No MOTD");
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
+}
+
+#[test]
+fn a_new_capability_is_asked_for_and_a_deleted_one_survived() {
+    let mut talk = Talk::offered(settings(), "message-tags");
+    talk.says(":server CAP * ACK :message-tags");
+    talk.says(":server 001 linkbot :Welcome");
+    talk.sent();
+    talk.says(":server CAP linkbot DEL :server-time account-tag sasl");
+    talk.says(":server CAP linkbot NEW :account-tag sts=port=6697 sasl=PLAIN echo-message server-time");
+    assert_eq!(talk.sent(), ["CAP REQ :account-tag", "CAP REQ :server-time"]);
+    talk.says(":server CAP linkbot ACK :account-tag");
+    talk.says(":server CAP linkbot NAK :server-time");
+    assert_eq!(talk.sent(), nothing());
+    assert!(talk.goes_on());
+}
+
+#[test]
+fn ping_is_answered_at_once_even_before_001() {
+    let mut talk = Talk::new(settings());
+    talk.sent();
+    talk.says("PING :a b");
+    talk.says("PING 12345");
+    assert_eq!(talk.sent(), ["PONG :a b", "PONG 12345"]);
+}
+
+#[test]
+fn the_burst_ends_with_376_or_422() {
+    for numeric in ["376", "422"] {
+        let mut talk = Talk::welcomed(settings());
+        assert_eq!(talk.sent(), nothing());
+        talk.says(&format!(":server {numeric} linkbot :x"));
+        assert_eq!(talk.sent(), ["JOIN #dev"]);
+        talk.says(":server 422 linkbot :again");
+        assert_eq!(talk.sent(), nothing());
+    }
+}
+
+#[test]
+fn a_server_that_does_not_let_us_in_for_60_s_is_left() {
+    let mut talk = Talk::offered(settings(), "");
+    assert_eq!(talk.wakes_in(), 60);
+    talk.passes(59);
+    talk.says("PING x");
+    assert!(talk.goes_on());
+    talk.passes(1);
+    assert_eq!(talk.end().0, Retry::Soon);
+}
+
+#[test]
+fn the_time_of_registration_is_counted_from_001() {
+    let mut talk = Talk::offered(settings(), "");
+    talk.passes(30);
+    assert_eq!(talk.session.registered(talk.now.instant), Duration::ZERO);
+    talk.says(":server 001 linkbot :Welcome");
+    talk.passes(80);
+    assert_eq!(talk.session.registered(talk.now.instant), Duration::from_secs(80));
+}
+
+#[test]
+fn a_refused_server_password_is_tried_again_slowly() {
+    let mut talk = Talk::new(Settings { server_password: Some("hunter2".into()), ..settings() });
+    talk.says(":server 464 * :Password incorrect");
+    let (retry, why) = talk.end();
+    assert_eq!(retry, Retry::Slow);
+    assert!(why.contains("server_password") && !why.contains("hunter2"));
+
+    let mut talk = Talk::home(settings());
+    talk.says(":server 464 linkbot :Password incorrect");
+    assert!(talk.goes_on(), "an OPER line of on_connect was refused, not the connection");
+}
+
+// Login.
+
+/// PLAIN up to the server's word that it is ready for the payload.
+fn ready_for_plain(user: &str, password: &str) -> Talk {
+    let mut talk = Talk::offered(plain(user, password), "sasl=PLAIN,EXTERNAL");
+    assert_eq!(talk.sent(), ["CAP REQ :sasl"]);
+    talk.says(":server CAP * ACK :sasl");
+    assert_eq!(talk.sent(), ["AUTHENTICATE PLAIN"]);
+    talk.says("AUTHENTICATE +");
+    talk
+}
+
+#[test]
+fn plain_sends_the_user_as_authzid_and_authcid_and_joins_only_after_login() {
+    let mut talk = ready_for_plain("bot", "secret");
+    assert_eq!(payload(&talk.sent()), ("bot\0bot\0secret".to_owned(), vec![20]));
+    talk.says(":server 900 * *!*@* bot :You are now logged in as bot");
+    assert_eq!(talk.sent(), nothing());
+    talk.says(":server 903 * :SASL authentication successful");
+    assert_eq!(talk.sent(), ["CAP END"]);
+    talk.says(":server 001 linkbot :Welcome");
+    assert_eq!(talk.sent(), nothing());
+    talk.says(":server 376 linkbot :End");
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
+}
+
+#[test]
+fn a_password_of_600_bytes_goes_in_chunks_of_400() {
+    let password = "x".repeat(600);
+    let mut talk = ready_for_plain("bot", &password);
+    assert_eq!(payload(&talk.sent()), (format!("bot\0bot\0{password}"), vec![400, 400, 12]));
+}
+
+#[test]
+fn a_payload_of_exactly_400_or_800_is_closed_with_a_plus() {
+    for (length, chunks) in
+        [(292, vec![400, 0]), (592, vec![400, 400, 0]), (591, vec![400, 400, 0]), (589, vec![400, 396])]
+    {
+        let password = "x".repeat(length);
+        let mut talk = ready_for_plain("bot", &password);
+        assert_eq!(payload(&talk.sent()), (format!("bot\0bot\0{password}"), chunks), "{length}");
+    }
+}
+
+#[test]
+fn a_password_may_be_non_ascii() {
+    let mut talk = ready_for_plain("b\u{f6}t", "p\u{e4}\u{df}w\u{f6}rd \u{1f511}");
+    assert_eq!(payload(&talk.sent()).0, "b\u{f6}t\0b\u{f6}t\0p\u{e4}\u{df}w\u{f6}rd \u{1f511}");
+}
+
+#[test]
+fn external_answers_with_a_plus() {
+    let mut talk = Talk::offered(external(), "sasl=PLAIN,EXTERNAL");
+    talk.says(":server CAP * ACK :sasl");
+    assert_eq!(talk.sent(), ["CAP REQ :sasl", "AUTHENTICATE EXTERNAL"]);
+    talk.says("AUTHENTICATE +");
+    assert_eq!(talk.sent(), ["AUTHENTICATE +"]);
+    talk.says(":server 903 * :ok");
+    assert_eq!(talk.sent(), ["CAP END"]);
+}
+
+#[test]
+fn a_server_that_names_no_mechanisms_is_tried() {
+    let mut talk = Talk::offered(external(), "sasl");
+    talk.says(":server CAP * ACK :sasl");
+    assert_eq!(talk.sent(), ["CAP REQ :sasl", "AUTHENTICATE EXTERNAL"]);
+}
+
+#[test]
+fn a_mechanism_that_is_not_offered_ends_the_connection_after_sasl_was_asked_for() {
+    let mut talk = Talk::offered(external(), "sasl=PLAIN,SCRAM-SHA-256");
+    assert_eq!(talk.sent(), ["CAP REQ :sasl"]);
+    talk.says(":server CAP * ACK :sasl");
+    assert_eq!(talk.sent(), ["QUIT"]);
+    let (retry, why) = talk.end();
+    assert_eq!(retry, Retry::Slow);
+    assert!(why.contains("EXTERNAL") && why.contains("PLAIN,SCRAM-SHA-256"), "{why}");
+}
+
+#[test]
+fn a_login_that_fails_ends_the_connection_with_a_clear_message_and_a_slow_retry() {
+    for numeric in ["902", "904", "905", "906", "907", "908"] {
+        let mut talk = ready_for_plain("bot", "secret");
+        talk.sent();
+        talk.says(&format!(":server {numeric} * :The server's words"));
+        assert_eq!(talk.sent(), ["QUIT"], "{numeric}");
+        let (retry, why) = talk.end();
+        assert_eq!(retry, Retry::Slow, "{numeric}");
+        assert!(why.contains("login failed") && why.contains("The server's words") && why.contains("sasl_password"));
+        assert!(!why.contains("secret"));
+    }
+}
+
+#[test]
+fn a_login_fails_once_however_often_the_server_says_so() {
+    let mut talk = ready_for_plain("bot", "secret");
+    talk.sent();
+    talk.says(":server 908 * EXTERNAL :are available SASL mechanisms");
+    talk.says(":server 904 * :SASL authentication failed");
+    talk.passes(30);
+    assert_eq!(talk.sent(), ["QUIT"]);
+}
+
+#[test]
+fn a_login_that_is_not_answered_for_30_s_fails() {
+    let mut talk = ready_for_plain("bot", "secret");
+    assert_eq!(talk.wakes_in(), 30);
+    talk.passes(29);
+    assert!(talk.goes_on());
+    talk.passes(1);
+    assert_eq!(talk.end().0, Retry::Slow);
+    assert_eq!(talk.sent().last().unwrap(), "QUIT");
+}
+
+#[test]
+fn without_the_login_that_is_configured_nothing_is_joined() {
+    let no_sasl = Talk::offered(plain("bot", "secret"), "server-time");
+    let mut refused = Talk::offered(plain("bot", "secret"), "sasl=PLAIN");
+    refused.says(":server CAP * NAK :sasl");
+    let mut no_cap = Talk::new(plain("bot", "secret"));
+    no_cap.says(":server 421 * CAP :Unknown command");
+    let mut ignored = Talk::new(plain("bot", "secret"));
+    ignored.says(":server 001 linkbot :Welcome");
+    let mut hasty = ready_for_plain("bot", "secret");
+    hasty.says(":server 001 linkbot :Welcome");
+    for mut talk in [no_sasl, refused, no_cap, ignored, hasty] {
+        assert_eq!(talk.end().0, Retry::Slow);
+        let sent = talk.sent();
+        assert_eq!(sent.last().unwrap(), "QUIT");
+        assert!(!sent.iter().any(|line| line.starts_with("JOIN")));
+    }
+}
+
+#[test]
+fn on_connect_lines_follow_the_burst_and_channels_follow_the_answer_of_services() {
+    let lines = vec!["PRIVMSG NickServ :IDENTIFY secret".to_owned(), "MODE linkbot +R".to_owned()];
+    for answer in [":NickServ!s@services NOTICE linkbot :You are now identified", ":server 900 linkbot x bot :ok"] {
+        let mut talk = Talk::welcomed(Settings { on_connect: lines.clone(), ..settings() });
+        talk.says(":server 376 linkbot :End");
+        assert_eq!(talk.sent(), lines);
+        talk.says(":server NOTICE linkbot :Highest connection count: 7");
+        talk.says(":ChanServ!s@services NOTICE #dev :Welcome");
+        assert_eq!(talk.sent(), nothing());
+        talk.says(answer);
+        assert_eq!(talk.sent(), ["JOIN #dev"]);
+        talk.says(answer);
+        assert_eq!(talk.sent(), nothing());
+    }
+}
+
+#[test]
+fn channels_are_joined_after_5_s_where_services_do_not_answer() {
+    let mut talk = Talk::welcomed(Settings { on_connect: vec!["X".into()], ..settings() });
+    talk.says(":server 376 linkbot :End");
+    assert_eq!(talk.wakes_in(), 5);
+    talk.passes(4);
+    assert_eq!(talk.sent(), ["X"]);
+    talk.passes(1);
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
+}
+
+// The name.
+
+#[test]
+fn the_own_nick_is_the_first_parameter_of_001() {
+    let mut talk = Talk::offered(settings(), "");
+    talk.says(":server 001 Guest42 :Welcome");
+    talk.says(":server 376 Guest42 :End");
+    talk.says(":Guest42!bot@host JOIN #dev");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :Guest42: url x").unwrap().text, "url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x"), None);
+    assert_eq!(talk.says(":Guest42!bot@host PRIVMSG #dev :.url x"), None, "our own line");
+}
+
+#[test]
+fn a_taken_nick_gets_an_underscore_and_then_another() {
+    for numeric in ["433", "436", "437"] {
+        let mut talk = Talk::offered(settings(), "");
+        talk.sent();
+        talk.says(&format!(":server {numeric} * linkbot :No"));
+        talk.says(&format!(":server {numeric} * linkbot_ :No"));
+        assert_eq!(talk.sent(), ["NICK linkbot_", "NICK linkbot__"], "{numeric}");
+    }
+}
+
+#[test]
+fn at_nicklen_an_underscore_and_then_digits_replace_the_last_characters() {
+    // A server cuts what is too long, and tells so only with the nick in its refusal.
+    let mut talk = Talk::new(Settings { nick: "linkbotty".into(), ..settings() });
+    talk.sent();
+    for refused in ["linkbotty", "linkbotty", "linkbott_", "linkbott1"] {
+        talk.says(&format!(":server 433 * {refused} :No"));
+    }
+    assert_eq!(talk.sent(), ["NICK linkbotty_", "NICK linkbott_", "NICK linkbott1", "NICK linkbott2"]);
+
+    let mut talk = Talk::new(Settings { nick: "alonglinkbot".into(), ..settings() });
+    talk.sent();
+    talk.says(":server 433 * alonglink :No");
+    assert_eq!(talk.sent(), ["NICK alonglin_"]);
+}
+
+#[test]
+fn there_are_nicks_left_after_any_number_of_refusals() {
+    let mut talk = Talk::new(Settings { nick: "linkbot".into(), ..settings() });
+    let mut seen = std::collections::HashSet::new();
+    talk.sent();
+    for _ in 0..150 {
+        let nick = talk.session.nick.clone();
+        let cut = &nick[..nick.len().min(9)];
+        assert!(is_nick(cut));
+        seen.insert(cut.to_owned());
+        talk.says(&format!(":server 433 * {cut} :No"));
+    }
+    assert!(seen.len() > 100, "{}", seen.len());
+}
+
+#[test]
+fn a_bad_nick_stops_the_program_with_a_clear_message() {
+    let mut talk = Talk::new(settings());
+    talk.sent();
+    talk.says(":server 432 * linkbot :Erroneous nickname");
+    let (retry, why) = talk.end();
+    assert_eq!(retry, Retry::Never);
+    assert!(why.contains("linkbot") && why.contains("Erroneous nickname") && why.contains("nick"));
+    assert_eq!(talk.sent(), ["QUIT"]);
+}
+
+#[test]
+fn a_bad_nick_is_ignored_once_registered() {
+    let mut talk = Talk::home(settings());
+    talk.says(":server 432 linkbot linkbot :Erroneous nickname");
+    assert!(talk.goes_on());
+}
+
+#[test]
+fn a_longer_nick_that_the_server_calls_bad_was_only_too_long() {
+    let mut talk = Talk::new(settings());
+    talk.says(":server 433 * linkbot :No");
+    talk.sent();
+    talk.says(":server 432 * linkbot_ :Erroneous nickname");
+    talk.says(":server 433 * linkbo_ :No");
+    assert_eq!(talk.sent(), ["NICK linkbo_", "NICK linkbo1"]);
+    (0..20).for_each(|_| drop(talk.says(":server 432 * x :Erroneous nickname")));
+    assert_eq!(talk.end().0, Retry::Never, "a server that finds every nick bad");
+}
+
+/// In its channel, but under another nick than it wants.
+fn misnamed() -> Talk {
+    let mut talk = Talk::offered(settings(), "");
+    talk.says(":server 433 * linkbot :No");
+    talk.says(":server 001 linkbot_ :Welcome");
+    talk.says(":server 376 linkbot_ :End");
+    talk.says(":linkbot_!bot@host JOIN #dev");
+    talk.forget();
+    talk
+}
+
+#[test]
+fn the_wanted_nick_is_asked_for_every_5_minutes() {
+    let mut talk = misnamed();
+    for _ in 0..3 {
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            talk.passes(60);
+            talk.says("PING x");
+            asked.extend(talk.sent().into_iter().filter(|line| line.starts_with("NICK")));
+        }
+        assert_eq!(asked, ["NICK linkbot"]);
+        talk.says(":server 433 linkbot_ linkbot :No");
+    }
+    talk.says(":linkbot_!bot@host NICK linkbot");
+    talk.forget();
+    assert_eq!(talk.wakes_in(), 90, "nothing more to ask for");
+}
+
+#[test]
+fn the_wanted_nick_is_taken_when_its_holder_is_seen_leaving() {
+    for leaving in [":LINKBOT!x@y QUIT :bye", ":linkbot!x@y NICK away"] {
+        let mut talk = misnamed();
+        talk.says(":other!x@y QUIT :bye");
+        talk.says(":other!x@y NICK another");
+        assert_eq!(talk.sent(), nothing());
+        talk.says(leaving);
+        assert_eq!(talk.sent(), ["NICK linkbot"]);
+    }
+}
+
+#[test]
+fn a_nick_that_is_ours_already_is_not_asked_for() {
+    let mut talk = Talk::home(settings());
+    talk.says(":linkbot!x@y QUIT :bye");
+    assert_eq!(talk.sent(), nothing());
+    assert_eq!(talk.wakes_in(), 90);
+}
+
+#[test]
+fn a_nick_that_nicklen_cuts_is_as_good_as_the_wanted_one() {
+    let mut talk = Talk::offered(settings(), "");
+    talk.says(":server 001 linkb :Welcome");
+    talk.says(":server 005 linkb NICKLEN=5 :are supported");
+    talk.says(":server 376 linkb :End");
+    talk.says(":linkb!bot@host JOIN #dev");
+    assert_eq!(talk.wakes_in(), 90);
+    talk.passes(90);
+    talk.says("PING x");
+    assert_eq!(talk.session.reclaim, None);
+}
+
+#[test]
+fn a_server_that_renames_the_bot_to_its_account_is_followed() {
+    let mut talk = Talk::home(settings());
+    talk.says(":linkbot!bot@host NICK :linkaccount");
+    assert!(talk.logged().contains("linkaccount"));
+    assert!(talk.says(":a!a@h PRIVMSG #dev :linkaccount, url x").is_some());
+    assert!(talk.says(":a!a@h PRIVMSG #dev :linkbot, url x").is_none());
+    talk.says(":op!o@h KICK #dev linkaccount :out");
+    assert!(talk.logged().contains("kicked"));
+}
+
+#[test]
+fn a_network_with_a_bot_mode_gets_the_bot_labelled() {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 005 linkbot NICKLEN=30 BOT=B CHANTYPES=# :are supported");
+    talk.says(":server 376 linkbot :End");
+    assert_eq!(talk.sent(), ["MODE linkbot +B", "JOIN #dev"]);
+}
+
+// Channels.
+
+#[test]
+fn keys_stand_in_the_order_of_their_channels() {
+    let channels = vec![channel("#a", None), channel("#b", Some("kb")), channel("#c", None), channel("#d", Some("kd"))];
+    let mut talk = Talk::welcomed(Settings { channels, ..settings() });
+    talk.says(":server 376 linkbot :End");
+    assert_eq!(talk.sent(), ["JOIN #b,#d,#a,#c kb,kd"]);
+}
+
+#[test]
+fn joins_are_batched_within_the_line_length() {
+    let channels: Vec<Channel> =
+        (0..100).map(|n| channel(&format!("#channel-{n:03}"), (n % 2 == 0).then_some("key"))).collect();
+    let mut talk = Talk::welcomed(Settings { channels: channels.clone(), ..settings() });
+    talk.says(":server 376 linkbot :End");
+    let sent = talk.sent();
+    assert!(sent.len() <= 4, "{}", sent.len());
+    let mut joined = Vec::new();
+    for line in &sent {
+        assert!(line.len() + 2 <= 512);
+        let mut words = line.split(' ').skip(1);
+        let names = words.next().unwrap().split(',');
+        let mut keys = words.next().map_or(Vec::new(), |keys| keys.split(',').collect()).into_iter();
+        joined.extend(names.map(|name| (name.to_owned(), keys.next().map(str::to_owned))));
+    }
+    joined.sort();
+    assert_eq!(joined, channels.into_iter().map(|c| (c.name, c.key)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_join_that_may_succeed_later_is_tried_again_with_a_growing_delay_a_few_times() {
+    for numeric in ["471", "477", "480", "437"] {
+        let mut talk = Talk::welcomed(Settings { channels: vec![channel("#dev", Some("key"))], ..settings() });
+        talk.says(":server 376 linkbot :End");
+        talk.forget();
+        let refusal = format!(":server {numeric} linkbot #DEV :Not now");
+        for wait in [10, 20, 40, 80, 160, 320] {
+            talk.says(&refusal);
+            assert!(talk.logged().contains(&format!("#dev: {numeric} Not now; next try in {wait} s")));
+            for _ in 1..wait {
+                talk.says("PING x");
+                talk.sent();
+                talk.passes(1);
+            }
+            assert_eq!(talk.sent(), nothing(), "{numeric} before {wait} s");
+            talk.passes(1);
+            assert_eq!(talk.sent(), ["JOIN #dev key"], "{numeric} after {wait} s");
+        }
+        talk.says(&refusal);
+        assert!(talk.logged().contains("waiting for an INVITE or a restart"), "{numeric}");
+        assert_eq!(talk.wakes_in(), 90, "{numeric}");
+    }
+}
+
+#[test]
+fn a_channel_that_the_server_puts_us_in_is_not_joined_again() {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 376 linkbot :End");
+    talk.says(":server 471 linkbot #dev :Full");
+    talk.says(OWN_JOIN);
+    assert_eq!(talk.wakes_in(), 90);
+}
+
+#[test]
+fn other_refusals_are_logged_and_wait_for_the_operator() {
+    for numeric in ["403", "405", "473", "474", "475", "476"] {
+        let mut talk = Talk::welcomed(settings());
+        talk.says(":server 376 linkbot :End");
+        talk.forget();
+        talk.says(&format!(":server {numeric} linkbot #dev :The server's words"));
+        let logged = talk.logged();
+        assert!(
+            logged.contains("#dev") && logged.contains(numeric) && logged.contains("The server's words"),
+            "{logged}"
+        );
+        assert_eq!((talk.sent(), talk.wakes_in()), (nothing(), 90), "{numeric}");
+    }
+}
+
+#[test]
+fn where_a_channel_forwards_to_is_not_listened_to() {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 376 linkbot :End");
+    talk.forget();
+    talk.says(":server 470 linkbot #dev ##dev-guests :Forwarding to another channel");
+    assert!(talk.logged().contains("##dev-guests"));
+    talk.says(":linkbot!bot@host JOIN ##dev-guests");
+    assert_eq!(talk.sent(), ["PART ##dev-guests"]);
+    assert_eq!(talk.says(":a!a@h PRIVMSG ##dev-guests :.url x"), None);
+}
+
+#[test]
+fn a_channel_that_is_not_configured_is_left() {
+    let mut talk = Talk::home(settings());
+    talk.says(":linkbot!bot@host JOIN #elsewhere");
+    assert_eq!(talk.sent(), ["PART #elsewhere"]);
+    talk.says(":alice!a@h JOIN #elsewhere");
+    assert_eq!(talk.sent(), nothing());
+}
+
+#[test]
+fn only_configured_channels_are_listened_to_and_only_while_in_them() {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 376 linkbot :End");
+    let line = ":a!a@h PRIVMSG #dev :.url x";
+    assert_eq!(talk.says(line), None, "not joined yet");
+    talk.says(":linkbot!bot@host JOIN #dev");
+    assert!(talk.says(line).is_some());
+    for other in ["#other", "@#dev", "+#dev", "$$*", "someone"] {
+        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG {other} :.url x")), None, "{other}");
+    }
+    talk.says(":linkbot!bot@host PART #dev :made to");
+    assert_eq!(talk.says(line), None);
+}
+
+#[test]
+fn a_kick_keeps_the_bot_out() {
+    let mut talk = Talk::home(settings());
+    talk.says(":op!o@h KICK #dev alice :not us");
+    assert!(talk.says(":a!a@h PRIVMSG #dev :.url x").is_some());
+    talk.says(":op!o@h KICK #DEV LinkBot :too loud");
+    let logged = talk.logged();
+    assert!(logged.contains("#dev") && logged.contains("op") && logged.contains("too loud"), "{logged}");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url x"), None);
+    assert_eq!((talk.sent(), talk.wakes_in()), (nothing(), 90));
+}
+
+#[test]
+fn rejoin_allows_one_try_60_s_after_a_kick() {
+    let mut talk = Talk::home(Settings { rejoin: true, ..settings() });
+    talk.says(":op!o@h KICK #dev linkbot :out");
+    assert_eq!(talk.wakes_in(), 60);
+    talk.passes(60);
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
+    talk.says(":server 471 linkbot #dev :Full");
+    assert_eq!(talk.wakes_in(), 90, "one try only");
+}
+
+#[test]
+fn an_invite_to_a_configured_channel_is_followed() {
+    let mut talk = Talk::home(settings());
+    talk.says(":op!o@h KICK #dev linkbot :out");
+    talk.says(":op!o@h INVITE linkbot #DEV");
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
+    talk.says(":linkbot!bot@host JOIN #dev");
+    assert!(talk.says(":a!a@h PRIVMSG #dev :.url x").is_some());
+}
+
+#[test]
+fn an_invite_never_adds_a_channel() {
+    let mut talk = Talk::home(settings());
+    talk.passes(60);
+    talk.says(":op!o@h INVITE linkbot #other");
+    talk.says(":op!o@h INVITE alice #dev");
+    talk.says(":op!o@h INVITE linkbot #dev");
+    assert_eq!(talk.sent(), nothing(), "another channel, another's invite, and where it is already");
+}
+
+#[test]
+fn an_invite_right_after_a_refusal_is_followed_10_s_after_the_join() {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 376 linkbot :End");
+    talk.says(":server 473 linkbot #dev :Invite only");
+    talk.forget();
+    talk.says(":ChanServ!s@services INVITE linkbot #dev");
+    talk.says(":ChanServ!s@services INVITE linkbot #dev");
+    assert_eq!((talk.sent(), talk.wakes_in()), (nothing(), 10));
+    assert_eq!(talk.logged().lines().count(), 1);
+    talk.passes(10);
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
+}
+
+// What people say.
+
+#[test]
+fn a_command_begins_with_the_prefix_or_the_bots_name() {
+    let mut talk = Talk::home(settings());
+    for line in [".url x", "linkbot: url x", "LINKBOT, url x", "linkbot:url x", "linkbot: .url x"] {
+        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line).text, "url x");
+    }
+    for line in ["url x", "linkbot url x", "linkbots: url x", "x .url", "", "link", "linkbot"] {
+        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")), None, "{line}");
+    }
+}
+
+#[test]
+fn who_said_it_and_where_is_told_in_full() {
+    let mut talk = Talk::home(settings());
+    let said = talk.says("@account=al;msgid=1 :alice!a@host PRIVMSG #DEV :.url x").unwrap();
+    let expected = Said {
+        channel: Some("#dev".into()),
+        nick: "alice".into(),
+        host: "a@host".into(),
+        account: "al".into(),
+        text: "url x".into(),
+        posted: START,
+    };
+    assert_eq!(said, expected);
+    assert_eq!(talk.says(":alice!a@host PRIVMSG #dev :.url x").unwrap().account, "");
+}
+
+#[test]
+fn what_is_said_in_private_is_told_apart() {
+    let mut talk = Talk::home(settings());
+    assert_eq!(talk.says(":alice!a@host PRIVMSG LinkBot :.help").unwrap().channel, None);
+}
+
+#[test]
+fn text_is_utf_8_or_else_latin_1() {
+    let mut talk = Talk::home(settings());
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text, "url caf\u{e9}");
+    assert_eq!(talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text, "url caf\u{e9}");
+}
+
+#[test]
+fn names_compare_under_the_servers_casemapping() {
+    let channels = || vec![channel("#dev[1]", None)];
+    let line = ":a!a@h PRIVMSG #DEV{1} :.url x";
+    let mut talk = Talk::home(Settings { channels: channels(), ..settings() });
+    assert_eq!(talk.says(line).unwrap().channel.unwrap(), "#dev[1]", "rfc1459 unless told otherwise");
+    talk.says(":server 005 linkbot CASEMAPPING=ascii :are supported");
+    assert_eq!(talk.says(line), None);
+}
+
+#[test]
+fn a_437_is_about_a_channel_where_chantypes_says_so() {
+    let mut talk = misnamed();
+    talk.says(":server 005 linkbot_ CHANTYPES=! :are supported");
+    talk.says(":server 437 linkbot_ #dev :Unavailable");
+    assert_eq!(talk.logged(), "", "a nick, to this server");
+}
+
+#[test]
+fn notices_own_lines_other_bots_and_ignored_masks_get_no_answer() {
+    let ignore = vec!["Spam".to_owned(), "*!*@*.bad.example".to_owned()];
+    let mut talk = Talk::home(Settings { ignore, ..settings() });
+    let deaf = [
+        ":a!a@h NOTICE #dev :.url x",
+        ":a!a@h NOTICE linkbot :\x01VERSION\x01",
+        ":linkbot!bot@host PRIVMSG #dev :.url x",
+        ":linkbot!bot@host PRIVMSG linkbot :\x01VERSION\x01",
+        "@bot :b!b@h PRIVMSG #dev :.url x",
+        "@bot :b!b@h PRIVMSG linkbot :\x01VERSION\x01",
+        ":spam!b@h PRIVMSG #dev :.url x",
+        ":spam!b@h PRIVMSG linkbot :\x01VERSION\x01",
+        ":b!b@pc.BAD.example PRIVMSG #dev :.url x",
+    ];
+    for line in deaf {
+        assert_eq!(talk.says(line), None, "{line}");
+        assert_eq!(talk.sent(), nothing(), "{line}");
+    }
+    assert!(talk.says(":spammer!b@h PRIVMSG #dev :.url x").is_some());
+}
+
+#[test]
+fn three_ctcp_queries_are_answered_by_notice_in_private() {
+    let mut talk = Talk::home(settings());
+    talk.says(":a!a@h PRIVMSG linkbot :\x01VERSION\x01");
+    talk.says(":b!b@h PRIVMSG linkbot :\x01PING 1 2\x01");
+    talk.says(":c!c@h PRIVMSG linkbot :\x01clientinfo");
+    let version = format!("NOTICE a :\x01VERSION linkbot {}\x01", env!("CARGO_PKG_VERSION"));
+    let expected =
+        [&version, "NOTICE b :\x01PING 1 2\x01", "NOTICE c :\x01CLIENTINFO ACTION CLIENTINFO PING VERSION\x01"];
+    assert_eq!(talk.sent(), expected);
+}
+
+#[test]
+fn other_ctcp_queries_and_those_to_a_channel_get_no_answer() {
+    let mut talk = Talk::home(settings());
+    for query in [
+        "linkbot :\x01TIME\x01",
+        "linkbot :\x01\x01",
+        "linkbot :\x01",
+        "#dev :\x01VERSION\x01",
+        "linkbot :\x01DCC SEND x\x01",
+    ] {
+        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG {query}")), None);
+        assert_eq!(talk.sent(), nothing(), "{query}");
+    }
+}
+
+#[test]
+fn a_ctcp_ping_is_capped_and_ctcp_is_rate_limited() {
+    let mut talk = Talk::home(settings());
+    let ping = format!(":a!a@h PRIVMSG linkbot :\x01PING {}\x01", "x".repeat(400));
+    (0..10).for_each(|_| drop(talk.says(&ping)));
+    talk.passes(9);
+    assert_eq!(talk.sent(), vec![format!("NOTICE a :\x01PING {}\x01", "x".repeat(100)); 3]);
+    talk.passes(1);
+    talk.says(&ping);
+    assert_eq!(talk.sent().len(), 1);
+}
+
+#[test]
+fn an_action_is_text() {
+    let mut talk = Talk::home(settings());
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x\x01").unwrap().text, "url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text, "url x");
+}
+
+#[test]
+fn commands_that_only_look_have_a_cooldown_per_user() {
+    let mut talk = Talk::home(settings());
+    let mut may = |host: &str, seconds| {
+        talk.passes(seconds);
+        talk.session.may_look(host, talk.now.instant)
+    };
+    assert!(may("a@h", 0) && may("a@h", 0) && may("a@h", 0) && !may("a@h", 0));
+    assert!(may("b@h", 0), "each has a patience of its own");
+    assert!(!may("a@h", 9) && may("a@h", 1) && !may("a@h", 0));
+}
+
+#[test]
+fn the_cooldown_remembers_a_bounded_number_of_users() {
+    let mut talk = Talk::home(settings());
+    for n in 0..5000 {
+        talk.session.may_look(&format!("user{n}@h"), talk.now.instant);
+    }
+    assert!(talk.session.patience.len() <= 1024);
+    talk.passes(60);
+    assert!(talk.session.may_look("new@h", talk.now.instant));
+}
+
+// Replay and time.
+
+fn minutes(n: i64) -> time::Duration {
+    time::Duration::minutes(n)
+}
+
+const URL: &str = ":a!a@h PRIVMSG #dev :.url x";
+const OWN_JOIN: &str = ":linkbot!bot@host JOIN #dev";
+
+/// Registered, with a server whose clock is `off` the own one.
+fn talk_with_server(off: time::Duration) -> Talk {
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 376 linkbot :End");
+    talk.says_at(START + off, OWN_JOIN);
+    talk.forget();
+    talk
+}
+
+#[test]
+fn a_line_from_before_the_own_join_is_replay_whatever_the_servers_clock_says() {
+    for off in [minutes(-180), minutes(-6), minutes(0), minutes(6), minutes(180)] {
+        let mut talk = talk_with_server(off);
+        let joined = START + off;
+        assert_eq!(talk.says_at(joined - time::Duration::milliseconds(1), URL), None, "replay, {off}");
+        assert!(talk.says_at(joined, URL).is_some(), "live, {off}");
+        assert!(talk.says_at(joined + minutes(1), URL).is_some(), "live, {off}");
+        assert!(talk.says(URL).is_some(), "a line without a time, {off}");
+    }
+}
+
+#[test]
+fn replay_is_a_matter_of_each_channels_own_join() {
+    let mut talk =
+        Talk::welcomed(Settings { channels: vec![channel("#dev", None), channel("#late", None)], ..settings() });
+    talk.says_at(START, OWN_JOIN);
+    talk.says_at(START + minutes(2), ":linkbot!bot@host JOIN #late");
+    assert!(talk.says_at(START + minutes(1), URL).is_some());
+    assert_eq!(talk.says_at(START + minutes(1), ":a!a@h PRIVMSG #late :.url x"), None);
+}
+
+#[test]
+fn after_a_join_without_a_time_replay_is_what_is_5_minutes_older_than_it() {
+    let mut talk = Talk::home(settings());
+    talk.passes(3600);
+    assert_eq!(talk.says_at(START - minutes(5) - time::Duration::milliseconds(1), URL), None);
+    assert!(talk.says_at(START - minutes(5), URL).is_some());
+}
+
+#[test]
+fn a_line_that_is_late_because_the_bot_was_stopped_is_live() {
+    let mut talk = talk_with_server(minutes(0));
+    talk.passes(20 * 60);
+    let said = START + minutes(10);
+    assert_eq!(talk.says_at(said, URL).unwrap().posted, said, "ten minutes late");
+    assert_eq!(talk.says_at(START + minutes(9), URL).unwrap().posted, talk.now.clock, "later than is believable");
+}
+
+#[test]
+fn server_time_gives_the_link_its_time() {
+    for off in [minutes(-10), minutes(-6), minutes(6), minutes(10)] {
+        let mut talk = talk_with_server(off);
+        assert_eq!(talk.says_at(START + off, URL).unwrap().posted, START + off);
+        assert_eq!(talk.logged(), "");
+    }
+    let mut talk = Talk::home(settings());
+    let said = talk.says(&format!("@time=2026-11-22T10:29:58.123Z {URL}")).unwrap();
+    assert_eq!(said.posted, datetime!(2026-11-22 10:29:58.123 UTC));
+}
+
+#[test]
+fn a_server_time_more_than_10_minutes_off_is_not_used_and_warned_of_once() {
+    for off in [minutes(-180), minutes(-11), minutes(11), minutes(180)] {
+        let mut talk = talk_with_server(off);
+        for _ in 0..3 {
+            assert_eq!(talk.says_at(START + off, URL).unwrap().posted, START);
+        }
+        let logged = talk.logged();
+        assert_eq!(logged.lines().count(), 1, "{logged}");
+        assert!(logged.contains(&format!("{} min", off.whole_minutes())), "{logged}");
+    }
+}
+
+#[test]
+fn a_time_that_is_no_time_is_no_time() {
+    let mut talk = Talk::home(settings());
+    for time in ["", "=", "=yesterday", "=2026-13-45T99:99:99Z", "=2026-11-22T10:29:58"] {
+        assert_eq!(talk.says(&format!("@time{time} {URL}")).unwrap().posted, START, "{time}");
+    }
+}
+
+#[test]
+fn a_line_in_a_history_batch_is_replay() {
+    for kind in ["chathistory #dev", "draft/chathistory #dev", "znc.in/playback"] {
+        let mut talk = Talk::home(settings());
+        talk.says(&format!(":server BATCH +h1 {kind}"));
+        talk.says("@batch=h1 :server BATCH +inner multiline #dev");
+        assert_eq!(talk.says(&format!("@batch=h1 {URL}")), None, "{kind}");
+        assert_eq!(talk.says(&format!("@batch=inner {URL}")), None, "{kind}, nested");
+        assert!(talk.says(URL).is_some() && talk.says(&format!("@batch=h2 {URL}")).is_some());
+        talk.says(":server BATCH -inner");
+        talk.says(":server BATCH -h1");
+        assert!(talk.says(&format!("@batch=h1 {URL}")).is_some(), "the batch is closed");
+    }
+}
+
+#[test]
+fn a_line_in_another_batch_is_live() {
+    let mut talk = Talk::home(settings());
+    talk.says(":server BATCH +n1 netjoin a b");
+    assert!(talk.says(&format!("@batch=n1 {URL}")).is_some());
+}
+
+#[test]
+fn replay_in_private_is_not_answered_either() {
+    let mut talk = Talk::home(settings());
+    talk.says(":server BATCH +h1 chathistory alice");
+    assert_eq!(talk.says("@batch=h1 :alice!a@h PRIVMSG linkbot :.help"), None);
+    assert_eq!(talk.says("@batch=h1 :alice!a@h PRIVMSG linkbot :\x01VERSION\x01"), None);
+    assert_eq!(talk.sent(), nothing());
+}
+
+#[test]
+fn batches_that_are_never_closed_are_bounded() {
+    let mut talk = Talk::home(settings());
+    (0..100).for_each(|n| drop(talk.says(&format!(":server BATCH +{n} chathistory #dev"))));
+    assert!(talk.session.history.len() <= 16);
+    assert_eq!(talk.says(&format!("@batch=99 {URL}")), None);
+}
+
+// What the bot says.
+
+/// What one answer becomes on the wire.
+fn answered(talk: &mut Talk, text: &str) -> String {
+    talk.session.answer("#dev", text, Kind::Saved);
+    talk.session.tick(talk.now.instant);
+    let mut sent = talk.sent();
+    assert_eq!(sent.len(), 1);
+    sent.remove(0)
+}
+
+#[test]
+fn each_line_of_an_answer_is_one_line() {
+    let mut talk = Talk::home(settings());
+    talk.session.answer("#dev", "one\ntwo\r\nthree", Kind::Look);
+    talk.session.tick(talk.now.instant);
+    assert_eq!(talk.sent(), ["PRIVMSG #dev one", "PRIVMSG #dev two", "PRIVMSG #dev three"]);
+}
+
+#[test]
+fn reply_notice_answers_by_notice_and_quiet_tells_only_errors() {
+    let mut talk = Talk::home(Settings { reply: Reply::Notice, ..settings() });
+    assert_eq!(answered(&mut talk, "saved: x"), "NOTICE #dev :saved: x");
+    let mut talk = Talk::home(Settings { reply: Reply::Quiet, ..settings() });
+    talk.session.answer("#dev", "saved: x", Kind::Saved);
+    talk.session.answer("#dev", "commands: x", Kind::Look);
+    talk.session.answer("#dev", "could not save: x", Kind::Failed);
+    talk.session.tick(talk.now.instant);
+    assert_eq!(talk.sent(), ["PRIVMSG #dev :could not save: x"]);
+}
+
+#[test]
+fn the_line_budget_counts_the_mask_that_the_server_adds() {
+    // As the others get it: `:linkbot!MASK PRIVMSG #dev :` and CR LF around the text.
+    let room = |mask: &str| 512 - format!(":linkbot!{mask} PRIVMSG #dev :\r\n").len();
+    let long = "x".repeat(600);
+    let text = |talk: &mut Talk| answered(talk, &long).strip_prefix("PRIVMSG #dev ").unwrap().len();
+
+    let mut talk = Talk::welcomed(settings());
+    assert_eq!(text(&mut talk), room(&format!("{}@{}", "u".repeat(10), "h".repeat(63))), "not learnt yet");
+    talk.says(":linkbot!~bot@pc.example.org JOIN #dev");
+    talk.forget();
+    assert_eq!(text(&mut talk), room("~bot@pc.example.org"), "learnt from the own JOIN");
+    talk.says(":server 396 linkbot hidden.example :is now your displayed host");
+    assert_eq!(text(&mut talk), room("uuuuuuuuuu@hidden.example"), "396 tells no user");
+    talk.says(":server 396 linkbot bot@hidden.example :is now your displayed host");
+    assert_eq!(text(&mut talk), room("bot@hidden.example"));
+    talk.passes(60);
+    talk.says(":alice!a@h CHGHOST u h");
+    talk.says(":linkbot!bot@hidden.example CHGHOST robot cloak");
+    assert_eq!(text(&mut talk), room("robot@cloak"));
+    talk.says(":server 005 linkbot LINELEN=2048 :are supported");
+    assert_eq!(text(&mut talk), 600);
+    talk.says(":server 005 linkbot LINELEN=100 :are supported");
+    assert_eq!(text(&mut talk), room("robot@cloak"), "never less than 512");
+}
+
+#[test]
+fn a_burst_of_100_saves_is_answered_at_once_and_in_short() {
+    let mut talk = Talk::home(settings());
+    (1..=100).for_each(|n| talk.session.answer("#dev", &format!("saved: {n}"), Kind::Saved));
+    talk.session.tick(talk.now.instant);
+    let lines =
+        ["saved: 1", "saved: 2", "saved: 3", "saved: 97 more links"].map(|text| format!("PRIVMSG #dev :{text}"));
+    assert_eq!(talk.sent(), lines);
+    assert_eq!(talk.wakes_in(), 90, "nothing is left to say");
+}
+
+#[test]
+fn answers_are_paced_and_pong_overtakes_them() {
+    let mut talk = Talk::home(settings());
+    (0..9).for_each(|n| talk.session.answer("#dev", &n.to_string(), Kind::Look));
+    talk.session.tick(talk.now.instant);
+    assert_eq!((talk.sent().len(), talk.wakes_in()), (4, 2));
+    talk.says("PING now");
+    assert_eq!(talk.sent(), ["PONG now"]);
+    talk.passes(2);
+    assert_eq!(talk.sent(), ["PRIVMSG #dev 4"]);
+}
+
+#[test]
+fn only_what_people_read_counts_against_the_pace() {
+    let mut talk =
+        Talk::home(Settings { channels: (0..20).map(|n| channel(&format!("#{n}"), None)).collect(), ..settings() });
+    (0..20).for_each(|n| drop(talk.says(&format!("PING {n}"))));
+    (0..4).for_each(|n| talk.session.answer("#1", &n.to_string(), Kind::Look));
+    talk.session.tick(talk.now.instant);
+    assert_eq!(talk.sent().len(), 24);
+}
+
+// Staying, and how it ends.
+
+#[test]
+fn after_90_s_of_silence_the_server_is_asked_and_after_60_s_more_it_is_dead() {
+    let mut talk = Talk::home(settings());
+    assert_eq!(talk.wakes_in(), 90);
+    talk.passes(90);
+    assert_eq!((talk.sent(), talk.wakes_in()), (vec!["PING linkbot".to_owned()], 60));
+    talk.passes(59);
+    assert!(talk.goes_on() && talk.sent().is_empty());
+    talk.passes(1);
+    assert_eq!(talk.end().0, Retry::Soon);
+    assert!(talk.end().1.contains("silent"));
+}
+
+#[test]
+fn any_line_is_a_sign_of_life() {
+    let mut talk = Talk::home(settings());
+    talk.passes(90);
+    talk.passes(59);
+    talk.says(":server PONG server linkbot");
+    talk.passes(89);
+    talk.says(":alice!a@h PRIVMSG #dev :hello");
+    assert_eq!(talk.sent(), ["PING linkbot"]);
+    assert_eq!(talk.wakes_in(), 90);
+    assert!(talk.goes_on());
+}
+
+#[test]
+fn a_bot_that_was_stopped_does_not_take_its_own_silence_for_the_servers() {
+    let mut talk = Talk::home(settings());
+    talk.passes(600);
+    assert!(talk.goes_on());
+    assert_eq!((talk.sent(), talk.wakes_in()), (vec!["PING linkbot".to_owned()], 60));
+    talk.passes(59);
+    assert!(talk.goes_on());
+    talk.passes(1);
+    assert_eq!(talk.end().0, Retry::Soon);
+}
+
+#[test]
+fn the_servers_last_words_are_told_to_the_operator() {
+    let mut talk = Talk::home(settings());
+    talk.says("ERROR :Closing Link: linkbot (Server shutting down)");
+    let (retry, why) = talk.end();
+    assert_eq!(retry, Retry::Soon);
+    assert!(why.contains("Server shutting down"));
+}
+
+#[test]
+fn a_ban_is_waited_out() {
+    for words in ["K-Lined: spam", "G-lined", "Z-Lined", "d-line active", "You are banned", "User has been AKILLed"] {
+        let mut talk = Talk::home(settings());
+        talk.says(&format!("ERROR :Closing Link: linkbot ({words})"));
+        assert_eq!(talk.end().0, Retry::Banned, "{words}");
+    }
+    let mut talk = Talk::new(settings());
+    talk.says(":server 465 * :You are not welcome: open proxy");
+    talk.says("ERROR :Closing Link: too many of you");
+    assert_eq!(talk.end().0, Retry::Banned);
+    assert!(talk.end().1.contains("open proxy") && talk.logged().contains("too many of you"));
+}
+
+#[test]
+fn a_465_counts_even_where_no_error_line_follows() {
+    let mut talk = Talk::new(settings());
+    talk.says(":server 465 * :You are not welcome");
+    assert_eq!(talk.end().0, Retry::Banned);
+}
+
+#[test]
+fn no_secret_is_logged() {
+    let secrets = ["s3rver", "s4sl", "s5key", "s6line"];
+    let mut talk = Talk::new(Settings {
+        server_password: Some(secrets[0].into()),
+        sasl: Some(Sasl::Plain { user: "bot".into(), password: secrets[1].into() }),
+        channels: vec![channel("#dev", Some(secrets[2]))],
+        on_connect: vec![format!("PRIVMSG NickServ :IDENTIFY {}", secrets[3])],
+        ..settings()
+    });
+    let lines = [
+        ":s CAP * LS :sasl",
+        ":s CAP * ACK :sasl",
+        "AUTHENTICATE +",
+        ":s 903 * :ok",
+        ":s 001 linkbot :Hi",
+        ":s 376 linkbot :End",
+        ":s 900 linkbot x bot :ok",
+        ":s 475 linkbot #dev :Bad key",
+        ":s 477 linkbot #dev :Register",
+        "ERROR :Closing Link",
+    ];
+    lines.iter().for_each(|line| drop(talk.says(line)));
+    let told = format!("{} {}", talk.logged(), talk.end().1);
+    assert!(secrets.iter().all(|secret| !told.contains(secret)), "{told}");
+}
+
+#[test]
+fn a_nick_is_what_rfc_2812_allows() {
+    assert!(["alice", "[x]", "_", "a-1", "`^{|}\\"].into_iter().all(is_nick));
+    assert!(["", "1a", "-a", "http://x/", "a b", "\u{e4}", "a!b"].into_iter().all(|name| !is_nick(name)));
+}
+
+#[test]
+fn a_line_that_is_not_for_us_allocates_nothing() {
+    let mut talk = Talk::home(Settings { ignore: vec!["*!*@bad".into()], ..settings() });
+    let lines = [
+        "@time=2026-11-22T10:30:01.000Z;account=al;msgid=x :alice!a@host PRIVMSG #dev :good morning",
+        "@account=al :alice!a@host PRIVMSG #other :.url http://example.com/ Not our channel",
+        "@bot;time=2026-11-22T10:30:01.000Z :b!b@h PRIVMSG #dev :.url http://example.com/ From a bot",
+        "@time=2026-11-22T09:30:01.000Z :alice!a@host PRIVMSG #dev :.url http://example.com/ From history",
+        ":alice!a@bad PRIVMSG #dev :.url http://example.com/ Ignored",
+        ":alice!a@host JOIN #dev",
+        ":alice!a@host PART #dev :bye",
+        ":alice!a@host QUIT :bye",
+        ":alice!a@host NICK bob",
+        ":alice!a@host NOTICE #dev :.url x",
+        ":server 353 linkbot = #dev :alice bob carol",
+        ":op!o@h MODE #dev +v alice",
+    ];
+    for line in lines {
+        let now = talk.now;
+        let counted = allocation_counter::measure(|| assert_eq!(talk.session.receive(line.as_bytes(), now), None));
+        assert_eq!(counted.count_total, 0, "{line}");
+    }
+}
+
+// Whatever comes.
+
+/// What must hold after any line: whole lines leave, and the session asks to be woken later than now.
+fn holds(talk: &mut Talk) -> Result<(), TestCaseError> {
+    let out = talk.session.take();
+    prop_assert!(out.is_empty() || out.ends_with("\r\n"));
+    for line in out.split_terminator("\r\n") {
+        prop_assert!(!line.is_empty() && !line.contains(['\r', '\n', '\0']), "{:?}", line);
+    }
+    prop_assert!(!talk.goes_on() || talk.session.deadline() > talk.now.instant);
+    Ok(())
+}
+
+/// Lines that a server could have meant.
+fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
+    let tags =
+        prop::sample::select(vec!["", "@bot ", "@time=2026-11-22T10:30:00.000Z ", "@time=x;batch=1 ", "@account=\\ "]);
+    let source = prop::sample::select(vec!["", ":server ", ":a!a@h ", ":linkbot!b@h ", ":linkbot ", ": "]);
+    let verb = prop::sample::select(vec![
+        "001",
+        "005",
+        "376",
+        "396",
+        "421",
+        "432",
+        "433",
+        "437",
+        "464",
+        "465",
+        "470",
+        "471",
+        "473",
+        "477",
+        "900",
+        "903",
+        "904",
+        "AUTHENTICATE",
+        "BATCH",
+        "CAP",
+        "CHGHOST",
+        "ERROR",
+        "INVITE",
+        "JOIN",
+        "KICK",
+        "NICK",
+        "NOTICE",
+        "PART",
+        "PING",
+        "PRIVMSG",
+        "QUIT",
+    ]);
+    let param = prop_oneof![
+        6 => prop::sample::select(vec![
+            "linkbot", "linkbot_", "li", "#dev", "#Other", "*", "LS", "ACK", "NAK", "NEW", "DEL", "+", "+1", "-1", "chathistory", ".url",
+            "sasl", "server-time", "NICKLEN=2", "NICKLEN=99999999999", "LINELEN=0", "BOT=B", "CHANTYPES=", "CASEMAPPING=ascii", "a@b@c",
+        ]).prop_map(|s| s.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+    ];
+    let last = prop_oneof![
+        Just(":".to_owned()),
+        Just(":sasl=PLAIN server-time account-tag".to_owned()),
+        Just(":.url \u{e4}".to_owned()),
+        Just(":\x01VERSION\x01".to_owned()),
+        Just(":\x01PING \u{1f511}".to_owned()),
+        ".{0,20}",
+    ];
+    (tags, source, verb, prop::collection::vec(param, 0..4), last).prop_map(|(tags, source, verb, params, last)| {
+        let mut line = format!("{tags}{source}{verb} ").into_bytes();
+        params.iter().for_each(|p| line.extend([p.as_slice(), b" "].concat()));
+        line.extend(last.into_bytes());
+        line
+    })
+}
+
+/// A session at each step of its life.
+fn somewhere(step: usize) -> Talk {
+    let everything = || Settings {
+        channels: vec![channel("#dev", None), channel("#key", Some("k"))],
+        on_connect: vec!["X".into()],
+        rejoin: true,
+        ..settings()
+    };
+    match step {
+        0 => Talk::new(everything()),
+        1 => ready_for_plain("bot", "secret"),
+        2 => Talk::welcomed(everything()),
+        3 => misnamed(),
+        _ => Talk::home(Settings { on_connect: Vec::new(), ..everything() }),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_never_panic(lines: Vec<Vec<u8>>, step in 0..5usize) {
+        let mut talk = somewhere(step);
+        for line in lines {
+            talk.says_bytes(&line);
+            holds(&mut talk)?;
+        }
+    }
+
+    #[test]
+    fn almost_valid_lines_never_panic(lines in prop::collection::vec((almost_valid(), 0..100i64), 0..30), step in 0..5usize) {
+        let mut talk = somewhere(step);
+        for (line, seconds) in lines {
+            if let Some(said) = talk.says_bytes(&line) {
+                let target = said.channel.as_ref().unwrap_or(&said.nick);
+                talk.session.answer(target, "saved: x", Kind::Saved);
+            }
+            talk.passes(seconds);
+            holds(&mut talk)?;
+        }
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_between_characters_and_no_shorter_than_it_must(text in r"[^\x01\r\n\x00][^\r\n\x00]{0,600}", host in "[a-z]{1,63}") {
+        let mut talk = Talk::welcomed(settings());
+        talk.says(&format!(":linkbot!bot@{host} JOIN #dev"));
+        talk.forget();
+        let sent = answered(&mut talk, &text);
+        let relayed = |text: &str| format!(":linkbot!bot@{host} PRIVMSG #dev :{text}\r\n").len();
+        let message = Message::parse(sent.as_bytes()).unwrap();
+        let said = message.text(1);
+        prop_assert!(relayed(&said) <= 512);
+        let rest = text.strip_prefix(said.as_ref()).expect("a beginning of the text");
+        prop_assert!(rest.chars().next().is_none_or(|c| relayed(&said) + c.len_utf8() > 512));
+    }
+}

@@ -1,1 +1,68 @@
 use super::*;
+use proptest::prelude::*;
+
+fn same(mapping: CaseMapping, a: &str, b: &str) -> bool {
+    mapping.eq(a.as_bytes(), b.as_bytes())
+}
+
+fn fits(mask: &str, name: &str) -> bool {
+    CaseMapping::Rfc1459.fits(mask.as_bytes(), name.as_bytes())
+}
+
+#[test]
+fn every_mapping_folds_letters() {
+    for mapping in [CaseMapping::Ascii, CaseMapping::Rfc1459, CaseMapping::Rfc1459Strict] {
+        assert!(same(mapping, "LinkBot", "lINKbOT"));
+        assert!(!same(mapping, "linkbot", "linkbot_"));
+        assert!(!same(mapping, "\u{c4}", "\u{e4}"), "other letters are not folded");
+        assert!(!same(mapping, "@", "`"));
+    }
+}
+
+#[test]
+fn rfc1459_folds_four_more_characters_and_its_strict_form_three() {
+    assert!(same(CaseMapping::Rfc1459, r"[]\~", "{}|^"));
+    assert!(same(CaseMapping::Rfc1459Strict, r"[]\", "{}|"));
+    assert!(!same(CaseMapping::Rfc1459Strict, "~", "^"));
+    assert!(["[{", "]}", r"\|", "~^"].iter().all(|pair| !same(CaseMapping::Ascii, &pair[..1], &pair[1..])));
+}
+
+#[test]
+fn an_unknown_mapping_is_taken_for_rfc1459() {
+    assert_eq!(CaseMapping::named(b"ascii"), CaseMapping::Ascii);
+    assert_eq!(CaseMapping::named(b"rfc1459"), CaseMapping::Rfc1459);
+    assert_eq!(CaseMapping::named(b"rfc1459-strict"), CaseMapping::Rfc1459Strict);
+    assert_eq!(CaseMapping::named(b"strict-rfc1459"), CaseMapping::Rfc1459Strict);
+    assert_eq!(CaseMapping::named(b"rfc8265"), CaseMapping::Rfc1459);
+}
+
+#[test]
+fn a_mask_fits_whole_names_in_any_case() {
+    assert!(fits("*!*@spam.example", "Bob!b@SPAM.example"));
+    assert!(fits("bob[1]!*@*", "BOB{1}!b@h"));
+    assert!(fits("b?b", "bob") && !fits("b?b", "bb") && !fits("b?b", "boob"));
+    assert!(fits("*", "") && fits("", "") && !fits("", "x") && !fits("?", ""));
+    assert!(fits("a*b*c", "aXbYbZc") && !fits("a*b*c", "aXbYbZ"));
+    assert!(!fits("*!*@spam", "bob!b@spam.example"));
+}
+
+/// The meaning of a mask, said in the shortest way.
+fn plainly(mask: &[u8], name: &[u8]) -> bool {
+    match (mask, name) {
+        ([b'*', more @ ..], _) => plainly(more, name) || !name.is_empty() && plainly(mask, &name[1..]),
+        ([m, more @ ..], [n, rest @ ..]) => (*m == b'?' || m == n) && plainly(more, rest),
+        _ => mask.is_empty() && name.is_empty(),
+    }
+}
+
+#[test]
+fn a_mask_full_of_stars_takes_no_time() {
+    assert!(!fits(&"*a".repeat(200), &"a".repeat(199).replace("aaa", "aab")));
+}
+
+proptest! {
+    #[test]
+    fn a_mask_means_what_it_means_in_the_shortest_words(mask in "[ab*?]{0,8}", name in "[ab?*]{0,8}") {
+        prop_assert_eq!(CaseMapping::Ascii.fits(mask.as_bytes(), name.as_bytes()), plainly(mask.as_bytes(), name.as_bytes()));
+    }
+}

@@ -1,0 +1,650 @@
+use std::fs;
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::*;
+use crate::link::Link;
+
+const OPEN: u32 = 0o100644;
+const CLOSED: u32 = 0o100640;
+
+/// What every bot.conf needs, in two lines.
+const BASE: &str = "server = localhost:6667\nchannels = #dev, #Rust key\n";
+
+fn good(more: &str) -> Config {
+    parse(Path::new("bot.conf"), &format!("{BASE}{more}"), CLOSED).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The fault of a bot.conf in which `more` begins in the third line.
+fn fault(more: &str) -> String {
+    let result = parse(Path::new("bot.conf"), &format!("{BASE}{more}"), CLOSED);
+    result.err().unwrap_or_else(|| panic!("taken for good: {more}"))
+}
+
+#[track_caller]
+fn refused(more: &str, beginning: &str) {
+    let fault = fault(more);
+    assert!(fault.starts_with(&format!("bot.conf:{beginning}")), "{more:?} gives {fault:?}");
+    assert!(!fault.contains(['\n', '\r']) && !fault.contains("os error"), "{fault:?}");
+}
+
+#[test]
+fn what_is_not_given_has_its_default() {
+    let config = good("");
+    assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
+    assert!(config.server.tls.as_ref().is_some_and(|tls| tls.pin.is_none() && tls.identity.is_none()));
+    assert_eq!((config.irc.nick.as_str(), config.irc.prefix.as_str()), ("linkbot", "."));
+    assert_eq!(config.irc.reply, Reply::Privmsg);
+    assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
+    assert_eq!(config.reconnect, Duration::from_secs(20));
+    assert_eq!(config.journal, Path::new("links.tsv"));
+    assert!(config.log_url.is_none() && config.account.is_none() && config.warnings.is_empty());
+    let [feed] = &config.feeds[..] else { panic!("one feed for all channels") };
+    assert_eq!((feed.path.as_path(), feed.items), (Path::new("links.xml"), 100));
+    assert_eq!(feed.title, "Links from #dev, #Rust");
+    assert_eq!(feed.channels, ["#dev", "#Rust"]);
+    let account = good("delicious = https://example.org/posts/add").account.unwrap();
+    assert_eq!((account.tags, account.shared, account.scuttle), (vec!["irc".to_owned()], None, false));
+    assert_eq!(account.interval, Duration::from_secs(3));
+}
+
+#[test]
+fn channels_may_have_keys_and_begin_with_two_signs() {
+    let channels = channels("#dev,  ##rust   hunter2 , #ümlaut").unwrap();
+    let channels: Vec<_> = channels.iter().map(|c| (c.name.as_str(), c.key.as_deref())).collect();
+    assert_eq!(channels, [("#dev", None), ("##rust", Some("hunter2")), ("#ümlaut", None)]);
+}
+
+#[test]
+fn a_missing_key_is_told_for_the_line_after_the_last() {
+    let parse = |text| parse(Path::new("dir/bot.conf"), text, CLOSED).err().unwrap();
+    let server = "server: is missing; add for example server = irc.libera.chat:6697";
+    assert_eq!(parse("# nothing\n\nchannels = #dev\n"), format!("dir/bot.conf:4: {server}"));
+    assert_eq!(parse("channels = #dev\nserver =\n"), format!("dir/bot.conf:2: {server}"));
+    assert_eq!(parse(""), format!("dir/bot.conf:1: {server}"));
+    assert!(parse("server = localhost:1\n").starts_with("dir/bot.conf:2: channels: is missing"));
+}
+
+#[test]
+fn the_fault_of_the_earliest_line_is_told() {
+    refused("nick = 1\nreply = loud\nwhat = 1", "3: nick: must be a nick");
+    refused("what = 1\nreply = loud\nnick = 1", "3: what: unknown key");
+    refused("sasl_user = a\nsasl = nonsense\n", "4: sasl: must be plain or external");
+}
+
+#[test]
+fn an_unknown_key_gets_the_nearest_known_one() {
+    assert_eq!(
+        fault("delicious_tokn = secret"),
+        "bot.conf:3: delicious_tokn: unknown key; did you mean delicious_token?"
+    );
+    assert_eq!(fault("Nick = x"), "bot.conf:3: Nick: unknown key; did you mean nick?");
+    assert_eq!(fault("colour = blue"), "bot.conf:3: colour: unknown key");
+    for key in ["page", "capture", "catch_up"] {
+        refused(&format!("{key} = yes"), &format!("3: {key}: unknown key"));
+    }
+}
+
+#[test]
+fn a_key_may_be_given_once_but_on_connect_and_ignore_more_often() {
+    refused("nick = a\nnick = b", "4: nick: was given above already");
+    let config = good("on_connect = MODE x +B\nignore = a\non_connect = PRIVMSG Q :AUTH a b\nignore = *!*@b\n");
+    assert_eq!(config.irc.on_connect, ["MODE x +B", "PRIVMSG Q :AUTH a b"]);
+    assert_eq!(config.irc.ignore, ["a", "*!*@b"]);
+}
+
+#[test]
+fn what_is_not_a_line_of_key_and_value_is_not_quoted() {
+    for line in ["hunter2", "= hunter2", "hunter2 = x", "my pass = hunter2"] {
+        assert_eq!(fault(line), "bot.conf:3: not a line like key = value; a comment begins with #");
+    }
+}
+
+#[test]
+fn a_bad_value_is_told_with_what_would_be_right() {
+    for (line, beginning) in [
+        ("tls = maybe", "3: tls: must be yes or no"),
+        ("tls =", "3: tls: must be yes or no"),
+        ("nick = 9lives", "3: nick: must be a nick"),
+        ("nick = a b", "3: nick: must be a nick"),
+        ("prefix =", "3: prefix: must be 1 to 10 characters"),
+        ("prefix = a b", "3: prefix: must be 1 to 10 characters"),
+        ("reply = loud", "3: reply: must be privmsg, notice or quiet"),
+        ("reconnect = 0", "3: reconnect: must be a number from 1 to 600"),
+        ("reconnect = soon", "3: reconnect: must be a number from 1 to 600"),
+        ("feed_items = 0", "3: feed_items: must be a number from 1 to 10000"),
+        ("feed_items = 10001", "3: feed_items: must be a number from 1 to 10000"),
+        ("delicious_interval = -1", "3: delicious_interval: must be a number from 0 to 86400"),
+        ("ignore = two nicks", "3: ignore: must be a nick"),
+        ("rejoin = 1", "3: rejoin: must be yes or no"),
+        ("owner = a\u{1b}[31m", "3: owner: holds a control character"),
+        ("on_connect = MODE x\ry", "3: on_connect: holds a control character"),
+        ("journal = sub/", "3: journal: must be the name of a file"),
+        ("journal = ..", "3: journal: must be the name of a file"),
+        ("timezone = CET", "3: timezone: must be utc, local, or an offset"),
+        ("log_url = [year]", "3: log_url: must be an address that begins with http"),
+        ("log_url = http://x/[yaer]", "3: log_url: "),
+        ("feed_url = links.xml", "3: feed_url: must be an address that begins with http"),
+        ("feed_url = http://alice:hunter2@example.org/", "3: feed_url: must not hold a user name or password"),
+        ("feed_url = http://x/{channel}.xml", "3: feed_url: must hold {channel} where feed does"),
+        ("feed = {channel}.xml\nfeed_url = http://x/", "4: feed_url: must hold {channel} where feed does"),
+        ("delicious = ftp://example.org/", "3: delicious: must be an address that begins with http"),
+        ("delicious = https:", "3: delicious: must be an address that begins with http"),
+        ("delicious = https://a:b@example.org/", "3: delicious: must not hold a user name or password"),
+        ("delicious = https://x/posts/add?auth_token=a:b", "3: delicious: must not hold the token"),
+        ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
+        ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
+    ] {
+        refused(line, beginning);
+    }
+    refused(&format!("on_connect = {}", "x".repeat(511)), "3: on_connect: must be a line of 1 to 510 bytes");
+}
+
+#[test]
+fn a_channel_is_named_by_its_sign_and_stands_once() {
+    for bad in ["dev", "#dev, rust", "#", "#a,,#b", "#a,", "#a key more", "&local"] {
+        let text = format!("server = localhost:1\nchannels = {bad}\n");
+        let fault = parse(Path::new("bot.conf"), &text, CLOSED).err().unwrap();
+        assert_eq!(fault, "bot.conf:2: channels: must be \"#name\" or \"#name key\", more of them separated by commas");
+    }
+    // RFC 1459: {}| are the small forms of []\.
+    assert!(channels("#a[b], #A{B}").err().unwrap().starts_with("#A{B} is the same channel"));
+}
+
+#[test]
+fn a_server_is_a_host_and_a_port() {
+    let parts = |value| host_and_port(value).map(|(host, port)| format!("{host} {port}"));
+    assert_eq!(parts("irc.libera.chat:6697").as_deref(), Ok("irc.libera.chat 6697"));
+    assert_eq!(parts("[::1]:6697").as_deref(), Ok("::1 6697"));
+    assert_eq!(parts("127.0.0.1:1").as_deref(), Ok("127.0.0.1 1"));
+    assert_eq!(parts("bücher.example:6697").as_deref(), Ok("xn--bcher-kva.example 6697"));
+    for bad in ["", "localhost", "localhost:", "localhost:0", "localhost:65536", ":6667", "::1", "a b:1", "irc://a:1"] {
+        assert!(parts(bad).unwrap_err().starts_with("must be host:port"), "{bad}");
+    }
+}
+
+#[test]
+fn a_password_crosses_only_an_encrypted_connection_or_none() {
+    for login in ["server_password = p", "sasl = plain\nsasl_user = u\nsasl_password = p", "on_connect = IDENTIFY p"] {
+        for (host, is_loopback) in
+            [("localhost", true), ("127.8.9.1", true), ("[::1]", true), ("10.0.0.1", false), ("irc.example.org", false)]
+        {
+            let text = |tls| format!("server = {host}:6667\nchannels = #a\n{login}\ntls = {tls}\n");
+            let plain = parse(Path::new("bot.conf"), &text("no"), CLOSED);
+            assert_eq!(plain.is_ok(), is_loopback, "{host} {login}");
+            assert!(plain.err().is_none_or(|e| e.ends_with("would cross the network unencrypted; set tls = yes")));
+            assert!(parse(Path::new("bot.conf"), &text("yes"), CLOSED).is_ok());
+        }
+    }
+}
+
+#[test]
+fn sasl_has_what_it_needs_and_nothing_else() {
+    let config = good("sasl = plain\nsasl_user = u\nsasl_password = p p");
+    assert!(matches!(config.irc.sasl, Some(Sasl::Plain { user, password }) if user == "u" && password == "p p"));
+    refused("sasl = plain\nsasl_user = u", "3: sasl: plain needs sasl_user and sasl_password");
+    refused("sasl_user = u", "3: sasl_user: needs sasl = plain");
+    refused("sasl_password = p", "3: sasl_password: needs sasl = plain");
+    refused("sasl = external", "3: sasl: external needs tls_cert");
+    refused("sasl = external\nsasl_user = u", "4: sasl_user: needs sasl = plain");
+    refused("sasl = scram", "3: sasl: must be plain or external");
+}
+
+#[test]
+fn the_account_has_one_login_or_none() {
+    let login = |more: &str| good(&format!("delicious = https://x.example/add\n{more}")).account.unwrap().login;
+    assert!(matches!(login(""), Login::Nobody));
+    assert!(matches!(login("delicious_token = a:B"), Login::Token(token) if token == "a:B"));
+    assert!(matches!(login("delicious_bearer = b"), Login::Bearer(token) if token == "b"));
+    let basic = login("delicious_user = u\ndelicious_password = p:q");
+    assert!(matches!(basic, Login::Basic { user, password } if user == "u" && password == "p:q"));
+    let refused = |more: &str, beginning| refused(&format!("delicious = https://x.example/add\n{more}"), beginning);
+    refused("delicious_user = u", "4: delicious_user: needs delicious_password");
+    refused("delicious_password = p", "4: delicious_password: needs delicious_user");
+    refused("delicious_user = u:v\ndelicious_password = p", "4: delicious_user: must not hold a colon");
+    refused("delicious_token = t\ndelicious_bearer = b", "5: delicious_bearer: is a second form of login");
+    let both = "delicious_token = t\ndelicious_user = u\ndelicious_password = p";
+    refused(both, "5: delicious_user: is a second form of login");
+    refused("delicious_bearer = two words", "4: delicious_bearer: must be one word of ASCII");
+    for key in LOGIN_KEYS {
+        assert!(fault(&format!("{key} = x")).starts_with(&format!("bot.conf:3: {key}: needs delicious")));
+    }
+}
+
+#[test]
+fn a_login_over_http_is_warned_of_unless_it_stays_on_the_machine() {
+    let warnings = |address: &str, login: &str| good(&format!("delicious = {address}\n{login}")).warnings;
+    let [warning] = &warnings("http://scuttle.lan/add", "delicious_token = s3cr3t")[..] else { panic!("one warning") };
+    assert!(warning.starts_with("bot.conf:3: delicious: the login crosses the network unencrypted"));
+    assert!(!warning.contains("s3cr3t"));
+    assert!(warnings("http://scuttle.lan/add", "").is_empty());
+    for address in ["https://scuttle.lan/add", "http://localhost/add", "http://127.0.0.1:80/add", "http://[::1]/add"] {
+        assert!(warnings(address, "delicious_token = t").is_empty(), "{address}");
+    }
+}
+
+#[test]
+fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
+    let parse = |more: &str, mode| {
+        parse(Path::new("etc/bot.conf"), &format!("server = localhost:1\nchannels = #a\n{more}"), mode).err()
+    };
+    let account = "delicious = https://x.example/add";
+    for (more, line) in [
+        ("server_password = s3cr3t".into(), "3: server_password"),
+        ("on_connect = OPER a s3cr3t".into(), "3: on_connect"),
+        ("sasl_password = s3cr3t\nsasl = plain\nsasl_user = a".into(), "3: sasl_password"),
+        (format!("{account}\ndelicious_token = s3cr3t"), "4: delicious_token"),
+        (format!("{account}\ndelicious_bearer = s3cr3t"), "4: delicious_bearer"),
+        (format!("{account}\ndelicious_user = a\ndelicious_password = s3cr3t"), "5: delicious_password"),
+    ] {
+        let what = "etc/bot.conf holds a secret and is open to every user; mend that with: chmod o-rwx etc/bot.conf";
+        assert_eq!(parse(&more, OPEN), Some(format!("etc/bot.conf:{line}: {what}")));
+        assert_eq!(parse(&more, 0o100601).map(|e| e.contains("s3cr3t")), Some(false), "{more}");
+        assert_eq!(parse(&more, CLOSED), None);
+    }
+    assert_eq!(parse(account, OPEN), None);
+    let with_key = super::parse(Path::new("bot.conf"), BASE, OPEN).err().unwrap();
+    assert!(with_key.starts_with("bot.conf:2: channels: bot.conf holds a secret"));
+}
+
+#[test]
+fn every_form_of_a_secret_is_hidden() {
+    let hidden = |more: &str, text: &str| log::blank(text, &good(more).secrets);
+    let all = "server_password = se ver\non_connect = PRIVMSG NickServ :IDENTIFY bot hunter2\non_connect = MODE x +B\n\
+               sasl = plain\nsasl_user = jilles\nsasl_password = sesame\n";
+    let text =
+        "PASS :se ver, se+ver, se%20ver; IDENTIFY bot hunter2; sesame; amlsbGVzAGppbGxlcwBzZXNhbWU=; JOIN #Rust key";
+    assert_eq!(hidden(all, text), "PASS :***, ***, ***; IDENTIFY bot ***; ***; ***; JOIN #Rust ***");
+    assert_eq!(hidden(all, "MODE y +B"), "MODE y +B");
+    let account = |login| format!("delicious = https://x.example/add\n{login}");
+    let basic = account("delicious_user = aladdin\ndelicious_password = open sesame");
+    assert_eq!(hidden(&basic, "open%20sesame YWxhZGRpbjpvcGVuIHNlc2FtZQ== aladdin"), "*** *** aladdin");
+    let token = account("delicious_token = user:0123AB");
+    assert_eq!(hidden(&token, "auth_token=user%3A0123AB, 0123ab; user:0123AB"), "auth_token=***, ***; ***");
+    assert_eq!(hidden(&account("delicious_bearer = b+c"), "Bearer b+c"), "Bearer ***");
+}
+
+#[test]
+fn a_long_sasl_payload_is_hidden_piece_by_piece() {
+    let password = "p".repeat(600);
+    let config = good(&format!("sasl = plain\nsasl_user = u\nsasl_password = {password}"));
+    let payload = BASE64.encode(format!("u\0u\0{password}"));
+    for piece in payload.as_bytes().chunks(400) {
+        let line = format!("AUTHENTICATE {}", str::from_utf8(piece).unwrap());
+        assert_eq!(log::blank(&line, &config.secrets), "AUTHENTICATE ***");
+    }
+}
+
+#[test]
+fn no_fault_quotes_a_secret() {
+    for more in [
+        "server_password = s3cr3t\ntls = no\nserver = s3cr3t",
+        "on_connect = s3cr3t\u{1}",
+        "channel_key = s3cr3t",
+        "delicious_token = s3cr3t",
+        "sasl_password = s3cr3t",
+        "sasl = s3cr3t",
+        "tls = s3cr3t",
+    ] {
+        assert!(!fault(more).contains("s3cr3t"), "{more}");
+    }
+    assert!(!channels("#dev, s3cr3t").err().unwrap().contains("s3cr3t"));
+}
+
+#[test]
+fn a_feed_for_each_channel_has_its_own_names() {
+    let config = good(
+        "feed = www/{channel}.xml\nfeed_title = News of {channel}\nfeed_url = https://example.org/f/{channel}.xml\nfeed_items = 7",
+    );
+    let [dev, rust] = &config.feeds[..] else { panic!("one feed for each channel") };
+    assert_eq!((dev.path.as_path(), rust.path.as_path()), (Path::new("www/dev.xml"), Path::new("www/Rust.xml")));
+    assert_eq!((dev.title.as_str(), dev.items), ("News of dev", 7));
+    assert_eq!(dev.channels, ["#dev"]);
+    assert_eq!(rust.url.as_deref(), Some("https://example.org/f/Rust.xml"));
+    assert_eq!(good("feed = {channel}.xml").feeds[1].title, "Links from #Rust");
+    let feeds = |channels: &str| {
+        let text = format!(
+            "server = localhost:1\nchannels = {channels}\nfeed = {{channel}}.xml\nfeed_url = http://x/{{channel}}"
+        );
+        parse(Path::new("a/bot.conf"), &text, CLOSED).map(|config| config.feeds)
+    };
+    let feed = &feeds("##c++/ü").unwrap()[0];
+    assert_eq!(feed.path, Path::new("a/_c___ü.xml"));
+    assert_eq!(feed.url.as_deref(), Some("http://x/%23c%2B%2B%2F%C3%BC"));
+    let meeting = feeds("#c+, #c-, #c*").err().unwrap();
+    assert_eq!(meeting, "a/bot.conf:3: feed: two channels would share a/c_.xml; use one feed for all");
+}
+
+#[test]
+fn a_feed_without_an_address_is_about_its_channel() {
+    let of = |server: &str, tls: &str| {
+        let text = format!("server = {server}\nchannels = #dev, #b\ntls = {tls}");
+        parse(Path::new("bot.conf"), &text, CLOSED).unwrap().feeds[0].channel_url.clone()
+    };
+    assert_eq!(of("irc.libera.chat:6697", "yes"), "ircs://irc.libera.chat/%23dev");
+    assert_eq!(of("localhost:6667", "no"), "irc://localhost/%23dev");
+    assert_eq!(of("[::1]:7000", "no"), "irc://[::1]:7000/%23dev");
+}
+
+#[test]
+fn no_file_of_linkbot_is_another_one_too() {
+    for (more, what) in [
+        ("journal = links.xml", "feed: links.xml belongs to journal"),
+        ("feed = ./links.tsv", "feed: links.tsv belongs to journal"),
+        ("feed = links.tsv.delivered", "feed: links.tsv.delivered belongs to journal"),
+        ("journal = links.xml.tmp", "feed: links.xml.tmp belongs to journal"),
+        ("journal = bot.conf", "journal: bot.conf belongs to bot.conf itself"),
+        ("feed = bot.conf", "feed: bot.conf belongs to bot.conf itself"),
+    ] {
+        let fault = fault(more);
+        assert!(fault.ends_with(&format!("{what}; choose another name")), "{more}: {fault}");
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_folder_of_the_file() {
+    let parse = |more: &str| {
+        parse(Path::new("/srv/bot/bot.conf"), &format!("{BASE}{more}"), CLOSED).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let config = parse("journal = data/links.tsv\nfeed = /var/www/links.xml");
+    assert_eq!(config.journal, Path::new("/srv/bot/data/links.tsv"));
+    assert_eq!(config.feeds[0].path, Path::new("/var/www/links.xml"));
+}
+
+#[test]
+fn the_user_agent_is_ascii_with_the_owner_as_its_comment() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(user_agent(""), format!("linkbot/{version}"));
+    assert_eq!(user_agent("alice (at) example.org"), format!("linkbot/{version} (alice at example.org)"));
+    assert_eq!(user_agent("(Zoë\\)"), format!("linkbot/{version} (Zo)"));
+    assert_eq!(user_agent("()ë"), format!("linkbot/{version}"));
+}
+
+#[test]
+fn a_zone_is_utc_local_or_an_offset() {
+    let link = Link {
+        channel: "#dev".into(),
+        nick: String::new(),
+        account: String::new(),
+        url: String::new(),
+        title: String::new(),
+        posted: datetime!(2026-11-22 23:45:19 UTC),
+    };
+    let of = |zone: &str| {
+        let more =
+            format!("log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}");
+        good(&more).log_url.unwrap().of(&link)
+    };
+    assert_eq!(of("utc"), "http://x/dev?20261122#234519");
+    assert_eq!(of("+01:00"), "http://x/dev?20261123#004519");
+    assert_eq!(of("-00:30"), "http://x/dev?20261122#231519");
+    assert!(of("local").starts_with("http://x/dev?202611"));
+    for bad in ["1:00", "+1:00", "+24:00", "+01:60", "+0100", "+-1:00", "UTC", ""] {
+        assert!(zone(bad).is_err(), "{bad}");
+    }
+    let bracket = good("log_url = http://x/[[[year]").log_url.unwrap();
+    assert_eq!(bracket.of(&link), "http://x/[2026");
+}
+
+#[test]
+fn tags_are_separated_by_blanks_or_commas() {
+    assert_eq!(tags(" irc, links  c++,x").unwrap(), ["irc", "links", "c++", "x"]);
+}
+
+#[test]
+fn byte_order_marks_and_line_ends_of_windows_do_no_harm() {
+    let config = parse(Path::new("bot.conf"), "\u{feff}server = localhost:1\r\nchannels = #a\r\n", CLOSED);
+    assert_eq!(config.unwrap().irc.channels[0].name, "#a");
+}
+
+/// A folder with bot.conf, mode 0640, and more files, each with its mode.
+fn folder(more: &str, files: &[(&str, &str, u32)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = format!("server = localhost:6697\nchannels = #a\n{more}");
+    for (name, text, mode) in files.iter().chain(&[("bot.conf", conf.as_str(), 0o640)]) {
+        fs::write(dir.path().join(name), text).unwrap();
+        fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(*mode)).unwrap();
+    }
+    dir
+}
+
+/// What reading it gives, with the folder's name taken out of the error.
+fn read_in(dir: &tempfile::TempDir) -> Result<Config, String> {
+    Config::read(&dir.path().join("bot.conf")).map_err(|e| e.replace(&format!("{}/", dir.path().display()), ""))
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_in_plain_words() {
+    assert_eq!(
+        Config::read(Path::new("/no/such/bot.conf")).err().unwrap(),
+        "/no/such/bot.conf: No such file or directory"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("bot.conf")).unwrap();
+    assert_eq!(read_in(&dir).err().unwrap(), "bot.conf: Is a directory");
+    fs::write(dir.path().join("latin.conf"), b"server = localhost:1\n\nowner = J\xf6rg\n").unwrap();
+    let error = Config::read(&dir.path().join("latin.conf")).err().unwrap();
+    assert!(error.ends_with("latin.conf:3: not UTF-8; save the file in that encoding"), "{error}");
+}
+
+#[test]
+fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
+    let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    for pem in [format!("{cert}{key}"), format!("comment\n{key}\n{cert}")] {
+        let dir = folder("sasl = external\ntls_cert = both.pem", &[("both.pem", &pem, 0o600)]);
+        let config = read_in(&dir).unwrap_or_else(|e| panic!("{e}"));
+        assert!(config.server.tls.unwrap().identity.is_some());
+        assert!(matches!(config.irc.sasl, Some(Sasl::External)));
+    }
+    let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o640)];
+    assert!(read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).is_ok());
+    let missing = read_in(&folder("tls_cert = a.pem", &files)).err().unwrap();
+    assert_eq!(missing, "bot.conf:3: tls_cert: a.pem holds no private key, in PEM");
+    let alone = read_in(&folder("tls_key = a.key", &files)).err().unwrap();
+    assert_eq!(alone, "bot.conf:3: tls_key: needs tls_cert, the file of its certificate");
+    let gone = read_in(&folder("tls_cert = a.pem\ntls_key = b.key", &files)).err().unwrap();
+    assert_eq!(gone, "bot.conf:4: tls_key: b.key: No such file or directory");
+    let swapped = read_in(&folder("tls_cert = a.key\ntls_key = a.key", &files)).err().unwrap();
+    assert_eq!(swapped, "bot.conf:3: tls_cert: a.key holds no certificate, in PEM");
+    let plain = read_in(&folder("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
+    assert_eq!(plain, "bot.conf:4: tls_cert: needs tls = yes");
+}
+
+#[test]
+fn a_key_file_that_others_may_read_is_refused_with_the_cure() {
+    let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
+    let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let cure = "is open to every user; mend that with: chmod o-rwx";
+    let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o644)];
+    let error = read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
+    assert_eq!(error, format!("bot.conf:4: tls_key: a.key holds a secret and {cure} a.key"));
+    let both = format!("{cert}{key}");
+    let error = read_in(&folder("tls_cert = b.pem", &[("b.pem", &both, 0o604)])).err().unwrap();
+    assert_eq!(error, format!("bot.conf:3: tls_cert: b.pem holds a secret and {cure} b.pem"));
+}
+
+#[test]
+fn another_form_of_key_gets_the_command_that_converts_it() {
+    let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
+    let cert = made.cert.pem();
+    let rsa = openssl::rsa::Rsa::generate(1024).unwrap();
+    let rsa_pem = String::from_utf8(rsa.private_key_to_pem().unwrap()).unwrap();
+    let pkey = openssl::pkey::PKey::from_rsa(rsa).unwrap();
+    let cipher = openssl::symm::Cipher::aes_128_cbc();
+    let encrypted = String::from_utf8(pkey.private_key_to_pem_pkcs8_passphrase(cipher, b"pass").unwrap()).unwrap();
+    for key in [rsa_pem, encrypted] {
+        let error = read_in(&folder("tls_cert = a.pem", &[("a.pem", &format!("{cert}{key}"), 0o600)])).err().unwrap();
+        assert!(error.starts_with("bot.conf:3: tls_cert: the key in a.pem is not plain PKCS#8"), "{error}");
+        assert!(error.ends_with(": openssl pkcs8 -topk8 -nodes -in a.pem -out a.pem.new"), "{error}");
+    }
+    let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let error = read_in(&folder("tls_cert = a.pem", &[("a.pem", &format!("{cert}{other}"), 0o600)])).err().unwrap();
+    assert_eq!(error, "bot.conf:3: tls_cert: the certificate in a.pem is not that of the key");
+    let damaged = cert.replace("MII", "MIJ");
+    let files = [("a.pem", damaged.as_str(), 0o600)];
+    let error = read_in(&folder("tls_pin = a.pem", &files)).err().unwrap();
+    assert_eq!(error, "bot.conf:3: tls_pin: the certificate in a.pem is damaged");
+}
+
+#[test]
+fn a_pin_is_one_certificate() {
+    let made = rcgen::generate_simple_self_signed(["irc.example".to_owned()]).unwrap();
+    let cert = made.cert.pem();
+    let config = read_in(&folder("tls_pin = a.pem", &[("a.pem", &cert, 0o644)])).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(config.server.tls.unwrap().pin.as_deref(), Some(made.cert.der().as_ref()));
+    for pem in [cert.repeat(2), String::new()] {
+        let error = read_in(&folder("tls_pin = a.pem", &[("a.pem", &pem, 0o644)])).err().unwrap();
+        assert_eq!(error, "bot.conf:3: tls_pin: a.pem must hold exactly one certificate, in PEM");
+    }
+}
+
+const SHIPPED: &str = include_str!("../../bot.conf");
+
+#[test]
+fn the_shipped_file_works_as_it_is() {
+    let config = parse(Path::new("bot.conf"), SHIPPED, OPEN).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
+    assert!(config.server.tls.is_none() && config.account.is_none());
+    assert_eq!(config.irc.channels[0].name, "#linkbot");
+}
+
+/// The shipped file's commented keys with their values, above the Libera.Chat block and in it.
+fn shipped_examples() -> (Vec<(String, String)>, String) {
+    let (above, libera) = SHIPPED.split_once("# --- Libera.Chat").unwrap();
+    let example = |line: &str| {
+        let (key, value) = line.strip_prefix('#')?.split_once(" = ")?;
+        (!key.contains(' ')).then(|| (key.to_owned(), value.to_owned()))
+    };
+    let block: Vec<_> = libera.lines().filter(|line| example(line).is_some()).map(|line| &line[1..]).collect();
+    (above.lines().filter_map(example).collect(), block.join("\n"))
+}
+
+#[test]
+fn the_shipped_file_names_every_key_and_no_other() {
+    let (examples, block) = shipped_examples();
+    parse(Path::new("bot.conf"), &block, CLOSED).unwrap_or_else(|e| panic!("the Libera.Chat block: {e}"));
+    let mut shown: Vec<&str> =
+        examples.iter().map(|(key, _)| key.as_str()).chain(["server", "tls", "channels"]).collect();
+    shown.sort();
+    let mut conf = Conf::new(Path::new("bot.conf"), "");
+    let server = server(&mut conf);
+    irc(&mut conf);
+    feeds(&mut conf, &server, &channels("#a").unwrap(), None);
+    account(&mut conf, "");
+    conf.asked.extend(["reconnect", "journal", "log_url", "timezone"]);
+    conf.asked.sort();
+    assert_eq!(shown, conf.asked);
+    // An example may lack its companions, or its file, but never be bad in itself.
+    for (key, value) in &examples {
+        let error = parse(Path::new("bot.conf"), &format!("{SHIPPED}\n{key} = {value}"), CLOSED).err();
+        let is_alone = |e: &String| e.contains("needs ") || e.contains("No such file");
+        assert!(error.as_ref().is_none_or(is_alone), "{key}: {error:?}");
+    }
+}
+
+#[test]
+fn the_shipped_defaults_are_the_true_ones() {
+    let (examples, _) = shipped_examples();
+    let example = |key: &str| examples.iter().find(|(k, _)| k == key).unwrap().1.clone();
+    let config = good("delicious = https://x.example/add");
+    assert_eq!(example("nick"), config.irc.nick);
+    assert_eq!(example("prefix"), config.irc.prefix);
+    assert_eq!(example("reconnect"), config.reconnect.as_secs().to_string());
+    assert_eq!(Path::new(&example("journal")), config.journal);
+    assert_eq!(Path::new(&example("feed")), config.feeds[0].path);
+    assert_eq!(example("feed_items"), config.feeds[0].items.to_string());
+    let account = config.account.unwrap();
+    assert_eq!(example("delicious_tags"), account.tags.join(" "));
+    assert_eq!(example("delicious_interval"), account.interval.as_secs().to_string());
+    assert_eq!(
+        (example("reply"), example("rejoin"), example("delicious_scuttle")),
+        ("privmsg".into(), "no".into(), "no".into())
+    );
+    assert_eq!(example("timezone"), "utc");
+}
+
+/// Lines that are nearly right, with the odd stranger between them.
+fn conf_text() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        prop::sample::select(vec![
+            "server",
+            "tls",
+            "nick",
+            "owner",
+            "channels",
+            "server_password",
+            "sasl",
+            "sasl_user",
+            "sasl_password",
+            "on_connect",
+            "prefix",
+            "reply",
+            "ignore",
+            "rejoin",
+            "reconnect",
+            "journal",
+            "feed",
+            "feed_title",
+            "feed_url",
+            "feed_items",
+            "log_url",
+            "timezone",
+            "delicious",
+            "delicious_user",
+            "delicious_password",
+            "delicious_token",
+            "delicious_bearer",
+            "delicious_tags",
+            "delicious_interval",
+            "tls_pin",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,8}",
+    ];
+    let value = prop_oneof![
+        prop::sample::select(vec![
+            "localhost:6667",
+            "[::1]:6697",
+            "#dev, #rust key",
+            "#dev",
+            "yes",
+            "no",
+            "plain",
+            "external",
+            "10",
+            "http://x/{channel}",
+            "https://x.example/[year]",
+            "{channel}.xml",
+            "links.tsv",
+            "+01:00",
+            "a b,c",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,20}",
+        any::<String>(),
+    ];
+    let line = prop_oneof![8 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")), 1 => any::<String>()];
+    prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_panic_and_every_fault_names_the_path_and_a_line(text in conf_text(), mode in 0u32..0o1000) {
+        if let Err(fault) = parse(Path::new("a/bot.conf"), &text, mode) {
+            let line = fault.strip_prefix("a/bot.conf:").and_then(|rest| rest.split_once(": "));
+            let line: usize = line.expect(&fault).0.parse().expect(&fault);
+            prop_assert!((1..=text.lines().count() + 1).contains(&line), "{fault}");
+            prop_assert!(!fault.contains(char::is_control), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_distance_of_two_words_is_a_distance(a in "[a-c]{0,6}", b in "[a-c]{0,6}") {
+        prop_assert_eq!(distance(&a, &b), distance(&b, &a));
+        prop_assert_eq!(distance(&a, &b) == 0, a == b);
+        prop_assert!(distance(&a, &b) <= a.len().max(b.len()));
+        prop_assert_eq!(distance(&format!("{a}x"), &a), 1);
+    }
+}

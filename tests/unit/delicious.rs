@@ -1,0 +1,483 @@
+use std::collections::HashMap;
+use std::io::Write;
+use std::net::TcpListener;
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::*;
+
+const NOW: OffsetDateTime = datetime!(2026-11-22 10:31:19 UTC);
+
+fn settings() -> Settings {
+    Settings {
+        add: Url::parse("https://api.example.org/v1/posts/add").unwrap(),
+        login: Login::Nobody,
+        tags: vec!["irc".into(), "links".into()],
+        shared: None,
+        interval: Duration::from_secs(3),
+        scuttle: false,
+        user_agent: "linkbot/0.1.0 (alice)".into(),
+    }
+}
+
+fn account(login: Login) -> Account {
+    Account::new(Settings { login, ..settings() })
+}
+
+fn link() -> Link {
+    Link {
+        channel: "#dev".into(),
+        nick: "bob".into(),
+        account: String::new(),
+        url: "http://www.example.com/?a=1&b=%20+#c".into(),
+        title: "C++ & <b>ü</b> 🦀".into(),
+        posted: NOW,
+    }
+}
+
+/// The arguments as a service reads them.
+fn sent(settings: &Settings, link: &Link, log_url: Option<&str>) -> HashMap<String, String> {
+    let url = request(settings, link, log_url, NOW);
+    let pairs: Vec<_> = url.query_pairs().into_owned().collect();
+    let map: HashMap<_, _> = pairs.iter().cloned().collect();
+    assert_eq!(map.len(), pairs.len(), "an argument twice in {url}");
+    map
+}
+
+fn verdict(status: u16, body: &str) -> Verdict {
+    account(Login::Nobody).judge(status, None, body.as_bytes(), false)
+}
+
+// ---- The request
+
+#[test]
+fn a_request_holds_the_link_and_nothing_that_was_not_asked_for() {
+    let sent = sent(&settings(), &link(), Some("http://logs.example.org/#1"));
+    let expected = [
+        ("url", "http://www.example.com/?a=1&b=%20+#c"),
+        ("description", "C++ & <b>ü</b> 🦀"),
+        ("extended", "posted by bob: http://logs.example.org/#1"),
+        ("tags", "irc links"),
+        ("dt", "2026-11-22T10:31:19Z"),
+        ("replace", "no"),
+    ];
+    assert_eq!(sent, expected.map(|(k, v)| (k.to_string(), v.to_string())).into());
+}
+
+#[test]
+fn without_a_log_the_note_names_the_nick_alone() {
+    assert_eq!(sent(&settings(), &link(), None)["extended"], "posted by bob");
+}
+
+#[test]
+fn shared_and_the_token_are_sent_where_they_are_set() {
+    let login = Login::Token("alice:0A&b".into());
+    let sent = sent(&Settings { login, shared: Some(false), ..settings() }, &link(), None);
+    assert_eq!((sent["shared"].as_str(), sent["auth_token"].as_str()), ("no", "alice:0A&b"));
+}
+
+#[test]
+fn a_query_in_the_add_address_is_kept() {
+    let add = Url::parse("http://example.org/api.php?method=add").unwrap();
+    let sent = sent(&Settings { add, ..settings() }, &link(), None);
+    assert_eq!((sent["method"].as_str(), sent["replace"].as_str()), ("add", "no"));
+}
+
+#[test]
+fn a_title_is_cut_to_255_characters_not_bytes() {
+    let sent = sent(&settings(), &Link { title: "ü".repeat(300), ..link() }, None);
+    assert_eq!(sent["description"], "ü".repeat(255));
+}
+
+#[test]
+fn a_request_over_2000_bytes_loses_the_log_address_first_then_the_end_of_the_title() {
+    let log_url = "http://logs.example.org/?".to_string() + &"x".repeat(800);
+    let long = Link { url: format!("http://example.com/{}", "y".repeat(981)), ..link() };
+    let note_lost = sent(&settings(), &long, Some(&log_url));
+    assert_eq!((note_lost["extended"].as_str(), &note_lost["description"]), ("posted by bob", &long.title));
+
+    let longer = Link { title: "🦀".repeat(255), ..long.clone() };
+    let url = request(&settings(), &longer, Some(&log_url), NOW);
+    let target = url[url::Position::BeforePath..].len();
+    assert!((1980..=2000).contains(&target), "{target}");
+    let title_cut = sent(&settings(), &longer, Some(&log_url));
+    assert!(longer.title.starts_with(&title_cut["description"]));
+    assert_eq!(title_cut["url"], longer.url);
+
+    let hopeless = Link { url: format!("http://example.com/?{}", "&".repeat(980)), ..longer };
+    assert_eq!(sent(&settings(), &hopeless, None)["description"], "🦀");
+}
+
+#[test]
+fn a_posting_time_more_than_ten_minutes_ahead_becomes_now() {
+    for (ahead, dt) in [(600, "2026-11-22T10:41:19Z"), (601, "2026-11-22T10:31:19Z")] {
+        let link = Link { posted: NOW + time::Duration::seconds(ahead), ..link() };
+        assert_eq!(sent(&settings(), &link, None)["dt"], dt);
+    }
+}
+
+#[test]
+fn scuttle_reads_back_the_address_though_it_decodes_twice() {
+    let scuttle = Settings { scuttle: true, ..settings() };
+    let sent = sent(&scuttle, &Link { nick: "b🦀b".into(), ..link() }, None);
+    let twice: Vec<_> =
+        url::form_urlencoded::parse(format!("u={}", sent["url"].replace('&', "%26")).as_bytes()).into_owned().collect();
+    assert_eq!(twice[0].1, link().url);
+    assert_eq!(sent["description"], "C++ & <b>ü</b> \u{fffd}");
+    assert_eq!(sent["extended"], "posted by b\u{fffd}b");
+}
+
+// ---- The answer: sections 5 and 6 of the API's facts
+
+#[test]
+fn a_result_of_done_means_stored_however_it_is_wrapped() {
+    for body in [
+        "<?xml version=\"1.0\"?>\r\n<result code=\"done\" />",
+        "<br />\n<b>Warning</b>: something < here\n<?xml version=\"1.0\"?><result code=\"done\" />",
+        "<result code='done' />",
+        "<result>done</result>",
+        "<result\n  class=\"x > y\" code = \" Done \">",
+        "<RESULT CODE=\"OK\"/>",
+        "<results><result code=\"done\"/></results>",
+        "{\"result_code\":\"done\"}",
+        "\u{feff} {\"result\" : \"done\"}",
+        "{\"result\": \"something else\", \"result_code\": \"done\"}",
+        // Cut off, but not before the result was complete.
+        "<result code=\"done\"",
+    ] {
+        assert_eq!(verdict(200, body), Stored, "{body}");
+        assert_eq!(verdict(201, body), Stored, "{body}");
+    }
+}
+
+#[test]
+fn an_answer_of_200_without_a_complete_result_is_asked_for_again() {
+    for body in [
+        "",
+        "done",
+        "<html><body>It works!</body></html>",
+        "<html><script>{\"result\":\"done\"}</script>",
+        "<result",
+        "<result code=\"don",
+        "<result code=done>",
+        "<result code=\"\" />",
+        "<result>do",
+        "<result/><p class=\"done\">",
+        "<results n=\"1\" code=\"done\">",
+        "{\"result\":\"do",
+        "{\"result\":true}",
+        "{\"message\":\"\\\"result\\\":\\\"done\\\"\"}",
+        "\u{0}\u{1}\u{fffd}",
+    ] {
+        assert!(matches!(verdict(200, body), TryLater { unclear: true, .. }), "{body}");
+    }
+}
+
+#[test]
+fn a_known_address_is_already_there() {
+    for (status, body) in [
+        (200, "<result code=\"item already exists\" />"),
+        (200, "<result code=\"bookmark does already exist\" />"),
+        (409, "<result code=\"bookmark does already exist\" />"),
+        (409, ""),
+    ] {
+        assert_eq!(verdict(status, body), AlreadyThere, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_refused_login_is_a_matter_of_credentials() {
+    for (status, body) in [
+        (401, "Please log in"),
+        (401, "{\"errors\":{\"detail\":\"Unauthorized\"}}"),
+        (403, ""),
+        (200, "<result code=\"access denied\" />"),
+        (200, "<result code=\"bad auth token\" />"),
+    ] {
+        assert!(matches!(verdict(status, body), Credentials { .. }), "{status} {body}");
+    }
+}
+
+#[test]
+fn credentials_come_with_the_keys_to_check() {
+    let text = |login| match account(login).judge(401, None, b"", false) {
+        Credentials { why } => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(text(Login::Nobody).contains("delicious_user"));
+    assert!(text(Login::Basic { user: "u".into(), password: "p".into() }).contains("delicious_password"));
+    assert!(text(Login::Bearer("b".into())).contains("delicious_bearer"));
+    assert!(text(Login::Token("0A".into())).contains("user:HEX"));
+    assert!(!text(Login::Token("u:0A".into())).contains("user:HEX"));
+}
+
+#[test]
+fn a_refusal_is_for_good_and_says_whether_a_result_came_with_it() {
+    for (status, body, by_status, why) in [
+        (200, "<result code=\"missing url\" />", false, "missing url"),
+        (200, "<result code=\"error adding link\" />", false, "error adding link"),
+        (200, "<result code=\"frobnicated\" />", false, "frobnicated"),
+        (200, "<result code=\"something went wrong\" />", false, "refused, or already there: something went wrong"),
+        (400, "<result code=\"Description missing\" />", false, "HTTP 400: Description missing"),
+        (400, "<result code=\"done\" />", false, "HTTP 400: done"),
+        (400, "Bad Request", true, "HTTP 400"),
+        (410, "", true, "HTTP 410"),
+        (414, "<html>", true, "HTTP 414"),
+        (418, "", true, "HTTP 418"),
+        (499, "", true, "HTTP 499"),
+        (501, "", true, "HTTP 501"),
+    ] {
+        assert_eq!(verdict(status, body), Refused { why: why.into(), by_status }, "{status} {body}");
+    }
+}
+
+#[test]
+fn something_went_wrong_after_an_unclear_try_means_that_the_try_had_worked() {
+    let body = b"<result code=\"something went wrong\" />";
+    assert_eq!(account(Login::Nobody).judge(200, None, body, true), AlreadyThere);
+}
+
+#[test]
+fn a_fault_of_the_service_is_tried_again_and_may_have_stored_the_link() {
+    for status in [500, 502, 503, 504, 599, 999] {
+        for body in ["", "<html>", "<result code=\"done\" />"] {
+            assert!(matches!(verdict(status, body), TryLater { unclear: true, .. }), "{status} {body}");
+        }
+    }
+    for status in [408, 425, 429] {
+        assert!(matches!(verdict(status, ""), TryLater { unclear: false, .. }), "{status}");
+    }
+}
+
+#[test]
+fn a_wrong_address_is_a_matter_of_configuration() {
+    for status in [300, 301, 302, 303, 304, 307, 308, 404, 405, 406] {
+        assert!(matches!(verdict(status, "<result code=\"done\" />"), Configuration { .. }), "{status}");
+    }
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date_and_an_hour_at_most() {
+    for (text, seconds) in [
+        ("0", Some(0)),
+        (" 120 ", Some(120)),
+        ("86400", Some(3600)),
+        ("Sun, 22 Nov 2026 10:33:19 GMT", Some(120)),
+        ("Sun, 22 Nov 2026 10:31:18 GMT", Some(0)),
+        ("Mon, 22 Nov 2027 10:33:19 GMT", Some(3600)),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+    ] {
+        assert_eq!(wait_for(text, NOW), seconds.map(Duration::from_secs), "{text}");
+    }
+}
+
+// ---- The service's words
+
+fn escaped(c: char, how: usize) -> String {
+    let json: String = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    match how {
+        0 => c.into(),
+        1 => c.to_string().bytes().map(|b| format!("%{b:02x}")).collect(),
+        2 => format!("&#{};", c as u32),
+        3 => format!("&#X{:x};", c as u32),
+        4 => json,
+        5 => {
+            if matches!(c, '"' | '/' | '\\') {
+                format!("\\{c}")
+            } else {
+                c.into()
+            }
+        }
+        _ => match c {
+            '&' => "&amp;".into(),
+            '<' => "&lt;".into(),
+            '>' => "&gt;".into(),
+            '"' => "&quot;".into(),
+            _ => c.into(),
+        },
+    }
+}
+
+#[test]
+fn no_spelling_of_a_login_gets_through() {
+    let password = "pä/s+s&w\"<rd";
+    let login = Login::Basic { user: "alice".into(), password: password.into() };
+    let basic = STANDARD.encode(format!("alice:{password}"));
+    let spellings = (0..7).map(|how| password.chars().map(|c| escaped(c, how)).collect::<String>());
+    let spellings = spellings.chain([password.to_uppercase().replace('Ä', "ä"), basic.clone(), basic.to_lowercase()]);
+    let spellings =
+        spellings.chain([basic.trim_end_matches('=').into(), basic.replace('/', "\\/").replace('=', "%253D")]);
+    let account = account(login);
+    for spelling in spellings {
+        let words = account.words(&format!("bad: {spelling} (alice)"));
+        assert_eq!(words.replace('=', ""), "bad: *** (alice)", "{spelling}");
+    }
+    assert_eq!(account.words("p&auml;/s+s&amp;w\"&lt;rd"), "(words with unknown escapes)");
+}
+
+#[test]
+fn a_token_is_hidden_whole_and_in_part() {
+    let account = account(Login::Token("alice:0A1B2C".into()));
+    assert_eq!(account.words("no 0a1b2c"), "no ***");
+    assert_eq!(account.words("no auth_token=alice%3A0A1B2C&x"), "no auth_token=alice:***&x");
+    let bearer = super::Account::new(Settings { login: Login::Bearer("t%41+\\k".into()), ..settings() });
+    assert_eq!(bearer.words("no t%41+\\k, t%2541%2B\\\\k"), "no ***, ***");
+}
+
+#[test]
+fn the_services_words_are_one_short_line() {
+    let account = account(Login::Nobody);
+    assert_eq!(account.words("a\r\nb\x1b[2J&#10;c"), "a  b [2J c");
+    assert_eq!(account.words(&"ü".repeat(300)), "ü".repeat(200));
+    assert_eq!(account.words(&"x".repeat(5000)), "(too many words)");
+}
+
+#[test]
+fn settings_do_not_print_the_login() {
+    let login = Login::Basic { user: "alice".into(), password: "hunter2".into() };
+    assert!(!format!("{:?}", Settings { login, ..settings() }).contains("hunter2"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn any_answer_gets_a_verdict(
+        status in 100..1000u16,
+        body in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "[<>/='\"{}:,\\\\ a-c%&#;xu0-9]{0,40}(<result|\"result\"|code=)?[<>/='\"{}:,\\\\ a-c%&#;xu0-9]{0,40}".prop_map(String::into_bytes),
+        ],
+        unclear: bool,
+    ) {
+        account(Login::Token("a:b".into())).judge(status, None, &body, unclear);
+    }
+
+    #[test]
+    fn a_login_escaped_twice_in_any_way_is_hidden(password in "[!-~äß€🦀]{8,20}", inner in 0..7usize, outer in 0..7usize) {
+        let account = account(Login::Bearer(password.clone()));
+        let escape = |text: &str, how| text.chars().map(|c| escaped(c, how)).collect::<String>();
+        let echo = escape(&escape(&password, inner), outer);
+        let words = account.words(&format!("wrong token [{echo}]"));
+        for secret in [unescape(&password), password] {
+            let secret: Vec<_> = secret.chars().collect();
+            for part in secret.windows(4).map(|part| part.iter().collect::<String>()) {
+                // A mark of an escape at either end may stay.
+                let marks = !part.contains(char::is_alphanumeric);
+                prop_assert!(marks || !words.contains(&part), "{} {}", echo, words);
+            }
+        }
+    }
+}
+
+// ---- Over a socket
+
+/// Answers one request with `answer`, then closes; returns the verdict and what was asked.
+fn over_http(settings: Settings, answer: &'static [u8]) -> (Verdict, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let add = Url::parse(&format!("http://{}/v1/posts/add", listener.local_addr().unwrap())).unwrap();
+    let service = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut asked = Vec::new();
+        let mut byte = [0];
+        while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+            asked.push(byte[0]);
+        }
+        // A client that has read enough may be gone.
+        let _ = stream.write_all(answer);
+        String::from_utf8(asked).unwrap()
+    });
+    let verdict = Account::new(Settings { add, ..settings }).add(&link(), None, NOW, false);
+    (verdict, service.join().unwrap())
+}
+
+#[test]
+fn one_get_with_the_headers_that_all_services_take() {
+    let login = Login::Basic { user: "alice".into(), password: "s:ü".into() };
+    let answer = b"HTTP/1.0 200 OK\r\n\r\n<result code=\"done\" />";
+    let (verdict, asked) = over_http(Settings { login, ..settings() }, answer);
+    assert_eq!(verdict, Stored);
+    let mut lines = asked.trim_end().lines();
+    let first = lines.next().unwrap();
+    assert!(
+        first.starts_with("GET /v1/posts/add?url=http%3A%2F%2Fwww.example.com%2F%3Fa%3D1%26b%3D%2520%2B%23c&"),
+        "{first}"
+    );
+    let headers: HashMap<_, _> =
+        lines.filter_map(|l| l.split_once(": ")).map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    assert_eq!(headers["authorization"], "Basic YWxpY2U6czrDvA==");
+    assert_eq!(headers["user-agent"], "linkbot/0.1.0 (alice)");
+    assert_eq!(headers["accept"], "application/xml");
+    assert_eq!(headers.len(), 4, "more than these and Host: {headers:?}");
+}
+
+#[test]
+fn a_bearer_stands_in_its_header() {
+    let settings = Settings { login: Login::Bearer("t0ken".into()), ..settings() };
+    let (_, asked) = over_http(settings, b"HTTP/1.1 200 OK\r\n\r\n");
+    assert!(asked.to_ascii_lowercase().contains("\r\nauthorization: bearer t0ken\r\n"), "{asked}");
+}
+
+#[test]
+fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n<result \r\nd\r\ncode=\"done\"/>\r\n0\r\n\r\n";
+    assert_eq!(over_http(settings(), chunked).0, Stored);
+    let complete = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<result code=\"done\" />";
+    assert_eq!(over_http(settings(), complete).0, Stored);
+    for unclear in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<result code=\"do"[..],
+        b"HTTP/1.1 200 OK\r\nContent-",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 999 Slow Down\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"",
+    ] {
+        let verdict = over_http(settings(), unclear).0;
+        assert!(matches!(verdict, TryLater { unclear: true, .. }), "{verdict:?} {}", String::from_utf8_lossy(unclear));
+    }
+}
+
+#[test]
+fn no_more_than_64_kib_of_an_answer_and_of_its_header_are_read() {
+    let late = format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 18));
+    assert!(matches!(over_http(settings(), late.leak().as_bytes()).0, TryLater { .. }));
+    let in_time = format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 19));
+    assert_eq!(over_http(settings(), in_time.leak().as_bytes()).0, Stored);
+    let header = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(20_000));
+    assert!(matches!(over_http(settings(), header.leak().as_bytes()).0, TryLater { .. }));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    for status in ["301 Moved", "302 Found", "304 Not Modified", "308 Permanent Redirect"] {
+        let answer = format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+        let verdict = over_http(settings(), answer.leak().as_bytes()).0;
+        assert!(matches!(verdict, Configuration { .. }), "{status} {verdict:?}");
+    }
+}
+
+#[test]
+fn retry_after_reaches_the_verdict() {
+    let answer = b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 22 Nov 2026 10:32:19 GMT\r\n\r\n";
+    let expected = TryLater { why: "HTTP 429".into(), after: Some(Duration::from_secs(60)), unclear: false };
+    assert_eq!(over_http(settings(), answer).0, expected);
+}
+
+#[test]
+fn a_connection_that_is_refused_has_stored_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let add = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    drop(listener);
+    let verdict = Account::new(Settings { add, ..settings() }).add(&link(), None, NOW, false);
+    assert_eq!(verdict, TryLater { why: "connection refused".into(), after: None, unclear: false });
+}
+
+#[test]
+fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
+    let login = Login::Bearer("line\nbreak".into());
+    let verdict = account(login).add(&link(), None, NOW, false);
+    assert!(matches!(&verdict, Configuration { why } if !why.contains("break")), "{verdict:?}");
+}

@@ -1,0 +1,386 @@
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::*;
+use crate::journal::Action;
+use crate::link::{Zone, title};
+
+fn feed() -> Feed {
+    Feed {
+        path: "links.xml".into(),
+        channels: vec!["#dev".into()],
+        title: "Links from #dev".into(),
+        url: None,
+        channel_url: "ircs://irc.example.org/%23dev".into(),
+        items: 100,
+        log_url: None,
+    }
+}
+
+fn with_log() -> Feed {
+    let pattern = "http://logs.example.org/{channel}?y=[year]&m=[month]#[hour][minute][second]";
+    Feed { log_url: Some(LogUrl::new(pattern, Zone::Fixed(time::UtcOffset::UTC)).unwrap()), ..feed() }
+}
+
+fn entry() -> Entry {
+    let link = Link {
+        channel: "#dev".into(),
+        nick: "alice".into(),
+        account: String::new(),
+        url: "http://www.example.com/".into(),
+        title: "Title For Link".into(),
+        posted: datetime!(2026-11-22 10:31:17.5 UTC),
+    };
+    Entry { time: datetime!(2026-11-22 10:31:19.123 UTC), link, again: Vec::new() }
+}
+
+fn titled(title: &str) -> Entry {
+    Entry { link: Link { title: title.into(), ..entry().link }, ..entry() }
+}
+
+fn render(feed: &Feed, entries: Vec<Entry>) -> String {
+    let changed = entries.first().map(|entry| entry.time);
+    feed.render(changed, entries.into_iter().map(Ok)).unwrap()
+}
+
+fn parse(xml: &str) -> feed_rs::model::Feed {
+    feed_rs::parser::parse(xml.as_bytes()).unwrap_or_else(|e| panic!("{e}: {xml}"))
+}
+
+/// The only item of the feed with this entry in it, as text.
+fn item(feed: &Feed, entry: Entry) -> String {
+    let xml = render(feed, vec![entry]);
+    let begin = xml.find("<item>").unwrap();
+    xml[begin..xml.find("</item>").unwrap()].to_owned()
+}
+
+#[track_caller]
+fn holds(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in {text}");
+}
+
+#[test]
+fn the_document_begins_with_its_declaration_and_rss() {
+    let xml = render(&feed(), vec![]);
+    assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\""));
+    let parsed = parse(&xml);
+    assert_eq!(parsed.title.unwrap().content, "Links from #dev");
+    assert_eq!(parsed.links[0].href, "ircs://irc.example.org/%23dev");
+    assert!(!parsed.description.unwrap().content.is_empty() && parsed.entries.is_empty());
+    assert!(!xml.contains("lastBuildDate") && !xml.contains("atom:link"));
+}
+
+#[test]
+fn a_known_address_is_the_feeds_own_link_and_its_folder_is_the_page() {
+    let url = Some("https://example.org/f/links.xml?a=1&b=[2]".to_owned());
+    let xml = render(&Feed { url, ..feed() }, vec![]);
+    holds(
+        &xml,
+        "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"https://example.org/f/links.xml?a=1&#x26;b=%5B2%5D\"/>",
+    );
+    holds(&xml, "<link>https://example.org/f/</link>");
+    parse(&xml);
+}
+
+#[test]
+fn an_item_tells_its_link() {
+    let parsed = parse(&render(&with_log(), vec![entry()]));
+    assert_eq!(parsed.updated, parsed.entries[0].published.map(|_| "2026-11-22T10:31:19Z".parse().unwrap()));
+    let item = &parsed.entries[0];
+    assert_eq!(item.title.as_ref().unwrap().content, "Title For Link");
+    assert_eq!(item.links[0].href, "http://www.example.com/");
+    assert_eq!(item.id, "linkbot:%23dev/2026-11-22T10:31:19.123Z");
+    assert_eq!(item.published, Some("2026-11-22T10:31:17Z".parse().unwrap()));
+    assert_eq!(item.authors[0].name, "alice");
+    assert_eq!(item.categories.iter().map(|c| c.term.as_str()).collect::<Vec<_>>(), ["#dev"]);
+    let xml = self::item(&with_log(), entry());
+    holds(&xml, "<guid isPermaLink=\"false\">linkbot:%23dev/2026-11-22T10:31:19.123Z</guid>");
+    holds(&xml, "<pubDate>Sun, 22 Nov 2026 10:31:17 GMT</pubDate>");
+    holds(&xml, "<comments>http://logs.example.org/dev?y=2026&#x26;m=11#103117</comments>");
+    holds(&xml, "<dc:creator>alice</dc:creator>");
+}
+
+#[test]
+fn the_description_is_html_that_links_into_the_log() {
+    let html = |feed: &Feed, entry| parse(&render(feed, vec![entry])).entries[0].summary.clone().unwrap().content;
+    assert_eq!(html(&feed(), entry()), "posted by alice in #dev");
+    let log = "http://logs.example.org/dev?y=2026&#x26;m=11#103117";
+    assert_eq!(html(&with_log(), entry()), format!("<a href=\"{log}\">posted by alice in #dev</a>"));
+    let again = Entry { again: vec!["bob".into(), "<carol>".into()], ..entry() };
+    assert_eq!(html(&feed(), again), "posted by alice in #dev; again by bob, &#x3C;carol&#x3E;");
+    assert!(!item(&feed(), entry()).contains("<comments>"));
+}
+
+#[test]
+fn titles_of_every_kind_come_back_from_a_reader_as_they_were() {
+    for text in [
+        "]]>",
+        "&amp;",
+        "<b>bold</b>",
+        "a & b < c > d \"e\" 'f'",
+        "emoji 👩\u{200d}💻 🎉",
+        "שלום עולם مرحبا",
+        "J\u{f6}rg",
+        &"long ".repeat(80),
+        "\u{3}04,12red\u{3} \u{2}bold",
+    ] {
+        let stored = title(text);
+        let parsed = parse(&render(&feed(), vec![titled(&stored)]));
+        assert_eq!(parsed.entries[0].title.as_ref().unwrap().content, stored);
+    }
+    holds(&item(&feed(), titled("a & <b>")), "<title>a &#x26; &#x3C;b&#x3E;</title>");
+}
+
+#[test]
+fn what_xml_forbids_is_left_out_wherever_it_comes_from() {
+    let mut entry = titled("a\u{0}b\u{1f}c\u{fffe}d\u{ffff}e");
+    entry.link.nick = "al\u{1}ice".into();
+    entry.again = vec!["\u{8}bob".into()];
+    let xml = item(&Feed { title: "x\u{b}y".into(), ..feed() }, entry);
+    holds(&xml, "<title>abcde</title>");
+    holds(&xml, "<description>posted by alice in #dev; again by bob</description>");
+}
+
+#[test]
+fn a_blank_title_becomes_the_address() {
+    for blank in ["", " \t", "\u{0}\u{1}"] {
+        holds(&item(&feed(), titled(blank)), "<title>http://www.example.com/</title>");
+    }
+}
+
+#[test]
+fn links_are_ascii_uris_as_rfc_3986_has_them() {
+    for (address, printed) in [
+        ("http://example.com/a?q=[1]{2}|3^4`5", "http://example.com/a?q=%5B1%5D%7B2%7D%7C3%5E4%605"),
+        ("http://[::1]:80/[x]#[y]#z", "http://[::1]/%5Bx%5D#%5By%5D%23z"),
+        ("http://example.com/100%", "http://example.com/100%25"),
+        ("http://example.com/%zz%4a%4", "http://example.com/%25zz%4a%254"),
+        ("http://bücher.example/ü?ü#ü", "http://xn--bcher-kva.example/%C3%BC?%C3%BC#%C3%BC"),
+        ("http://example.com/~a!$&'()*+,;=:@?/?", "http://example.com/~a!$&'()*+,;=:@?/?"),
+        ("no address ü", "no%20address%20%C3%BC"),
+        ("ircs://[::1]:7000/%23dev", "ircs://[::1]:7000/%23dev"),
+    ] {
+        assert_eq!(uri(address), printed);
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_an_error() {
+    let entries = [Err(io::Error::other("gone"))];
+    assert_eq!(feed().render(None, entries.into_iter()).unwrap_err().to_string(), "gone");
+}
+
+fn path_in(dir: &tempfile::TempDir) -> PathBuf {
+    dir.path().join("links.xml")
+}
+
+fn names_in(dir: &tempfile::TempDir) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(path_in(&dir), "old").unwrap();
+    fs::set_permissions(path_in(&dir), Permissions::from_mode(0o600)).unwrap();
+    let old = fs::metadata(path_in(&dir)).unwrap().ino();
+    // What a crash may have left.
+    fs::write(dir.path().join("links.xml.tmp"), "half").unwrap();
+    let held = fs::File::open(path_in(&dir)).unwrap();
+    replace(&path_in(&dir), "new").unwrap();
+    let now = fs::metadata(path_in(&dir)).unwrap();
+    assert_eq!((fs::read_to_string(path_in(&dir)).unwrap().as_str(), now.mode() & 0o777), ("new", 0o644));
+    assert_ne!(now.ino(), old);
+    assert_eq!(io::read_to_string(held).unwrap(), "old");
+    assert_eq!(names_in(&dir), ["links.xml"]);
+}
+
+#[test]
+fn the_umask_makes_no_difference() {
+    let test = "feed::tests::a_file_is_replaced_as_a_whole_and_everyone_may_read_it";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 077; exec \"$0\" --exact \"$1\""]).arg(std::env::current_exe().unwrap()).arg(test);
+    let output = shell.output().unwrap();
+    holds(&String::from_utf8_lossy(&output.stdout), "1 passed; 0 failed");
+}
+
+#[test]
+fn a_file_that_would_not_change_is_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(path_in(&dir), "same").unwrap();
+    let before = fs::metadata(path_in(&dir)).unwrap();
+    replace(&path_in(&dir), "same").unwrap();
+    let after = fs::metadata(path_in(&dir)).unwrap();
+    assert_eq!((before.ino(), before.modified().unwrap()), (after.ino(), after.modified().unwrap()));
+}
+
+#[test]
+fn a_symlink_stays_and_its_target_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("www")).unwrap();
+    symlink("hop.xml", path_in(&dir)).unwrap();
+    symlink("www/real.xml", dir.path().join("hop.xml")).unwrap();
+    // First with nothing there, then with an old file.
+    for text in ["one", "two"] {
+        replace(&path_in(&dir), text).unwrap();
+        let real = dir.path().join("www/real.xml");
+        assert_eq!(fs::read_to_string(&real).unwrap(), text);
+        assert!(fs::symlink_metadata(&real).unwrap().is_file());
+        assert!(fs::symlink_metadata(path_in(&dir)).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(dir.path().join("www")).unwrap().count(), 1);
+    }
+    symlink("loop.xml", dir.path().join("loop.xml")).unwrap();
+    assert!(replace(&dir.path().join("loop.xml"), "x").unwrap_err().to_string().contains("symbolic links"));
+}
+
+#[test]
+fn a_left_over_temporary_link_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("victim"), "mine").unwrap();
+    symlink("victim", dir.path().join("links.xml.tmp")).unwrap();
+    replace(&path_in(&dir), "new").unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("victim")).unwrap(), "mine");
+    assert_eq!(names_in(&dir), ["links.xml", "victim"]);
+}
+
+#[test]
+fn a_failed_write_leaves_no_temporary_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(path_in(&dir)).unwrap();
+    assert_eq!(log::os(&replace(&path_in(&dir), "new").unwrap_err()), "Is a directory");
+    assert_eq!(names_in(&dir), ["links.xml"]);
+}
+
+/// A feed in a new folder, and a journal beside it.
+fn published() -> (tempfile::TempDir, Feed, Journal) {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
+    let feed = Feed { path: path_in(&dir), ..feed() };
+    (dir, feed, journal)
+}
+
+fn append(journal: &mut Journal, action: Action, channel: &str, title: &str, now: OffsetDateTime) {
+    let link = Link { channel: channel.into(), title: title.into(), posted: now, ..entry().link };
+    journal.append(action, &link, now).unwrap();
+    journal.commit().unwrap();
+}
+
+#[test]
+fn an_error_names_the_file_in_plain_words() {
+    let (dir, feed, journal) = published();
+    let path = dir.path().join("none/links.xml");
+    let error = Feed { path: path.clone(), ..feed }.publish(&journal).unwrap_err();
+    assert_eq!(error, format!("{}: No such file or directory", path.display()));
+}
+
+#[test]
+fn an_empty_journal_gives_a_feed_without_items() {
+    let (_dir, feed, journal) = published();
+    feed.publish(&journal).unwrap();
+    let xml = fs::read_to_string(&feed.path).unwrap();
+    assert!(parse(&xml).entries.is_empty() && !xml.contains("lastBuildDate"));
+}
+
+#[test]
+fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
+    let (_dir, feed, mut journal) = published();
+    let feed = Feed { items: 2, ..feed };
+    let mut add = |action, channel, title, second: i64| {
+        append(&mut journal, action, channel, title, datetime!(2026-11-22 10:00 UTC) + time::Duration::seconds(second));
+    };
+    add(Action::Add, "#dev", "one", 1);
+    add(Action::Add, "#dev", "two", 2);
+    add(Action::Add, "#other", "foreign", 3);
+    add(Action::Add, "#dev", "three", 4);
+    add(Action::Title, "#dev", "three!", 5);
+    add(Action::Add, "#dev", "four", 6);
+    add(Action::Remove, "#dev", "", 7);
+    add(Action::Add, "#other", "foreign", 8);
+    feed.publish(&journal).unwrap();
+    let xml = fs::read_to_string(&feed.path).unwrap();
+    let parsed = parse(&xml);
+    let titles: Vec<_> = parsed.entries.iter().map(|e| e.title.as_ref().unwrap().content.as_str()).collect();
+    assert_eq!(titles, ["three!", "two"]);
+    // Title and removal keep the guid and the date of what they are about, but they are changes of the feed.
+    assert_eq!(parsed.entries[0].id, "linkbot:%23dev/2026-11-22T10:00:04.000Z");
+    holds(&xml, "<pubDate>Sun, 22 Nov 2026 10:00:04 GMT</pubDate>");
+    holds(&xml, "<lastBuildDate>Sun, 22 Nov 2026 10:00:07 GMT</lastBuildDate>");
+    let before = fs::metadata(&feed.path).unwrap();
+    append(&mut journal, Action::Add, "#other", "foreign", datetime!(2026-11-22 11:00 UTC));
+    feed.publish(&journal).unwrap();
+    assert_eq!(fs::metadata(&feed.path).unwrap().ino(), before.ino());
+}
+
+#[test]
+fn a_publisher_writes_what_was_touched_and_tries_again_after_a_failure() {
+    let (dir, feed, mut journal) = published();
+    let folder = dir.path().join("www");
+    fs::create_dir(&folder).unwrap();
+    let feeds = [Feed { path: folder.join("links.xml"), ..feed }];
+    let mut publisher = Publisher::new(&feeds, &journal).unwrap();
+    let start = Instant::now();
+    let touched = || vec!["#dev".to_owned()];
+    let titles = || parse(&fs::read_to_string(&feeds[0].path).unwrap()).entries.len();
+    append(&mut journal, Action::Add, "#dev", "one", datetime!(2026-11-22 10:00 UTC));
+    publisher.publish(&journal, vec!["#other".into()], start);
+    assert_eq!(titles(), 0);
+    publisher.publish(&journal, touched(), start);
+    assert_eq!((titles(), publisher.deadline()), (1, None));
+    append(&mut journal, Action::Add, "#dev", "two", datetime!(2026-11-22 10:01 UTC));
+    fs::remove_dir_all(&folder).unwrap();
+    let mut now = start;
+    // 1, 2, 4, 8 min, then 15 each time.
+    for wait in [60, 120, 240, 480, 900, 900] {
+        publisher.publish(&journal, touched(), now);
+        assert_eq!(publisher.deadline(), Some(now + Duration::from_secs(wait)));
+        now += Duration::from_secs(wait);
+    }
+    fs::create_dir(&folder).unwrap();
+    publisher.publish(&journal, vec![], now - Duration::from_millis(1));
+    assert!(!feeds[0].path.exists());
+    publisher.publish(&journal, vec![], now);
+    assert_eq!((titles(), publisher.deadline()), (2, None));
+}
+
+proptest! {
+    #[test]
+    fn any_words_give_a_feed_that_a_reader_understands(
+        words in any::<String>(),
+        nick in any::<String>(),
+        channel in any::<String>(),
+        again in prop::collection::vec(any::<String>(), 0..3),
+        url in prop_oneof![any::<String>(), "https?://\\PC{1,40}"],
+        year in 1i32..=9999,
+    ) {
+        let mut entry = titled(&words);
+        (entry.link.nick, entry.link.channel, entry.link.url, entry.again) = (nick, channel, url, again);
+        entry.link.posted = entry.link.posted.replace_year(year).unwrap();
+        let legal = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+        let xml = render(&with_log(), vec![entry]);
+        prop_assert!(xml.chars().all(|c| legal(&c)));
+        let parsed = parse(&xml);
+        prop_assert_eq!(parsed.entries.len(), 1);
+        // Readers fold white space; titles in the journal hold single blanks only.
+        let fold = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = fold(words.chars().filter(legal).collect());
+        if !expected.is_empty() {
+            prop_assert_eq!(fold(parsed.entries[0].title.clone().unwrap().content), expected);
+        }
+    }
+
+    #[test]
+    fn a_printed_link_is_a_uri_and_the_same_address(text in "https?://(\\PC{1,30}|\\[::1\\][ -~]{0,30})") {
+        let printed = uri(&text);
+        prop_assert!(printed.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)), "{printed}");
+        prop_assert!(printed.matches('#').count() <= 1);
+        // What is no address at all is only made harmless.
+        if Url::parse(&text).is_ok() {
+            prop_assert_eq!(uri(&printed), printed);
+        }
+    }
+}
