@@ -1,11 +1,205 @@
-//! The arguments, and bot.conf as it is checked.
+//! The arguments, `--check`, and every start that is refused.
 
 mod common;
 
-use common::bot::Home;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use common::Refusing;
+use common::bot::{Ended, Home};
+
+const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
+
+/// One line, neither a panic nor a backtrace.
+#[track_caller]
+fn assert_refused(ended: &Ended, words: &[&str]) {
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    for word in words {
+        assert!(ended.stderr.contains(word), "no {word:?} in {ended:?}");
+    }
+}
 
 #[test]
-fn wrong_usage_is_status_2() {
-    let home = Home::new("");
-    assert_eq!(home.run(&[]).status, Some(2));
+fn wrong_usage_is_a_usage_line_and_status_2() {
+    let home = Home::new(CONF);
+    for wrong in [&[][..], &["bot.conf", "bot.conf"], &["--nonsense", "bot.conf"], &["--check"], &["-x"]] {
+        let ended = home.run(wrong);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{wrong:?}");
+        assert!(ended.stderr.starts_with("usage: linkbot ") && ended.stderr.lines().count() == 1, "{ended:?}");
+    }
+}
+
+#[test]
+fn help_and_version_need_no_bot_conf() {
+    let home = Home::new(CONF);
+    let help = home.run(&["--help"]);
+    assert_eq!((help.status, help.stderr.as_str()), (Some(0), ""));
+    for flag in ["-v", "--console", "--check", "--version", "--help"] {
+        assert!(help.stdout.contains(flag), "{flag}");
+    }
+    let version = home.run(&["--version"]);
+    assert_eq!((version.status, version.stdout), (Some(0), format!("linkbot {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn check_says_ok_and_touches_nothing() {
+    let home = Home::new(CONF);
+    for arguments in [["--check", "bot.conf"], ["bot.conf", "--check"]] {
+        let ended = home.run(&arguments);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("bot.conf: ok\n", ""));
+        assert_eq!(ended.status, Some(0));
+    }
+    assert_eq!(home.files(), ["bot.conf"]);
+    // A torn last line is the next start's business.
+    home.write("links.tsv", "2026-11-22T10:31:19.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tTit");
+    let before = fs::metadata(home.path("links.tsv")).unwrap().modified().unwrap();
+    home.run(&["--check", "bot.conf"]);
+    assert!(home.read("links.tsv").ends_with("\tTit"));
+    assert_eq!(fs::metadata(home.path("links.tsv")).unwrap().modified().unwrap(), before);
+    assert_eq!(home.files(), ["bot.conf", "links.tsv"]);
+}
+
+#[test]
+fn a_fault_in_bot_conf_is_told_by_line_and_key_with_what_would_be_right() {
+    let faults = [
+        ("tls = no\nchannels = #dev\n", "bot.conf:", "server"),
+        ("server = localhost:6667\ntls = no\n", "bot.conf:", "channels"),
+        ("server = localhost:6667\ntls = no\nchannels =\n", "bot.conf:3: channels: ", "#"),
+        ("tls = no\nchannels = #dev\nserver = localhost:99999\n", "bot.conf:3: server: ", "port"),
+        ("tls = no\nchannels = #dev\nserver = localhost\n", "bot.conf:3: server: ", "port"),
+        ("server = localhost:6667\n\n# hm\ntls = maybe\nchannels = #dev\n", "bot.conf:4: tls: ", "yes"),
+        ("server = localhost:6667\ntls = no\nchannels = dev\n", "bot.conf:3: channels: ", "#"),
+        (&format!("{CONF}chanels = #dev\n"), "bot.conf:4: chanels: ", "unknown"),
+        (&format!("{CONF}tls = no\n"), "bot.conf:4: tls: ", "already"),
+        (&format!("{CONF}just words\n"), "bot.conf:4: ", "="),
+        (&format!("{CONF}nick = 1st\n"), "bot.conf:4: nick: ", ""),
+        (&format!("{CONF}reconnect = soon\n"), "bot.conf:4: reconnect: ", "number"),
+        (&format!("{CONF}reply = loud\n"), "bot.conf:4: reply: ", "privmsg"),
+        (&format!("{CONF}timezone = Berlin\n"), "bot.conf:4: timezone: ", "utc"),
+        (&format!("{CONF}log_url = http://a.example/[yaer]\n"), "bot.conf:4: log_url: ", ""),
+        (&format!("{CONF}feed_items = many\n"), "bot.conf:4: feed_items: ", "number"),
+        (&format!("{CONF}delicious = ftp://a.example/\n"), "bot.conf:4: delicious: ", "http"),
+        (&format!("{CONF}delicious_interval = -1\n"), "bot.conf:4: delicious_interval: ", "number"),
+    ];
+    for (conf, place, remedy) in faults {
+        let home = Home::new(conf);
+        let ended = home.run(&["--check", "bot.conf"]);
+        assert_refused(&ended, &[place, remedy]);
+        assert!(ended.stderr.starts_with(place), "{ended:?}");
+        // Without --check it is the same, and nothing has been begun.
+        assert_eq!(home.console("").stderr, ended.stderr);
+        assert_eq!(home.files(), ["bot.conf"]);
+    }
+}
+
+#[test]
+fn a_bot_conf_that_is_not_there_is_one_line() {
+    let home = Home::new(CONF);
+    assert_refused(&home.run(&["nowhere.conf"]), &["nowhere.conf"]);
+    assert_refused(&home.run(&["--check", "."]), &["."]);
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_mends_it() {
+    let account = "delicious = https://bookmarks.example/posts/add\ndelicious_token = alice:5ecre7\n";
+    let secrets =
+        [format!("{CONF}server_password = 5ecre7\n"), format!("{CONF}{account}"), CONF.replace("#dev", "#dev 5ecre7")];
+    for conf in secrets {
+        let home = Home::new(&conf);
+        for (mode, good) in [(0o600, true), (0o640, true), (0o644, false), (0o602, false), (0o601, false)] {
+            fs::set_permissions(home.path("bot.conf"), Permissions::from_mode(mode)).unwrap();
+            let ended = home.run(&["--check", "bot.conf"]);
+            if good {
+                assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "bot.conf: ok\n"), "{mode:o} {ended:?}");
+            } else {
+                assert_refused(&ended, &["chmod o", "bot.conf"]);
+                assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
+            }
+        }
+    }
+    let home = Home::new(CONF);
+    fs::set_permissions(home.path("bot.conf"), Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(home.run(&["--check", "bot.conf"]).status, Some(0), "without a secret everyone may read it");
+}
+
+#[test]
+fn a_password_is_not_sent_in_plain_text_to_another_machine() {
+    let conf = |host: &str| format!("server = {host}:6667\ntls = no\nchannels = #dev\nserver_password = 5ecre7\n");
+    for host in ["irc.example.org", "192.0.2.1", "[2001:db8::1]", "127.example.org"] {
+        let ended = Home::new(&conf(host)).run(&["--check", "bot.conf"]);
+        assert_refused(&ended, &["bot.conf:", "tls"]);
+        assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
+    }
+    for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
+        assert_eq!(Home::new(&conf(host)).run(&["--check", "bot.conf"]).status, Some(0), "{host}");
+    }
+}
+
+#[test]
+fn a_login_for_http_to_another_machine_is_a_warning() {
+    let conf = |host: &str| {
+        format!("{CONF}delicious = http://{host}/posts/add\ndelicious_user = alice\ndelicious_password = 5ecre7\n")
+    };
+    let ended = Home::new(&conf("bookmarks.example")).run(&["--check", "bot.conf"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "bot.conf: ok\n"));
+    assert!(ended.stderr.contains("delicious") && ended.stderr.lines().count() == 1, "{ended:?}");
+    assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
+    assert_eq!(Home::new(&conf("localhost:8080")).run(&["--check", "bot.conf"]).stderr, "");
+}
+
+#[test]
+fn a_journal_or_a_feed_that_cannot_be_written_is_one_line() {
+    let home = Home::new(&format!("{CONF}journal = nowhere/links.tsv\n"));
+    assert_refused(&home.console(""), &["nowhere/links.tsv", "No such file or directory"]);
+
+    let home = Home::new(CONF);
+    fs::create_dir(home.path("links.tsv")).unwrap();
+    assert_refused(&home.console(""), &["links.tsv"]);
+
+    let home = Home::new(&format!("{CONF}feed = nowhere/links.xml\n"));
+    assert_refused(&home.console(""), &["nowhere/links.xml", "No such file or directory"]);
+
+    let home = Home::new(CONF);
+    fs::create_dir(home.path("links.xml")).unwrap();
+    assert_refused(&home.console(""), &["links.xml"]);
+}
+
+#[test]
+fn a_second_linkbot_on_the_same_journal_ends_at_once() {
+    let nobody = Refusing::new();
+    let home = Home::new(&CONF.replace("6667", &nobody.port().to_string()));
+    let mut first = home.start();
+    first.logs("connecting to");
+    for arguments in [&["bot.conf"][..], &["--console", "bot.conf"]] {
+        assert_refused(&home.run(arguments), &["links.tsv", "another linkbot"]);
+    }
+    assert_eq!(home.run(&["--check", "bot.conf"]).status, Some(0), "a check needs no lock");
+    assert!(first.is_running());
+}
+
+#[test]
+fn foreign_lines_of_the_journal_are_skipped_and_named_once() {
+    let good = |second: u32, title: &str| {
+        format!("2026-11-22T10:31:{second}.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\t{title}\n")
+    };
+    let mut journal = format!("# a comment\n{}hello\n", good(10, "One")).into_bytes();
+    journal.extend(b"2026-11-22T10:31:11.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tCaf\xe9\n");
+    journal.extend(good(12, "Two").replace("add", "praise").bytes());
+    journal.extend(good(13, "Three").bytes());
+    journal.extend(b"2026-11-22T10:31:14.123Z\tadd\t#d");
+    let home = Home::new(CONF);
+    home.write("links.tsv", journal);
+
+    let check = home.run(&["--check", "bot.conf"]);
+    assert_eq!((check.status, check.stdout.as_str()), (Some(0), "bot.conf: ok\n"));
+    assert!(check.stderr.contains("links.tsv") && check.stderr.contains("skipped"), "{check:?}");
+    assert_eq!(check.stderr.lines().count(), 1, "{check:?}");
+
+    let console = home.console(".url http://www.example.com/ Four\n");
+    assert_eq!((console.stdout.as_str(), console.status), ("saved: Four\n", Some(0)));
+    assert!(console.stderr.contains("skipped") && console.stderr.contains("torn"), "{console:?}");
+    let titles: Vec<_> = home.feed().entries.into_iter().map(|entry| entry.title.unwrap().content).collect();
+    assert_eq!(titles, ["Four", "Three", "One"]);
 }

@@ -68,7 +68,7 @@ impl Run<'_> {
         while let Some(line) = client.next_line() {
             if line.starts_with("PONG") {
                 // At most so many at once that a run stays readable.
-                if self.said.len() < 60 {
+                if self.said.len() < 20 {
                     self.say(client, name);
                 }
                 continue;

@@ -74,7 +74,8 @@ impl Home {
         });
     }
 
-    /// `linkbot ARGUMENTS` in this folder; of the environment only PATH is left, so no proxy, no locale, no USER.
+    /// `linkbot ARGUMENTS` in this folder. Of the environment only PATH is left, so no proxy, no locale and no USER;
+    /// trusted is who stands in `ca.pem`, and nobody without that file.
     pub fn linkbot(&self, arguments: &[&str]) -> Command {
         self.under(env!("CARGO_BIN_EXE_linkbot"), arguments)
     }
@@ -83,6 +84,7 @@ impl Home {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("SSL_CERT_FILE", self.path("ca.pem"));
         command
     }
 
@@ -101,6 +103,16 @@ impl Home {
         Traced { bot: Bot::spawn(command), file }
     }
 
+    /// Runs the bot to its end under strace; gives strace's lines.
+    pub fn trace(&self, calls: &str, arguments: &[&str], input: &str) -> String {
+        let filter = format!("trace={calls}");
+        let mut command = self.under("strace", &["-f", "-o", "strace.out", "-e", &filter]);
+        command.arg(env!("CARGO_BIN_EXE_linkbot")).args(arguments);
+        let ended = Ended::of(command, input.as_bytes());
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        self.read("strace.out")
+    }
+
     /// Runs the bot to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(self.linkbot(arguments), b"")
@@ -112,7 +124,7 @@ impl Home {
     }
 }
 
-/// What a run left behind.
+/// What a run left behind; no status: it did not end within [`PATIENCE`], so it was killed.
 #[derive(Debug)]
 pub struct Ended {
     pub status: Option<i32>,
@@ -124,6 +136,13 @@ impl Ended {
     pub fn of(mut command: Command, input: &[u8]) -> Ended {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        let pid = child.id().to_string();
+        let (_done, ended) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+            }
+        });
         // A bot that ends before it has read everything is the test's business, not ours.
         let _ = child.stdin.take().unwrap().write_all(input);
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
@@ -180,9 +199,17 @@ impl Bot {
         self.log.join("\n")
     }
 
+<<<<<<< HEAD
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+=======
+    /// The most memory that it ever had in use, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+>>>>>>> harness
     }
 
     pub fn is_running(&mut self) -> bool {

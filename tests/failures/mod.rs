@@ -117,7 +117,10 @@ impl Shelf {
     /// Waits until the service has every link of the journal, in the journal's order.
     pub fn await_all(&self, home: &Home) {
         let owed: Vec<_> = whole_journal(home, "links.tsv").iter().map(|line| line[5].clone()).collect();
-        eventually("the service to have every link", || (self.urls().len() >= owed.len()).then_some(()));
+        let mut taken = self.urls().len();
+        while taken < owed.len() {
+            taken = eventually("the next link at the service", || Some(self.urls().len()).filter(|&now| now > taken));
+        }
         assert_eq!(self.urls(), owed, "the service has every link, in order");
     }
 }

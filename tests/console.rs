@@ -1,0 +1,158 @@
+//! The console: the same commands from standard input, without any network.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::bookmarks::{Answer, Bookmarks};
+use common::bot::{Ended, Home};
+use common::irc::IrcServer;
+
+const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev, #other\n";
+const USAGE: &str = "usage: .url http://www.example.com/ Title For Link";
+
+#[test]
+fn a_piped_console_prints_replies_only_and_ends_with_status_0() {
+    let home = Home::new(CONF);
+    let ended = home.console(".url http://www.example.com/ Title For Link\nhello\n");
+    assert_eq!(ended.stdout, "saved: Title For Link\n");
+    assert_eq!(ended.stderr, "");
+    assert_eq!(ended.status, Some(0));
+}
+
+#[test]
+fn the_journal_and_the_feed_are_written_next_to_bot_conf() {
+    let home = Home::new(CONF);
+    let mut linkbot = home.linkbot(&["--console", home.path("bot.conf").to_str().unwrap()]);
+    linkbot.current_dir("/");
+    Ended::of(linkbot, b".url http://www.example.com/ Title For Link\n");
+    let line = &home.journal()[0];
+    assert_eq!(line[1..], ["add", "#dev", "you", "", "http://www.example.com/", "Title For Link"]);
+    assert_eq!(home.feed().entries[0].title.as_ref().unwrap().content, "Title For Link");
+}
+
+#[test]
+fn lines_are_said_by_user_else_by_you_and_with_a_nick_before_them_by_that_one() {
+    let home = Home::new(CONF);
+    let as_user = |user: Option<&str>, input: &str| {
+        let mut linkbot = home.linkbot(&["--console", "bot.conf"]);
+        linkbot.envs(user.map(|user| ("USER", user)));
+        assert_eq!(Ended::of(linkbot, input.as_bytes()).status, Some(0));
+        home.journal().last().unwrap()[3].clone()
+    };
+    assert_eq!(as_user(Some("carol"), ".url http://example.com/ One\n"), "carol");
+    assert_eq!(as_user(None, ".url http://example.com/ Two\n"), "you");
+    assert_eq!(as_user(Some("carol"), "<bob> .url http://example.com/ Three\n"), "bob");
+    // That would forge a column.
+    assert_eq!(as_user(Some("a\tb"), ".url http://example.com/ Four\n"), "you");
+}
+
+#[test]
+fn no_network_is_touched_whatever_bot_conf_says() {
+    let server = IrcServer::plain();
+    let bookmarks = Bookmarks::plain(|_| Answer::done());
+    let home = Home::new(&(server.conf() + &bookmarks.conf()));
+    let input = ".url http://example.com/ One\n.url http://example.com/2 Two\n.help\n.status\n";
+    let trace = home.trace("network", &["--console", "bot.conf"], input);
+    assert_eq!(home.titles(), ["One", "Two"]);
+    // strace sees the calls of this process, so it would see these.
+    assert!(trace.contains("+++ exited with 0 +++"), "{trace}");
+    assert!(!trace.contains("socket(") && !trace.contains("connect("), "{trace}");
+}
+
+#[test]
+fn on_a_terminal_it_greets_with_one_line() {
+    let home = Home::new(CONF);
+    let mut script = std::process::Command::new("script");
+    let command = format!("{} --console bot.conf", env!("CARGO_BIN_EXE_linkbot"));
+    script.args(["-qec", &command, "/dev/null"]).current_dir(home.path("")).stderr(Stdio::inherit());
+    let ended = Ended::of(script, b"\x04");
+    let greeting = ended.stdout.lines().find(|line| line.contains("linkbot")).expect(&ended.stdout);
+    assert!(greeting.contains("#dev") && greeting.contains(".help"), "{greeting}");
+    assert_eq!(ended.stdout.matches("#dev").count(), 1);
+}
+
+#[test]
+fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
+    for input in [".url http://x.example/ T", "linkbot: url http://x.example/ T", "linkbot, url http://x.example/ T"] {
+        let home = Home::new(CONF);
+        assert_eq!(home.console(input).stdout, "saved: T\n", "{input}");
+    }
+    let home = Home::new(&format!("{CONF}prefix = !\nnick = marvin\n"));
+    let input = "!url http://x.example/ A\nmarvin: url http://x.example/ B\n.url http://x.example/ C\nlinkbot: url D\n";
+    assert_eq!(home.console(input).stdout, "saved: A\nsaved: B\n");
+}
+
+#[test]
+fn bad_use_is_told_with_the_usage_and_saves_nothing() {
+    let long = format!("http://www.example.com/{} T", "a".repeat(1000));
+    let refused = [
+        ("", "missing"),
+        ("http://www.example.com/", "title"),
+        ("http://www.example.com/ \x02\x0304 \u{202e}", "title"),
+        ("Title For Link", "http"),
+        ("www.example.com Title", "http"),
+        ("ftp://www.example.com/ Title", "http"),
+        ("javascript:alert(1) Title", "http"),
+        ("mailto:alice@example.com Title", "http"),
+        ("http:// Title", "host"),
+        ("http://exa<mple/ Title", "address"),
+        ("http://www.example.com:99999/ Title", "port"),
+        ("http://alice@www.example.com/ Title", "user name"),
+        ("http://alice:secret@www.example.com/ Title", "password"),
+        (&long, "1000"),
+    ];
+    let home = Home::new(CONF);
+    for (arguments, why) in refused {
+        let ended = home.console(format!(".url {arguments}\n"));
+        let reply = ended.stdout.strip_suffix('\n').expect("a reply");
+        assert!(reply.ends_with(USAGE) && !reply.starts_with("usage"), "{arguments}: {reply}");
+        let told = reply.strip_suffix(USAGE).unwrap();
+        assert!(told.contains(why), "{arguments}: {reply}");
+        // Else someone could make the bot give orders to other bots, or to channel services.
+        assert!(told.starts_with("the ") || told.starts_with("an ") || told.starts_with("not "), "{reply}");
+        assert!(!reply.contains('\n') && !reply.contains("alice"), "{reply}");
+    }
+    assert_eq!(home.journal().len(), 0);
+}
+
+#[test]
+fn an_address_is_stored_as_the_url_crate_prints_it() {
+    let stored = [
+        ("HTTP://WWW.Example.COM", "http://www.example.com/"),
+        ("<https://example.com/a>", "https://example.com/a"),
+        ("https://bücher.example/ü?q=ä", "https://xn--bcher-kva.example/%C3%BC?q=%C3%A4"),
+        ("http://[2001:db8::1]:8080/", "http://[2001:db8::1]:8080/"),
+    ];
+    let home = Home::new(CONF);
+    for (said, kept) in stored {
+        assert_eq!(home.console(format!(".url {said} T\n")).stdout, "saved: T\n");
+        assert_eq!(home.journal().last().unwrap()[5], kept);
+    }
+}
+
+#[test]
+fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
+    let home = Home::new(CONF);
+    let all = home.console(".help\n").stdout;
+    assert!(all.contains("url") && all.contains("help") && all.lines().count() == 1, "{all}");
+    let one = home.console(".help url\n").stdout;
+    assert!(one.contains(".url http://www.example.com/ Title For Link") && one.contains("saves a link"), "{one}");
+    assert_eq!(one.lines().count(), 1);
+}
+
+#[test]
+fn an_unknown_command_and_plain_talk_get_no_answer() {
+    let home = Home::new(CONF);
+    let input = ".weather Berlin\n.\n..\nlinkbot\nlinkbot: weather\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
+    let ended = home.console(input);
+    assert_eq!((ended.stdout.as_str(), ended.status), ("", Some(0)));
+    assert_eq!(home.journal().len(), 0);
+}
+
+#[test]
+fn latin_1_and_a_last_line_without_its_end_are_understood() {
+    let home = Home::new(CONF);
+    assert_eq!(home.console(b".url http://example.com/ Caf\xe9 au lait").stdout, "saved: Café au lait\n");
+    assert_eq!(home.titles(), ["Café au lait"]);
+}

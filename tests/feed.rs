@@ -1,0 +1,130 @@
+//! The feed, as a reader sees it.
+
+mod common;
+
+use std::fs;
+
+use common::bot::Home;
+use common::irc::IrcServer;
+
+const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
+
+fn titles(feed: &feed_rs::model::Feed) -> Vec<String> {
+    feed.entries.iter().map(|entry| entry.title.as_ref().unwrap().content.clone()).collect()
+}
+
+#[test]
+fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
+    let long = "x".repeat(400);
+    let zoo: &[(&[u8], &str)] = &[
+        (b"]]> and <![CDATA[", "]]> and <![CDATA["),
+        (b"&amp; is no &", "&amp; is no &"),
+        (b"<b>bold</b> <script>alert(1)</script>", "<b>bold</b> <script>alert(1)</script>"),
+        ("emoji 🦀 👩‍👩‍👧 😀".as_bytes(), "emoji 🦀 👩‍👩‍👧 😀"),
+        ("مرحبا بالعالم שלום".as_bytes(), "مرحبا بالعالم שלום"),
+        ("over\u{202e}ride\u{2066}d".as_bytes(), "overrided"),
+        (b"\x02bold\x02 \x0304,12colour\x03 \x04ff00ffhex\x04 \x1ditalic\x0f", "bold colour hex italic"),
+        (b"Latin-1: caf\xe9 \xfcber", "Latin-1: café über"),
+        (b"tab\there   and  there", "tab here and there"),
+        ("e\u{301} combining".as_bytes(), "e\u{301} combining"),
+        (b"quotes \" ' and \\ / &lt;", "quotes \" ' and \\ / &lt;"),
+        (long.as_bytes(), &long),
+    ];
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let _bot = home.start();
+    let mut client = server.welcome();
+    for (said, _) in zoo {
+        client.say("alice", "#dev", [b".url http://www.example.com/?a=1&b=<2> ".as_slice(), said].concat());
+    }
+    let meant: Vec<_> = zoo.iter().map(|(_, meant)| meant.to_string()).collect();
+    common::eventually("all titles", || (home.titles() == meant).then_some(()));
+    // Answers come paced; what is in the journal now is in the feed when the bot asks for more.
+    let feed = common::eventually("the feed", || Some(home.feed()).filter(|feed| feed.entries.len() == zoo.len()));
+    assert_eq!(titles(&feed), meant.into_iter().rev().collect::<Vec<_>>(), "newest first");
+    for entry in &feed.entries {
+        assert_eq!(entry.links[0].href, "http://www.example.com/?a=1&b=%3C2%3E");
+        assert_eq!(entry.authors[0].name, "alice");
+        assert!(entry.summary.as_ref().unwrap().content.contains("posted by alice in"));
+    }
+}
+
+#[test]
+fn a_restart_leaves_the_feed_byte_for_byte_and_its_mtime() {
+    let home = Home::new(CONF);
+    home.console(".url http://www.example.com/1 One\n<bob> .url http://www.example.com/2 Two\n");
+    let (before, written) = (home.read("links.xml"), fs::metadata(home.path("links.xml")).unwrap());
+    home.console("hello\n");
+    assert_eq!(home.read("links.xml"), before);
+    let again = fs::metadata(home.path("links.xml")).unwrap();
+    assert_eq!(again.modified().unwrap(), written.modified().unwrap());
+    assert_eq!(std::os::unix::fs::MetadataExt::ino(&again), std::os::unix::fs::MetadataExt::ino(&written));
+    // A feed that was lost or falls behind is made anew from the journal alone.
+    fs::remove_file(home.path("links.xml")).unwrap();
+    home.console("");
+    assert_eq!(home.read("links.xml"), before);
+}
+
+#[test]
+fn an_empty_journal_gives_an_empty_feed_and_changed_settings_a_changed_one() {
+    let home = Home::new(CONF);
+    home.console("");
+    assert_eq!(home.feed().entries.len(), 0);
+    home.console(".url http://www.example.com/1 One\n.url http://www.example.com/2 Two\n");
+    home.configure(&format!("{CONF}feed_title = Our links\nfeed_items = 1\n"));
+    home.console("");
+    let feed = home.feed();
+    assert_eq!(feed.title.as_ref().unwrap().content, "Our links");
+    assert_eq!(titles(&feed), ["Two"]);
+}
+
+#[test]
+fn an_item_links_to_its_second_in_the_channels_log() {
+    let log_url = "http://logs.example/?c={channel}&d=[year]-[month]-[day]#[hour]:[minute]:[second]";
+    let home = Home::new(&format!("{CONF}log_url = {log_url}\ntimezone = +01:00\n"));
+    let line = |time, title| format!("{time}\tadd\t#dev\talice\t\thttp://www.example.com/\t{title}\n");
+    home.write("links.tsv", line("2026-12-31T23:31:19.123Z", "One") + &line("2027-01-01T10:00:00.000Z", "Two"));
+    home.console("");
+    let text = home.read("links.xml");
+    assert!(text.contains("<comments>http://logs.example/?c=dev&#x26;d=2027-01-01#00:31:19</comments>"), "{text}");
+    assert!(text.contains("<guid isPermaLink=\"false\">linkbot:%23dev/2026-12-31T23:31:19.123Z</guid>"), "{text}");
+    assert!(text.contains("<pubDate>Thu, 31 Dec 2026 23:31:19 "), "{text}");
+    assert!(text.contains("<lastBuildDate>Fri, 01 Jan 2027 10:00:00 "), "{text}");
+    assert!(text.contains("<category>#dev</category>") && text.contains("<dc:creator>alice</dc:creator>"), "{text}");
+    let published = home.feed().entries[1].published.unwrap();
+    assert_eq!(published.to_rfc3339(), "2026-12-31T23:31:19+00:00");
+}
+
+#[test]
+fn with_channel_in_its_name_there_is_a_feed_for_each_channel() {
+    let server = IrcServer::plain();
+    let conf = server.conf().replace("#dev", "#dev, ##c++");
+    let home = Home::new(&(conf + "feed = {channel}.xml\nfeed_title = Links\n"));
+    let _bot = home.start();
+    let mut client = server.welcome();
+    client.say("alice", "#dev", ".url http://www.example.com/1 One");
+    client.expect("PRIVMSG #dev :saved: One");
+    client.say("alice", "##c++", ".url http://www.example.com/2 Two");
+    client.expect("PRIVMSG ##c++ :saved: Two");
+    client.barrier();
+    let feed = |name: &str| titles(&feed_rs::parser::parse(home.read(name).as_bytes()).unwrap());
+    assert_eq!(feed("dev.xml"), ["One"]);
+    assert_eq!(feed("_c__.xml"), ["Two"]);
+}
+
+#[test]
+fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + "feed = public/links.xml\n"));
+    fs::create_dir(home.path("public")).unwrap();
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    fs::remove_dir_all(home.path("public")).unwrap();
+    client.say("alice", "#dev", ".url http://www.example.com/1 One");
+    client.expect("PRIVMSG #dev :saved: One");
+    assert!(bot.logs("links.xml").contains("No such file or directory"));
+    client.say("alice", "#dev", ".url http://www.example.com/2 Two");
+    client.expect("PRIVMSG #dev :saved: Two");
+    client.barrier();
+    assert_eq!(home.titles(), ["One", "Two"]);
+}

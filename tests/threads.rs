@@ -1,0 +1,51 @@
+//! One thread, whatever the service does. /proc would miss a thread that has ended; strace does not.
+//!
+//! These are the slow tests: a service that answers nothing is waited for, up to 10 s.
+
+mod common;
+
+use common::bookmarks::{Answer, Bookmarks};
+use common::bot::Home;
+use common::irc::IrcServer;
+use common::tls::Authority;
+
+#[test]
+fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
+    let authority = Authority::new();
+    let server = IrcServer::tls(&authority.certificate());
+    let mut answers = [Answer::done(), Answer::Hang].into_iter();
+    let bookmarks = Bookmarks::tls(&authority.certificate(), move |_| answers.next().unwrap_or_else(Answer::done));
+    assert!(bookmarks.address().contains("localhost"), "a name, so that it is looked up");
+    let home = Home::new(&(server.conf() + &bookmarks.conf()));
+    home.write("ca.pem", authority.pem());
+    let mut traced = home.start_traced("clone,clone3,fork,vfork");
+    let mut client = server.welcome();
+    client.say("alice", "#dev", ".url http://www.example.com/1 One");
+    client.expect("PRIVMSG #dev :saved: One");
+    traced.bot.logs("delivered: http://www.example.com/1");
+    client.say("alice", "#dev", ".url http://www.example.com/2 Two");
+    client.expect("PRIVMSG #dev :saved: Two");
+    bookmarks.request();
+    bookmarks.request();
+    // While the service hangs the bot is deaf; afterwards it answers, and says why.
+    client.say("alice", "#dev", ".url http://www.example.com/3 Three");
+    client.expect("PRIVMSG #dev :saved: Three");
+    assert!(traced.bot.logs("delivery stopped").contains("no answer in time"));
+    let trace = traced.kill();
+    assert!(trace.contains("+++ killed by SIGKILL"), "{trace}");
+    assert!(!trace.contains("clone") && !trace.contains("fork"), "{trace}");
+}
+
+#[test]
+fn a_service_that_drips_is_left_after_10_s_at_most() {
+    let bookmarks = Bookmarks::answering([Answer::Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n".repeat(2))]);
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + &bookmarks.conf()));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    client.say("alice", "#dev", ".url http://www.example.com/1 One");
+    client.expect("PRIVMSG #dev :saved: One");
+    bookmarks.request();
+    client.barrier();
+    assert!(bot.logs("delivery stopped").contains("no answer in time"));
+}
