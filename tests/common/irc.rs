@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use openssl::ssl::{ErrorCode, SslAcceptor, SslStream};
 
 use super::tls::{self, Certificate};
-use super::{PATIENCE, accept};
+use super::{PATIENCE, accept, eventually};
 
 /// What the server says of itself in 005.
 const ISUPPORT: &str = "CASEMAPPING=rfc1459 CHANTYPES=# NICKLEN=30 NETWORK=Test";
@@ -42,7 +42,21 @@ impl IrcServer {
 
     /// The next connection, or why its TLS handshake failed.
     pub fn try_accept(&self) -> Result<Client, String> {
-        let tcp = accept(&self.listener);
+        self.greet(accept(&self.listener))
+    }
+
+    /// The next connection; `None`: it did not come while `waiting` was true.
+    pub fn accept_while(&self, mut waiting: impl FnMut() -> bool) -> Option<Client> {
+        self.listener.set_nonblocking(true).unwrap();
+        let tcp = eventually("a connection", || match self.listener.accept() {
+            Ok((tcp, _)) => Some(Some(tcp)),
+            Err(_) => (!waiting()).then_some(None),
+        })?;
+        tcp.set_nonblocking(false).unwrap();
+        self.greet(tcp).ok()
+    }
+
+    fn greet(&self, tcp: TcpStream) -> Result<Client, String> {
         tcp.set_nodelay(true).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         let stream = match &self.acceptor {

@@ -9,6 +9,7 @@
 pub mod bookmarks;
 pub mod bot;
 pub mod irc;
+pub mod servers;
 pub mod tls;
 
 use std::net::{TcpListener, TcpStream};

@@ -1,0 +1,412 @@
+//! Real IRC servers and services, each a child process in a folder of its own, and a person on them.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::tls::{self, Certificate};
+use super::{PATIENCE, eventually};
+
+/// `nobody` and `nogroup` on Debian: none of these servers likes to be run by root.
+const NOBODY: u32 = 65534;
+
+/// A running IRC server, with plain text and TLS.
+pub struct Ircd {
+    server: Daemon,
+    /// InspIRCd's services.
+    services: Option<Daemon>,
+    pub port: u16,
+    pub tls_port: u16,
+    /// What it shows under TLS; signed by nobody else.
+    pub certificate: Certificate,
+}
+
+impl Ircd {
+    pub fn ngircd() -> Ircd {
+        let (port, tls_port, certificate, folder) = setting();
+        let path = folder.path().display();
+        let conf = format!(
+            "[Global]
+             Name = ngircd.test
+             Info = a test
+             AdminInfo1 = a test
+             Listen = 127.0.0.1
+             Ports = {port}
+             MotdPhrase = hello
+             [Limits]
+             MaxConnectionsIP = 0
+             MaxNickLength = 20
+             [Options]
+             DNS = no
+             Ident = no
+             PAM = no
+             [SSL]
+             CertFile = {path}/cert.pem
+             KeyFile = {path}/key.pem
+             Ports = {tls_port}\n"
+        );
+        let arguments = ["-n", "-f", &write(&folder, "ngircd.conf", &conf)];
+        let server = Daemon::start(program("ngircd"), &arguments, folder, Some(port));
+        Ircd { server, services: None, port, tls_port, certificate }
+    }
+
+    pub fn hybrid() -> Ircd {
+        let (port, tls_port, certificate, folder) = setting();
+        let path = folder.path().display();
+        let modules = "/usr/lib/ircd-hybrid/modules";
+        let conf = format!(
+            r#"serverinfo {{
+                name = "hybrid.test"; description = "a test"; network_name = "Test"; sid = "0HY"; hub = no;
+                max_nick_length = 15;
+                rsa_private_key_file = "{path}/key.pem"; tls_certificate_file = "{path}/cert.pem";
+            }};
+            admin {{ name = "a test"; }};
+            class {{
+                name = "users"; ping_time = 90 seconds; number_per_ip_local = 100; number_per_ip_global = 100;
+                max_number = 100; sendq = 100 kbytes; recvq = 2560 bytes;
+            }};
+            auth {{ user = "*@*"; class = "users"; }};
+            listen {{ host = "127.0.0.1"; port = {port}; flags = tls; port = {tls_port}; }};
+            channel {{ default_join_flood_count = 0; invite_delay_channel = 0 seconds; }};
+            general {{ disable_auth = yes; throttle_count = 100; throttle_time = 1 second; }};
+            modules {{ path = "{modules}"; path = "{modules}/autoload"; }};
+            "#
+        );
+        assert!(Path::new(modules).exists(), "ircd-hybrid's modules are missing: .ci/run unpacks them");
+        let conf = write(&folder, "ircd.conf", &conf);
+        let mut arguments = vec!["-foreground".to_owned(), "-configfile".to_owned(), conf];
+        for file in ["logfile", "pidfile", "klinefile", "dlinefile", "xlinefile", "resvfile"] {
+            arguments.extend([format!("-{file}"), format!("{path}/{file}")]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let server = Daemon::start(program("ircd-hybrid"), &arguments, folder, Some(port));
+        Ircd { server, services: None, port, tls_port, certificate }
+    }
+
+    /// InspIRCd, linked to Atheme services.
+    pub fn inspircd() -> Ircd {
+        let link = free_port();
+        let mut ircd = Ircd::inspircd_with(&[], link);
+        let folder = folder();
+        let log = folder.path().join("log");
+        let modules = [
+            "protocol/inspircd",
+            "backend/opensex",
+            "crypto/pbkdf2v2",
+            "nickserv/main",
+            "nickserv/cert",
+            "nickserv/register",
+            "saslserv/main",
+            "saslserv/plain",
+            "saslserv/external",
+        ];
+        let modules = modules.map(|module| format!("loadmodule \"modules/{module}\";\n")).concat();
+        let conf = format!(
+            r#"{modules}
+            serverinfo {{
+                name = "services.test"; desc = "a test"; numeric = "00A"; recontime = 1; netname = "Test";
+                hidehostsuffix = "users.test"; adminname = "a"; adminemail = "a@test"; registeremail = "a@test";
+                mta = "/bin/true"; auth = none; loglevel = {{ error; info; network; }};
+                maxlogins = 20; maxusers = 0; emaillimit = 100; emailtime = 1; casemapping = rfc1459;
+            }};
+            uplink "inspircd.test" {{
+                host = "127.0.0.1"; port = {link}; send_password = "link"; receive_password = "link";
+            }};
+            nickserv {{ nick = "NickServ"; user = "services"; host = "services.test"; real = "a test"; }};
+            saslserv {{ nick = "SaslServ"; user = "services"; host = "services.test"; real = "a test"; }};
+            "#
+        );
+        let conf = write(&folder, "atheme.conf", &conf);
+        let path = folder.path().to_str().unwrap().to_owned();
+        let (log_path, pid) = (format!("{path}/log"), format!("{path}/pid"));
+        let arguments = ["-n", "-c", &conf, "-D", &path, "-l", &log_path, "-p", &pid];
+        ircd.services = Some(Daemon::start(program("atheme-services"), &arguments, folder, None));
+        eventually("the services to be linked", || {
+            fs::read_to_string(&log).ok().filter(|log| log.contains("finished synching"))
+        });
+        ircd
+    }
+
+    /// InspIRCd without services, on a machine whose clock is off by `offset`: `-6m`, say.
+    pub fn inspircd_off_by(offset: &str) -> Ircd {
+        let faketime = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+        assert!(Path::new(&faketime).exists(), "{faketime} is missing: .ci/run installs it");
+        Ircd::inspircd_with(&[("LD_PRELOAD", &faketime), ("FAKETIME", offset)], free_port())
+    }
+
+    fn inspircd_with(environment: &[(&str, &str)], link: u16) -> Ircd {
+        let (port, tls_port, certificate, folder) = setting();
+        let path = folder.path().display();
+        let modules = [
+            "botmode",
+            "cap",
+            "ircv3",
+            "ircv3_accounttag",
+            "ircv3_ctctags",
+            "ircv3_servertime",
+            "sasl",
+            "services_account",
+            "spanningtree",
+            "ssl_gnutls",
+            "sslinfo",
+        ];
+        let modules = modules.map(|module| format!("<module name=\"{module}\">\n")).concat();
+        let conf = format!(
+            r#"{modules}
+            <server name="inspircd.test" description="a test" network="Test" id="1IN">
+            <admin name="a" nick="a" email="a@test">
+            <sslprofile name="tls" provider="gnutls" certfile="{path}/cert.pem" keyfile="{path}/key.pem"
+                        hash="sha256" requestclientcert="yes">
+            <bind address="127.0.0.1" port="{port}" type="clients">
+            <bind address="127.0.0.1" port="{tls_port}" type="clients" sslprofile="tls">
+            <bind address="127.0.0.1" port="{link}" type="servers">
+            <sasl target="services.test">
+            <uline server="services.test" silent="yes">
+            <link name="services.test" ipaddr="127.0.0.1" port="{link}" allowmask="127.0.0.1"
+                  sendpass="link" recvpass="link">
+            <connect allow="*" timeout="60" pingfreq="120" localmax="100" globalmax="100"
+                     resolvehostnames="no" useident="no">
+            <dns server="127.0.0.1" timeout="1">
+            <pid file="{path}/pid">
+            <files motd="{path}/inspircd.conf">
+            <path configdir="{path}" datadir="{path}" logdir="{path}">
+            "#
+        );
+        let arguments = ["--nofork", "--config", &write(&folder, "inspircd.conf", &conf)];
+        let mut command = program("inspircd");
+        command.envs(environment.iter().copied());
+        let server = Daemon::start(command, &arguments, folder, Some(port));
+        Ircd { server, services: None, port, tls_port, certificate }
+    }
+
+    /// The lines of bot.conf that lead here in plain text, and into #dev.
+    pub fn conf(&self) -> String {
+        format!("server = 127.0.0.1:{}\ntls = no\nchannels = #dev\nreconnect = 1\n", self.port)
+    }
+
+    /// The same with TLS. The certificate is nobody's, so without `tls_pin` it is refused.
+    pub fn tls_conf(&self) -> String {
+        format!("server = 127.0.0.1:{}\nchannels = #dev\nreconnect = 1\n", self.tls_port)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Runs the killed server again, on the same ports.
+    pub fn start_again(&mut self) {
+        self.server.spawn();
+    }
+}
+
+/// A child process that ends with its owner.
+struct Daemon {
+    command: Command,
+    child: Option<Child>,
+    folder: TempDir,
+    /// Where it accepts connections once it runs.
+    port: Option<u16>,
+}
+
+impl Daemon {
+    fn start(mut command: Command, arguments: &[&str], folder: TempDir, port: Option<u16>) -> Daemon {
+        command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut daemon = Daemon { command, child: None, folder, port };
+        daemon.spawn();
+        daemon
+    }
+
+    /// Runs it, and waits until it accepts connections.
+    fn spawn(&mut self) {
+        let output = self.folder.path().join("output");
+        let file = fs::File::create(&output).unwrap();
+        self.command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = self.command.spawn().unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
+        if let Some(port) = self.port {
+            eventually("the server to accept", || {
+                let ended = child.try_wait().unwrap();
+                assert!(ended.is_none(), "{:?}: {}", self.command, fs::read_to_string(&output).unwrap());
+                TcpStream::connect(("127.0.0.1", port)).ok()
+            });
+        }
+        self.child = Some(child);
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where Debian installs a server, or where `.ci/run` unpacks those that do not go together.
+fn program(name: &str) -> Command {
+    let places = ["/usr/sbin".to_owned(), "/usr/bin".to_owned(), format!("/opt/{name}/usr/sbin")];
+    let mut places = places.iter().map(|place| Path::new(place).join(name));
+    let found = places.find(|path| path.exists());
+    Command::new(found.unwrap_or_else(|| panic!("{name} is missing: .ci/run installs it")))
+}
+
+/// Two free ports, a certificate, and a folder that holds it as cert.pem and key.pem.
+fn setting() -> (u16, u16, Certificate, TempDir) {
+    let (folder, certificate) = (folder(), tls::self_signed());
+    write(&folder, "cert.pem", &certificate.pem);
+    write(&folder, "key.pem", &certificate.key);
+    (free_port(), free_port(), certificate, folder)
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    hand_over(folder.path());
+    folder
+}
+
+/// Writes a file that the server may read; gives its path.
+fn write(folder: &TempDir, name: &str, content: &str) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    hand_over(&path);
+    path.into_os_string().into_string().unwrap()
+}
+
+fn hand_over(path: &Path) {
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// Whether this is run by root.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// A port below those that the system gives to whoever asks for any, so that it is still free when the
+/// server is started a second time.
+fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() as u16 % 10_000;
+    loop {
+        let port = 20_000 + (first + TRIED.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Someone on the server, in plain text.
+pub struct Person {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Every line that came, for whoever reads a failed test.
+    heard: Vec<String>,
+}
+
+impl Person {
+    /// Connects and registers.
+    pub fn connect(ircd: &Ircd, nick: &str) -> Person {
+        let stream = TcpStream::connect(("127.0.0.1", ircd.port)).unwrap();
+        let mut person = Person { stream, buffer: Vec::new(), heard: Vec::new() };
+        person.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :a person"));
+        person.hears("the end of the welcome", |line| line.contains(" 376 ") || line.contains(" 422 "));
+        person
+    }
+
+    /// Connects, and enters #dev; whoever is first there is its operator.
+    pub fn enter(ircd: &Ircd, nick: &str) -> Person {
+        let mut person = Person::connect(ircd, nick);
+        person.send("JOIN #dev");
+        person.hears("the list of names", |line| line.contains(" 366 "));
+        person
+    }
+
+    /// Sends a line; CR LF is added.
+    pub fn send(&mut self, line: &str) {
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+    }
+
+    /// Says it in #dev.
+    pub fn says(&mut self, text: &str) {
+        self.send(&format!("PRIVMSG #dev :{text}"));
+    }
+
+    /// Waits for the bot to say exactly this in #dev.
+    pub fn is_told(&mut self, text: &str) {
+        let said = format!(" PRIVMSG #dev :{text}");
+        self.hears(text, |line| line.starts_with(":linkbot") && line.ends_with(&said));
+    }
+
+    /// The next line that is `wanted`.
+    pub fn hears(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.hears_within(PATIENCE, what, wanted)
+    }
+
+    pub fn hears_within(&mut self, limit: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + limit;
+        loop {
+            let line = self.line(until).unwrap_or_else(|| panic!("no {what} in:\n{}", self.heard.join("\n")));
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// The next line, and an answer to PING.
+    fn line(&mut self, until: Instant) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                if let Some(token) = line.strip_prefix("PING ") {
+                    self.send(&format!("PONG {token}"));
+                }
+                self.heard.push(line.clone());
+                return Some(line);
+            }
+            let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            self.stream.set_read_timeout(Some(left)).unwrap();
+            let mut bytes = [0; 4096];
+            let n = self.stream.read(&mut bytes).ok().filter(|&n| n > 0)?;
+            self.buffer.extend(&bytes[..n]);
+        }
+    }
+
+    /// Registers the own nick as an account with services, and is logged in with it.
+    pub fn register_account(&mut self, password: &str) {
+        self.send(&format!("PRIVMSG NickServ :REGISTER {password} someone@example.org"));
+        self.hears("the account", |line| line.contains(" NOTICE ") && line.contains("is now registered"));
+    }
+
+    /// Lets whoever has this certificate log in to the own account.
+    pub fn add_certificate(&mut self, certificate: &Certificate) {
+        let x509 = openssl::x509::X509::from_pem(certificate.pem.as_bytes()).unwrap();
+        let digest = x509.digest(openssl::hash::MessageDigest::sha256()).unwrap();
+        let fingerprint: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send(&format!("PRIVMSG NickServ :CERT ADD {fingerprint}"));
+        self.hears("the fingerprint", |line| line.contains("Added fingerprint"));
+    }
+
+    /// Leaves, and waits until the server has seen it.
+    pub fn quit(mut self) {
+        self.send("QUIT :bye");
+        while self.line(Instant::now() + PATIENCE).is_some() {}
+    }
+}

@@ -1,0 +1,372 @@
+//! Killed at any moment, and refused by the system at any call: what was promised holds.
+
+mod common;
+mod failures;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::bookmarks::{Answer, Bookmarks};
+use common::bot::{Bot, Home};
+use common::irc::{Client, IrcServer};
+use common::eventually;
+use failures::{Random, Shelf};
+
+/// How the service answers while the bot is killed.
+fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Request) -> Answer {
+    let result = "HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?>\r\n<resu".as_bytes();
+    // Mostly all is well: what comes later must have its chance, too.
+    match random.lock().unwrap().below(40) {
+        0 => Answer::http("500 Internal Server Error", ""),
+        1 => Answer::http("200 OK", "<html><body>Back soon</body></html>"),
+        2 => Answer::http("429 Too Many Requests\r\nRetry-After: 1", ""),
+        3 => Answer::Bytes(result.to_vec()),
+        4 => Answer::close(),
+        5 => Answer::Hang,
+        6 => Answer::Drip(result.to_vec()),
+        // Stored, but nobody says so.
+        7 => {
+            shelf.take(request);
+            Answer::http("500 Internal Server Error", "")
+        }
+        8 => {
+            shelf.take(request);
+            Answer::close()
+        }
+        9 => {
+            let answer = shelf.take(request);
+            std::thread::sleep(Duration::from_millis(100));
+            answer
+        }
+        _ => shelf.take(request),
+    }
+}
+
+/// One run of the bot, from its start to its violent end.
+struct Run<'a> {
+    random: &'a mut Random,
+    /// The titles said in it, in order.
+    said: Vec<String>,
+    /// How many of them were promised, one by one or folded.
+    promised: usize,
+}
+
+impl Run<'_> {
+    fn say(&mut self, client: &mut Client, name: &str) {
+        for _ in 0..=self.random.below(12) {
+            let title = format!("{name} link {}", self.said.len());
+            client.say("alice", "#dev", format!(".url {} {title}", failures::address(&title)));
+            self.said.push(title);
+        }
+        client.send("PING :more");
+    }
+
+    /// Says links until the bot is dead, and counts what it promises.
+    fn to_the_end(&mut self, client: &mut Client, name: &str) {
+        self.say(client, name);
+        while let Some(line) = client.next_line() {
+            if line.starts_with("PONG") {
+                // At most so many at once that a run stays readable.
+                if self.said.len() < 20 {
+                    self.say(client, name);
+                }
+                continue;
+            }
+            let saved = line.strip_prefix("PRIVMSG #dev :saved: ").unwrap_or_else(|| panic!("{line}"));
+            self.promised += match saved.strip_suffix(" more links") {
+                Some(folded) => folded.parse().unwrap(),
+                None if self.said.iter().any(|title| title == saved) => 1,
+                None => panic!("{line}"),
+            };
+        }
+    }
+}
+
+/// Kills the bot `kills` times and looks after each restart; gives how many links were promised.
+fn kill_again_and_again(seed: u64, kills: usize) -> usize {
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let shelf = Shelf::default();
+    let moods = Arc::new(Mutex::new(Random(seed + 1)));
+    let service = {
+        let (shelf, moods) = (shelf.clone(), moods.clone());
+        Bookmarks::plain(move |request| mood(&shelf, &moods, request))
+    };
+    let home = Home::new("");
+    let mut promised = Vec::new();
+    for kill in 0..kills {
+        // A server of its own for each run: no connection of a dead bot waits in it.
+        let server = IrcServer::plain();
+        home.configure(&format!("{}{}", server.conf(), service.conf()));
+        let bot = home.start();
+        // Now and then in the middle of starting, else while links arrive.
+        if random.below(8) == 0 {
+            std::thread::sleep(Duration::from_micros(random.below(20_000)));
+            drop(bot);
+            continue;
+        }
+        let mut client = server.welcome();
+        look(&home, &promised);
+        let longest = if random.below(10) == 0 { 4_000 } else { 500 };
+        let wait = Duration::from_micros(random.below(longest * 1_000));
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(wait);
+            drop(bot);
+        });
+        let mut run = Run { random: &mut random, said: Vec::new(), promised: 0 };
+        run.to_the_end(&mut client, &format!("run {kill}"));
+        killer.join().unwrap();
+        // Links are written in the order in which they come: with so many promised, the first so many are safe,
+        // whichever of them the folded answers stood for.
+        promised.extend(run.said.drain(..run.promised));
+    }
+    let server = IrcServer::plain();
+    let good = shelf.open();
+    home.configure(&format!("{}{}", server.conf(), good.conf()));
+    let mut bot: Bot = home.start();
+    let mut client = server.welcome();
+    look(&home, &promised);
+    shelf.await_all(&home);
+    failures::post(&mut client, "after all").unwrap();
+    client.barrier();
+    promised.push("after all".to_owned());
+    look(&home, &promised);
+    shelf.await_all(&home);
+    bot.kill();
+    promised.len()
+}
+
+fn look(home: &Home, promised: &[String]) {
+    let journal = failures::whole_journal(home, "links.tsv");
+    failures::assert_saved_once(&journal, promised);
+    failures::assert_feed_is_whole(home);
+}
+
+/// The seed of this run, or the one that is asked for to see a failure again.
+fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    std::env::var("SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap())
+}
+
+#[test]
+fn a_bot_that_is_killed_keeps_its_promises() {
+    kill_again_and_again(seed(), 10);
+}
+
+#[test]
+#[ignore = "takes minutes (.ci/run runs it)"]
+fn a_bot_that_is_killed_two_hundred_times_keeps_its_promises() {
+    let promised = kill_again_and_again(seed(), 220);
+    println!("{promised} links were promised");
+}
+
+/// A call as strace shows it: its name, the whole line, and whether it succeeded.
+struct Call<'a> {
+    name: &'a str,
+    line: &'a str,
+    done: bool,
+}
+
+fn calls(trace: &str) -> Vec<Call<'_>> {
+    let calls = trace.lines().filter_map(|line| {
+        let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let name = call.split_once('(')?.0;
+        Some(Call { name, line: call, done: line.contains(") = ") && !line.contains(") = -1") })
+    });
+    calls.filter(|call| call.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).collect()
+}
+
+/// The numbers of the calls that succeeded on a file or socket of this kind, with these words in them.
+fn find(calls: &[Call], names: &[&str], file: &str, words: &str) -> Vec<usize> {
+    let wanted = |call: &Call| {
+        call.done && names.contains(&call.name) && call.line.contains(file) && call.line.contains(words)
+    };
+    (0..calls.len()).filter(|&i| wanted(&calls[i])).collect()
+}
+
+#[test]
+#[ignore = "needs strace (.ci/run runs it)"]
+fn saved_leaves_after_the_sync_and_the_cursor_moves_after_the_answer() {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = shelf.open();
+    let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
+    let mut bot = Bot::spawn(failures::strace(&home, &["-y", "-s", "2000"], &["bot.conf"]));
+    let mut client = server.welcome();
+    let titles = ["one", "two", "three", "four"];
+    for title in titles {
+        failures::post(&mut client, title).unwrap();
+    }
+    shelf.await_all(&home);
+    let journal = failures::whole_journal(&home, "links.tsv");
+    home.await_cursor(&journal[3][0]);
+    bot.kill();
+    let trace = eventually("strace's last line", || {
+        Some(home.read("strace.out")).filter(|trace| trace.contains("+++ killed by SIGKILL"))
+    });
+    let calls = calls(&trace);
+    for (title, line) in titles.iter().zip(&journal) {
+        let written = find(&calls, &["write", "pwrite64", "writev"], "/links.tsv>", title)[0];
+        let told = find(&calls, &["sendto", "write", "sendmsg"], "<socket:", &format!("saved: {title}"))[0];
+        let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv>", "= 0");
+        assert!(synced.iter().any(|&sync| written < sync && sync < told), "{title} was promised before it was on disk");
+
+        let asked = find(&calls, &["sendto", "write", "sendmsg"], "<socket:", &format!("example.com%2F{title}&"))[0];
+        let answered = find(&calls, &["recvfrom", "read", "recvmsg"], "<socket:", "code=\\\"done\\\"");
+        let answered = answered.into_iter().find(|&answer| answer > asked).unwrap();
+        let moved = find(&calls, &["write"], "/links.tsv.delivered.tmp>", &line[0])[0];
+        let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv.delivered.tmp>", "= 0");
+        let renamed = find(&calls, &["rename", "renameat", "renameat2"], "links.tsv.delivered", "");
+        let renamed = renamed.into_iter().find(|&rename| rename > moved).unwrap();
+        assert!(answered < moved, "{title}: the cursor moved before the service had answered");
+        assert!(synced.iter().any(|&sync| moved < sync && sync < renamed), "the cursor was not synced");
+    }
+}
+
+/// The files of the bot. strace counts only the calls on these.
+const FILES: [&str; 10] = [
+    "",
+    "bot.conf",
+    "links.tsv",
+    "links.tsv.delivered",
+    "links.tsv.delivered.tmp",
+    "links.xml",
+    "links.xml.tmp",
+    "links.html",
+    "links.html.tmp",
+    "nowhere",
+];
+
+/// What the system may say to a call on a file.
+fn errors(call: &str) -> &'static [&'static str] {
+    match call {
+        "openat" | "open" => &["EACCES", "EIO", "EMFILE", "ENOSPC", "EROFS"],
+        "write" | "pwrite64" | "writev" => &["EDQUOT", "EIO", "ENOSPC", "EINTR"],
+        "fdatasync" | "fsync" => &["EDQUOT", "EIO", "ENOSPC"],
+        "read" | "pread64" => &["EIO", "EINTR"],
+        "ftruncate" => &["EIO", "EACCES"],
+        "rename" | "renameat" | "renameat2" | "unlink" | "unlinkat" => &["EACCES", "EIO", "ENOSPC", "EROFS"],
+        "fchmod" | "chmod" => &["EIO", "EPERM", "EROFS"],
+        "stat" | "statx" | "fstat" | "newfstatat" | "lseek" => &["EACCES", "EIO"],
+        "flock" => &["EINTR", "ENOLCK"],
+        _ => &[],
+    }
+}
+
+/// `fault` may be several, separated by blanks.
+fn under_strace(home: &Home, fault: &str) -> Bot {
+    let mut options: Vec<String> = Vec::new();
+    for file in FILES {
+        options.extend(["-P".to_owned(), home.path(file).to_str().unwrap().trim_end_matches('/').to_owned()]);
+    }
+    for fault in fault.split_whitespace() {
+        options.extend(["-e".to_owned(), format!("inject={fault}")]);
+    }
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    // By its whole name, as the paths above are: strace compares them as they are spelt.
+    Bot::spawn(failures::strace(home, &options, &[home.path("bot.conf").to_str().unwrap()]))
+}
+
+/// Four saves and their deliveries; gives the titles that were promised, and whether the bot lived on.
+fn four_saves(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Vec<String>, bool) {
+    let mut promised = Vec::new();
+    let Some(mut client) = failures::try_welcome(server, bot) else { return (promised, false) };
+    for title in ["one", "two", "three", "four"] {
+        match failures::try_post(&mut client, title) {
+            Some(Ok(())) => promised.push(title.to_owned()),
+            Some(Err(why)) => {
+                assert!(why.starts_with("could not save: "), "{why}");
+                continue;
+            }
+            None => return (promised, false),
+        }
+        let url = failures::address(title);
+        eventually("the delivery", || (shelf.urls().contains(&url) || !bot.is_running()).then_some(()));
+        // Behind this the cursor is where it belongs, or the bot is dead.
+        client.send("PING :settled");
+        loop {
+            match client.next_line() {
+                None => return (promised, false),
+                Some(line) if line.starts_with("PONG") => break,
+                Some(_) => {}
+            }
+        }
+    }
+    (promised, true)
+}
+
+/// A run with one fault, and the run after it; gives whether the fault came to pass.
+fn survives(fault: &str) -> bool {
+    let shelf = Shelf::default();
+    let (server, service) = (IrcServer::plain(), shelf.open());
+    let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
+    let mut bot = under_strace(&home, fault);
+    let (mut promised, lived) = four_saves(&server, &shelf, &mut bot);
+    let log = bot.kill();
+    assert!(!log.contains("panicked"), "{log}");
+    let trace = std::fs::read_to_string(home.path("strace.out")).unwrap_or_default();
+
+    let server = IrcServer::plain();
+    home.configure(&format!("{}{}", server.conf(), service.conf()));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    look(&home, &promised);
+    failures::post(&mut client, "afterwards").unwrap_or_else(|why| panic!("{why}"));
+    client.barrier();
+    promised.push("afterwards".to_owned());
+    look(&home, &promised);
+    shelf.await_all(&home);
+    bot.kill();
+    !lived || trace.contains("(INJECTED)")
+}
+
+#[test]
+#[ignore = "needs strace, takes minutes (.ci/run runs it)"]
+fn each_call_on_the_bots_files_may_kill_it_or_fail() {
+    let shelf = Shelf::default();
+    let (server, service) = (IrcServer::plain(), shelf.open());
+    let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
+    let mut bot = under_strace(&home, "");
+    assert_eq!(four_saves(&server, &shelf, &mut bot).0.len(), 4);
+    bot.kill();
+    let trace = home.read("strace.out");
+    let mut count = BTreeMap::new();
+    for call in calls(&trace) {
+        *count.entry(call.name).or_insert(0) += 1;
+    }
+    println!("{count:?}");
+    let mut faults = Vec::new();
+    for (&call, &count) in &count {
+        for when in 1..=count {
+            faults.push(format!("{call}:signal=KILL:when={when}"));
+            faults.extend(errors(call).iter().map(|error| format!("{call}:error={error}:when={when}")));
+        }
+        // What follows a failure may fail, too, or be the last thing that the bot does.
+        for when in 1..=if call == "write" || call == "fdatasync" { count } else { 0 } {
+            let first = format!("{call}:error=ENOSPC:when={when}");
+            faults.push(format!("{first} ftruncate:error=EIO:when=1"));
+            faults.push(format!("{first} ftruncate:error=EIO:when=1..3"));
+            faults.push(format!("{first} ftruncate:signal=KILL:when=1"));
+            faults.push(format!("{call}:error=EIO:when={when}..{}", when + 2));
+        }
+    }
+    let all = faults.len();
+    let faults = Mutex::new(faults.into_iter());
+    let hit = Mutex::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let Some(fault) = faults.lock().unwrap().next() else { return };
+                    let result = std::panic::catch_unwind(|| survives(&fault));
+                    let came = result.unwrap_or_else(|_| panic!("with {fault}"));
+                    *hit.lock().unwrap() += usize::from(came);
+                }
+            });
+        }
+    });
+    let hit = hit.into_inner().unwrap();
+    println!("{all} faults, {hit} of them came to pass");
+    // A run may take a few calls less than the first one did, not many.
+    assert!(hit * 10 > all * 9, "{hit} of {all}");
+}

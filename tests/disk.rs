@@ -1,0 +1,168 @@
+//! A disk that is full, read-only or broken: nobody is told "saved" for what is not, and the bot stays.
+
+mod common;
+mod failures;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use common::bot::{Bot, Home};
+use common::irc::IrcServer;
+use failures::Mount;
+
+/// The journal and the feed on a file system of their own.
+const ON_DISK: &str = "journal = disk/links.tsv\nfeed = disk/links.xml\n";
+
+/// Writes until nothing more can be written.
+fn fill(home: &Home, name: &str) {
+    let mut file = OpenOptions::new().create(true).append(true).open(home.path(name)).unwrap();
+    while file.write(&[b'x'; 512]).is_ok() {}
+}
+
+#[test]
+#[ignore = "mounts a file system, needs root (.ci/run runs it)"]
+fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + ON_DISK));
+    let disk = Mount::tmpfs(home.path("disk"), "size=64k");
+    // A page of memory ends in the middle of the next line: the write is a short one before it is an error.
+    let time = "2026-01-01T00:00:00.001Z\tadd\t#dev\tbob\t\thttp://www.example.com/\t";
+    home.write("disk/links.tsv", format!("{time}{}\n", "x".repeat(4096 - 50 - time.len() - 1)));
+    let before = home.read("disk/links.tsv");
+
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    fill(&home, "disk/filler");
+    for _ in 0..2 {
+        let answer = failures::post(&mut client, "too much");
+        assert_eq!(answer, Err("could not save: No space left on device".to_owned()));
+        assert_eq!(home.read("disk/links.tsv"), before, "no half line stays");
+    }
+    fs::remove_file(home.path("disk/filler")).unwrap();
+    failures::post(&mut client, "there is room again").unwrap();
+    client.barrier();
+    bot.kill();
+    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv").into_iter().map(|l| l[6].clone()).collect();
+    assert_eq!(titles[1..], ["there is room again"]);
+    drop(disk);
+}
+
+#[test]
+#[ignore = "mounts a file system, needs root (.ci/run runs it)"]
+fn a_feed_that_found_no_room_is_whole_after_the_next_start() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + ON_DISK));
+    let disk = Mount::tmpfs(home.path("disk"), "size=64k");
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    // Room for the journal's line, in the page that it has already, but none for a second feed.
+    failures::post(&mut client, "first").unwrap();
+    client.barrier();
+    let feed = home.read("disk/links.xml");
+    fill(&home, "disk/filler");
+    failures::post(&mut client, "second").unwrap();
+    let log = bot.logs("links.xml");
+    assert!(log.contains("No space left on device"), "{log}");
+    assert_eq!(home.read("disk/links.xml"), feed, "the old feed stays whole");
+    bot.kill();
+
+    fs::remove_file(home.path("disk/filler")).unwrap();
+    let _bot = home.start();
+    server.welcome();
+    let feed = home.read("disk/links.xml");
+    assert!(feed.contains("second") && feed.ends_with("</rss>\n"), "{feed}");
+    drop(disk);
+}
+
+#[test]
+#[ignore = "mounts a file system, needs root (.ci/run runs it)"]
+fn a_file_system_that_becomes_read_only_costs_no_promise() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + ON_DISK));
+    let disk = Mount::ext4(home.path("image"), home.path("disk"));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "before").unwrap();
+    // What the kernel does when the disk fails: read-only, with the files still open.
+    disk.remount("abort");
+    for _ in 0..2 {
+        let answer = failures::post(&mut client, "meanwhile").unwrap_err();
+        assert!(answer.starts_with("could not save: "), "{answer}");
+    }
+    client.barrier();
+    bot.kill();
+    disk.unmount();
+    disk.again(&home.path("image"));
+
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "after").unwrap();
+    client.barrier();
+    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv").into_iter().map(|l| l[6].clone()).collect();
+    // "meanwhile" was not promised; at worst it is there all the same.
+    assert_eq!(titles.first().unwrap(), "before");
+    assert_eq!(titles.last().unwrap(), "after");
+    bot.kill();
+}
+
+#[test]
+#[ignore = "mounts a file system, needs root (.ci/run runs it)"]
+fn a_read_only_folder_over_the_journal_is_told_until_it_goes_away() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + ON_DISK));
+    fs::create_dir(home.path("disk")).unwrap();
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "before").unwrap();
+    let over = Mount::tmpfs(home.path("disk"), "ro,size=64k");
+    let answer = failures::post(&mut client, "meanwhile").unwrap_err();
+    assert!(answer.starts_with("could not save: ") && answer.contains("Read-only file system"), "{answer}");
+    over.unmount();
+    failures::post(&mut client, "after").unwrap();
+    client.barrier();
+    bot.kill();
+    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv").into_iter().map(|l| l[6].clone()).collect();
+    assert_eq!(titles, ["before", "after"]);
+}
+
+#[test]
+#[ignore = "needs strace (.ci/run runs it)"]
+fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let journal = home.path("links.tsv");
+    // The first save's is good. The second save's fails, and so do the two with which the cut would be made sure.
+    let options = ["-P", journal.to_str().unwrap(), "-e", "inject=fdatasync:error=EIO:when=2..4"];
+    let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
+    let mut client = server.welcome();
+    failures::post(&mut client, "first").unwrap();
+    let answers: Vec<_> = ["second", "third"].map(|title| failures::post(&mut client, title)).to_vec();
+    assert_eq!(answers, vec![Err("could not save: Input/output error".to_owned()); 2]);
+    assert_eq!(home.titles(), ["first"], "what could not be synced is cut off");
+    failures::post(&mut client, "fourth").unwrap();
+    client.barrier();
+    bot.kill();
+    assert_eq!(home.titles(), ["first", "fourth"]);
+    failures::assert_feed_is_whole(&home);
+}
+
+#[test]
+#[ignore = "needs strace (.ci/run runs it)"]
+fn all_who_share_a_commit_share_its_failure() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let journal = home.path("links.tsv");
+    let options = ["-P", journal.to_str().unwrap(), "-e", "inject=fdatasync:error=EIO:when=1"];
+    let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
+    let mut client = server.welcome();
+    let line = |nick, title| {
+        format!(":{nick}!{nick}@host.example PRIVMSG #dev :.url {} {title}\r\n", failures::address(title))
+    };
+    client.send_bytes((line("alice", "one") + &line("bob", "two")).as_bytes());
+    for _ in 0..2 {
+        client.expect("PRIVMSG #dev :could not save: Input/output error");
+    }
+    failures::post(&mut client, "three").unwrap();
+    bot.kill();
+    assert_eq!(home.titles(), ["three"]);
+}

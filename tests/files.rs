@@ -1,0 +1,258 @@
+//! Files that someone moves, cuts, edits or shares while linkbot runs; and clocks that lie.
+
+mod common;
+mod failures;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use common::bot::Home;
+use common::irc::IrcServer;
+use failures::Shelf;
+
+/// A line of the journal as linkbot writes it.
+fn line(time: &str, title: &str) -> String {
+    format!("{time}\tadd\t#dev\tbob\t\t{}\t{title}\n", failures::address(title))
+}
+
+#[test]
+fn a_journal_that_is_deleted_is_begun_anew_at_the_next_link() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "first").unwrap();
+    fs::remove_file(home.path("links.tsv")).unwrap();
+    failures::post(&mut client, "second").unwrap();
+    assert_eq!(home.titles(), ["second"]);
+    bot.logs("links.tsv");
+}
+
+#[test]
+fn a_journal_that_was_moved_away_stays_as_it_was() {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = shelf.open();
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "first").unwrap();
+    let old = failures::whole_journal(&home, "links.tsv");
+    home.await_cursor(&old[0][0]);
+    // As logrotate does it.
+    fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
+    failures::post(&mut client, "second").unwrap();
+    let new = failures::whole_journal(&home, "links.tsv");
+    assert_eq!(home.read("links.tsv.1").lines().count(), 1);
+    assert_eq!(new[0][6], "second");
+    assert!(new[0][0] > old[0][0], "the new file's times go on where the old one's ended");
+    bot.logs("links.tsv");
+    home.await_cursor(&new[0][0]);
+    assert_eq!(shelf.urls(), ["first", "second"].map(failures::address));
+}
+
+#[test]
+fn a_journal_that_is_replaced_is_used_from_the_next_link_on() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "lost").unwrap();
+    home.write("edited", line("2026-01-01T00:00:00.000Z", "edited"));
+    fs::rename(home.path("edited"), home.path("links.tsv")).unwrap();
+    failures::post(&mut client, "new").unwrap();
+    client.barrier();
+    assert_eq!(home.titles(), ["edited", "new"]);
+    failures::assert_feed_is_whole(&home);
+    bot.logs("links.tsv");
+}
+
+#[test]
+fn a_journal_that_another_linkbot_has_put_in_its_place_is_not_written() {
+    let (server, other) = (IrcServer::plain(), IrcServer::plain());
+    let home = Home::new(&server.conf());
+    let elsewhere = Home::new(&other.conf());
+    let _bot = home.start();
+    let mut client = server.welcome();
+    let _other = elsewhere.start();
+    other.welcome();
+    fs::rename(elsewhere.path("links.tsv"), home.path("links.tsv")).unwrap();
+    let answer = failures::post(&mut client, "nowhere").unwrap_err();
+    assert!(answer.starts_with("could not save: "), "{answer}");
+    fs::remove_file(home.path("links.tsv")).unwrap();
+    failures::post(&mut client, "here").unwrap();
+    assert_eq!(home.titles(), ["here"]);
+}
+
+#[test]
+fn a_journal_that_is_cut_short_is_gone_on_with_and_said_in_the_log() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    for title in ["one", "two", "three"] {
+        failures::post(&mut client, title).unwrap();
+    }
+    // In the middle of the second line.
+    let end = home.read("links.tsv").find("two").unwrap() as u64;
+    OpenOptions::new().write(true).open(home.path("links.tsv")).unwrap().set_len(end).unwrap();
+    failures::post(&mut client, "four").unwrap();
+    bot.logs("links.tsv");
+    client.barrier();
+    let journal = home.read("links.tsv");
+    let whole: Vec<_> = journal.lines().filter(|l| l.split('\t').count() == 7 && !l.ends_with('\t')).collect();
+    assert_eq!(whole.len(), 2, "{journal}");
+    assert!(whole[0].ends_with("\tone") && whole[1].ends_with("\tfour"), "no line becomes one with a torn one");
+    assert_eq!(home.feed().entries.len(), 2);
+}
+
+#[test]
+fn lines_that_someone_appends_stay_and_are_used() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let _bot = home.start();
+    let mut client = server.welcome();
+    let append = |text: &str| {
+        let mut file = OpenOptions::new().append(true).open(home.path("links.tsv")).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    failures::post(&mut client, "one").unwrap();
+    let soon = (time::OffsetDateTime::now_utc() + time::Duration::MINUTE).year();
+    append(&line(&format!("{}-01-01T00:00:00.000Z", soon + 1), "appended"));
+    failures::post(&mut client, "two").unwrap();
+    // Without its line end.
+    append("half a li");
+    failures::post(&mut client, "three").unwrap();
+    client.barrier();
+    let titles: Vec<_> = home.feed().entries.into_iter().map(|e| e.title.unwrap().content).collect();
+    assert_eq!(titles, ["three", "two", "appended", "one"]);
+    let journal = home.read("links.tsv");
+    assert!(journal.contains("\nhalf a li\n"), "{journal}");
+    let times: Vec<_> = journal.lines().filter(|l| l.contains('\t')).map(|l| l[..24].to_owned()).collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+}
+
+#[test]
+fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = shelf.open();
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let journal: String = (0..9).map(|n| line(&format!("2026-01-01T00:00:0{n}.000Z"), &format!("old {n}"))).collect();
+    home.write("links.tsv", &journal);
+    home.write("links.tsv.delivered", "2026-01-01T00:00:05.000Z\n");
+    let _bot = home.start();
+    let mut client = server.welcome();
+    let last = |home: &Home| home.journal().last().unwrap()[0].clone();
+    home.await_cursor(&last(&home));
+    let mut taken: Vec<_> = (6..9).map(|n| failures::address(&format!("old {n}"))).collect();
+    assert_eq!(shelf.urls(), taken, "what came before the cursor is not sent");
+
+    let edits: [(&str, fn(&str) -> String); 4] = [
+        ("deleted", |text| text.split_inclusive('\n').skip(2).collect()),
+        ("inserted", |text| line("2025-01-01T00:00:00.000Z", "older still") + "# a comment\n" + text),
+        ("edited", |text| text.replace("old 3", "old three, with a longer title")),
+        // The cursor's own line, too.
+        ("all but the last", |text| text.split_inclusive('\n').next_back().unwrap().to_owned()),
+    ];
+    for (title, edit) in edits {
+        // As `sed -i` and most editors do it: a new file in the old one's place.
+        home.write("edited", edit(&home.read("links.tsv")));
+        fs::rename(home.path("edited"), home.path("links.tsv")).unwrap();
+        failures::post(&mut client, title).unwrap();
+        taken.push(failures::address(title));
+        home.await_cursor(&last(&home));
+        assert_eq!(shelf.urls(), taken, "{title}");
+    }
+    // And in place.
+    fs::write(home.path("links.tsv"), home.read("links.tsv").split_inclusive('\n').skip(1).collect::<String>()).unwrap();
+    failures::post(&mut client, "in place").unwrap();
+    taken.push(failures::address("in place"));
+    home.await_cursor(&last(&home));
+    assert_eq!(shelf.urls(), taken);
+}
+
+/// Starts with four links delivered and this cursor; gives the requests that come, and the log.
+fn deliveries_with(cursor: Option<&[u8]>) -> (Vec<String>, String) {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = shelf.open();
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let journal: String = (0..4).map(|n| line(&format!("2026-01-01T00:00:0{n}.000Z"), &format!("old {n}"))).collect();
+    home.write("links.tsv", &journal);
+    if let Some(cursor) = cursor {
+        home.write("links.tsv.delivered", cursor);
+    }
+    let mut bot = home.start();
+    server.welcome();
+    home.await_cursor("2026-01-01T00:00:03.000Z");
+    (shelf.urls(), bot.kill())
+}
+
+#[test]
+fn without_a_cursor_or_with_one_that_cannot_be_read_the_delivery_starts_over_and_says_so() {
+    let all: Vec<_> = (0..4).map(|n| failures::address(&format!("old {n}"))).collect();
+    let garbage: [&[u8]; 5] = [b"", b"\n", b"yesterday\n", b"2026-13-01T00:00:03.000Z\n", b"\xff\xfe\x00"];
+    for cursor in garbage.into_iter().map(Some).chain([None]) {
+        let (urls, log) = deliveries_with(cursor);
+        assert_eq!(urls, all, "{cursor:?}");
+        let said: Vec<_> = log.lines().filter(|line| line.contains("links.tsv.delivered")).collect();
+        assert_eq!(said.len(), 1, "{cursor:?}: {log}");
+    }
+    // The control.
+    assert_eq!(deliveries_with(Some(b"2026-01-01T00:00:01.000Z\n")).0, all[2..]);
+}
+
+#[test]
+fn a_second_linkbot_on_the_same_journal_ends_at_once_with_one_clear_line() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let _bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "first").unwrap();
+    for arguments in [&["bot.conf"][..], &["--console", "bot.conf"]] {
+        let ended = home.run(arguments);
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        assert_eq!(ended.stdout, "");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        assert!(ended.stderr.contains("links.tsv: in use by another linkbot"), "{ended:?}");
+    }
+    failures::post(&mut client, "second").unwrap();
+    assert_eq!(home.titles(), ["first", "second"]);
+}
+
+#[test]
+fn after_a_clock_that_ran_a_year_ahead_times_still_increase_and_posting_times_are_true() {
+    use time::{Duration, OffsetDateTime, format_description::well_known::Iso8601};
+
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let service = {
+        let sent = sent.clone();
+        common::bookmarks::Bookmarks::plain(move |request| {
+            sent.lock().unwrap().push(request.argument("dt").unwrap().to_owned());
+            shelf.take(request)
+        })
+    };
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let now = OffsetDateTime::now_utc();
+    let ahead = format!("{}-12-31T23:59:59.999Z", now.year() + 1);
+    home.write("links.tsv", line(&ahead, "from the future"));
+    let _bot = home.start();
+    let mut client = server.welcome();
+    for title in ["one", "two"] {
+        failures::post(&mut client, title).unwrap();
+    }
+    let journal = failures::whole_journal(&home, "links.tsv");
+    home.await_cursor(&journal[2][0]);
+    let limit = OffsetDateTime::now_utc() + Duration::minutes(10);
+    for line in &journal[1..] {
+        assert!(line[0] > ahead, "{line:?}");
+        let posted = OffsetDateTime::parse(&line[7], &Iso8601::DEFAULT).unwrap();
+        assert!(posted > now - Duration::MINUTE && posted < limit, "{line:?}");
+    }
+    let sent = sent.lock().unwrap();
+    assert_eq!(sent.len(), 3);
+    for dt in sent.iter() {
+        assert!(OffsetDateTime::parse(dt, &Iso8601::DEFAULT).unwrap() <= limit, "{dt}");
+    }
+    let published = home.feed().entries.into_iter().map(|entry| entry.published.unwrap().timestamp());
+    assert!(published.take(2).all(|time| time <= limit.unix_timestamp()), "the feed shows when it was posted");
+}

@@ -1,0 +1,113 @@
+//! A fork adds its command in src/local.rs and merges what upstream does, without a conflict. It compiles
+//! linkbot a second time, so it runs in `.ci/run` only.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::bot::{Ended, Home};
+
+#[test]
+#[ignore = "compiles linkbot again (.ci/run does it)"]
+fn a_fork_has_its_own_command_and_merges_upstream_without_a_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let fork = Repository::copy_to(folder.path());
+
+    fork.edit("src/local.rs", |local| local.lines().map(uncommented).collect());
+    fork.commit("A command of our own");
+    assert_eq!(console(&fork.build(), ".hello\n.wave\n"), "hello, you\n");
+
+    fork.git(&["checkout", "--quiet", "upstream"]);
+    fork.edit("src/commands.rs", |commands| {
+        let row = r#"    Command { name: "wave", example: "wave", help: "waves", run: Run::Look(wave) },"#;
+        let wave = "fn wave(_: &Bot, _: &Request) -> Answer {\n    Ok(\"o/\".to_owned())\n}\n";
+        let table = "pub const COMMANDS: &[Command] = &[\n";
+        assert!(commands.contains(table), "the table of commands has another beginning");
+        commands.replace(table, &format!("{table}{row}\n")) + "\n" + wave
+    });
+    fork.commit("A command of upstream's");
+
+    fork.git(&["checkout", "--quiet", "fork"]);
+    fork.git(&["merge", "--quiet", "--no-edit", "upstream"]);
+    assert_eq!(console(&fork.build(), ".hello\n.wave\n"), "hello, you\no/\n");
+}
+
+/// The worked example: every line that begins with two slashes and a blank loses them.
+fn uncommented(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len();
+    let (indent, rest) = line.split_at(indent);
+    format!("{indent}{}\n", rest.strip_prefix("// ").unwrap_or(rest))
+}
+
+/// What the console of this linkbot says.
+fn console(linkbot: &Path, input: &str) -> String {
+    let home = Home::new("server = localhost:6667\ntls = no\nchannels = #dev\n");
+    let mut command = Command::new(linkbot);
+    command.args(["--console", "bot.conf"]).current_dir(home.path("")).env_clear();
+    let ended = Ended::of(command, input.as_bytes());
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    ended.stdout
+}
+
+/// The files of linkbot as a repository of their own, with the branches `upstream` and `fork`.
+struct Repository<'a> {
+    folder: &'a Path,
+}
+
+impl Repository<'_> {
+    /// Copies what git knows of, as it stands in the folder now; `fork` is checked out.
+    fn copy_to(folder: &Path) -> Repository<'_> {
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // A clone may belong to someone else than who tests it.
+        let list = ["-c", "safe.directory=*", "ls-files", "-z"];
+        let files = output(Command::new("git").current_dir(ours).args(list));
+        for file in files.split_terminator('\0') {
+            let copy = folder.join(file);
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(ours.join(file), copy).unwrap_or_else(|e| panic!("{file}: {e}"));
+        }
+        let repository = Repository { folder };
+        repository.git(&["init", "--quiet", "--initial-branch=upstream"]);
+        repository.commit("linkbot");
+        repository.git(&["checkout", "--quiet", "-b", "fork"]);
+        repository
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let mut command = Command::new("git");
+        command.current_dir(self.folder).args(["-c", "user.name=test", "-c", "user.email=test@example.org"]);
+        output(command.args(arguments));
+    }
+
+    fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+
+    fn edit(&self, file: &str, change: impl FnOnce(String) -> String) {
+        let path = self.folder.join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        let after = change(before.clone());
+        assert_ne!(before, after, "{file} is as it was");
+        fs::write(path, after).unwrap();
+    }
+
+    /// Builds what is checked out; the packages stay compiled from one run to the next.
+    fn build(&self) -> PathBuf {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fork");
+        let mut command = Command::new(env!("CARGO"));
+        command.current_dir(self.folder).args(["build", "--quiet", "--offline", "--locked"]);
+        output(command.arg("--target-dir").arg(&target));
+        target.join("debug/linkbot")
+    }
+}
+
+/// What a command prints that must succeed.
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,91 @@
+//! Nothing grows with the journal: what is read and held in memory is the same with 130,000 links as with a
+//! million. Bytes are counted, not seconds.
+
+mod common;
+mod failures;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+
+use common::bot::{Bot, Home};
+use common::irc::IrcServer;
+use failures::Shelf;
+
+/// As many as a view reaches back: 16 MiB.
+const FEW: usize = 130_000;
+const MANY: usize = 1_000_000;
+
+/// A journal of so many links, one a second; gives the time of the last one.
+fn fill(home: &Home, links: usize) -> String {
+    let mut file = BufWriter::new(File::create(home.path("links.tsv")).unwrap());
+    let begin = time::macros::datetime!(2020-01-01 00:00 UTC);
+    let mut time = String::new();
+    for n in 0..links {
+        let (date, clock) = {
+            let at = begin + time::Duration::seconds(n as i64);
+            (at.date(), at.to_hms())
+        };
+        time = format!("{date}T{:02}:{:02}:{:02}.000Z", clock.0, clock.1, clock.2);
+        let url = format!("http://www.example.com/articles/{n:07}/a-page-as-pages-are");
+        writeln!(file, "{time}\tadd\t#dev\talice\talice\t{url}\tA title that is as long as titles are").unwrap();
+    }
+    file.flush().unwrap();
+    time
+}
+
+/// Bytes read so far, and the most memory held, of a running bot.
+fn spent(bot: &Bot) -> [u64; 2] {
+    let number = |file: &str, name: &str| {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", bot.id())).unwrap();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    [number("io", "rchar:"), number("status", "VmHWM:") * 1024]
+}
+
+/// What the start, a save with its feed, its delivery and `.status` cost with so many links.
+fn costs(links: usize) -> Vec<(&'static str, [u64; 2])> {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = shelf.open();
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let last = fill(&home, links);
+    home.write("links.tsv.delivered", format!("{last}\n"));
+    let bot = home.start();
+    let mut client = server.welcome();
+    let mut costs = vec![("start", spent(&bot))];
+
+    failures::post(&mut client, "one more").unwrap();
+    client.barrier();
+    let [time, ..] = &home.journal().pop().unwrap()[..] else { unreachable!() };
+    home.await_cursor(time);
+    client.barrier();
+    costs.push(("a save and its delivery", spent(&bot)));
+
+    client.say("alice", "#dev", ".status");
+    client.until("PRIVMSG #dev :status");
+    costs.push((".status", spent(&bot)));
+    drop(bot);
+
+    // With everything owed: one delivery, then the bot waits.
+    let server = IrcServer::plain();
+    home.configure(&(server.conf() + &service.conf().replace("interval = 0", "interval = 1000")));
+    fs::remove_file(home.path("links.tsv.delivered")).unwrap();
+    let bot = home.start();
+    let mut client = server.welcome();
+    home.await_cursor("2020-01-01T00:00:00.000Z");
+    client.barrier();
+    costs.push(("a start over", spent(&bot)));
+    costs
+}
+
+#[test]
+#[ignore = "takes a minute and 150 MB (.ci/run runs it)"]
+fn a_million_links_cost_what_a_hundred_and_thirty_thousand_do() {
+    let (few, many) = (costs(FEW), costs(MANY));
+    println!("bytes read, most memory:\n{few:?}\n{many:?}");
+    for ((what, [read_few, held_few]), (_, [read_many, held_many])) in few.into_iter().zip(many) {
+        // A block more or less.
+        assert!(read_many <= read_few + (256 << 10), "{what}: {read_many} bytes read instead of {read_few}");
+        assert!(held_many <= held_few + (2 << 20), "{what}: {held_many} bytes held instead of {held_few}");
+    }
+}

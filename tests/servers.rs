@@ -1,0 +1,265 @@
+//! linkbot on IRC servers that others wrote. `.ci/run` installs them; `cargo test` alone passes over these tests.
+
+mod common;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use common::bookmarks::{Answer, Bookmarks};
+use common::bot::{Bot, Home};
+use common::servers::{Ircd, Person};
+use common::tls;
+
+/// Makes these functions tests on a server.
+macro_rules! on {
+    ($name:ident, $reason:literal: $($test:ident)*) => {
+        mod $name {
+            use super::common::servers::Ircd;
+            $(
+                #[test]
+                #[ignore = $reason]
+                fn $test() {
+                    super::$test(Ircd::$name());
+                }
+            )*
+        }
+    };
+}
+
+on! { ngircd, "needs ngircd (.ci/run installs it)":
+    a_link_reaches_the_channel_the_feed_and_the_account
+    the_same_over_tls_to_the_pinned_certificate
+    another_certificate_is_refused_before_a_word
+    a_certificate_that_nobody_vouches_for_is_refused
+    a_taken_nick_is_taken_back_when_its_holder_leaves
+    who_is_kicked_stays_out_until_invited
+    with_rejoin_who_is_kicked_comes_back
+    a_server_that_comes_back_has_the_bot_back
+}
+
+on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
+    a_link_reaches_the_channel_the_feed_and_the_account
+    the_same_over_tls_to_the_pinned_certificate
+    another_certificate_is_refused_before_a_word
+    a_taken_nick_is_taken_back_when_its_holder_leaves
+    who_is_kicked_stays_out_until_invited
+    a_server_that_comes_back_has_the_bot_back
+    sasl_plain_logs_in_before_the_channel_is_joined
+    sasl_external_logs_in_by_the_certificate
+    a_wrong_password_keeps_the_bot_out
+    the_account_of_who_posts_is_in_the_journal
+}
+
+on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
+    a_link_reaches_the_channel_the_feed_and_the_account
+    the_same_over_tls_to_the_pinned_certificate
+    another_certificate_is_refused_before_a_word
+    a_taken_nick_is_taken_back_when_its_holder_leaves
+    who_is_kicked_stays_out_until_invited
+    a_server_that_comes_back_has_the_bot_back
+}
+
+fn a_link_reaches_the_channel_the_feed_and_the_account(ircd: Ircd) {
+    a_link_is_kept(&ircd, &ircd.conf());
+}
+
+fn the_same_over_tls_to_the_pinned_certificate(ircd: Ircd) {
+    a_link_is_kept(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
+}
+
+/// The whole job: said, answered, in the journal, in the feed, in the account.
+fn a_link_is_kept(ircd: &Ircd, conf: &str) {
+    let bookmarks = Bookmarks::plain(|_| Answer::done());
+    let home = home(ircd, &format!("{conf}{}", bookmarks.conf()));
+    let mut alice = Person::enter(ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    alice.says(".url http://www.example.com/ Title For Link");
+    alice.is_told("saved: Title For Link");
+
+    let journal = home.journal();
+    assert_eq!(journal.len(), 1);
+    assert_eq!(journal[0][1..], ["add", "#dev", "alice", "", "http://www.example.com/", "Title For Link"]);
+
+    // The bookmark is offered when the feed has been written.
+    let request = bookmarks.request();
+    let arguments = ["url", "description", "extended"].map(|name| request.argument(name).unwrap());
+    assert_eq!(arguments, ["http://www.example.com/", "Title For Link", "posted by alice"]);
+
+    let feed = home.feed();
+    assert_eq!(feed.entries.len(), 1);
+    assert_eq!(feed.entries[0].title.as_ref().unwrap().content, "Title For Link");
+    assert_eq!(feed.entries[0].links[0].href, "http://www.example.com/");
+}
+
+fn another_certificate_is_refused_before_a_word(ircd: Ircd) {
+    let home = home(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
+    home.write("pin.pem", tls::self_signed().pem);
+    let mut bot = home.start();
+    bot.logs("another certificate than the one in tls_pin");
+    is_not_there(&ircd);
+}
+
+fn a_certificate_that_nobody_vouches_for_is_refused(ircd: Ircd) {
+    let home = home(&ircd, &ircd.tls_conf());
+    let mut bot = home.start();
+    bot.logs("is not trusted");
+    is_not_there(&ircd);
+}
+
+fn is_not_there(ircd: &Ircd) {
+    let mut alice = Person::connect(ircd, "alice");
+    alice.send("ISON alice linkbot");
+    let there = alice.hears("answer to ISON", |line| line.contains(" 303 "));
+    assert!(there.contains("alice") && !there.contains("linkbot"), "{there}");
+}
+
+fn a_taken_nick_is_taken_back_when_its_holder_leaves(ircd: Ircd) {
+    let home = home(&ircd, &ircd.conf());
+    let holder = Person::enter(&ircd, "linkbot");
+    let mut alice = Person::enter(&ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("registered as linkbot_");
+    bot.logs("joined #dev");
+    holder.quit();
+    bot.logs("the nick is now linkbot");
+    a_link_is_saved(&mut alice);
+}
+
+fn who_is_kicked_stays_out_until_invited(ircd: Ircd) {
+    let home = home(&ircd, &ircd.conf());
+    let (mut alice, mut bot) = kicked(&ircd, &home);
+    alice.send("NAMES #dev");
+    let names = alice.hears("list of names", |line| line.contains(" 353 "));
+    assert!(names.contains("alice") && !names.contains("linkbot"), "{names}");
+    alice.send("INVITE linkbot #dev");
+    bot.logs("invited to #dev by alice");
+    bot.logs("joined #dev");
+    a_link_is_saved(&mut alice);
+}
+
+/// This one takes its minute.
+fn with_rejoin_who_is_kicked_comes_back(ircd: Ircd) {
+    let home = home(&ircd, &format!("{}rejoin = yes\n", ircd.conf()));
+    let (mut alice, mut bot) = kicked(&ircd, &home);
+    let joins = |line: &str| line.starts_with(":linkbot!") && line.contains(" JOIN ");
+    alice.hears_within(Duration::from_secs(90), "JOIN", joins);
+    bot.logs("joined #dev");
+    a_link_is_saved(&mut alice);
+}
+
+/// The bot came, and alice has kicked it.
+fn kicked(ircd: &Ircd, home: &Home) -> (Person, Bot) {
+    let mut alice = Person::enter(ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    alice.send("KICK #dev linkbot :enough");
+    alice.hears("KICK", |line| line.contains(" KICK #dev linkbot "));
+    bot.logs("kicked from #dev by alice: enough");
+    (alice, bot)
+}
+
+fn a_server_that_comes_back_has_the_bot_back(mut ircd: Ircd) {
+    let home = home(&ircd, &ircd.conf());
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    ircd.kill();
+    bot.logs("not connected: ");
+    ircd.start_again();
+    bot.logs("joined #dev");
+    a_link_is_saved(&mut Person::enter(&ircd, "alice"));
+}
+
+fn sasl_plain_logs_in_before_the_channel_is_joined(ircd: Ircd) {
+    let mut keeper = Person::connect(&ircd, "linkbot");
+    keeper.register_account("open-sesame");
+    keeper.quit();
+    let conf = "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-sesame\n";
+    logs_in(&ircd, home(&ircd, &format!("{}{conf}", ircd.tls_conf())));
+}
+
+fn sasl_external_logs_in_by_the_certificate(ircd: Ircd) {
+    let own = tls::self_signed();
+    let mut keeper = Person::connect(&ircd, "linkbot");
+    keeper.register_account("open-sesame");
+    keeper.add_certificate(&own);
+    keeper.quit();
+    let conf = "tls_pin = pin.pem\nsasl = external\ntls_cert = own.pem\n";
+    let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
+    home.write("own.pem", own.pem + &own.key);
+    fs::set_permissions(home.path("own.pem"), Permissions::from_mode(0o600)).unwrap();
+    logs_in(&ircd, home);
+}
+
+/// The channel lets in only those whom services know.
+fn logs_in(ircd: &Ircd, home: Home) {
+    let mut alice = Person::enter(ircd, "alice");
+    alice.send("MODE #dev +R");
+    alice.hears("the mode", |line| line.contains(" MODE #dev "));
+    let mut bot = home.start();
+    bot.logs("logged in");
+    bot.logs("joined #dev");
+    alice.send("WHOIS linkbot");
+    alice.hears("the account in WHOIS", |line| line.contains(" 330 alice linkbot linkbot "));
+    a_link_is_saved(&mut alice);
+}
+
+fn a_wrong_password_keeps_the_bot_out(ircd: Ircd) {
+    let mut keeper = Person::connect(&ircd, "linkbot");
+    keeper.register_account("open-sesame");
+    keeper.quit();
+    let conf = "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-barley\n";
+    let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
+    let mut bot = home.start();
+    let line = bot.logs("not connected: ");
+    assert!(line.contains("904"), "{line}");
+    assert!(line.contains("next try in 900 s"), "{line}");
+    assert!(!bot.log().contains("open-barley"));
+    is_not_there(&ircd);
+}
+
+fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
+    let home = home(&ircd, &ircd.conf());
+    let mut alice = Person::enter(&ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    a_link_is_saved(&mut alice);
+    alice.register_account("my-own-password");
+    alice.send("NICK alice_away");
+    alice.says(".url http://www.example.com/second Second");
+    alice.is_told("saved: Second");
+    let posters: Vec<_> = home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
+    assert_eq!(posters, ["alice ", "alice_away alice"]);
+}
+
+#[test]
+#[ignore = "needs InspIRCd and libfaketime (.ci/run installs them)"]
+fn the_servers_time_is_the_time_of_posting() {
+    let ircd = Ircd::inspircd_off_by("-6m");
+    let home = home(&ircd, &ircd.conf());
+    let mut alice = Person::enter(&ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    a_link_is_saved(&mut alice);
+    let columns = &home.journal()[0];
+    let [saved, posted] = [&columns[0], &columns[7]].map(|time| seconds(time));
+    assert!((saved - posted - 360.0).abs() < 30.0, "{columns:?}");
+}
+
+fn seconds(time: &str) -> f64 {
+    let time = time::OffsetDateTime::parse(time, &time::format_description::well_known::Rfc3339).unwrap();
+    time.unix_timestamp_nanos() as f64 / 1e9
+}
+
+fn a_link_is_saved(person: &mut Person) {
+    person.says(".url http://www.example.com/ Title For Link");
+    person.is_told("saved: Title For Link");
+}
+
+/// A home for the bot, with the server's certificate in pin.pem.
+fn home(ircd: &Ircd, conf: &str) -> Home {
+    let home = Home::new(conf);
+    home.write("pin.pem", &ircd.certificate.pem);
+    home
+}
