@@ -64,8 +64,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// Nothing at all, until the bot goes away.
     Hang,
-    /// One byte a second.
-    Drip(Vec<u8>),
+    /// The first bytes at once, then spaces for ever, one a second.
+    Drip(&'static str),
 }
 
 impl Answer {
@@ -164,12 +164,11 @@ fn serve(stream: impl Read + Write, script: &Mutex<Box<Script>>, sender: &Sender
     match answer {
         Answer::Bytes(bytes) => drop(stream.get_mut().write_all(&bytes)),
         Answer::Hang => drop(stream.read(&mut [0])),
-        Answer::Drip(bytes) => {
-            for byte in bytes {
-                if stream.get_mut().write_all(&[byte]).is_err() {
-                    return;
-                }
+        Answer::Drip(beginning) => {
+            let mut sent = stream.get_mut().write_all(beginning.as_bytes());
+            while sent.is_ok() {
                 std::thread::sleep(Duration::from_secs(1));
+                sent = stream.get_mut().write_all(b" ");
             }
         }
     }
