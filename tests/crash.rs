@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};
-use common::irc::{Client, IrcServer};
 use common::eventually;
+use common::irc::{Client, IrcServer};
 use failures::{Random, Shelf};
 
 /// How the service answers while the bot is killed.
@@ -179,9 +179,8 @@ fn calls(trace: &str) -> Vec<Call<'_>> {
 
 /// The numbers of the calls that succeeded on a file or socket of this kind, with these words in them.
 fn find(calls: &[Call], names: &[&str], file: &str, words: &str) -> Vec<usize> {
-    let wanted = |call: &Call| {
-        call.done && names.contains(&call.name) && call.line.contains(file) && call.line.contains(words)
-    };
+    let wanted =
+        |call: &Call| call.done && names.contains(&call.name) && call.line.contains(file) && call.line.contains(words);
     (0..calls.len()).filter(|&i| wanted(&calls[i])).collect()
 }
 

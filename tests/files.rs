@@ -163,7 +163,8 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
         assert_eq!(shelf.urls(), taken, "{title}");
     }
     // And in place.
-    fs::write(home.path("links.tsv"), home.read("links.tsv").split_inclusive('\n').skip(1).collect::<String>()).unwrap();
+    fs::write(home.path("links.tsv"), home.read("links.tsv").split_inclusive('\n').skip(1).collect::<String>())
+        .unwrap();
     failures::post(&mut client, "in place").unwrap();
     taken.push(failures::address("in place"));
     home.await_cursor(&last(&home));

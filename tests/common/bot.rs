@@ -199,17 +199,16 @@ impl Bot {
         self.log.join("\n")
     }
 
-<<<<<<< HEAD
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
-=======
+    }
+
     /// The most memory that it ever had in use, in KiB.
     pub fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
->>>>>>> harness
     }
 
     pub fn is_running(&mut self) -> bool {

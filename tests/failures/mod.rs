@@ -22,8 +22,7 @@ pub const ITEMS: usize = 100;
 pub fn whole_journal(home: &Home, name: &str) -> Vec<Vec<String>> {
     let text = home.read(name);
     assert!(text.is_empty() || text.ends_with('\n'), "{name} ends in a torn line: {:?}", text.lines().last());
-    let lines: Vec<Vec<String>> =
-        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+    let lines: Vec<Vec<String>> = text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
     for line in &lines {
         assert!(matches!(line.len(), 7 | 8), "{name}: not a line of the journal: {line:?}");
     }
