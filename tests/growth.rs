@@ -35,12 +35,9 @@ fn fill(home: &Home, links: usize) -> String {
 
 /// Bytes read so far, and the most memory held, of a running bot.
 fn spent(bot: &Bot) -> [u64; 2] {
-    let number = |file: &str, name: &str| {
-        let text = fs::read_to_string(format!("/proc/{}/{file}", bot.id())).unwrap();
-        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    [number("io", "rchar:"), number("status", "VmHWM:") * 1024]
+    let io = fs::read_to_string(format!("/proc/{}/io", bot.id())).unwrap();
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    [read.parse().unwrap(), bot.peak_memory() * 1024]
 }
 
 /// What the start, a save with its feed, its delivery and `.status` cost with so many links.
