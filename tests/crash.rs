@@ -15,16 +15,16 @@ use failures::{Random, Shelf};
 
 /// How the service answers while the bot is killed.
 fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Request) -> Answer {
-    let result = "HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?>\r\n<resu".as_bytes();
+    let result = "HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?>\r\n<resu";
     // Mostly all is well: what comes later must have its chance, too.
     match random.lock().unwrap().below(40) {
         0 => Answer::http("500 Internal Server Error", ""),
         1 => Answer::http("200 OK", "<html><body>Back soon</body></html>"),
         2 => Answer::http("429 Too Many Requests\r\nRetry-After: 1", ""),
-        3 => Answer::Bytes(result.to_vec()),
+        3 => Answer::Bytes(result.into()),
         4 => Answer::close(),
         5 => Answer::Hang,
-        6 => Answer::Drip(result.to_vec()),
+        6 => Answer::Drip(result),
         // Stored, but nobody says so.
         7 => {
             shelf.take(request);
@@ -63,7 +63,7 @@ impl Run<'_> {
     }
 
     /// Says links until the bot is dead, and counts what it promises.
-    fn to_the_end(&mut self, client: &mut Client, name: &str) {
+    fn until_all_is_taken(&mut self, client: &mut Client, name: &str) {
         self.say(client, name);
         while let Some(line) = client.next_line() {
             if line.starts_with("PONG") {
@@ -115,7 +115,7 @@ fn kill_again_and_again(seed: u64, kills: usize) -> usize {
             drop(bot);
         });
         let mut run = Run { random: &mut random, said: Vec::new(), promised: 0 };
-        run.to_the_end(&mut client, &format!("run {kill}"));
+        run.until_all_is_taken(&mut client, &format!("run {kill}"));
         killer.join().unwrap();
         // Links are written in the order in which they come: with so many promised, the first so many are safe,
         // whichever of them the folded answers stood for.

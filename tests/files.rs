@@ -146,7 +146,8 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
     let mut taken: Vec<_> = (6..9).map(|n| failures::address(&format!("old {n}"))).collect();
     assert_eq!(shelf.urls(), taken, "what came before the cursor is not sent");
 
-    let edits: [(&str, fn(&str) -> String); 4] = [
+    type Edit = fn(&str) -> String;
+    let edits: [(&str, Edit); 4] = [
         ("deleted", |text| text.split_inclusive('\n').skip(2).collect()),
         ("inserted", |text| line("2025-01-01T00:00:00.000Z", "older still") + "# a comment\n" + text),
         ("edited", |text| text.replace("old 3", "old three, with a longer title")),
