@@ -63,7 +63,7 @@ impl Run<'_> {
     }
 
     /// Says links until the bot is dead, and counts what it promises.
-    fn until_all_is_taken(&mut self, client: &mut Client, name: &str) {
+    fn until_dead(&mut self, client: &mut Client, name: &str) {
         self.say(client, name);
         while let Some(line) = client.next_line() {
             if line.starts_with("PONG") {
@@ -115,7 +115,7 @@ fn kill_again_and_again(seed: u64, kills: usize) -> usize {
             drop(bot);
         });
         let mut run = Run { random: &mut random, said: Vec::new(), promised: 0 };
-        run.until_all_is_taken(&mut client, &format!("run {kill}"));
+        run.until_dead(&mut client, &format!("run {kill}"));
         killer.join().unwrap();
         // Links are written in the order in which they come: with so many promised, the first so many are safe,
         // whichever of them the folded answers stood for.
