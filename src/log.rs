@@ -23,8 +23,16 @@ pub fn hide(secrets: Vec<String>) {
 pub fn line(text: impl Display) {
     let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
-    let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
-    let _ = writeln!(std::io::stderr(), "{now} {text}");
+    let _ = writeln!(std::io::stderr(), "{now} {}", clean(text));
+}
+
+/// The one line that tells why the program ends, without a time; as fit to be read as every other.
+pub fn last_line(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{}", clean(text));
+}
+
+fn clean(text: impl Display) -> String {
+    blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice))
 }
 
 /// `text` with every control character as a blank and every secret as `***`.
