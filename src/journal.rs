@@ -583,10 +583,12 @@ fn parse_line(line: &[u8]) -> Result<Option<Event>, &'static str> {
     if rest.is_empty() || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("not an address");
     }
-    if matches!(action, Action::Add | Action::Title) && (title.is_empty() || link::title(title) != **title) {
-        return Err("not a clean title");
+    // Who edits a title may well leave two blanks in it, and another program colours.
+    let title = link::title(title);
+    if matches!(action, Action::Add | Action::Title) && title.is_empty() {
+        return Err("no title");
     }
-    let [channel, nick, account, url, title] = [channel, nick, account, url, title].map(|&field| field.to_owned());
+    let [channel, nick, account, url] = [channel, nick, account, url].map(|&field| field.to_owned());
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 

@@ -128,8 +128,8 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         (good.replace("example.com/good", ""), "not an address"),
         (good.replace("com/", "com/ "), "not an address"),
         (good.replace("com/", &"x".repeat(1000)), "not an address"),
-        (good.replace("\tgood", "\t"), "not a clean title"),
-        (good.replace("\tgood", "\ttwo  blanks"), "not a clean title"),
+        (good.replace("\tgood", "\t"), "no title"),
+        (good.replace("\tgood", "\t\x02 "), "no title"),
         (good.replace("bob", "b\x02b"), "a control character"),
     ] {
         let (_folder, path) = place();
@@ -137,6 +137,14 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         assert_eq!(skipped(&path).unwrap(), Some(format!("{}: 1 line is skipped: line 3 ({why})", path.display())));
         assert_eq!(titles(&open(&path)), ["good"]);
     }
+}
+
+#[test]
+fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
+    let (_folder, path) = place();
+    fs::write(&path, line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls ")).unwrap();
+    assert_eq!(skipped(&path).unwrap(), None);
+    assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
 }
 
 #[test]
