@@ -24,7 +24,8 @@ pub fn line(text: impl Display) {
     let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
     let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
-    let _ = writeln!(std::io::stderr(), "{now} {text}");
+    // In one write: stderr has no buffer, and whoever reads it shall never see half a line.
+    let _ = std::io::stderr().write_all(format!("{now} {text}\n").as_bytes());
 }
 
 /// `text` with every control character as a blank and every secret as `***`.
