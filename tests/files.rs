@@ -1,4 +1,4 @@
-//! Files that someone moves, cuts, edits or shares while linkbot runs; and clocks that lie.
+//! Files that someone moves, cuts or edits while linkbot runs; and clocks that lie.
 
 mod common;
 mod failures;
@@ -200,24 +200,6 @@ fn without_a_cursor_or_with_one_that_cannot_be_read_the_delivery_starts_over_and
     }
     // The control.
     assert_eq!(deliveries_with(Some(b"2026-01-01T00:00:01.000Z\n")).0, all[2..]);
-}
-
-#[test]
-fn a_second_linkbot_on_the_same_journal_ends_at_once_with_one_clear_line() {
-    let server = IrcServer::plain();
-    let home = Home::new(&server.conf());
-    let _bot = home.start();
-    let mut client = server.welcome();
-    failures::post(&mut client, "first").unwrap();
-    for arguments in [&["bot.conf"][..], &["--console", "bot.conf"]] {
-        let ended = home.run(arguments);
-        assert_eq!(ended.status, Some(1), "{ended:?}");
-        assert_eq!(ended.stdout, "");
-        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-        assert!(ended.stderr.contains("links.tsv: in use by another linkbot"), "{ended:?}");
-    }
-    failures::post(&mut client, "second").unwrap();
-    assert_eq!(home.titles(), ["first", "second"]);
 }
 
 #[test]
