@@ -326,7 +326,7 @@ impl<'a> Session<'a> {
             "NOTICE" | "900" => self.services_answered(&message, now.instant),
             "903" => self.logged_in(),
             "902" | "904" | "905" | "906" | "907" | "908" => self.sasl_failed(&message),
-            "001" => self.welcome(&message, now.instant),
+            "001" if self.registered.is_none() => self.welcome(&message, now.instant),
             "005" => self.isupport(&message),
             "376" | "422" => self.burst_over(now.instant),
             "396" => self.mask_from(None, &message.text(1)),
@@ -701,6 +701,9 @@ impl Session<'_> {
     }
 
     fn renamed(&mut self, message: &Message, now: Instant) {
+        if message.param(0).is_empty() {
+            return;
+        }
         if self.is_me(message.nick()) {
             self.nick = message.text(0).into_owned();
             self.note(format!("the nick is now {}", self.nick));
