@@ -118,7 +118,7 @@ impl Delivery {
         let owed = match journal.after(self.cursor, TURNS) {
             Ok(owed) => owed,
             Err(e) => {
-                self.later(format!("the journal cannot be read: {e}"), None, now);
+                self.later(format!("the journal cannot be read: {}", log::os(&e)), None, now);
                 return None;
             }
         };
