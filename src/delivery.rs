@@ -3,8 +3,8 @@
 //! Owed is every link after the cursor, the time of the last link delivered. The cursor moves only after the service
 //! has answered, so a crash repeats one request at most, and `replace=no` makes that harmless.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::delicious::Verdict;
+use crate::file;
 use crate::journal::{Entry, Journal, format_time, parse_time};
 use crate::log;
 
@@ -312,14 +313,7 @@ impl Delivery {
     /// Writes the cursor. Without it the delivery goes on: only after a restart it would repeat what is there already.
     fn save(&mut self) {
         let Some(cursor) = self.cursor else { return };
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(".tmp");
-        let saved = File::create(&temporary).and_then(|mut file| {
-            file.write_all(format!("{}\n", format_time(cursor)).as_bytes())?;
-            file.sync_data()?;
-            fs::rename(&temporary, &self.path)
-        });
-        match saved {
+        match file::replace(&self.path, &(format_time(cursor) + "\n")) {
             Ok(()) => self.unwritten = false,
             Err(e) => {
                 if !std::mem::replace(&mut self.unwritten, true) {

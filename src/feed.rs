@@ -3,16 +3,15 @@
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
 use std::fmt::Write;
-use std::fs::{self, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 use url::{Position, Url};
 
+use crate::file::replace;
 use crate::journal::{Entry, Journal, format_time};
 use crate::link::{Link, LogUrl, percent_encode};
 use crate::log;
@@ -167,42 +166,6 @@ fn date(time: OffsetDateTime) -> String {
     let rfc822 =
         format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     time.format(rfc822).unwrap_or_default()
-}
-
-/// Puts `text` at `path` in one step, so that no reader ever sees half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = resolve(path)?;
-    if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
-        return Ok(());
-    }
-    let mut temporary = path.clone().into_os_string();
-    temporary.push(".tmp");
-    let write = || {
-        // What a crash has left there may be anything, also a link to elsewhere.
-        let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        // For the web server, whatever the umask.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        file.sync_data()?;
-        fs::rename(&temporary, &path)
-    };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
-}
-
-/// Where the symbolic links lead, also if nothing is there yet.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    // As many as Linux follows.
-    for _ in 0..40 {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 /// Keeps the feed files up to date with the journal.

@@ -80,10 +80,11 @@ pub enum Sasl {
 }
 
 impl Sasl {
-    fn mechanism(&self) -> &'static str {
+    /// What answers the server's `AUTHENTICATE +`, in base64 (RFC 4616); nothing for EXTERNAL.
+    pub fn payload(&self) -> String {
         match self {
-            Sasl::Plain { .. } => "PLAIN",
-            Sasl::External => "EXTERNAL",
+            Sasl::Plain { user, password } => BASE64.encode(format!("{user}\0{user}\0{password}")),
+            Sasl::External => String::new(),
         }
     }
 }
@@ -503,7 +504,7 @@ impl Session<'_> {
             return;
         }
         let Some(sasl) = &self.settings.sasl else { return self.end_capabilities() };
-        let mechanism = sasl.mechanism();
+        let mechanism = if matches!(sasl, Sasl::External) { "EXTERNAL" } else { "PLAIN" };
         let offered = self.sasl_offered.as_deref().unwrap_or_default();
         if !self.sasl_granted {
             self.login_failed("the server refuses the capability sasl");
@@ -517,23 +518,17 @@ impl Session<'_> {
     }
 
     fn authenticate(&mut self, message: &Message) {
+        let Some(sasl) = &self.settings.sasl else { return };
         if !matches!(self.phase, Phase::Login(_)) || message.param(0) != b"+" {
             return;
         }
-        match &self.settings.sasl {
-            Some(Sasl::Plain { user, password }) => {
-                let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
-                let mut last = 400;
-                // Base64 is ASCII, so a cut between bytes is one between characters.
-                for chunk in payload.as_bytes().chunks(400) {
-                    last = chunk.len();
-                    self.send("AUTHENTICATE", &[&message::text(chunk)]);
-                }
-                if last == 400 {
-                    self.send("AUTHENTICATE", &["+"]);
-                }
-            }
-            _ => self.send("AUTHENTICATE", &["+"]),
+        let payload = sasl.payload();
+        for chunk in payload.as_bytes().chunks(400) {
+            self.send("AUTHENTICATE", &[&message::text(chunk)]);
+        }
+        // It ends with a piece that is not a whole one, be it an empty one.
+        if payload.len().is_multiple_of(400) {
+            self.send("AUTHENTICATE", &["+"]);
         }
     }
 
