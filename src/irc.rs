@@ -319,27 +319,31 @@ impl<'a> Session<'a> {
         self.heard = now.instant;
         self.pinged = None;
         let message = Message::parse(line)?;
+        let registered = self.registered.is_some();
+        let logging_in = matches!(self.phase, Phase::Login(_));
         match message.verb {
             "PRIVMSG" => return self.privmsg(&message, now),
             "PING" => self.send("PONG", &[&message.text(0)]),
             "CAP" => self.cap(&message, now.instant),
-            "AUTHENTICATE" => self.authenticate(&message),
+            "AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
             "NOTICE" | "900" => self.services_answered(&message, now.instant),
-            "903" => self.logged_in(),
-            "902" | "904" | "905" | "906" | "907" | "908" => self.sasl_failed(&message),
+            "903" if logging_in => self.logged_in(),
+            "902" | "904" | "905" | "906" | "907" | "908" if logging_in => {
+                self.login_failed(&format!("{} {}", message.verb, message.last()));
+            }
             "001" => self.welcome(&message, now.instant),
             "005" => self.isupport(&message),
             "376" | "422" => self.burst_over(now.instant),
             "396" => self.mask_from(None, &message.text(1)),
-            "421" => self.unknown_command(&message),
-            "432" => self.nick_is_bad(&message),
-            "433" | "436" => self.nick_is_taken(&message),
-            "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
-            "437" => self.nick_is_taken(&message),
-            // Once registered it answers an OPER among the `on_connect` lines.
-            "464" if self.registered.is_none() => {
-                self.close(Retry::Slow, "the server refuses the password: check server_password")
+            // A server without CAP goes on with 001 by itself.
+            "421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
+                self.login_failed("the server knows no capabilities, hence no SASL");
             }
+            "432" if !registered => self.nick_is_bad(&message),
+            "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
+            "433" | "436" | "437" if !registered => self.nick_is_taken(&message),
+            // Once registered it answers an OPER among the `on_connect` lines.
+            "464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
             "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
             "ERROR" => self.error(&message),
             "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
@@ -517,11 +521,8 @@ impl Session<'_> {
         }
     }
 
-    fn authenticate(&mut self, message: &Message) {
+    fn authenticate(&mut self) {
         let Some(sasl) = &self.settings.sasl else { return };
-        if !matches!(self.phase, Phase::Login(_)) || message.param(0) != b"+" {
-            return;
-        }
         let payload = sasl.payload();
         for chunk in payload.as_bytes().chunks(400) {
             self.send("AUTHENTICATE", &[&message::text(chunk)]);
@@ -533,16 +534,8 @@ impl Session<'_> {
     }
 
     fn logged_in(&mut self) {
-        if matches!(self.phase, Phase::Login(_)) {
-            self.note("logged in");
-            self.end_capabilities();
-        }
-    }
-
-    fn sasl_failed(&mut self, message: &Message) {
-        if matches!(self.phase, Phase::Login(_)) {
-            self.login_failed(&format!("{} {}", message.verb, message.last()));
-        }
+        self.note("logged in");
+        self.end_capabilities();
     }
 
     /// To join unidentified would be worse than not to join.
@@ -553,13 +546,6 @@ impl Session<'_> {
     fn end_capabilities(&mut self) {
         self.phase = Phase::Welcome;
         self.send("CAP", &["END"]);
-    }
-
-    /// A server without CAP goes on with 001 by itself.
-    fn unknown_command(&mut self, message: &Message) {
-        if message.param(1) == b"CAP" && self.registered.is_none() && self.settings.sasl.is_some() {
-            self.login_failed("the server knows no capabilities, hence no SASL");
-        }
     }
 
     fn welcome(&mut self, message: &Message, now: Instant) {
@@ -628,9 +614,6 @@ impl Session<'_> {
     }
 
     fn nick_is_bad(&mut self, message: &Message) {
-        if self.registered.is_some() {
-            return;
-        }
         if self.nick_tries > 0 && self.nick.len() > 2 {
             // The wanted nick was only taken: it is the longer one that this server finds too long.
             self.nick_length = Some(self.nick.len() - 1);
@@ -641,9 +624,6 @@ impl Session<'_> {
     }
 
     fn nick_is_taken(&mut self, message: &Message) {
-        if self.registered.is_some() {
-            return;
-        }
         // Before 005 a server that cuts nicks shows only here how long they may be.
         let refused = message.param(1);
         if refused.len() > 1 && refused.len() < self.nick.len() && self.nick.as_bytes().starts_with(refused) {
@@ -656,9 +636,9 @@ impl Session<'_> {
     }
 
     fn try_other_nick(&mut self) {
-        self.nick = self.other_nick();
-        let nick = self.nick.clone();
+        let nick = self.other_nick();
         self.send("NICK", &[&nick]);
+        self.nick = nick;
     }
 
     /// `_` is appended while it fits; then `_` and digits take the place of the last characters.
@@ -726,30 +706,28 @@ impl Session<'_> {
     /// Joins all configured channels, several in a line; those with keys first, as JOIN wants it.
     fn join_all(&mut self, now: Instant) {
         self.phase = Phase::Home;
-        let mut order: Vec<usize> = (0..self.memberships.len()).collect();
-        order.sort_by_key(|&i| self.memberships[i].channel.key.is_none());
-        let (mut names, mut keys) = (String::new(), String::new());
-        for index in order {
-            let membership = &mut self.memberships[index];
+        for membership in &mut self.memberships {
             membership.invitable = Some(now + JOIN_AGAIN);
-            let channel = membership.channel;
-            let more = channel.name.len() + channel.key.as_ref().map_or(0, String::len) + 2;
-            if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + more > 512 {
+        }
+        let mut channels: Vec<&Channel> = self.settings.channels.iter().collect();
+        channels.sort_by_key(|channel| channel.key.is_none());
+        // Each name and each key with a comma behind it.
+        let (mut names, mut keys) = (String::new(), String::new());
+        for channel in channels {
+            let name = format!("{},", channel.name);
+            let key = channel.key.as_ref().map(|key| format!("{key},")).unwrap_or_default();
+            if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + name.len() + key.len() > 512 {
                 self.send_join(&std::mem::take(&mut names), &std::mem::take(&mut keys));
             }
-            for (list, item) in [(&mut names, Some(&channel.name)), (&mut keys, channel.key.as_ref())] {
-                let Some(item) = item else { continue };
-                if !list.is_empty() {
-                    list.push(',');
-                }
-                list.push_str(item);
-            }
+            names += &name;
+            keys += &key;
         }
         self.send_join(&names, &keys);
     }
 
     fn send_join(&mut self, names: &str, keys: &str) {
-        match keys {
+        let names = names.trim_end_matches(',');
+        match keys.trim_end_matches(',') {
             "" => self.send("JOIN", &[names]),
             keys => self.send("JOIN", &[names, keys]),
         }
@@ -837,8 +815,8 @@ impl Session<'_> {
         membership.again = self.settings.rejoin.then(|| now + REJOIN);
         // One try only: a refusal of it is final.
         membership.tries = JOIN_TRIES;
-        let then =
-            if self.settings.rejoin { "one try to return in 60 s" } else { "waiting for an INVITE or a restart" };
+        let waiting = "waiting for an INVITE or a restart";
+        let then = if self.settings.rejoin { "one try to return in 60 s" } else { waiting };
         let (name, by) = (&membership.channel.name, message::text(message.nick()));
         self.log.push(format!("kicked from {name} by {by}: {}; {then}", message.text(2)));
     }
@@ -877,22 +855,14 @@ impl Session<'_> {
             }
         }
         let text = command(text, &self.settings.prefix, &self.nick, self.case)?;
-        let membership = if private {
-            None
-        } else {
-            let index = self.configured(target)?;
-            Some(&self.memberships[index])
-        };
-        let since = match membership {
-            Some(membership) => Some(membership.since?),
-            None => None,
-        };
-        if self.is_deaf_to(message, since) {
+        let channel = if private { None } else { Some(&self.memberships[self.configured(target)?]) };
+        let since = channel.and_then(|channel| channel.since);
+        if channel.is_some() && since.is_none() || self.is_deaf_to(message, since) {
             return None;
         }
         let source = message::text(message.source);
         Some(Said {
-            channel: membership.map(|m| m.channel.name.clone()),
+            channel: channel.map(|c| c.channel.name.clone()),
             nick: message::text(message.nick()).into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
             account: message.tag("account").unwrap_or_default().into_owned(),
@@ -927,12 +897,10 @@ impl Session<'_> {
         } else if let Some(opened) = reference.strip_prefix(b"+") {
             let kind = message.param(1);
             let history = kind.ends_with(b"chathistory") || kind == b"znc.in/playback" || self.is_replay(message, None);
-            // More open batches than any server has: the oldest was never closed.
-            if history && self.history.len() >= 16 {
-                self.history.remove(0);
-            }
             if history {
-                self.history.push(opened.to_vec());
+                self.history.insert(0, opened.to_vec());
+                // More open batches than any server has: the oldest was never closed.
+                self.history.truncate(16);
             }
         }
     }
