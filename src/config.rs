@@ -344,9 +344,10 @@ fn login(conf: &mut Conf) -> Login {
             conf.fault(key, "needs delicious, the full address of the service's posts/add");
         }
     }
-    let mut forms = ["delicious_user", "delicious_token", "delicious_bearer"];
+    let mut forms = vec!["delicious_user", "delicious_token", "delicious_bearer"];
+    forms.retain(|key| conf.has(key));
     forms.sort_by_key(|key| conf.number(key));
-    if let [_, second, ..] = forms.iter().filter(|key| conf.has(key)).collect::<Vec<_>>()[..] {
+    if let Some(second) = forms.get(1) {
         conf.fault(second, "is a second form of login; leave one");
     }
     match (user, password, token, bearer) {
@@ -380,13 +381,11 @@ fn user_agent(owner: &str) -> String {
 /// No secret may be read by others here, or by anyone on its way.
 fn check_secrecy(conf: &mut Conf, server: &connection::Settings, irc: &irc::Settings, mode: u32) {
     let to_server = ["server_password", "sasl_password", "on_connect"];
-    for key in to_server.iter().chain(&LOGIN_KEYS[1..]) {
+    let keyed = irc.channels.iter().any(|channel| channel.key.is_some()).then_some(&"channels");
+    for key in to_server.iter().chain(&LOGIN_KEYS[1..]).chain(keyed) {
         if conf.has(key) && mode & 0o007 != 0 {
             conf.fault(key, &open_to_others(conf.path));
         }
-    }
-    if irc.channels.iter().any(|channel| channel.key.is_some()) && mode & 0o007 != 0 {
-        conf.fault("channels", &open_to_others(conf.path));
     }
     for key in to_server {
         if conf.has(key) && server.tls.is_none() && !is_loopback(&server.host) {

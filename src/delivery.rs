@@ -14,6 +14,7 @@ use time::macros::format_description;
 use crate::delicious::Verdict;
 use crate::file;
 use crate::journal::{Entry, Journal, format_time, parse_time};
+use crate::link::Link;
 use crate::log;
 
 /// The first wait after "try later"; it doubles from try to try.
@@ -72,7 +73,7 @@ impl Delivery {
             Ok(Some(time)) => (Some(time), None),
             Ok(None) => (None, Some("not a time".into())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => (None, Some("not there".into())),
-            Err(e) => (None, Some(e.to_string())),
+            Err(e) => (None, Some(log::os(&e))),
         };
         Delivery {
             path,
@@ -273,15 +274,9 @@ impl Delivery {
     }
 
     fn pass_over(&mut self, entry: &Entry, why: &str, on_disk: bool) {
-        let link = &entry.link;
-        (self.say)(&format!(
-            "passed over: {why}: {} {} {} {} {}",
-            format_time(entry.time),
-            link.channel,
-            link.nick,
-            link.url,
-            link.title
-        ));
+        let Link { channel, nick, url, title, .. } = &entry.link;
+        let time = format_time(entry.time);
+        (self.say)(&format!("passed over: {why}: {time} {channel} {nick} {url} {title}"));
         self.passed_over += 1;
         self.advance(entry.time, on_disk);
     }
@@ -313,13 +308,12 @@ impl Delivery {
     /// Writes the cursor. Without it the delivery goes on: only after a restart it would repeat what is there already.
     fn save(&mut self) {
         let Some(cursor) = self.cursor else { return };
-        match file::replace(&self.path, &(format_time(cursor) + "\n")) {
-            Ok(()) => self.unwritten = false,
-            Err(e) => {
-                if !std::mem::replace(&mut self.unwritten, true) {
-                    (self.say)(&format!("{}: {e}; a restart would deliver links again", self.path.display()));
-                }
-            }
+        let saved = file::replace(&self.path, &(format_time(cursor) + "\n"));
+        let is_known = std::mem::replace(&mut self.unwritten, saved.is_err());
+        if let Err(e) = saved
+            && !is_known
+        {
+            (self.say)(&format!("{}: {}; a restart would deliver links again", self.path.display(), log::os(&e)));
         }
     }
 }

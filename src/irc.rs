@@ -304,11 +304,8 @@ impl<'a> Session<'a> {
             }
         }
         while let Some(line) = self.outbox.next(now) {
-            let verb = if self.settings.reply == Reply::Notice || line.text.starts_with('\x01') {
-                "NOTICE"
-            } else {
-                "PRIVMSG"
-            };
+            let notice = self.settings.reply == Reply::Notice || line.text.starts_with('\x01');
+            let verb = if notice { "NOTICE" } else { "PRIVMSG" };
             let text = self.cut(verb, &line.target, &line.text).to_owned();
             self.send(verb, &[&line.target, &text]);
         }
@@ -349,12 +346,12 @@ impl<'a> Session<'a> {
             "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
             "403" | "405" | "473" | "474" | "475" | "476" | "489" => self.join_refused(&message),
             "470" => self.forwarded(&message),
-            "JOIN" => self.joined(&message, now),
-            "PART" => self.left(&message),
-            "KICK" => self.kicked(&message, now.instant),
-            "INVITE" => self.invited(&message, now.instant),
-            "NICK" => self.renamed(&message, now.instant),
-            "QUIT" => self.nick_is_free(message.nick(), now.instant),
+            "JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
+            "PART" if self.is_me(message.nick()) => self.left(&message),
+            "KICK" if self.is_me(message.param(1)) => self.kicked(&message, now.instant),
+            "INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
+            "NICK" if self.is_me(message.nick()) => self.renamed(&message, now.instant),
+            "NICK" | "QUIT" => self.nick_is_free(message.nick(), now.instant),
             "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
             "BATCH" => self.batch(&message),
             _ => {}
@@ -676,13 +673,9 @@ impl Session<'_> {
     }
 
     fn renamed(&mut self, message: &Message, now: Instant) {
-        if self.is_me(message.nick()) {
-            self.nick = message.text(0).into_owned();
-            self.note(format!("the nick is now {}", self.nick));
-            self.plan_reclaim(now);
-        } else {
-            self.nick_is_free(message.nick(), now);
-        }
+        self.nick = message.text(0).into_owned();
+        self.note(format!("the nick is now {}", self.nick));
+        self.plan_reclaim(now);
     }
 
     /// Learns what others see behind the own nick; `user` is `None` where it stays.
@@ -741,11 +734,8 @@ impl Session<'_> {
         self.send_join(&channel.name, channel.key.as_deref().unwrap_or_default());
     }
 
-    /// Anyone's JOIN; ours is the server's word that we are in.
+    /// Our own JOIN is the server's word that we are in.
     fn joined(&mut self, message: &Message, now: Now) {
-        if !self.is_me(message.nick()) {
-            return;
-        }
         let mask = message::text(message.source);
         if let Some((_, user_host)) = mask.split_once('!') {
             self.mask = user_host.len();
@@ -798,7 +788,7 @@ impl Session<'_> {
     }
 
     fn left(&mut self, message: &Message) {
-        if let Some(index) = self.configured(message.param(0)).filter(|_| self.is_me(message.nick())) {
+        if let Some(index) = self.configured(message.param(0)) {
             self.memberships[index].since = None;
             let name = &self.memberships[index].channel.name;
             self.log.push(format!("made to leave {name}: waiting for an INVITE or a restart"));
@@ -806,9 +796,6 @@ impl Session<'_> {
     }
 
     fn kicked(&mut self, message: &Message, now: Instant) {
-        if !self.is_me(message.param(1)) {
-            return;
-        }
         let Some(index) = self.configured(message.param(0)) else { return };
         let membership = &mut self.memberships[index];
         membership.since = None;
@@ -823,7 +810,7 @@ impl Session<'_> {
 
     /// An INVITE never adds a channel. Where we were refused it makes us ask no more than every 10 s.
     fn invited(&mut self, message: &Message, now: Instant) {
-        let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
+        let Some(index) = self.configured(message.param(1)) else { return };
         let membership = &mut self.memberships[index];
         let Some(soonest) = membership.invitable.filter(|_| membership.since.is_none()) else { return };
         let soonest = soonest.max(now);
@@ -844,15 +831,13 @@ impl Session<'_> {
         let private = self.is_me(target);
         if let Some(inner) = text.strip_prefix(b"\x01") {
             let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
-            match inner.strip_prefix(b"ACTION ") {
-                Some(action) => text = action,
-                None => {
-                    if private && !self.is_deaf_to(message, None) {
-                        self.ctcp(message, inner, now.instant);
-                    }
-                    return None;
+            let Some(action) = inner.strip_prefix(b"ACTION ") else {
+                if private && !self.is_deaf_to(message, None) {
+                    self.ctcp(message, inner, now.instant);
                 }
-            }
+                return None;
+            };
+            text = action;
         }
         let text = command(text, &self.settings.prefix, &self.nick, self.case)?;
         let channel = if private { None } else { Some(&self.memberships[self.configured(target)?]) };

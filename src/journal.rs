@@ -614,12 +614,14 @@ pub fn skipped(path: &Path) -> io::Result<Option<String>> {
         }
         seen += 1;
     }
-    let mut named = bad.iter().map(|&(below, start, why)| match from {
+    if bad.is_empty() {
+        return Ok(None);
+    }
+    let named = bad.iter().map(|&(below, start, why)| match from {
         0 => format!("line {} ({why})", seen - below),
         _ => format!("the line at byte {start} ({why})"),
     });
-    let Some(first) = named.next() else { return Ok(None) };
-    let named = named.fold(first, |all, one| all + ", " + &one);
+    let named = named.collect::<Vec<_>>().join(", ");
     let more = if count > NAMED { format!(", and {} more", count - NAMED) } else { String::new() };
     let are = if count == 1 { "1 line is".to_owned() } else { format!("{count} lines are") };
     Ok(Some(format!("{}: {are} skipped: {named}{more}", path.display())))
