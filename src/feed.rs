@@ -2,7 +2,6 @@
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
-use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -67,7 +66,7 @@ impl Feed {
         element(&mut out, "description", &format!("Links posted in {}", self.channels.join(", ")));
         if let Some(url) = &self.url {
             let href = escape(&uri(url));
-            push(&mut out, format_args!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{href}\"/>\n"));
+            out += &format!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{href}\"/>\n");
         }
         if let Some(changed) = changed {
             element(&mut out, "lastBuildDate", &date(changed));
@@ -94,7 +93,7 @@ impl Feed {
             element(out, "comments", log_url);
         }
         let (channel, time) = (percent_encode(&link.channel), format_time(entry.time));
-        push(out, format_args!("<guid isPermaLink=\"false\">linkbot:{channel}/{time}</guid>\n"));
+        *out += &format!("<guid isPermaLink=\"false\">linkbot:{channel}/{time}</guid>\n");
         element(out, "pubDate", &date(link.posted));
         out.push_str("</item>\n");
     }
@@ -107,17 +106,13 @@ fn description(entry: &Entry, log_url: Option<&str>) -> String {
         html = format!("<a href=\"{}\">{html}</a>", escape(log_url));
     }
     if !entry.again.is_empty() {
-        push(&mut html, format_args!("; again by {}", escape(&entry.again.join(", "))));
+        html += &format!("; again by {}", escape(&entry.again.join(", ")));
     }
     html
 }
 
 fn element(out: &mut String, name: &str, text: &str) {
-    push(out, format_args!("<{name}>{}</{name}>\n", escape(text)));
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments) {
-    out.write_fmt(text).expect("a String takes everything");
+    *out += &format!("<{name}>{}</{name}>\n", escape(text));
 }
 
 /// `text` for an element of XML or HTML, or for an attribute in double quotes. What XML 1.0 forbids is left
@@ -126,7 +121,7 @@ fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' | '<' | '>' | '"' => push(&mut out, format_args!("&#x{:X};", c as u32)),
+            '&' | '<' | '>' | '"' => out += &format!("&#x{:X};", c as u32),
             '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => out.push(c),
             _ => {}
         }
@@ -155,7 +150,7 @@ fn uri(address: &str) -> String {
         if may_stand {
             out.push(byte as char);
         } else {
-            push(&mut out, format_args!("%{byte:02X}"));
+            out += &format!("%{byte:02X}");
         }
     }
     out

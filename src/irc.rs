@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::VERSION;
 use connection::{End, Retry};
 use message::Message;
 use names::CaseMapping;
@@ -39,6 +40,8 @@ const RECLAIM: Duration = Duration::from_secs(5 * 60);
 const JOIN_AGAIN: Duration = Duration::from_secs(10);
 const JOIN_TRIES: u32 = 6;
 const REJOIN: Duration = Duration::from_secs(60);
+/// What becomes of a channel that is not tried again.
+const WAITING: &str = "waiting for an INVITE or a restart";
 /// A server-time is believed within this of the own clock.
 const BELIEVABLE: time::Duration = time::Duration::minutes(10);
 
@@ -234,10 +237,10 @@ impl<'a> Session<'a> {
         session.send("CAP", &["LS", "302"]);
         session.send("NICK", &[&settings.nick]);
         let realname = match settings.owner.as_str() {
-            "" => format!("linkbot {}", env!("CARGO_PKG_VERSION")),
-            owner => format!("linkbot {}, run by {owner}", env!("CARGO_PKG_VERSION")),
+            "" => VERSION,
+            owner => &format!("{VERSION}, run by {owner}"),
         };
-        session.send("USER", &["linkbot", "0", "*", &realname]);
+        session.send("USER", &["linkbot", "0", "*", realname]);
         session
     }
 
@@ -777,7 +780,7 @@ impl Session<'_> {
     }
 
     fn join_refused(&mut self, message: &Message) {
-        if let Some(index) = self.refusal(message, "waiting for an INVITE or a restart") {
+        if let Some(index) = self.refusal(message, WAITING) {
             self.memberships[index].again = None;
         }
     }
@@ -791,7 +794,7 @@ impl Session<'_> {
         if let Some(index) = self.configured(message.param(0)) {
             self.memberships[index].since = None;
             let name = &self.memberships[index].channel.name;
-            self.log.push(format!("made to leave {name}: waiting for an INVITE or a restart"));
+            self.log.push(format!("made to leave {name}: {WAITING}"));
         }
     }
 
@@ -802,8 +805,7 @@ impl Session<'_> {
         membership.again = self.settings.rejoin.then(|| now + REJOIN);
         // One try only: a refusal of it is final.
         membership.tries = JOIN_TRIES;
-        let waiting = "waiting for an INVITE or a restart";
-        let then = if self.settings.rejoin { "one try to return in 60 s" } else { waiting };
+        let then = if self.settings.rejoin { "one try to return in 60 s" } else { WAITING };
         let (name, by) = (&membership.channel.name, message::text(message.nick()));
         self.log.push(format!("kicked from {name} by {by}: {}; {then}", message.text(2)));
     }
@@ -907,7 +909,7 @@ impl Session<'_> {
         let query = message::text(query);
         let (name, argument) = query.split_once(' ').unwrap_or((&query, ""));
         let answer = match name.to_ascii_uppercase().as_str() {
-            "VERSION" => format!("VERSION linkbot {}", env!("CARGO_PKG_VERSION")),
+            "VERSION" => format!("VERSION {VERSION}"),
             "CLIENTINFO" => "CLIENTINFO ACTION CLIENTINFO PING VERSION".to_owned(),
             "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
             _ => return,

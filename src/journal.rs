@@ -6,9 +6,8 @@
 //! the file to be as it was left.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -540,7 +539,7 @@ fn settle(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<
 
 fn format_line(line: &mut String, time: OffsetDateTime, action: Action, link: &Link) {
     let name = Action::NAMES.iter().find(|(_, a)| *a == action).map_or("", |(name, _)| name);
-    write!(line, "{}\t{name}", format_time(time)).expect("a String takes everything");
+    *line += &format!("{}\t{name}", format_time(time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
         // A nick or an account is the server's word; were there a tab or a line end in it, it would
@@ -548,8 +547,7 @@ fn format_line(line: &mut String, time: OffsetDateTime, action: Action, link: &L
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
     if (link.posted - time).abs() > Duration::SECOND {
-        line.push('\t');
-        line.push_str(&format_time(link.posted));
+        *line += &format!("\t{}", format_time(link.posted));
     }
     line.push('\n');
 }

@@ -97,12 +97,11 @@ fn is_unwanted(c: char) -> bool {
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
 pub fn percent_encode(text: &str) -> String {
-    use std::fmt::Write;
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
-            _ => write!(out, "%{byte:02X}").expect("a String takes everything"),
+            _ => out += &format!("%{byte:02X}"),
         }
     }
     out

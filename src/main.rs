@@ -36,6 +36,8 @@ use irc::{Said, message};
 use journal::Journal;
 use network::Network;
 
+/// How the program names itself to people.
+const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
 Sits in an IRC channel and keeps the links that people share there:
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
             Some("--console") => arguments.console = true,
             Some("--check") => arguments.check = true,
             Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
-            Some("--version") => return print(format_args!("linkbot {}", env!("CARGO_PKG_VERSION"))),
+            Some("--version") => return print(format_args!("{VERSION}")),
             Some(flag) if flag.starts_with('-') => return misused(),
             _ if arguments.path.is_some() => return misused(),
             _ => arguments.path = Some(argument.into()),
@@ -173,8 +175,7 @@ fn console(bot: &mut Bot, publisher: &mut Publisher) -> Result<(), String> {
     // Whoever reads us may go away at any time: then there is nobody to tell.
     let mut say = |text: &str| writeln!(output, "{text}").and_then(|()| output.flush()).is_ok();
     if io::stdin().is_terminal() {
-        let version = env!("CARGO_PKG_VERSION");
-        say(&format!("linkbot {version}: you are {you} in {channel}; {}help lists the commands", settings.prefix));
+        say(&format!("{VERSION}: you are {you} in {channel}; {}help lists the commands", settings.prefix));
     }
     let mut line = Vec::new();
     loop {
