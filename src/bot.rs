@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::irc::Said;
 use crate::journal::{Action, Journal};
 use crate::link::Link;
 use crate::log;
@@ -47,18 +48,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// Takes `text` apart into the command's name and what follows it.
-    pub fn new(text: &str) -> Request {
-        let (name, args) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        Request {
-            channel: None,
-            nick: String::new(),
-            host: String::new(),
-            account: String::new(),
-            posted: OffsetDateTime::now_utc(),
-            name: name.to_owned(),
-            args: args.trim().to_owned(),
-        }
+    /// Takes what was said apart into the command's name and what follows it.
+    pub fn new(said: Said) -> Request {
+        let Said { channel, nick, host, account, text, posted } = said;
+        let (name, args) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
+        Request { channel, nick, host, account, posted, name: name.to_owned(), args: args.trim().to_owned() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::VERSION;
 use crate::bot::{Answer, Bot, Command, Request, Run};
 use crate::journal::Action;
 use crate::link::{self, Link};
@@ -62,5 +63,5 @@ fn status(bot: &Bot, _: &Request) -> Answer {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
-    Ok(format!("status: linkbot {}, {up}; {owed}", env!("CARGO_PKG_VERSION")))
+    Ok(format!("status: {VERSION}, {up}; {owed}"))
 }

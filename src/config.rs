@@ -12,13 +12,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use native_tls::{Certificate, Identity, TlsConnector};
 use time::UtcOffset;
 use url::{Host, Url};
 
 use crate::delicious::Login;
+use crate::file::beside;
 use crate::irc::names::CaseMapping;
 use crate::irc::{Channel, Reply, Sasl, connection};
 use crate::link::{LogUrl, Zone, percent_encode, with_channel};
@@ -345,9 +344,10 @@ fn login(conf: &mut Conf) -> Login {
             conf.fault(key, "needs delicious, the full address of the service's posts/add");
         }
     }
-    let mut forms = ["delicious_user", "delicious_token", "delicious_bearer"];
+    let mut forms = vec!["delicious_user", "delicious_token", "delicious_bearer"];
+    forms.retain(|key| conf.has(key));
     forms.sort_by_key(|key| conf.number(key));
-    if let [_, second, ..] = forms.iter().filter(|key| conf.has(key)).collect::<Vec<_>>()[..] {
+    if let Some(second) = forms.get(1) {
         conf.fault(second, "is a second form of login; leave one");
     }
     match (user, password, token, bearer) {
@@ -381,13 +381,11 @@ fn user_agent(owner: &str) -> String {
 /// No secret may be read by others here, or by anyone on its way.
 fn check_secrecy(conf: &mut Conf, server: &connection::Settings, irc: &irc::Settings, mode: u32) {
     let to_server = ["server_password", "sasl_password", "on_connect"];
-    for key in to_server.iter().chain(&LOGIN_KEYS[1..]) {
+    let keyed = irc.channels.iter().any(|channel| channel.key.is_some()).then_some(&"channels");
+    for key in to_server.iter().chain(&LOGIN_KEYS[1..]).chain(keyed) {
         if conf.has(key) && mode & 0o007 != 0 {
             conf.fault(key, &open_to_others(conf.path));
         }
-    }
-    if irc.channels.iter().any(|channel| channel.key.is_some()) && mode & 0o007 != 0 {
-        conf.fault("channels", &open_to_others(conf.path));
     }
     for key in to_server {
         if conf.has(key) && server.tls.is_none() && !is_loopback(&server.host) {
@@ -412,10 +410,9 @@ fn check_files(conf: &mut Conf, journal: &Path, feeds: &[feed::Feed]) {
     let journal = ["", ".tmp", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", journal, suffix));
     let feeds = feeds.iter().flat_map(|feed| ["", ".tmp"].map(|suffix| ("feed", feed.path.as_path(), suffix)));
     for (key, path, suffix) in journal.into_iter().chain(feeds) {
-        let mut path = path.as_os_str().to_owned();
-        path.push(suffix);
+        let path = beside(path, suffix);
         let name = path.display().to_string();
-        match taken.insert(path.into(), key) {
+        match taken.insert(path, key) {
             Some("feed") => conf.fault("feed", &format!("two channels would share {name}; use one feed for all")),
             Some(other) => conf.fault(key, &format!("{name} belongs to {other}; choose another name")),
             None => {}
@@ -433,31 +430,19 @@ fn secrets(irc: &irc::Settings, login: Option<&Login>) -> Vec<String> {
         let last = line.split_whitespace().next_back().map(|word| word.trim_start_matches(':'));
         secrets.extend(last.filter(|word| word.chars().count() >= 4).map(str::to_owned));
     }
-    if let Some(Sasl::Plain { user, password }) = &irc.sasl {
+    if let Some(sasl @ Sasl::Plain { password, .. }) = &irc.sasl {
         secrets.push(password.clone());
-        let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
         // It is sent in pieces of 400.
+        let payload = sasl.payload();
         secrets.extend(payload.as_bytes().chunks(400).map(|chunk| String::from_utf8_lossy(chunk).into_owned()));
     }
-    match login {
-        Some(Login::Basic { user, password }) => {
-            secrets.extend([password.clone(), BASE64.encode(format!("{user}:{password}"))]);
-        }
-        // `user:HEX`, of which only HEX is secret, or the bare token.
-        Some(Login::Token(token)) => {
-            secrets.push(token.clone());
-            secrets.extend(token.split_once(':').map(|(_, hex)| hex.to_owned()));
-        }
-        Some(Login::Bearer(token)) => secrets.push(token.clone()),
-        Some(Login::Nobody) | None => {}
-    }
+    secrets.extend(login.map(Login::secrets).unwrap_or_default());
     let encoded: Vec<String> = secrets.iter().map(|secret| percent_encode(secret)).collect();
     // A server's line with one byte that is not UTF-8 is read as Latin-1, all of it.
     let misread: Vec<String> = secrets.iter().map(|secret| secret.bytes().map(char::from).collect()).collect();
     secrets.extend(encoded.into_iter().chain(misread));
     secrets.sort();
     secrets.dedup();
-    secrets.retain(|secret| !secret.is_empty());
     secrets
 }
 

@@ -52,6 +52,22 @@ pub enum Login {
     Bearer(String),
 }
 
+impl Login {
+    /// What of it no log may show, each also as it travels.
+    pub fn secrets(&self) -> Vec<String> {
+        match self {
+            Login::Nobody => vec![],
+            Login::Basic { user, password } => {
+                let pair = format!("{user}:{password}");
+                vec![password.clone(), STANDARD.encode(&pair), STANDARD_NO_PAD.encode(&pair)]
+            }
+            // Of `user:HEX`, HEX alone is as good as the whole.
+            Login::Token(token) => vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()],
+            Login::Bearer(token) => vec![token.clone()],
+        }
+    }
+}
+
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str("***")
@@ -105,7 +121,10 @@ impl Account {
             // A redirect followed would carry the login to wherever it leads.
             .max_redirects(0)
             .max_idle_connections(0);
-        Account { secrets: secrets(&settings.login), agent: config.build().into(), settings }
+        // As `words` reads them too; a mark at the end may have become one escape with what stands around it.
+        let read = |s: &str| unescape(s).trim_matches(['%', '&', '\\']).to_owned();
+        let secrets = settings.login.secrets().into_iter().flat_map(|s| [read(&s), s]).collect();
+        Account { secrets, agent: config.build().into(), settings }
     }
 
     /// Offers `link` to the service; blocks for 10 s at most, besides the system's name lookup.
@@ -351,23 +370,6 @@ fn json_string<'a>(json: &'a str, key: &str) -> Option<&'a str> {
         })?;
         Some(&value[..end])
     })
-}
-
-/// The login as an answer could spell it, once as it is and once as [`Account::words`] reads it.
-fn secrets(login: &Login) -> Vec<String> {
-    let spellings = match login {
-        Login::Nobody => vec![],
-        Login::Basic { user, password } => {
-            let pair = format!("{user}:{password}");
-            vec![password.clone(), STANDARD.encode(&pair), STANDARD_NO_PAD.encode(&pair)]
-        }
-        // Of `user:HEX`, HEX alone is as good as the whole.
-        Login::Token(token) => vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()],
-        Login::Bearer(token) => vec![token.clone()],
-    };
-    // A mark at its end may have become one escape with what stands around it.
-    let read = |s: &str| unescape(s).trim_matches(['%', '&', '\\']).to_owned();
-    spellings.into_iter().flat_map(|s| [read(&s), s]).collect()
 }
 
 /// `text` without percent, HTML and JSON escapes, nor those that appear when others are undone.

@@ -3,8 +3,8 @@
 //! Owed is every link after the cursor, the time of the last link delivered. The cursor moves only after the service
 //! has answered, so a crash repeats one request at most, and `replace=no` makes that harmless.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::delicious::Verdict;
+use crate::file;
 use crate::journal::{Entry, Journal, format_time, parse_time};
+use crate::link::Link;
 use crate::log;
 
 /// The first wait after "try later"; it doubles from try to try.
@@ -71,7 +73,7 @@ impl Delivery {
             Ok(Some(time)) => (Some(time), None),
             Ok(None) => (None, Some("not a time".into())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => (None, Some("not there".into())),
-            Err(e) => (None, Some(e.to_string())),
+            Err(e) => (None, Some(log::os(&e))),
         };
         Delivery {
             path,
@@ -118,7 +120,7 @@ impl Delivery {
         let owed = match journal.after(self.cursor, TURNS) {
             Ok(owed) => owed,
             Err(e) => {
-                self.later(format!("the journal cannot be read: {e}"), None, now);
+                self.later(format!("the journal cannot be read: {}", log::os(&e)), None, now);
                 return None;
             }
         };
@@ -272,15 +274,9 @@ impl Delivery {
     }
 
     fn pass_over(&mut self, entry: &Entry, why: &str, on_disk: bool) {
-        let link = &entry.link;
-        (self.say)(&format!(
-            "passed over: {why}: {} {} {} {} {}",
-            format_time(entry.time),
-            link.channel,
-            link.nick,
-            link.url,
-            link.title
-        ));
+        let Link { channel, nick, url, title, .. } = &entry.link;
+        let time = format_time(entry.time);
+        (self.say)(&format!("passed over: {why}: {time} {channel} {nick} {url} {title}"));
         self.passed_over += 1;
         self.advance(entry.time, on_disk);
     }
@@ -312,20 +308,12 @@ impl Delivery {
     /// Writes the cursor. Without it the delivery goes on: only after a restart it would repeat what is there already.
     fn save(&mut self) {
         let Some(cursor) = self.cursor else { return };
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(".tmp");
-        let saved = File::create(&temporary).and_then(|mut file| {
-            file.write_all(format!("{}\n", format_time(cursor)).as_bytes())?;
-            file.sync_data()?;
-            fs::rename(&temporary, &self.path)
-        });
-        match saved {
-            Ok(()) => self.unwritten = false,
-            Err(e) => {
-                if !std::mem::replace(&mut self.unwritten, true) {
-                    (self.say)(&format!("{}: {e}; a restart would deliver links again", self.path.display()));
-                }
-            }
+        let saved = file::replace(&self.path, &(format_time(cursor) + "\n"));
+        let is_known = std::mem::replace(&mut self.unwritten, saved.is_err());
+        if let Err(e) = saved
+            && !is_known
+        {
+            (self.say)(&format!("{}: {}; a restart would deliver links again", self.path.display(), log::os(&e)));
         }
     }
 }

@@ -2,17 +2,15 @@
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
-use std::fmt::Write;
-use std::fs::{self, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 use url::{Position, Url};
 
+use crate::file::replace;
 use crate::journal::{Entry, Journal, format_time};
 use crate::link::{Link, LogUrl, percent_encode};
 use crate::log;
@@ -68,7 +66,7 @@ impl Feed {
         element(&mut out, "description", &format!("Links posted in {}", self.channels.join(", ")));
         if let Some(url) = &self.url {
             let href = escape(&uri(url));
-            push(&mut out, format_args!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{href}\"/>\n"));
+            out += &format!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{href}\"/>\n");
         }
         if let Some(changed) = changed {
             element(&mut out, "lastBuildDate", &date(changed));
@@ -95,7 +93,7 @@ impl Feed {
             element(out, "comments", log_url);
         }
         let (channel, time) = (percent_encode(&link.channel), format_time(entry.time));
-        push(out, format_args!("<guid isPermaLink=\"false\">linkbot:{channel}/{time}</guid>\n"));
+        *out += &format!("<guid isPermaLink=\"false\">linkbot:{channel}/{time}</guid>\n");
         element(out, "pubDate", &date(link.posted));
         out.push_str("</item>\n");
     }
@@ -108,17 +106,13 @@ fn description(entry: &Entry, log_url: Option<&str>) -> String {
         html = format!("<a href=\"{}\">{html}</a>", escape(log_url));
     }
     if !entry.again.is_empty() {
-        push(&mut html, format_args!("; again by {}", escape(&entry.again.join(", "))));
+        html += &format!("; again by {}", escape(&entry.again.join(", ")));
     }
     html
 }
 
 fn element(out: &mut String, name: &str, text: &str) {
-    push(out, format_args!("<{name}>{}</{name}>\n", escape(text)));
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments) {
-    out.write_fmt(text).expect("a String takes everything");
+    *out += &format!("<{name}>{}</{name}>\n", escape(text));
 }
 
 /// `text` for an element of XML or HTML, or for an attribute in double quotes. What XML 1.0 forbids is left
@@ -127,7 +121,7 @@ fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' | '<' | '>' | '"' => push(&mut out, format_args!("&#x{:X};", c as u32)),
+            '&' | '<' | '>' | '"' => out += &format!("&#x{:X};", c as u32),
             '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => out.push(c),
             _ => {}
         }
@@ -156,7 +150,7 @@ fn uri(address: &str) -> String {
         if may_stand {
             out.push(byte as char);
         } else {
-            push(&mut out, format_args!("%{byte:02X}"));
+            out += &format!("%{byte:02X}");
         }
     }
     out
@@ -167,42 +161,6 @@ fn date(time: OffsetDateTime) -> String {
     let rfc822 =
         format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     time.format(rfc822).unwrap_or_default()
-}
-
-/// Puts `text` at `path` in one step, so that no reader ever sees half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = resolve(path)?;
-    if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
-        return Ok(());
-    }
-    let mut temporary = path.clone().into_os_string();
-    temporary.push(".tmp");
-    let write = || {
-        // What a crash has left there may be anything, also a link to elsewhere.
-        let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        // For the web server, whatever the umask.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        file.sync_data()?;
-        fs::rename(&temporary, &path)
-    };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
-}
-
-/// Where the symbolic links lead, also if nothing is there yet.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    // As many as Linux follows.
-    for _ in 0..40 {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 /// Keeps the feed files up to date with the journal.

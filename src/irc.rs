@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::VERSION;
 use connection::{End, Retry};
 use message::Message;
 use names::CaseMapping;
@@ -39,6 +40,8 @@ const RECLAIM: Duration = Duration::from_secs(5 * 60);
 const JOIN_AGAIN: Duration = Duration::from_secs(10);
 const JOIN_TRIES: u32 = 6;
 const REJOIN: Duration = Duration::from_secs(60);
+/// What becomes of a channel that is not tried again.
+const WAITING: &str = "waiting for an INVITE or a restart";
 /// A server-time is believed within this of the own clock.
 const BELIEVABLE: time::Duration = time::Duration::minutes(10);
 
@@ -80,10 +83,11 @@ pub enum Sasl {
 }
 
 impl Sasl {
-    fn mechanism(&self) -> &'static str {
+    /// What answers the server's `AUTHENTICATE +`, in base64 (RFC 4616); nothing for EXTERNAL.
+    pub fn payload(&self) -> String {
         match self {
-            Sasl::Plain { .. } => "PLAIN",
-            Sasl::External => "EXTERNAL",
+            Sasl::Plain { user, password } => BASE64.encode(format!("{user}\0{user}\0{password}")),
+            Sasl::External => String::new(),
         }
     }
 }
@@ -233,10 +237,10 @@ impl<'a> Session<'a> {
         session.send("CAP", &["LS", "302"]);
         session.send("NICK", &[&settings.nick]);
         let realname = match settings.owner.as_str() {
-            "" => format!("linkbot {}", env!("CARGO_PKG_VERSION")),
-            owner => format!("linkbot {}, run by {owner}", env!("CARGO_PKG_VERSION")),
+            "" => VERSION,
+            owner => &format!("{VERSION}, run by {owner}"),
         };
-        session.send("USER", &["linkbot", "0", "*", &realname]);
+        session.send("USER", &["linkbot", "0", "*", realname]);
         session
     }
 
@@ -303,11 +307,8 @@ impl<'a> Session<'a> {
             }
         }
         while let Some(line) = self.outbox.next(now) {
-            let verb = if self.settings.reply == Reply::Notice || line.text.starts_with('\x01') {
-                "NOTICE"
-            } else {
-                "PRIVMSG"
-            };
+            let notice = self.settings.reply == Reply::Notice || line.text.starts_with('\x01');
+            let verb = if notice { "NOTICE" } else { "PRIVMSG" };
             let text = self.cut(verb, &line.target, &line.text).to_owned();
             self.send(verb, &[&line.target, &text]);
         }
@@ -318,38 +319,42 @@ impl<'a> Session<'a> {
         self.heard = now.instant;
         self.pinged = None;
         let message = Message::parse(line)?;
+        let registered = self.registered.is_some();
+        let logging_in = matches!(self.phase, Phase::Login(_));
         match message.verb {
             "PRIVMSG" => return self.privmsg(&message, now),
             "PING" => self.send("PONG", &[&message.text(0)]),
             "CAP" => self.cap(&message, now.instant),
-            "AUTHENTICATE" => self.authenticate(&message),
+            "AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
             "NOTICE" | "900" => self.services_answered(&message, now.instant),
-            "903" => self.logged_in(),
-            "902" | "904" | "905" | "906" | "907" | "908" => self.sasl_failed(&message),
-            "001" if self.registered.is_none() => self.welcome(&message, now.instant),
+            "903" if logging_in => self.logged_in(),
+            "902" | "904" | "905" | "906" | "907" | "908" if logging_in => {
+                self.login_failed(&format!("{} {}", message.verb, message.last()));
+            }
+            "001" if !registered => self.welcome(&message, now.instant),
             "005" => self.isupport(&message),
             "376" | "422" => self.burst_over(now.instant),
             "396" => self.mask_from(None, &message.text(1)),
-            "421" => self.unknown_command(&message),
-            "432" => self.nick_is_bad(&message),
-            "433" | "436" => self.nick_is_taken(&message),
-            "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
-            "437" => self.nick_is_taken(&message),
-            // Once registered it answers an OPER among the `on_connect` lines.
-            "464" if self.registered.is_none() => {
-                self.close(Retry::Slow, "the server refuses the password: check server_password")
+            // A server without CAP goes on with 001 by itself.
+            "421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
+                self.login_failed("the server knows no capabilities, hence no SASL");
             }
+            "432" if !registered => self.nick_is_bad(&message),
+            "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
+            "433" | "436" | "437" if !registered => self.nick_is_taken(&message),
+            // Once registered it answers an OPER among the `on_connect` lines.
+            "464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
             "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
             "ERROR" => self.error(&message),
             "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
             "403" | "405" | "473" | "474" | "475" | "476" | "489" => self.join_refused(&message),
             "470" => self.forwarded(&message),
-            "JOIN" => self.joined(&message, now),
-            "PART" => self.left(&message),
-            "KICK" => self.kicked(&message, now.instant),
-            "INVITE" => self.invited(&message, now.instant),
-            "NICK" => self.renamed(&message, now.instant),
-            "QUIT" => self.nick_is_free(message.nick(), now.instant),
+            "JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
+            "PART" if self.is_me(message.nick()) => self.left(&message),
+            "KICK" if self.is_me(message.param(1)) => self.kicked(&message, now.instant),
+            "INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
+            "NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => self.renamed(&message, now.instant),
+            "NICK" | "QUIT" => self.nick_is_free(message.nick(), now.instant),
             "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
             "BATCH" => self.batch(&message),
             _ => {}
@@ -503,7 +508,7 @@ impl Session<'_> {
             return;
         }
         let Some(sasl) = &self.settings.sasl else { return self.end_capabilities() };
-        let mechanism = sasl.mechanism();
+        let mechanism = if matches!(sasl, Sasl::External) { "EXTERNAL" } else { "PLAIN" };
         let offered = self.sasl_offered.as_deref().unwrap_or_default();
         if !self.sasl_granted {
             self.login_failed("the server refuses the capability sasl");
@@ -516,38 +521,21 @@ impl Session<'_> {
         }
     }
 
-    fn authenticate(&mut self, message: &Message) {
-        if !matches!(self.phase, Phase::Login(_)) || message.param(0) != b"+" {
-            return;
+    fn authenticate(&mut self) {
+        let Some(sasl) = &self.settings.sasl else { return };
+        let payload = sasl.payload();
+        for chunk in payload.as_bytes().chunks(400) {
+            self.send("AUTHENTICATE", &[&message::text(chunk)]);
         }
-        match &self.settings.sasl {
-            Some(Sasl::Plain { user, password }) => {
-                let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
-                let mut last = 400;
-                // Base64 is ASCII, so a cut between bytes is one between characters.
-                for chunk in payload.as_bytes().chunks(400) {
-                    last = chunk.len();
-                    self.send("AUTHENTICATE", &[&message::text(chunk)]);
-                }
-                if last == 400 {
-                    self.send("AUTHENTICATE", &["+"]);
-                }
-            }
-            _ => self.send("AUTHENTICATE", &["+"]),
+        // It ends with a piece that is not a whole one, be it an empty one.
+        if payload.len().is_multiple_of(400) {
+            self.send("AUTHENTICATE", &["+"]);
         }
     }
 
     fn logged_in(&mut self) {
-        if matches!(self.phase, Phase::Login(_)) {
-            self.note("logged in");
-            self.end_capabilities();
-        }
-    }
-
-    fn sasl_failed(&mut self, message: &Message) {
-        if matches!(self.phase, Phase::Login(_)) {
-            self.login_failed(&format!("{} {}", message.verb, message.last()));
-        }
+        self.note("logged in");
+        self.end_capabilities();
     }
 
     /// To join unidentified would be worse than not to join.
@@ -558,13 +546,6 @@ impl Session<'_> {
     fn end_capabilities(&mut self) {
         self.phase = Phase::Welcome;
         self.send("CAP", &["END"]);
-    }
-
-    /// A server without CAP goes on with 001 by itself.
-    fn unknown_command(&mut self, message: &Message) {
-        if message.param(1) == b"CAP" && self.registered.is_none() && self.settings.sasl.is_some() {
-            self.login_failed("the server knows no capabilities, hence no SASL");
-        }
     }
 
     fn welcome(&mut self, message: &Message, now: Instant) {
@@ -633,9 +614,6 @@ impl Session<'_> {
     }
 
     fn nick_is_bad(&mut self, message: &Message) {
-        if self.registered.is_some() {
-            return;
-        }
         if self.nick_tries > 0 && self.nick.len() > 2 {
             // The wanted nick was only taken: it is the longer one that this server finds too long.
             self.nick_length = Some(self.nick.len() - 1);
@@ -646,9 +624,6 @@ impl Session<'_> {
     }
 
     fn nick_is_taken(&mut self, message: &Message) {
-        if self.registered.is_some() {
-            return;
-        }
         // Before 005 a server that cuts nicks shows only here how long they may be.
         let refused = message.param(1);
         if refused.len() > 1 && refused.len() < self.nick.len() && self.nick.as_bytes().starts_with(refused) {
@@ -661,9 +636,9 @@ impl Session<'_> {
     }
 
     fn try_other_nick(&mut self) {
-        self.nick = self.other_nick();
-        let nick = self.nick.clone();
+        let nick = self.other_nick();
         self.send("NICK", &[&nick]);
+        self.nick = nick;
     }
 
     /// `_` is appended while it fits; then `_` and digits take the place of the last characters.
@@ -701,16 +676,9 @@ impl Session<'_> {
     }
 
     fn renamed(&mut self, message: &Message, now: Instant) {
-        if message.param(0).is_empty() {
-            return;
-        }
-        if self.is_me(message.nick()) {
-            self.nick = message.text(0).into_owned();
-            self.note(format!("the nick is now {}", self.nick));
-            self.plan_reclaim(now);
-        } else {
-            self.nick_is_free(message.nick(), now);
-        }
+        self.nick = message.text(0).into_owned();
+        self.note(format!("the nick is now {}", self.nick));
+        self.plan_reclaim(now);
     }
 
     /// Learns what others see behind the own nick; `user` is `None` where it stays.
@@ -734,30 +702,28 @@ impl Session<'_> {
     /// Joins all configured channels, several in a line; those with keys first, as JOIN wants it.
     fn join_all(&mut self, now: Instant) {
         self.phase = Phase::Home;
-        let mut order: Vec<usize> = (0..self.memberships.len()).collect();
-        order.sort_by_key(|&i| self.memberships[i].channel.key.is_none());
-        let (mut names, mut keys) = (String::new(), String::new());
-        for index in order {
-            let membership = &mut self.memberships[index];
+        for membership in &mut self.memberships {
             membership.invitable = Some(now + JOIN_AGAIN);
-            let channel = membership.channel;
-            let more = channel.name.len() + channel.key.as_ref().map_or(0, String::len) + 2;
-            if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + more > 512 {
+        }
+        let mut channels: Vec<&Channel> = self.settings.channels.iter().collect();
+        channels.sort_by_key(|channel| channel.key.is_none());
+        // Each name and each key with a comma behind it.
+        let (mut names, mut keys) = (String::new(), String::new());
+        for channel in channels {
+            let name = format!("{},", channel.name);
+            let key = channel.key.as_ref().map(|key| format!("{key},")).unwrap_or_default();
+            if !names.is_empty() && "JOIN  \r\n".len() + names.len() + keys.len() + name.len() + key.len() > 512 {
                 self.send_join(&std::mem::take(&mut names), &std::mem::take(&mut keys));
             }
-            for (list, item) in [(&mut names, Some(&channel.name)), (&mut keys, channel.key.as_ref())] {
-                let Some(item) = item else { continue };
-                if !list.is_empty() {
-                    list.push(',');
-                }
-                list.push_str(item);
-            }
+            names += &name;
+            keys += &key;
         }
         self.send_join(&names, &keys);
     }
 
     fn send_join(&mut self, names: &str, keys: &str) {
-        match keys {
+        let names = names.trim_end_matches(',');
+        match keys.trim_end_matches(',') {
             "" => self.send("JOIN", &[names]),
             keys => self.send("JOIN", &[names, keys]),
         }
@@ -771,11 +737,8 @@ impl Session<'_> {
         self.send_join(&channel.name, channel.key.as_deref().unwrap_or_default());
     }
 
-    /// Anyone's JOIN; ours is the server's word that we are in.
+    /// Our own JOIN is the server's word that we are in.
     fn joined(&mut self, message: &Message, now: Now) {
-        if !self.is_me(message.nick()) {
-            return;
-        }
         let mask = message::text(message.source);
         if let Some((_, user_host)) = mask.split_once('!') {
             self.mask = user_host.len();
@@ -817,7 +780,7 @@ impl Session<'_> {
     }
 
     fn join_refused(&mut self, message: &Message) {
-        if let Some(index) = self.refusal(message, "waiting for an INVITE or a restart") {
+        if let Some(index) = self.refusal(message, WAITING) {
             self.memberships[index].again = None;
         }
     }
@@ -828,32 +791,28 @@ impl Session<'_> {
     }
 
     fn left(&mut self, message: &Message) {
-        if let Some(index) = self.configured(message.param(0)).filter(|_| self.is_me(message.nick())) {
+        if let Some(index) = self.configured(message.param(0)) {
             self.memberships[index].since = None;
             let name = &self.memberships[index].channel.name;
-            self.log.push(format!("made to leave {name}: waiting for an INVITE or a restart"));
+            self.log.push(format!("made to leave {name}: {WAITING}"));
         }
     }
 
     fn kicked(&mut self, message: &Message, now: Instant) {
-        if !self.is_me(message.param(1)) {
-            return;
-        }
         let Some(index) = self.configured(message.param(0)) else { return };
         let membership = &mut self.memberships[index];
         membership.since = None;
         membership.again = self.settings.rejoin.then(|| now + REJOIN);
         // One try only: a refusal of it is final.
         membership.tries = JOIN_TRIES;
-        let then =
-            if self.settings.rejoin { "one try to return in 60 s" } else { "waiting for an INVITE or a restart" };
+        let then = if self.settings.rejoin { "one try to return in 60 s" } else { WAITING };
         let (name, by) = (&membership.channel.name, message::text(message.nick()));
         self.log.push(format!("kicked from {name} by {by}: {}; {then}", message.text(2)));
     }
 
     /// An INVITE never adds a channel. Where we were refused it makes us ask no more than every 10 s.
     fn invited(&mut self, message: &Message, now: Instant) {
-        let Some(index) = self.configured(message.param(1)).filter(|_| self.is_me(message.param(0))) else { return };
+        let Some(index) = self.configured(message.param(1)) else { return };
         let membership = &mut self.memberships[index];
         let Some(soonest) = membership.invitable.filter(|_| membership.since.is_none()) else { return };
         let soonest = soonest.max(now);
@@ -874,33 +833,23 @@ impl Session<'_> {
         let private = self.is_me(target);
         if let Some(inner) = text.strip_prefix(b"\x01") {
             let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
-            match inner.strip_prefix(b"ACTION ") {
-                Some(action) => text = action,
-                None => {
-                    if private && !self.is_deaf_to(message, None) {
-                        self.ctcp(message, inner, now.instant);
-                    }
-                    return None;
+            let Some(action) = inner.strip_prefix(b"ACTION ") else {
+                if private && !self.is_deaf_to(message, None) {
+                    self.ctcp(message, inner, now.instant);
                 }
-            }
+                return None;
+            };
+            text = action;
         }
         let text = command(text, &self.settings.prefix, &self.nick, self.case)?;
-        let membership = if private {
-            None
-        } else {
-            let index = self.configured(target)?;
-            Some(&self.memberships[index])
-        };
-        let since = match membership {
-            Some(membership) => Some(membership.since?),
-            None => None,
-        };
-        if self.is_deaf_to(message, since) {
+        let channel = if private { None } else { Some(&self.memberships[self.configured(target)?]) };
+        let since = channel.and_then(|channel| channel.since);
+        if channel.is_some() && since.is_none() || self.is_deaf_to(message, since) {
             return None;
         }
         let source = message::text(message.source);
         Some(Said {
-            channel: membership.map(|m| m.channel.name.clone()),
+            channel: channel.map(|c| c.channel.name.clone()),
             nick: message::text(message.nick()).into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
             account: message.tag("account").unwrap_or_default().into_owned(),
@@ -935,12 +884,10 @@ impl Session<'_> {
         } else if let Some(opened) = reference.strip_prefix(b"+") {
             let kind = message.param(1);
             let history = kind.ends_with(b"chathistory") || kind == b"znc.in/playback" || self.is_replay(message, None);
-            // More open batches than any server has: the oldest was never closed.
-            if history && self.history.len() >= 16 {
-                self.history.remove(0);
-            }
             if history {
-                self.history.push(opened.to_vec());
+                self.history.insert(0, opened.to_vec());
+                // More open batches than any server has: the oldest was never closed.
+                self.history.truncate(16);
             }
         }
     }
@@ -962,7 +909,7 @@ impl Session<'_> {
         let query = message::text(query);
         let (name, argument) = query.split_once(' ').unwrap_or((&query, ""));
         let answer = match name.to_ascii_uppercase().as_str() {
-            "VERSION" => format!("VERSION linkbot {}", env!("CARGO_PKG_VERSION")),
+            "VERSION" => format!("VERSION {VERSION}"),
             "CLIENTINFO" => "CLIENTINFO ACTION CLIENTINFO PING VERSION".to_owned(),
             "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
             _ => return,

@@ -6,13 +6,14 @@
 //! the file to be as it was left.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use time::{Date, Duration, Month, OffsetDateTime, Time};
+use time::format_description::StaticFormatDescription;
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::link::{self, LONGEST_ADDRESS, Link};
 use crate::log;
@@ -23,6 +24,9 @@ pub const REACH: u64 = 16 << 20;
 /// What is read at once, in bytes. A line that is longer is not one of linkbot's.
 const BLOCK: usize = 64 << 10;
 const TOO_LONG: &str = "longer than 64 KiB";
+
+const TIME: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// What an event says of its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +95,7 @@ impl Journal {
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
         let remedy = "the journal must be a file that linkbot may create, read and write";
-        let failed = |e: io::Error| format!("{}: {}; {remedy}", path.display(), plain(e));
+        let failed = |e: io::Error| format!("{}: {}; {remedy}", path.display(), log::os(&e));
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(format!("{}: not a regular file; {remedy}", path.display()));
@@ -138,13 +142,13 @@ impl Journal {
     ///
     /// An error's text is for the person who posted the link: `No space left on device`.
     pub fn append(&mut self, action: Action, link: &Link, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
-        self.look().map_err(plain)?;
+        self.look()?;
         let next = self.last.checked_add(Duration::MILLISECOND);
         let next = next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
-        let time = to_millisecond(now).max(next);
+        let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
         // Someone's half line must not become one with ours.
         let mut line = String::new();
-        if !self.ends_with_newline().map_err(plain)? {
+        if !self.ends_with_newline()? {
             line.push('\n');
         }
         format_line(&mut line, time, action, link);
@@ -156,7 +160,7 @@ impl Journal {
                 self.len = self.committed;
                 self.cut_due = true;
             }
-            return Err(plain(e));
+            return Err(e);
         }
         self.len += line.len() as u64;
         self.last = time;
@@ -169,7 +173,7 @@ impl Journal {
     pub fn commit(&mut self) -> io::Result<()> {
         let lost = self.lost.take();
         if self.cut_due {
-            self.cut_back().map_err(plain)?;
+            self.cut_back()?;
         }
         if self.len == self.committed && lost.is_none() {
             return Ok(());
@@ -179,7 +183,7 @@ impl Journal {
             self.cut_due = true;
             // If this fails too, it is tried again before anything else is written.
             let _ = self.cut_back();
-            return Err(plain(e));
+            return Err(e);
         }
         self.committed = self.len;
         Ok(())
@@ -262,7 +266,7 @@ impl Journal {
 
     /// Where reading begins: the end of the file, with what others have appended.
     fn end(&self) -> io::Result<u64> {
-        let len = self.file.metadata().map_err(plain)?.len();
+        let len = self.file.metadata()?.len();
         Ok(if self.cut_due { len.min(self.len) } else { len })
     }
 
@@ -372,14 +376,6 @@ fn write_at_once(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The system's words without Rust's ` (os error 28)`, which tells nobody in a channel anything.
-fn plain(error: io::Error) -> io::Error {
-    match error.to_string().split_once(" (os error ") {
-        Some((words, _)) => io::Error::new(error.kind(), words),
-        None => error,
-    }
-}
-
 /// The lines of a part of the file, the last one first. What follows the last line end is left out, and so is
 /// a first line that begins before the part.
 struct Lines<'a> {
@@ -418,7 +414,7 @@ impl<'a> Lines<'a> {
         let n = (self.at - self.from).min(BLOCK as u64) as usize;
         self.buf.resize(n + self.left, 0);
         self.buf.copy_within(..self.left, n);
-        self.file.read_exact_at(&mut self.buf[..n], self.at - n as u64).map_err(plain)?;
+        self.file.read_exact_at(&mut self.buf[..n], self.at - n as u64)?;
         self.at -= n as u64;
         self.left += n;
         Ok(n > 0)
@@ -543,7 +539,7 @@ fn settle(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<
 
 fn format_line(line: &mut String, time: OffsetDateTime, action: Action, link: &Link) {
     let name = Action::NAMES.iter().find(|(_, a)| *a == action).map_or("", |(name, _)| name);
-    write!(line, "{}\t{name}", format_time(time)).expect("a String takes everything");
+    *line += &format!("{}\t{name}", format_time(time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
         // A nick or an account is the server's word; were there a tab or a line end in it, it would
@@ -551,8 +547,7 @@ fn format_line(line: &mut String, time: OffsetDateTime, action: Action, link: &L
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
     if (link.posted - time).abs() > Duration::SECOND {
-        line.push('\t');
-        line.push_str(&format_time(link.posted));
+        *line += &format!("\t{}", format_time(link.posted));
     }
     line.push('\n');
 }
@@ -599,9 +594,9 @@ pub fn skipped(path: &Path) -> io::Result<Option<String>> {
     const NAMED: usize = 5;
     let file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(plain)?,
+        file => file?,
     };
-    let len = file.metadata().map_err(plain)?.len();
+    let len = file.metadata()?.len();
     let from = len.saturating_sub(REACH);
     let mut lines = Lines::new(&file, from, len)?;
     // Each with how many lines stand below it, where it starts, and what is wrong.
@@ -619,46 +614,28 @@ pub fn skipped(path: &Path) -> io::Result<Option<String>> {
         }
         seen += 1;
     }
-    let mut named = bad.iter().map(|&(below, start, why)| match from {
+    if bad.is_empty() {
+        return Ok(None);
+    }
+    let named = bad.iter().map(|&(below, start, why)| match from {
         0 => format!("line {} ({why})", seen - below),
         _ => format!("the line at byte {start} ({why})"),
     });
-    let Some(first) = named.next() else { return Ok(None) };
-    let named = named.fold(first, |all, one| all + ", " + &one);
+    let named = named.collect::<Vec<_>>().join(", ");
     let more = if count > NAMED { format!(", and {} more", count - NAMED) } else { String::new() };
     let are = if count == 1 { "1 line is".to_owned() } else { format!("{count} lines are") };
     Ok(Some(format!("{}: {are} skipped: {named}{more}", path.display())))
 }
 
-/// In UTC, with what is less than a millisecond left off.
-fn to_millisecond(time: OffsetDateTime) -> OffsetDateTime {
-    let time = time.to_offset(time::UtcOffset::UTC);
-    time.replace_millisecond(time.millisecond()).expect("a time's own milliseconds are in range")
-}
-
 /// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.
 pub fn format_time(time: OffsetDateTime) -> String {
-    let time = time.to_offset(time::UtcOffset::UTC);
-    let (year, month, day) = time.to_calendar_date();
-    let (hour, minute, second, ms) = time.to_hms_milli();
-    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z", month as u8)
+    time.to_offset(UtcOffset::UTC).format(TIME).expect("every time has these parts")
 }
 
-/// Reads what [`format_time`] wrote, and nothing else.
+/// Reads what [`format_time`] wrote, and nothing else: no sign before the year either.
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let text: &[u8; 24] = text.as_bytes().try_into().ok()?;
-    let number = |from: usize, to: usize| {
-        text[from..to].iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u16::from(b - b'0')))
-    };
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
-    if marks.iter().any(|&(at, mark)| text[at] != mark) {
-        return None;
-    }
-    let two = |from| Some(number(from, from + 2)? as u8);
-    let month = Month::try_from(two(5)?).ok()?;
-    let date = Date::from_calendar_date(number(0, 4)?.into(), month, two(8)?).ok()?;
-    let time = Time::from_hms_milli(two(11)?, two(14)?, two(17)?, number(20, 23)?).ok()?;
-    Some(date.with_time(time).assume_utc())
+    let time = PrimitiveDateTime::parse(text, TIME).ok().filter(|_| text.len() == 24)?;
+    Some(time.assume_utc())
 }
 
 #[cfg(test)]

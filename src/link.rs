@@ -1,5 +1,8 @@
 //! One link: address, title, poster, and where the channel's log tells of it.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use time::format_description::OwnedFormatItem;
 use time::{OffsetDateTime, UtcOffset};
 use url::Url;
@@ -74,10 +77,8 @@ pub fn title(text: &str) -> String {
 }
 
 /// Skips a colour's `most` digits and, where a comma and another digit follow, as many again.
-fn skip_colour(rest: &mut std::iter::Peekable<std::str::Chars>, most: usize, digit: fn(&char) -> bool) {
-    let skip = |rest: &mut std::iter::Peekable<std::str::Chars>| {
-        (0..most).take_while(|_| rest.next_if(digit).is_some()).count()
-    };
+fn skip_colour(rest: &mut Peekable<Chars>, most: usize, digit: fn(&char) -> bool) {
+    let skip = |rest: &mut Peekable<Chars>| (0..most).take_while(|_| rest.next_if(digit).is_some()).count();
     if skip(rest) > 0 {
         let mut ahead = rest.clone();
         if ahead.next() == Some(',') && ahead.peek().is_some_and(digit) {
@@ -96,12 +97,11 @@ fn is_unwanted(c: char) -> bool {
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
 pub fn percent_encode(text: &str) -> String {
-    use std::fmt::Write;
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
-            _ => write!(out, "%{byte:02X}").expect("a String takes everything"),
+            _ => out += &format!("%{byte:02X}"),
         }
     }
     out

@@ -11,6 +11,7 @@ mod config;
 mod delicious;
 mod delivery;
 mod feed;
+mod file;
 mod irc;
 mod journal;
 mod link;
@@ -31,9 +32,12 @@ use delicious::Account;
 use delivery::Delivery;
 use feed::Publisher;
 use irc::names::CaseMapping;
+use irc::{Said, message};
 use journal::Journal;
 use network::Network;
 
+/// How the program names itself to people.
+const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
 Sits in an IRC channel and keeps the links that people share there:
@@ -65,7 +69,7 @@ fn main() -> ExitCode {
             Some("--console") => arguments.console = true,
             Some("--check") => arguments.check = true,
             Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
-            Some("--version") => return print(format_args!("linkbot {}", env!("CARGO_PKG_VERSION"))),
+            Some("--version") => return print(format_args!("{VERSION}")),
             Some(flag) if flag.starts_with('-') => return misused(),
             _ if arguments.path.is_some() => return misused(),
             _ => arguments.path = Some(argument.into()),
@@ -112,9 +116,8 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     let mut journal = Journal::open(&config.journal)?;
     let mut publisher = Publisher::new(&config.feeds, &journal)?;
     let now = Instant::now();
-    let mut cursor = config.journal.clone().into_os_string();
-    cursor.push(".delivered");
-    let mut delivery = config.account.as_ref().map(|account| Delivery::new(cursor.into(), account.interval, now));
+    let cursor = || file::beside(&config.journal, ".delivered");
+    let mut delivery = config.account.as_ref().map(|account| Delivery::new(cursor(), account.interval, now));
     if let Some(delivery) = &mut delivery {
         // The first look also tells the journal which times the cursor has used up: a clock may have run ahead.
         delivery.next(&mut journal, now);
@@ -172,8 +175,7 @@ fn console(bot: &mut Bot, publisher: &mut Publisher) -> Result<(), String> {
     // Whoever reads us may go away at any time: then there is nobody to tell.
     let mut say = |text: &str| writeln!(output, "{text}").and_then(|()| output.flush()).is_ok();
     if io::stdin().is_terminal() {
-        let version = env!("CARGO_PKG_VERSION");
-        say(&format!("linkbot {version}: you are {you} in {channel}; {}help lists the commands", settings.prefix));
+        say(&format!("{VERSION}: you are {you} in {channel}; {}help lists the commands", settings.prefix));
     }
     let mut line = Vec::new();
     loop {
@@ -191,11 +193,14 @@ fn console(bot: &mut Bot, publisher: &mut Publisher) -> Result<(), String> {
         }
         let (nick, text) = speaker(line.trim_ascii()).unwrap_or((you.as_bytes(), line.trim_ascii()));
         let Some(text) = irc::command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459) else { continue };
-        let request = Request {
+        let request = Request::new(Said {
             channel: Some(channel.clone()),
-            nick: irc::message::text(nick).into_owned(),
-            ..Request::new(&irc::message::text(text))
-        };
+            nick: message::text(nick).into_owned(),
+            host: String::new(),
+            account: String::new(),
+            text: message::text(text).into_owned(),
+            posted: OffsetDateTime::now_utc(),
+        });
         let replies = bot.turn(vec![request], |_| true);
         publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
         for reply in replies {

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, Lines};
 use crate::irc::outbox::Kind;
-use crate::irc::{Now, Said, Session};
+use crate::irc::{Now, Session};
 use crate::log;
 
 /// How much is taken in before what was said in it is committed and answered.
@@ -167,18 +167,14 @@ impl Online<'_> {
             if verbose {
                 log::line(format_args!("<- {}", message::text(line)));
             }
-            requests.extend(self.session.receive(line, now).map(request));
+            requests.extend(self.session.receive(line, now).map(Request::new));
         }
     }
 
     fn flush(&mut self, verbose: bool) -> io::Result<()> {
         let bytes = self.session.take();
         if verbose {
-            for line in bytes.lines() {
-                // A long password is cut into several of these, so no search for it would find it.
-                let secret = line.starts_with("AUTHENTICATE ") && line.len() > "AUTHENTICATE EXTERNAL".len();
-                log::line(format_args!("-> {}", if secret { "AUTHENTICATE ***" } else { line }));
-            }
+            bytes.lines().for_each(|line| log::line(format_args!("-> {line}")));
         }
         self.session.take_log().into_iter().for_each(log::line);
         if bytes.is_empty() { Ok(()) } else { self.connection.write(bytes.as_bytes()) }
@@ -187,15 +183,4 @@ impl Online<'_> {
 
 fn now() -> Now {
     Now { instant: Instant::now(), clock: OffsetDateTime::now_utc() }
-}
-
-fn request(said: Said) -> Request {
-    Request {
-        channel: said.channel,
-        nick: said.nick,
-        host: said.host,
-        account: said.account,
-        posted: said.posted,
-        ..Request::new(&said.text)
-    }
 }

@@ -106,17 +106,14 @@ fn unescape(value: &[u8]) -> Cow<'_, str> {
     let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some(':') => out.push(';'),
-                Some('s') => out.push(' '),
-                Some('r') => out.push('\r'),
-                Some('n') => out.push('\n'),
-                Some(c) => out.push(c),
-                None => {}
-            },
-            c => out.push(c),
-        }
+        let escaped = |c| match c {
+            ':' => ';',
+            's' => ' ',
+            'r' => '\r',
+            'n' => '\n',
+            c => c,
+        };
+        out.extend(if c == '\\' { chars.next().map(escaped) } else { Some(c) });
     }
     out.into()
 }

@@ -343,7 +343,7 @@ fn a_full_disk_is_said_in_the_systems_words_and_the_next_save_works() {
     let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
     let real = std::mem::replace(&mut journal.file, full);
     let error = journal.append(Action::Add, &link("b", "not saved"), NOON).unwrap_err();
-    assert_eq!(error.to_string(), "No space left on device");
+    assert_eq!(log::os(&error), "No space left on device");
     assert!(journal.append(Action::Add, &link("b", "not saved"), NOON).is_err(), "not before it is cut back");
     journal.file = real;
     append_by_hand(&path, b"2026-11-22T12:0");
@@ -362,7 +362,7 @@ fn after_a_failed_sync_nothing_is_saved_until_the_file_is_cut_back_and_synced() 
     journal.append(Action::Add, &link("a", "lost"), NOON).unwrap();
     let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
     let real = std::mem::replace(&mut journal.file, full);
-    let error = journal.commit().unwrap_err().to_string();
+    let error = log::os(&journal.commit().unwrap_err());
     assert!(!error.is_empty() && !error.contains("os error"), "{error}");
     assert!(journal.append(Action::Add, &link("b", "refused"), NOON).is_err());
     assert!(journal.commit().is_err());
