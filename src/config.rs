@@ -420,7 +420,7 @@ fn check_files(conf: &mut Conf, journal: &Path, feeds: &[feed::Feed]) {
     }
 }
 
-/// What the log must not show, also as it travels: percent-encoded, or as the base64 of a login.
+/// What the log must not show, also as it travels: percent-encoded, misread, or as the base64 of a login.
 fn secrets(irc: &irc::Settings, login: Option<&Login>) -> Vec<String> {
     let mut secrets: Vec<String> = irc.server_password.iter().cloned().collect();
     secrets.extend(irc.channels.iter().filter_map(|channel| channel.key.clone()));
@@ -438,7 +438,9 @@ fn secrets(irc: &irc::Settings, login: Option<&Login>) -> Vec<String> {
     }
     secrets.extend(login.map(Login::secrets).unwrap_or_default());
     let encoded: Vec<String> = secrets.iter().map(|secret| percent_encode(secret)).collect();
-    secrets.extend(encoded);
+    // A server's line with one byte that is not UTF-8 is read as Latin-1, all of it.
+    let misread: Vec<String> = secrets.iter().map(|secret| secret.bytes().map(char::from).collect()).collect();
+    secrets.extend(encoded.into_iter().chain(misread));
     secrets.sort();
     secrets.dedup();
     secrets

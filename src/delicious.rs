@@ -216,12 +216,19 @@ impl Account {
         if code.len() > 4096 {
             return "(too many words)".into();
         }
-        let words = log::blank(&unescape(&log::blank(code, &self.secrets)), &self.secrets);
+        let mut words = log::blank(&unescape(&log::blank(code, &self.secrets)), &self.secrets);
         let name = |t: &str| t.split_once(';').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric()));
         // Of HTML's two thousand names for characters, one that `unescape` does not know may be part of a password,
         // and so may a byte that is not UTF-8.
         if words.split('&').skip(1).any(name) || words.contains(char::REPLACEMENT_CHARACTER) {
             return "(words with unknown escapes)".into();
+        }
+        // A login that is echoed as it is ends the code where it has a quote or a `<` itself.
+        let marks = self.secrets.iter().flat_map(|s| s.match_indices(['"', '\'', '<']).map(move |(at, _)| &s[..at]));
+        let begun = marks.map(str::trim_end).filter(|begun| !begun.is_empty() && words.ends_with(begun));
+        if let Some(begun) = begun.max_by_key(|begun| begun.len()) {
+            words.truncate(words.len() - begun.len());
+            words.push_str("***");
         }
         words.chars().take(200).collect()
     }

@@ -331,7 +331,7 @@ impl<'a> Session<'a> {
             "902" | "904" | "905" | "906" | "907" | "908" if logging_in => {
                 self.login_failed(&format!("{} {}", message.verb, message.last()));
             }
-            "001" => self.welcome(&message, now.instant),
+            "001" if !registered => self.welcome(&message, now.instant),
             "005" => self.isupport(&message),
             "376" | "422" => self.burst_over(now.instant),
             "396" => self.mask_from(None, &message.text(1)),
@@ -353,6 +353,7 @@ impl<'a> Session<'a> {
             "PART" if self.is_me(message.nick()) => self.left(&message),
             "KICK" if self.is_me(message.param(1)) => self.kicked(&message, now.instant),
             "INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
+            "NICK" if message.param(0).is_empty() => {}
             "NICK" if self.is_me(message.nick()) => self.renamed(&message, now.instant),
             "NICK" | "QUIT" => self.nick_is_free(message.nick(), now.instant),
             "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),

@@ -23,9 +23,21 @@ pub fn hide(secrets: Vec<String>) {
 pub fn line(text: impl Display) {
     let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
-    let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
-    // In one write: stderr has no buffer, and whoever reads it shall never see half a line.
-    let _ = std::io::stderr().write_all(format!("{now} {text}\n").as_bytes());
+    write(format_args!("{now} {}\n", clean(text)));
+}
+
+/// The one line that tells why the program ends, without a time; as fit to be read as every other.
+pub fn last_line(text: impl Display) {
+    write(format_args!("{}\n", clean(text)));
+}
+
+/// In one write: stderr has no buffer, and whoever reads it shall never see half a line.
+fn write(text: std::fmt::Arguments) {
+    let _ = std::io::stderr().write_all(text.to_string().as_bytes());
+}
+
+fn clean(text: impl Display) -> String {
+    blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice))
 }
 
 /// `text` with every control character as a blank and every secret as `***`.

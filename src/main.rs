@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match run(&arguments, path) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            let _ = writeln!(io::stderr(), "{why}");
+            log::last_line(why);
             ExitCode::FAILURE
         }
     }

@@ -312,6 +312,17 @@ fn no_secret_is_logged_even_with_v() {
 }
 
 #[test]
+fn a_nick_that_the_server_calls_bad_ends_the_program_without_a_secret_in_its_last_words() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + "server_password = s3rverpass\n"));
+    let mut bot = home.start();
+    server.accept().send(":irc.test 432 * linkbot :Erroneous, \x1b[31mas is s3rverpass");
+    let (status, log) = bot.end();
+    assert_eq!(status.code(), Some(1));
+    assert!(log.ends_with("the server refuses the nick linkbot: Erroneous,  [31mas is ***; change nick"), "{log}");
+}
+
+#[test]
 fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
     let authority = Authority::new();
     let untrusted: [(&str, Certificate); 4] = [

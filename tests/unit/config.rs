@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::*;
+use crate::irc::message;
 use crate::link::Link;
 
 const OPEN: u32 = 0o100644;
@@ -265,6 +266,8 @@ fn every_form_of_a_secret_is_hidden() {
     let token = account("delicious_token = user:0123AB");
     assert_eq!(hidden(&token, "auth_token=user%3A0123AB, 0123ab; user:0123AB"), "auth_token=***, ***; ***");
     assert_eq!(hidden(&account("delicious_bearer = b+c"), "Bearer b+c"), "Bearer ***");
+    let line = message::text(b"NOTICE x :you said PASS s\xc3\xa9same \xff");
+    assert_eq!(hidden("server_password = s\u{e9}same", &line), "NOTICE x :you said PASS *** \u{ff}");
 }
 
 #[test]

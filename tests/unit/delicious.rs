@@ -328,6 +328,22 @@ fn a_token_is_hidden_whole_and_in_part() {
 }
 
 #[test]
+fn a_login_that_ends_the_code_by_a_mark_of_its_own_is_hidden_as_far_as_it_goes() {
+    let password = "sesame <open\" wide' now";
+    let account = account(Login::Basic { user: "alice".into(), password: password.into() });
+    for body in [
+        format!("<result>bad: {password}</result>"),
+        format!("<result code=\"bad: {password}\" />"),
+        format!("<result code='bad: {password}' />"),
+        format!("<result code='bad: {}' />", password.replace('<', "&lt;").replace('"', "&quot;")),
+        format!("{{\"result\":\"bad: {password}\"}}"),
+    ] {
+        let refused = Refused { why: "bad: ***".into(), by_status: false };
+        assert_eq!(account.judge(200, None, body.as_bytes(), false), refused, "{body}");
+    }
+}
+
+#[test]
 fn the_services_words_are_one_short_line() {
     let account = account(Login::Nobody);
     assert_eq!(account.words("a\r\nb\x1b[2J&#10;c"), "a  b [2J c");

@@ -466,6 +466,15 @@ fn the_own_nick_is_the_first_parameter_of_001() {
 }
 
 #[test]
+fn a_line_without_a_nick_and_a_second_welcome_change_no_nick() {
+    let mut talk = Talk::home(settings());
+    for line in ["001", "NICK", ":linkbot!bot@host NICK", ":server 001 other :Welcome"] {
+        talk.says(line);
+        assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").unwrap().text, "url x", "{line}");
+    }
+}
+
+#[test]
 fn a_taken_nick_gets_an_underscore_and_then_another() {
     for numeric in ["433", "436", "437"] {
         let mut talk = Talk::offered(settings(), "");
