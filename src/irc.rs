@@ -353,8 +353,7 @@ impl<'a> Session<'a> {
             "PART" if self.is_me(message.nick()) => self.left(&message),
             "KICK" if self.is_me(message.param(1)) => self.kicked(&message, now.instant),
             "INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
-            "NICK" if message.param(0).is_empty() => {}
-            "NICK" if self.is_me(message.nick()) => self.renamed(&message, now.instant),
+            "NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => self.renamed(&message, now.instant),
             "NICK" | "QUIT" => self.nick_is_free(message.nick(), now.instant),
             "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
             "BATCH" => self.batch(&message),
