@@ -111,7 +111,7 @@ impl Journal {
 
     fn recover(path: &Path, file: File) -> io::Result<Journal> {
         let meta = file.metadata()?;
-        let len = Lines::new(&file, 0, meta.len())?.end();
+        let len = Lines::new(&file, 0, meta.len()).drop_partial()?;
         let torn = meta.len() - len;
         if torn > 0 {
             let mut bytes = vec![0; torn.min(1000) as usize];
@@ -271,9 +271,8 @@ impl Journal {
     }
 
     fn newest(&self) -> impl Iterator<Item = io::Result<(u64, Event)>> {
-        let begun = self.end().and_then(|end| Events::new(&self.file, end.saturating_sub(REACH), end));
-        let (events, failed) = match begun {
-            Ok(events) => (Some(events), None),
+        let (events, failed) = match self.end() {
+            Ok(end) => (Some(Events(Lines::new(&self.file, end.saturating_sub(REACH), end))), None),
             Err(e) => (None, Some(Err(e))),
         };
         events.into_iter().flatten().chain(failed)
@@ -302,7 +301,7 @@ impl Journal {
         loop {
             let to = self.window(from, end)?;
             let mut first = VecDeque::new();
-            for entry in standing(Events::new(&self.file, from, to)?) {
+            for entry in standing(Events(Lines::new(&self.file, from, to))) {
                 let (end, entry) = entry?;
                 if cursor.is_none_or(|cursor| entry.time > cursor) {
                     first.push_front((end, entry));
@@ -323,7 +322,7 @@ impl Journal {
         if end - from <= REACH {
             return Ok(end);
         }
-        let to = Lines::new(&self.file, from, from + REACH)?.end();
+        let to = Lines::new(&self.file, from, from + REACH).drop_partial()?;
         Ok(if to > from { to } else { from + REACH })
     }
 
@@ -331,13 +330,13 @@ impl Journal {
     fn place(&self, cursor: OffsetDateTime, end: u64) -> io::Result<Place> {
         if let Some(&place) = self.places.iter().find(|p| p.cursor == cursor && p.end <= end) {
             // An edit above may have moved the line; then what ends there now is another one.
-            let line = Events::new(&self.file, 0, place.end)?.next().transpose()?;
+            let line = Events(Lines::new(&self.file, 0, place.end)).next().transpose()?;
             if line.map_or(place.end == 0, |(end, event)| (end, event.time) == (place.end, place.time)) {
                 return Ok(place);
             }
         }
         let mut found = None;
-        for event in Events::new(&self.file, 0, end)? {
+        for event in Events(Lines::new(&self.file, 0, end)) {
             let (end, Event { time, .. }) = event?;
             if time == cursor {
                 return Ok(Place { cursor, end, time });
@@ -361,7 +360,7 @@ fn id(meta: &Metadata) -> (u64, u64) {
 /// The greatest time among the last events: a line appended by hand may be older than those above it.
 fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
     let mut last = OffsetDateTime::UNIX_EPOCH;
-    for event in Events::new(file, 0, end)?.take(100) {
+    for event in Events(Lines::new(file, 0, end)).take(100) {
         last = last.max(event?.1.time);
     }
     Ok(last)
@@ -398,15 +397,8 @@ struct Line<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(file: &'a File, from: u64, to: u64) -> io::Result<Lines<'a>> {
-        let mut lines = Lines { file, from: from.saturating_sub(1), at: to, buf: Vec::new(), left: 0 };
-        lines.drop_partial()?;
-        Ok(lines)
-    }
-
-    /// Where the last line that is left ends.
-    fn end(&self) -> u64 {
-        self.at + self.left as u64
+    fn new(file: &'a File, from: u64, to: u64) -> Lines<'a> {
+        Lines { file, from: from.saturating_sub(1), at: to, buf: Vec::new(), left: 0 }
     }
 
     /// Reads the block before `buf`; `false` if there is none.
@@ -420,28 +412,27 @@ impl<'a> Lines<'a> {
         Ok(n > 0)
     }
 
-    /// Drops what follows the last line end.
-    fn drop_partial(&mut self) -> io::Result<()> {
+    /// Drops what follows the last line end; tells where that is.
+    fn drop_partial(&mut self) -> io::Result<u64> {
         loop {
             self.left = last_newline(&self.buf[..self.left]).map_or(0, |i| i + 1);
             if self.left > 0 || !self.load()? {
-                return Ok(());
+                return Ok(self.at + self.left as u64);
             }
         }
     }
 
     fn back(&mut self) -> io::Result<Option<Line<'_>>> {
-        let end = self.end();
+        let end = self.drop_partial()?;
         let begin = loop {
             if let Some(i) = last_newline(&self.buf[..self.left.saturating_sub(1)]) {
                 break i + 1;
             }
             if self.left > BLOCK {
                 self.left = 0;
-                self.drop_partial()?;
-                let bytes = Err(TOO_LONG);
+                let start = self.drop_partial()?;
                 let inside = self.left > 0 || self.from == 0;
-                return Ok(inside.then_some(Line { start: self.end(), end, bytes }));
+                return Ok(inside.then_some(Line { start, end, bytes: Err(TOO_LONG) }));
             }
             if !self.load()? {
                 // At the beginning of the file a line begins, elsewhere this is the end of one.
@@ -463,12 +454,6 @@ fn last_newline(bytes: &[u8]) -> Option<usize> {
 
 /// The events of [`Lines`], each with the end of its line. After an error there are no more.
 struct Events<'a>(Lines<'a>);
-
-impl<'a> Events<'a> {
-    fn new(file: &'a File, from: u64, to: u64) -> io::Result<Events<'a>> {
-        Ok(Events(Lines::new(file, from, to)?))
-    }
-}
 
 impl Iterator for Events<'_> {
     type Item = io::Result<(u64, Event)>;
@@ -598,12 +583,13 @@ pub fn skipped(path: &Path) -> io::Result<Option<String>> {
     };
     let len = file.metadata()?.len();
     let from = len.saturating_sub(REACH);
-    let mut lines = Lines::new(&file, from, len)?;
+    let mut lines = Lines::new(&file, from, len);
+    let end = lines.drop_partial()?;
     // Each with how many lines stand below it, where it starts, and what is wrong.
     let mut bad = VecDeque::new();
     let (mut seen, mut count) = (0, 0);
-    if lines.end() < len {
-        bad.push_front((0, lines.end(), "torn: it has no line end"));
+    if end < len {
+        bad.push_front((0, end, "torn: it has no line end"));
         (seen, count) = (1, 1);
     }
     while let Some(line) = lines.back()? {

@@ -23,21 +23,18 @@ pub fn hide(secrets: Vec<String>) {
 pub fn line(text: impl Display) {
     let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
-    write(format_args!("{now} {}\n", clean(text)));
+    write(&format!("{now} "), text);
 }
 
 /// The one line that tells why the program ends, without a time; as fit to be read as every other.
 pub fn last_line(text: impl Display) {
-    write(format_args!("{}\n", clean(text)));
+    write("", text);
 }
 
-/// In one write: stderr has no buffer, and whoever reads it shall never see half a line.
-fn write(text: std::fmt::Arguments) {
-    let _ = std::io::stderr().write_all(text.to_string().as_bytes());
-}
-
-fn clean(text: impl Display) -> String {
-    blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice))
+fn write(before: &str, text: impl Display) {
+    let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
+    // In one write: stderr has no buffer, and whoever reads it shall never see half a line.
+    let _ = std::io::stderr().write_all(format!("{before}{text}\n").as_bytes());
 }
 
 /// `text` with every control character as a blank and every secret as `***`.
@@ -48,13 +45,10 @@ pub fn blank(text: &str, secrets: &[String]) -> String {
     let text: Vec<char> = text.chars().collect();
     let folded: Vec<char> = text.iter().map(|&c| fold(c)).collect();
     let mut hidden = vec![false; text.len()];
-    for secret in secrets {
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let secret: Vec<char> = secret.chars().map(fold).collect();
-        if secret.is_empty() || secret.len() > text.len() {
-            continue;
-        }
-        for start in 0..=text.len() - secret.len() {
-            if folded[start..].starts_with(&secret) {
+        for (start, window) in folded.windows(secret.len()).enumerate() {
+            if window == secret {
                 hidden[start..start + secret.len()].fill(true);
             }
         }

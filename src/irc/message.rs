@@ -39,7 +39,9 @@ impl<'a> Message<'a> {
     pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.params;
         std::iter::from_fn(move || {
-            rest = trim_spaces(rest);
+            while let Some(after) = rest.strip_prefix(b" ") {
+                rest = after;
+            }
             if rest.is_empty() {
                 return None;
             }
@@ -90,11 +92,6 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
         Some(end) => (&text[..end], &text[end + 1..]),
         None => (text, b""),
     }
-}
-
-fn trim_spaces(text: &[u8]) -> &[u8] {
-    let start = text.iter().position(|&b| b != b' ').unwrap_or(text.len());
-    &text[start..]
 }
 
 /// A tag's value as IRCv3 message-tags escapes it; a lone final backslash is dropped.
