@@ -109,13 +109,12 @@ impl Account {
     pub fn new(settings: Settings) -> Account {
         // Both must be named: without them ureq looks for rustls and its own roots, and panics.
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
-        // 10 s in all, most of them for the answer: a service that always needs longer would never get rid of a link.
-        // A global limit, one per call or one for the name lookup would start a thread.
+        // 10 s in all. A global limit, one per call or one for the name lookup would start a thread.
         let config = ureq::Agent::config_builder()
             .tls_config(tls.build())
-            .timeout_connect(Some(Duration::from_millis(2500)))
-            .timeout_send_request(Some(Duration::from_millis(500)))
-            .timeout_recv_response(Some(Duration::from_secs(5)))
+            .timeout_connect(Some(Duration::from_secs(4)))
+            .timeout_send_request(Some(Duration::from_secs(1)))
+            .timeout_recv_response(Some(Duration::from_secs(3)))
             .timeout_recv_body(Some(Duration::from_secs(2)))
             .http_status_as_error(false)
             // A redirect followed would carry the login to wherever it leads.
@@ -296,7 +295,7 @@ fn failed(error: &ureq::Error) -> Verdict {
         Http(_) | BadUri(_) | InvalidProxyUrl => {
             configuration("the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY")
         }
-        Timeout(ureq::Timeout::Connect) => later("no connection in time", false),
+        Timeout(ureq::Timeout::Connect) => later("no connection within 4 s", false),
         Timeout(_) => later("no answer in time", true),
         HostNotFound => later("the service's name cannot be looked up", false),
         // std gives a failed lookup neither a kind with a name nor a number.

@@ -69,17 +69,3 @@ fn what_was_stored_though_the_service_said_500_is_found_already_there() {
     home.await_cursor(&home.journal()[0][0]);
     assert_eq!(shelf.urls(), [failures::address("first")]);
 }
-
-#[test]
-fn a_service_that_always_needs_4_s_gets_its_links() {
-    let server = IrcServer::plain();
-    let service = Bookmarks::plain(|_| {
-        std::thread::sleep(Duration::from_secs(4));
-        Answer::done()
-    });
-    let home = Home::new(&(server.conf() + &service.conf()));
-    let mut bot = home.start();
-    failures::post(&mut server.welcome(), "first").unwrap();
-    let line = bot.log_until(|line| line.contains("delivered: http") || line.contains("delivery stopped"));
-    assert!(line.contains("delivered"), "{line}");
-}
