@@ -26,6 +26,9 @@ use outbox::{Bucket, Kind, Outbox};
 /// The capabilities that are asked for where they are offered, besides `sasl`.
 const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
 
+/// What servers tag the lines of bots with: the specification's name, and those from before it.
+const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
+
 /// 001 must come within this.
 const REGISTER: Duration = Duration::from_secs(60);
 const SASL: Duration = Duration::from_secs(30);
@@ -861,7 +864,7 @@ impl Session<'_> {
     /// The own lines, those of other bots, of whom the operator ignores, and what was said before we came.
     fn is_deaf_to(&self, message: &Message, since: Option<OffsetDateTime>) -> bool {
         self.is_me(message.nick())
-            || message.tag("bot").is_some()
+            || BOT_TAGS.iter().any(|name| message.tag(name).is_some())
             || self.is_replay(message, since)
             || self.settings.ignore.iter().any(|mask| {
                 let name = if mask.contains(['!', '@']) { message.source } else { message.nick() };

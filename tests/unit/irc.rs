@@ -870,6 +870,8 @@ fn notices_own_lines_other_bots_and_ignored_masks_get_no_answer() {
         ":linkbot!bot@host PRIVMSG #dev :.url x",
         ":linkbot!bot@host PRIVMSG linkbot :\x01VERSION\x01",
         "@bot :b!b@h PRIVMSG #dev :.url x",
+        "@draft/bot :b!b@h PRIVMSG #dev :.url x",
+        "@inspircd.org/bot :b!b@h PRIVMSG #dev :.url x",
         "@bot :b!b@h PRIVMSG linkbot :\x01VERSION\x01",
         ":spam!b@h PRIVMSG #dev :.url x",
         ":spam!b@h PRIVMSG linkbot :\x01VERSION\x01",
