@@ -344,3 +344,50 @@ fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
         assert!(bot.is_running());
     }
 }
+
+#[test]
+fn a_network_without_sasl_gets_the_on_connect_lines_and_channels_are_joined_when_services_answer() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + "on_connect = PRIVMSG NickServ :IDENTIFY 5ecre7\n"));
+    let _bot = home.start();
+    let mut client = server.accept();
+    client.register("");
+    assert_eq!(client.line(), "PRIVMSG NickServ :IDENTIFY 5ecre7");
+    client.send(":NickServ!services@irc.test NOTICE linkbot :You are now identified");
+    assert_eq!(client.line(), "JOIN #dev");
+}
+
+#[test]
+fn sasl_plain_is_over_before_a_channel_is_joined() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + "sasl = plain\nsasl_user = linkbot\nsasl_password = 5ecre7\n"));
+    let _bot = home.start();
+    let mut client = server.accept();
+    client.until("USER ");
+    client.send(":irc.test CAP * LS :sasl=EXTERNAL,PLAIN");
+    assert_eq!(client.line(), "CAP REQ :sasl");
+    client.send(":irc.test CAP * ACK :sasl");
+    assert_eq!(client.line(), "AUTHENTICATE PLAIN");
+    client.send("AUTHENTICATE +");
+    // linkbot NUL linkbot NUL 5ecre7
+    assert_eq!(client.line(), "AUTHENTICATE bGlua2JvdABsaW5rYm90ADVlY3JlNw==");
+    client.numeric("903", ":SASL authentication successful");
+    assert_eq!(client.line(), "CAP END");
+    client.numeric("001", ":Welcome");
+    client.numeric("376", ":End of MOTD");
+    assert_eq!(client.line(), "JOIN #dev");
+}
+
+#[test]
+fn who_is_ignored_neither_gets_an_answer_nor_saves_a_link() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + "ignore = *!*@spam.example\nignore = otherbot\n"));
+    let _bot = home.start();
+    let mut client = server.welcome();
+    client.send(":eve!e@spam.example PRIVMSG #dev :.url http://www.example.com/1 One");
+    client.say("otherbot", "#dev", ".url http://www.example.com/2 Two");
+    client.barrier();
+    client.say("alice", "#dev", ".url http://www.example.com/3 Three");
+    assert_eq!(client.line(), "PRIVMSG #dev :saved: Three");
+    assert_eq!(home.titles(), ["Three"]);
+}
