@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::VERSION;
 use crate::bot::{Answer, Bot, Command, Request, Run};
+use crate::irc::VERSION;
 use crate::journal::Action;
 use crate::link::{self, Link};
 
