@@ -81,6 +81,10 @@ impl Bot<'_> {
     /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
     /// Other bots share the prefix, so what is no command here gets no answer.
     pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Settled> {
+        if self.journal.check(self.delivery.as_ref().map(Delivery::cursor)) {
+            self.touched.extend(self.config.irc.channels.iter().map(|channel| channel.name.clone()));
+            self.delivery.iter_mut().for_each(Delivery::wake);
+        }
         let mut replies = Vec::new();
         for request in requests {
             let Some(command) = self.command(&request.name) else { continue };

@@ -3,6 +3,7 @@
 //! Owed is every link after the cursor, the time of the last link delivered. The cursor moves only after the service
 //! has answered, so a crash repeats one request at most, and `replace=no` makes that harmless.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use time::macros::format_description;
 
 use crate::delicious::Verdict;
 use crate::file;
-use crate::journal::{Entry, Journal, format_time, parse_time};
+use crate::journal::{Entry, Journal, format_time, parse_time, standing};
 use crate::link::Link;
 use crate::log;
 
@@ -109,15 +110,28 @@ impl Delivery {
         self.owed.then_some(self.at)
     }
 
+    pub fn cursor(&self) -> OffsetDateTime {
+        self.cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    fn first_owed(&self, journal: &Journal) -> io::Result<VecDeque<Entry>> {
+        let mut first = VecDeque::new();
+        for entry in standing(journal.after(self.cursor())) {
+            first.push_front(entry?);
+            first.truncate(TURNS);
+        }
+        Ok(first)
+    }
+
     /// The link to offer now, and whether an earlier try of it may have stored it.
-    pub fn next(&mut self, journal: &mut Journal, now: Instant) -> Option<(Entry, bool)> {
+    pub fn next(&mut self, journal: &Journal, now: Instant) -> Option<(Entry, bool)> {
         if !self.owed || now < self.at {
             return None;
         }
         if std::mem::take(&mut self.resumed) {
             (self.say)(&format!("delivery resumed; owed: {}", count(&self.owed(journal))));
         }
-        let owed = match journal.after(self.cursor, TURNS) {
+        let owed = match self.first_owed(journal) {
             Ok(owed) => owed,
             Err(e) => {
                 self.later(format!("the journal cannot be read: {}", log::os(&e)), None, now);
@@ -130,7 +144,7 @@ impl Delivery {
         {
             (self.say)(&format!("{}: {why}; the delivery starts with the first link", self.path.display()));
         }
-        let first = owed.first().map(|entry| entry.time);
+        let first = owed.front().map(|entry| entry.time);
         if self.first != first {
             self.first = first;
             self.start_over();

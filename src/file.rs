@@ -7,17 +7,22 @@ use std::path::{Path, PathBuf};
 
 /// Puts `text` at `path` in one step, and on disk before that; a file that would not change is not touched.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = resolve(path)?;
-    if fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
     }
+    // For the web server, whatever the umask.
+    put(path, text, Permissions::from_mode(0o644))
+}
+
+/// Puts `text` at `path` in one step, and on disk before that.
+pub fn put(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
+    let path = resolve(path)?;
     let temporary = beside(&path, ".tmp");
     let write = || {
         // What a crash has left there may be anything, also a link to elsewhere.
         let _ = fs::remove_file(&temporary);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        // For the web server, whatever the umask.
-        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.set_permissions(permissions)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
         fs::rename(&temporary, &path)

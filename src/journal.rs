@@ -5,7 +5,8 @@
 //! edit it, move it away and append to it with `>>`, all of it while linkbot runs: nothing here trusts
 //! the file to be as it was left.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -16,7 +17,7 @@ use time::macros::format_description;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::link::{self, LONGEST_ADDRESS, Link};
-use crate::log;
+use crate::{file, log};
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const REACH: u64 = 16 << 20;
@@ -72,34 +73,19 @@ pub struct Journal {
     committed: u64,
     /// The time of the last event, or later: the next one's is greater.
     last: OffsetDateTime,
-    /// Behind `len` stands something that could not be cut off.
-    cut_due: bool,
-    /// Why the batch that is under way cannot be committed any more.
-    lost: Option<&'static str>,
-    /// Where the next [`Journal::after`] will probably want to begin.
-    places: Vec<Place>,
-}
-
-/// A cursor's place: behind the line that ends at `end`.
-#[derive(Clone, Copy)]
-struct Place {
-    cursor: OffsetDateTime,
-    end: u64,
-    /// The time of that line: not the cursor's own if its line was deleted.
-    time: OffsetDateTime,
+    /// Or why nothing can be saved until the next [`Journal::check`].
+    usable: Result<(), String>,
 }
 
 impl Journal {
-    /// Opens the journal, or creates it, and locks it. A torn last line is cut off and logged.
+    /// Opens the journal, or creates it, and locks it. A last line that is torn is cut off and logged.
     ///
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
         let remedy = "the journal must be a file that linkbot may create, read and write";
         let failed = |e: io::Error| format!("{}: {}; {remedy}", path.display(), log::os(&e));
+        what_is_at(path).map_err(failed)?;
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(format!("{}: not a regular file; {remedy}", path.display()));
-        }
         match file.try_lock() {
             Ok(()) => Self::recover(path, file).map_err(failed),
             Err(TryLockError::WouldBlock) => {
@@ -111,9 +97,13 @@ impl Journal {
 
     fn recover(path: &Path, file: File) -> io::Result<Journal> {
         let meta = file.metadata()?;
-        let len = Lines::new(&file, 0, meta.len()).drop_partial()?;
-        let torn = meta.len() - len;
-        if torn > 0 {
+        let mut len = meta.len();
+        let mut lines = Backwards::new(&file, 0, len);
+        // A whole event without a line end stays: an editor has left it so.
+        if !ends_with_newline(&file, len)? && lines.next().transpose()?.is_some_and(|line| line.is_err()) {
+            // What is read of the file and not given yet ends where that line begins.
+            len = lines.at + lines.buf.len() as u64;
+            let torn = meta.len() - len;
             let mut bytes = vec![0; torn.min(1000) as usize];
             file.read_exact_at(&mut bytes, len)?;
             let (path, bytes) = (path.display(), bytes.escape_ascii());
@@ -128,65 +118,55 @@ impl Journal {
         Ok(Journal {
             path: path.to_owned(),
             file,
-            id: id(&meta),
+            id: (meta.dev(), meta.ino()),
             len,
             committed: len,
             last,
-            cut_due: false,
-            lost: None,
-            places: Vec::new(),
+            usable: Ok(()),
         })
+    }
+
+    /// What is appended next gets a later time than this.
+    pub fn not_before(&mut self, time: OffsetDateTime) {
+        self.last = self.last.max(time);
     }
 
     /// Writes one event and returns its time; it is on disk only after [`Journal::commit`].
     ///
-    /// An error's text is for the person who posted the link: `No space left on device`.
+    /// An error's text is for the person who posted the link: `No space left on device`. None of its batch is saved.
     pub fn append(&mut self, action: Action, link: &Link, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
-        self.look()?;
+        self.usable.clone().map_err(io::Error::other)?;
         let next = self.last.checked_add(Duration::MILLISECOND);
         let next = next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
         let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
-        // Someone's half line must not become one with ours.
-        let mut line = String::new();
-        if !self.ends_with_newline()? {
-            line.push('\n');
-        }
-        format_line(&mut line, time, action, link);
-        if let Err(e) = write_at_once(&self.file, line.as_bytes()) {
-            if self.file.set_len(self.len).is_err() {
-                // Then the batch cannot be kept apart from the rubbish behind it: all of it goes.
-                let batch = self.len > self.committed;
-                self.lost = self.lost.or(batch.then_some("a later line could not be written"));
-                self.len = self.committed;
-                self.cut_due = true;
-            }
-            return Err(e);
-        }
-        self.len += line.len() as u64;
+        self.write(&format_line(time, action, link))?;
         self.last = time;
         Ok(time)
+    }
+
+    fn write(&mut self, lines: &str) -> io::Result<()> {
+        // Someone's half line must not become one with ours.
+        let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
+        let lines = [line_end, lines].concat();
+        // Counted first: a write that fails may leave a part of it.
+        self.len += lines.len() as u64;
+        (&self.file).write_all(lines.as_bytes()).inspect_err(|e| self.usable = Err(log::os(e)))
     }
 
     /// Puts on disk what was appended since the last commit. After an error none of it is saved.
     ///
     /// An error's text is for the persons who posted the links.
     pub fn commit(&mut self) -> io::Result<()> {
-        let lost = self.lost.take();
-        if self.cut_due {
-            self.cut_back()?;
-        }
-        if self.len == self.committed && lost.is_none() {
+        if self.len == self.committed {
             return Ok(());
         }
-        if let Err(e) = lost.map_or_else(|| self.sync(), |why| Err(io::Error::other(why))) {
-            self.len = self.committed;
-            self.cut_due = true;
-            // If this fails too, it is tried again before anything else is written.
-            let _ = self.cut_back();
-            return Err(e);
+        self.usable = self.usable.clone().and_then(|()| self.sync().map_err(|e| log::os(&e)));
+        match self.usable {
+            Ok(()) => self.committed = self.len,
+            // If this fails too, the next check tries it again before anything else is written.
+            Err(_) => drop(self.cut_back()),
         }
-        self.committed = self.len;
-        Ok(())
+        self.usable.clone().map_err(io::Error::other)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -198,281 +178,216 @@ impl Journal {
         }
     }
 
-    /// Nothing that is still wanted stands behind `len` here: an error of this `sync_data` is the only
+    /// Nothing that is still wanted stands behind `committed` here: an error of this `sync_data` is the only
     /// word of it, a later one may well succeed over pages that never reached the disk.
     fn cut_back(&mut self) -> io::Result<()> {
         // A file that someone has made shorter must not be filled up with zeros.
-        let len = self.file.metadata()?.len().min(self.len);
+        let len = self.file.metadata()?.len().min(self.committed);
         self.file.set_len(len)?;
         self.file.sync_data()?;
-        self.cut_due = false;
+        self.len = self.committed;
         Ok(())
     }
 
-    /// Looks whether the file is still the one, and as long, as linkbot left it, and goes on with what is there.
-    fn look(&mut self) -> io::Result<()> {
-        let Some(len) = self.len_there()? else { return self.exchange() };
-        if self.cut_due {
-            self.cut_back()?;
-            return self.look();
+    /// Looks, before each batch, whether the file is still the one and as long as linkbot left it, and goes on with
+    /// what is there. If that fails nothing can be saved, until a later check succeeds.
+    ///
+    /// True if there is something that linkbot did not write. The events after `cursor` are still owed, so a new file
+    /// gets them, too; `None`: there is no account.
+    pub fn check(&mut self, cursor: Option<OffsetDateTime>) -> bool {
+        let changed = self.go_on(cursor).map_err(|e| log::os(&e));
+        if let (Ok(()), Err(why)) = (&self.usable, &changed) {
+            log::line(format_args!("{}: nothing can be saved: {why}", self.path.display()));
         }
-        if len == self.len {
-            return Ok(());
+        self.usable = changed.as_ref().map(drop).map_err(String::clone);
+        changed == Ok(true)
+    }
+
+    fn go_on(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
+        let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
+        if self.len > self.committed {
+            self.cut_back()?;
+            return self.go_on(cursor);
         }
         let path = self.path.display();
-        let batch = self.len > self.committed;
-        if len > self.len {
-            log::line(format_args!("{path}: someone else has appended {} bytes; they stay", len - self.len));
-        } else {
-            log::line(format_args!("{path}: someone else has cut off {} bytes; going on there", self.len - len));
-            self.lost = self.lost.or(batch.then_some("the journal was cut short meanwhile"));
+        match len.cmp(&self.len) {
+            Ordering::Equal => return Ok(false),
+            Ordering::Less => log::line(format_args!("{path}: someone has cut off {} bytes", self.len - len)),
+            Ordering::Greater => {
+                let (lines, bad) = faults(&self.file, self.len, len)?;
+                let skipped = bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
+                let (lines, skipped) = (count(lines), skipped.unwrap_or_default());
+                log::line(format_args!("{path}: {lines} appended{skipped}"));
+            }
         }
-        self.last = self.last.max(last_time(&self.file, len)?);
-        self.len = len;
-        if !batch || len < self.committed {
-            self.committed = len;
-        }
-        Ok(())
+        self.not_before(last_time(&self.file, len)?);
+        (self.len, self.committed) = (len, len);
+        Ok(true)
     }
 
     /// The length of the file at the journal's path; `None` if that is no longer the one that is open.
     fn len_there(&self) -> io::Result<Option<u64>> {
-        match fs::metadata(&self.path) {
-            Ok(meta) => Ok((id(&meta) == self.id).then_some(meta.len())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
+        Ok(what_is_at(&self.path)?.filter(|meta| (meta.dev(), meta.ino()) == self.id).map(|meta| meta.len()))
     }
 
-    /// Opens the file that now stands where the journal was; if there is none, a new one.
-    fn exchange(&mut self) -> io::Result<()> {
+    /// Opens the file that now stands where the journal was; if there is none, a new one. What is still owed goes
+    /// along, because the delivery knows only this one.
+    fn exchange(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<()> {
+        let cursor = cursor.unwrap_or(self.last);
+        let meta = self.file.metadata()?;
+        // Someone may have appended to it before it went.
+        (self.len, self.committed) = (meta.len(), meta.len());
+        let mut owed = self.after(cursor).collect::<io::Result<Vec<_>>>()?;
+        let kept = owed.len();
+        if what_is_at(&self.path)?.is_none() {
+            // Whole from the beginning: after a crash nobody would know of the old file.
+            file::put(&self.path, &format_lines(&owed), meta.permissions())?;
+        }
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
-        log::line(format_args!("{}: moved away or replaced; going on with the file there now", self.path.display()));
+        // An editor's copy has them already.
+        let there = new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
+        owed.retain(|event| !there.contains(&event.time));
+        new.write(&format_lines(&owed)).and(new.commit())?;
+        let what = "moved away or replaced; going on with the file there now; still owed, and kept";
+        log::line(format_args!("{}: {what}: {kept}", self.path.display()));
         // The cursor still holds a time of the old file; what comes now must be later.
-        new.last = new.last.max(self.last);
-        let batch = self.len > self.committed;
-        new.lost = self.lost.or(batch.then_some("the journal was replaced meanwhile"));
+        new.not_before(self.last);
         *self = new;
         Ok(())
     }
 
-    fn ends_with_newline(&self) -> io::Result<bool> {
-        let mut byte = [b'\n'];
-        if self.len > 0 {
-            self.file.read_exact_at(&mut byte, self.len - 1)?;
-        }
-        Ok(byte == [b'\n'])
-    }
-
-    /// Where reading begins: the end of the file, with what others have appended.
-    fn end(&self) -> io::Result<u64> {
-        let len = self.file.metadata()?.len();
-        Ok(if self.cut_due { len.min(self.len) } else { len })
-    }
-
-    fn newest(&self) -> impl Iterator<Item = io::Result<(u64, Event)>> {
-        let (events, failed) = match self.end() {
-            Ok(end) => (Some(Events(Lines::new(&self.file, end.saturating_sub(REACH), end))), None),
-            Err(e) => (None, Some(Err(e))),
-        };
-        events.into_iter().flatten().chain(failed)
+    /// The newest `reach` bytes, as the last check found them.
+    fn backwards(&self, reach: u64) -> Backwards<'_> {
+        let end = if self.usable.is_ok() { self.len } else { self.committed };
+        Backwards::new(&self.file, end.saturating_sub(reach), end)
     }
 
     /// The events of the newest [`REACH`] bytes, newest first.
     pub fn events(&self) -> impl Iterator<Item = io::Result<Event>> {
-        self.newest().map(|event| event.map(|(_, event)| event))
+        self.backwards(REACH).events()
     }
 
     /// The links of the newest [`REACH`] bytes as they stand now, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = io::Result<Entry>> {
-        standing(self.newest()).map(|entry| entry.map(|(_, entry)| entry))
+        standing(self.events())
     }
 
-    /// The first `most` links whose event came after `cursor`, as they stand now, oldest first.
-    ///
-    /// Reads at most [`REACH`] bytes from the cursor on, more only while no link is found; a `title` or
-    /// `remove` farther away than that is not seen yet.
-    pub fn after(&mut self, cursor: Option<OffsetDateTime>, most: usize) -> io::Result<Vec<Entry>> {
-        let end = self.end()?;
-        let place = cursor.map(|cursor| self.place(cursor, end)).transpose()?;
-        // A cursor from a clock that ran ahead, beside a new journal: what is posted now must be owed.
-        self.last = cursor.map_or(self.last, |cursor| cursor.max(self.last));
-        let mut from = place.map_or(0, |place| place.end);
-        loop {
-            let to = self.window(from, end)?;
-            let mut first = VecDeque::new();
-            for entry in standing(Events(Lines::new(&self.file, from, to))) {
-                let (end, entry) = entry?;
-                if cursor.is_none_or(|cursor| entry.time > cursor) {
-                    first.push_front((end, entry));
-                    first.truncate(most);
+    /// All events after `cursor`, newest first: read until the line that it names; if that is gone, [`REACH`] bytes
+    /// farther than the first older line, as someone may have appended that one.
+    pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
+        let mut lines = self.backwards(u64::MAX);
+        let next = move || {
+            loop {
+                match lines.next()? {
+                    Ok(Ok(Some(event))) => match event.time.cmp(&cursor) {
+                        Ordering::Greater => return Some(Ok(event)),
+                        Ordering::Equal => return None,
+                        Ordering::Less => lines.from = lines.from.max(lines.at.saturating_sub(REACH)),
+                    },
+                    Ok(_) => {}
+                    Err(e) => return Some(Err(e)),
                 }
             }
-            if !first.is_empty() || to == end {
-                let places = first.iter().map(|(end, e)| Place { cursor: e.time, end: *end, time: e.time });
-                self.places = place.into_iter().chain(places).collect();
-                return Ok(first.into_iter().map(|(_, entry)| entry).collect());
-            }
-            from = to;
-        }
-    }
-
-    /// The end of the lines that begin at `from` and may be read in one go.
-    fn window(&self, from: u64, end: u64) -> io::Result<u64> {
-        if end - from <= REACH {
-            return Ok(end);
-        }
-        let to = Lines::new(&self.file, from, from + REACH).drop_partial()?;
-        Ok(if to > from { to } else { from + REACH })
-    }
-
-    /// Finds the line that `cursor` names; if it is gone, the last one that is older.
-    fn place(&self, cursor: OffsetDateTime, end: u64) -> io::Result<Place> {
-        if let Some(&place) = self.places.iter().find(|p| p.cursor == cursor && p.end <= end) {
-            // An edit above may have moved the line; then what ends there now is another one.
-            let line = Events(Lines::new(&self.file, 0, place.end)).next().transpose()?;
-            if line.map_or(place.end == 0, |(end, event)| (end, event.time) == (place.end, place.time)) {
-                return Ok(place);
-            }
-        }
-        let mut found = None;
-        for event in Events(Lines::new(&self.file, 0, end)) {
-            let (end, Event { time, .. }) = event?;
-            if time == cursor {
-                return Ok(Place { cursor, end, time });
-            }
-            if time < cursor {
-                // An old line that someone appended below the cursor's is not the place, so look farther.
-                let place = *found.get_or_insert(Place { cursor, end, time });
-                if place.end - end > REACH {
-                    break;
-                }
-            }
-        }
-        Ok(found.unwrap_or(Place { cursor, end: 0, time: cursor }))
+        };
+        std::iter::from_fn(next).fuse()
     }
 }
 
-fn id(meta: &Metadata) -> (u64, u64) {
-    (meta.dev(), meta.ino())
+/// The file at `path`, if there is one. A pipe must not even be opened: that would wait for who writes into it.
+fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(io::Error::other("not a regular file")),
+        Ok(meta) => Ok(Some(meta)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
+    let mut byte = [b'\n'];
+    if len > 0 {
+        file.read_exact_at(&mut byte, len - 1)?;
+    }
+    Ok(byte == [b'\n'])
 }
 
 /// The greatest time among the last events: a line appended by hand may be older than those above it.
 fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
-    let mut last = OffsetDateTime::UNIX_EPOCH;
-    for event in Events(Lines::new(file, 0, end)).take(100) {
-        last = last.max(event?.1.time);
-    }
-    Ok(last)
+    let mut newest = Backwards::new(file, 0, end).events().take(100);
+    newest.try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
 }
 
-/// One write, whole or an error.
-fn write_at_once(mut file: &File, bytes: &[u8]) -> io::Result<()> {
-    match file.write(bytes)? {
-        n if n == bytes.len() => Ok(()),
-        // Why it was short is told only to who tries on.
-        n => file.write(&bytes[n..]).and(Err(io::Error::other("the disk took only a part of the line"))),
-    }
-}
-
-/// The lines of a part of the file, the last one first. What follows the last line end is left out, and so is
-/// a first line that begins before the part.
-struct Lines<'a> {
+/// The lines of a part of the file, the last one first, also if it has no line end; without a first line that begins
+/// before the part. After an error there are no more.
+struct Backwards<'a> {
     file: &'a File,
     /// Where reading stops; from the middle of the file on one byte early, to see whether a line ends there.
     from: u64,
     /// Where `buf` begins in the file.
     at: u64,
+    /// What was read and not given yet.
     buf: Vec<u8>,
-    /// How much of `buf` is still to be given.
-    left: usize,
 }
 
-struct Line<'a> {
-    start: u64,
-    /// Behind its line end.
-    end: u64,
-    /// Without its line end; or why it is not held.
-    bytes: Result<&'a [u8], &'static str>,
-}
+/// `None` for a comment or an empty line; an error says what is wrong.
+type Parsed = Result<Option<Event>, &'static str>;
 
-impl<'a> Lines<'a> {
-    fn new(file: &'a File, from: u64, to: u64) -> Lines<'a> {
-        Lines { file, from: from.saturating_sub(1), at: to, buf: Vec::new(), left: 0 }
+impl<'a> Backwards<'a> {
+    fn new(file: &'a File, from: u64, to: u64) -> Backwards<'a> {
+        Backwards { file, from: from.saturating_sub(1), at: to, buf: Vec::new() }
     }
 
-    /// Reads the block before `buf`; `false` if there is none.
-    fn load(&mut self) -> io::Result<bool> {
-        let n = (self.at - self.from).min(BLOCK as u64) as usize;
-        self.buf.resize(n + self.left, 0);
-        self.buf.copy_within(..self.left, n);
-        self.file.read_exact_at(&mut self.buf[..n], self.at - n as u64)?;
-        self.at -= n as u64;
-        self.left += n;
-        Ok(n > 0)
+    fn events(self) -> impl Iterator<Item = io::Result<Event>> + 'a {
+        self.filter_map(|line| line.map(|line| line.ok().flatten()).transpose())
     }
 
-    /// Drops what follows the last line end; tells where that is.
-    fn drop_partial(&mut self) -> io::Result<u64> {
+    /// Reads the block before `buf`.
+    fn load(&mut self) -> io::Result<()> {
+        let n = (self.at - self.from).min(BLOCK as u64);
+        let mut block = vec![0; n as usize];
+        self.file.read_exact_at(&mut block, self.at - n)?;
+        block.append(&mut self.buf);
+        self.buf = block;
+        self.at -= n;
+        Ok(())
+    }
+
+    fn line(&mut self) -> io::Result<Option<Parsed>> {
+        let mut too_long = false;
         loop {
-            self.left = last_newline(&self.buf[..self.left]).map_or(0, |i| i + 1);
-            if self.left > 0 || !self.load()? {
-                return Ok(self.at + self.left as u64);
-            }
+            // What `buf` ends with is the line's own end, not the one before it.
+            let end = self.buf.len() - usize::from(self.buf.ends_with(b"\n"));
+            let begin = match self.buf[..end].iter().rposition(|&b| b == b'\n') {
+                Some(newline) => newline + 1,
+                // At the beginning of the file a line begins, elsewhere this is the end of one.
+                None if self.at == 0 && !self.buf.is_empty() => 0,
+                None if self.at == self.from => return Ok(None),
+                None => {
+                    if self.buf.len() > BLOCK {
+                        too_long = true;
+                        self.buf = vec![b'\n'];
+                    }
+                    self.load()?;
+                    continue;
+                }
+            };
+            too_long |= self.buf.len() - begin > BLOCK;
+            let line = if too_long { Err(TOO_LONG) } else { parse_line(&self.buf[begin..end]) };
+            self.buf.truncate(begin);
+            return Ok(Some(line));
         }
     }
-
-    fn back(&mut self) -> io::Result<Option<Line<'_>>> {
-        let end = self.drop_partial()?;
-        let begin = loop {
-            if let Some(i) = last_newline(&self.buf[..self.left.saturating_sub(1)]) {
-                break i + 1;
-            }
-            if self.left > BLOCK {
-                self.left = 0;
-                let start = self.drop_partial()?;
-                let inside = self.left > 0 || self.from == 0;
-                return Ok(inside.then_some(Line { start, end, bytes: Err(TOO_LONG) }));
-            }
-            if !self.load()? {
-                // At the beginning of the file a line begins, elsewhere this is the end of one.
-                if self.left == 0 || self.from > 0 {
-                    return Ok(None);
-                }
-                break 0;
-            }
-        };
-        let bytes = if self.left - begin > BLOCK { Err(TOO_LONG) } else { Ok(&self.buf[begin..self.left - 1]) };
-        self.left = begin;
-        Ok(Some(Line { start: self.at + begin as u64, end, bytes }))
-    }
 }
 
-fn last_newline(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().rposition(|&b| b == b'\n')
-}
-
-/// The events of [`Lines`], each with the end of its line. After an error there are no more.
-struct Events<'a>(Lines<'a>);
-
-impl Iterator for Events<'_> {
-    type Item = io::Result<(u64, Event)>;
+impl Iterator for Backwards<'_> {
+    type Item = io::Result<Parsed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.0.back() {
-                Ok(None) => return None,
-                Ok(Some(line)) => {
-                    if let Ok(Some(event)) = line.bytes.and_then(parse_line) {
-                        return Some(Ok((line.end, event)));
-                    }
-                }
-                Err(e) => {
-                    (self.0.at, self.0.left) = (self.0.from, 0);
-                    return Some(Err(e));
-                }
-            }
+        let line = self.line();
+        if line.is_err() {
+            (self.at, self.buf) = (self.from, Vec::new());
         }
+        line.transpose()
     }
 }
 
@@ -488,17 +403,12 @@ struct Later {
 
 /// Makes links of events that come newest first: `title`, `again` and `remove` belong to the nearest earlier
 /// `add` of their channel and address that is not removed.
-fn standing<'a>(
-    events: impl Iterator<Item = io::Result<(u64, Event)>> + 'a,
-) -> impl Iterator<Item = io::Result<(u64, Entry)>> + 'a {
+pub fn standing(events: impl Iterator<Item = io::Result<Event>>) -> impl Iterator<Item = io::Result<Entry>> {
     let mut later = HashMap::new();
-    events.filter_map(move |event| match event {
-        Ok((end, event)) => settle(&mut later, event).map(|entry| Ok((end, entry))),
-        Err(e) => Some(Err(e)),
-    })
+    events.filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
 }
 
-fn settle(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<Entry> {
+fn fold(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<Entry> {
     let Event { time, action, mut link } = event;
     let key = (link.channel.clone(), link.url.clone());
     if action == Action::Add {
@@ -508,6 +418,7 @@ fn settle(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<
         }
         let Later { title, mut again, .. } = later.remove(&key).unwrap_or_default();
         link.title = title.unwrap_or(link.title);
+        again.retain(|nick| *nick != link.nick);
         again.reverse();
         return Some(Entry { time, link, again });
     }
@@ -517,14 +428,15 @@ fn settle(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<
         // What was said of a link before it was removed went with it.
         _ if later.removes > 0 => {}
         Action::Title => later.title = later.title.take().or(Some(link.title)),
+        _ if later.again.contains(&link.nick) => {}
         _ => later.again.push(link.nick),
     }
     None
 }
 
-fn format_line(line: &mut String, time: OffsetDateTime, action: Action, link: &Link) {
+fn format_line(time: OffsetDateTime, action: Action, link: &Link) -> String {
     let name = Action::NAMES.iter().find(|(_, a)| *a == action).map_or("", |(name, _)| name);
-    *line += &format!("{}\t{name}", format_time(time));
+    let mut line = format!("{}\t{name}", format_time(time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
         // A nick or an account is the server's word; were there a tab or a line end in it, it would
@@ -532,19 +444,27 @@ fn format_line(line: &mut String, time: OffsetDateTime, action: Action, link: &L
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
     if (link.posted - time).abs() > Duration::SECOND {
-        *line += &format!("\t{}", format_time(link.posted));
+        line += &format!("\t{}", format_time(link.posted));
     }
-    line.push('\n');
+    line + "\n"
 }
 
-/// Reads a line without its line end: `None` for a comment or an empty line; an error says what is wrong.
-fn parse_line(line: &[u8]) -> Result<Option<Event>, &'static str> {
+fn format_lines(newest_first: &[Event]) -> String {
+    newest_first.iter().rev().map(|event| format_line(event.time, event.action, &event.link)).collect()
+}
+
+/// Reads a line without its line end.
+fn parse_line(line: &[u8]) -> Parsed {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);
     }
     let text = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
-    let columns: Vec<&str> = text.splitn(9, '\t').collect();
+    let mut columns: Vec<&str> = text.splitn(9, '\t').collect();
+    // Editors take blanks off the end of a line, and with them a column that is empty.
+    if columns.len() == 6 && matches!(columns[1], "again" | "remove") {
+        columns.push("");
+    }
     let [time, action, channel, nick, account, url, title, rest @ ..] = &columns[..] else {
         return Err("fewer than seven columns");
     };
@@ -572,45 +492,34 @@ fn parse_line(line: &[u8]) -> Result<Option<Event>, &'static str> {
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 
+/// How many lines a part of the file has, and those that are skipped: the how manieth from the end each is, and what
+/// is wrong with it. The last one comes first.
+fn faults(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
+    let (mut lines, mut bad) = (0, Vec::new());
+    for line in Backwards::new(file, from, to) {
+        lines += 1;
+        bad.extend(line?.err().map(|why| (lines, why)));
+    }
+    Ok((lines, bad))
+}
+
 /// What is wrong with the lines of the journal that are skipped: one sentence, `None` if there are none.
 ///
-/// Looks at the newest [`REACH`] bytes, and does not lock: a linkbot may be at work on the file.
-pub fn skipped(path: &Path) -> io::Result<Option<String>> {
-    const NAMED: usize = 5;
-    let file = match File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
+/// Looks at the newest `within` bytes, and does not lock: a linkbot may be at work on the file.
+pub fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
+    let Some(meta) = what_is_at(path)? else { return Ok(None) };
+    let from = meta.len().saturating_sub(within);
+    let (lines, bad) = faults(&File::open(path)?, from, meta.len())?;
+    let Some((from_end, why)) = bad.last() else { return Ok(None) };
+    let place = match from {
+        0 => format!("line {}", lines + 1 - from_end),
+        _ => format!("line {from_end} from the end"),
     };
-    let len = file.metadata()?.len();
-    let from = len.saturating_sub(REACH);
-    let mut lines = Lines::new(&file, from, len);
-    let end = lines.drop_partial()?;
-    // Each with how many lines stand below it, where it starts, and what is wrong.
-    let mut bad = VecDeque::new();
-    let (mut seen, mut count) = (0, 0);
-    if end < len {
-        bad.push_front((0, end, "torn: it has no line end"));
-        (seen, count) = (1, 1);
-    }
-    while let Some(line) = lines.back()? {
-        if let Err(why) = line.bytes.and_then(parse_line) {
-            bad.push_front((seen, line.start, why));
-            bad.truncate(NAMED);
-            count += 1;
-        }
-        seen += 1;
-    }
-    if bad.is_empty() {
-        return Ok(None);
-    }
-    let named = bad.iter().map(|&(below, start, why)| match from {
-        0 => format!("line {} ({why})", seen - below),
-        _ => format!("the line at byte {start} ({why})"),
-    });
-    let named = named.collect::<Vec<_>>().join(", ");
-    let more = if count > NAMED { format!(", and {} more", count - NAMED) } else { String::new() };
-    let are = if count == 1 { "1 line is".to_owned() } else { format!("{count} lines are") };
-    Ok(Some(format!("{}: {are} skipped: {named}{more}", path.display())))
+    Ok(Some(format!("{}: {} skipped; the first is {place}: {why}", path.display(), count(bad.len()))))
+}
+
+fn count(lines: usize) -> String {
+    if lines == 1 { "1 line".into() } else { format!("{lines} lines") }
 }
 
 /// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.

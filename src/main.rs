@@ -48,6 +48,9 @@ an item in a feed and a bookmark.
   --version  print the version
   --help     print this";
 
+/// How much of the journal's end is looked through for faults at start, in bytes.
+const LOOK_BACK: u64 = 1 << 20;
+
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
 
@@ -103,7 +106,7 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     let config = Config::read(path)?;
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    let skipped = journal::skipped(&config.journal);
+    let skipped = journal::skipped(&config.journal, if arguments.check { journal::REACH } else { LOOK_BACK });
     if let Some(skipped) = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))? {
         log::line(skipped);
     }
@@ -115,10 +118,10 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     let mut publisher = Publisher::new(&config.feeds, &journal)?;
     let now = Instant::now();
     let cursor = || file::beside(&config.journal, ".delivered");
-    let mut delivery = config.account.as_ref().map(|account| Delivery::new(cursor(), account.interval, now));
-    if let Some(delivery) = &mut delivery {
-        // The first look also tells the journal which times the cursor has used up: a clock may have run ahead.
-        delivery.next(&mut journal, now);
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor(), account.interval, now));
+    if let Some(delivery) = &delivery {
+        // The cursor has used up the times before it: a clock may have run ahead.
+        journal.not_before(delivery.cursor());
     }
     // A fork's row wins over ours of the same name.
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
@@ -154,7 +157,7 @@ fn deliver(bot: &mut Bot, account: &Account, idle: bool) {
     if Instant::now() < if idle { due } else { due + OVERDUE } {
         return;
     }
-    let Some((entry, unclear)) = delivery.next(&mut bot.journal, Instant::now()) else { return };
+    let Some((entry, unclear)) = delivery.next(&bot.journal, Instant::now()) else { return };
     let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&entry.link));
     let verdict = account.add(&entry.link, log_url.as_deref(), OffsetDateTime::now_utc(), unclear);
     delivery.settle(&entry, verdict, Instant::now(), OffsetDateTime::now_utc());

@@ -5,7 +5,10 @@ mod failures;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::bookmarks::{Answer, Bookmarks};
 use common::bot::Home;
 use common::irc::IrcServer;
 use failures::Shelf;
@@ -48,6 +51,122 @@ fn a_journal_that_was_moved_away_stays_as_it_was() {
     bot.logs("links.tsv");
     home.await_cursor(&new[0][0]);
     assert_eq!(shelf.urls(), ["first", "second"].map(failures::address));
+}
+
+/// Three links are owed when `take` takes the journal away: they are delivered before the fourth.
+fn survive(take: impl FnOnce(&Home)) {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let (open, is_open) = (shelf.clone(), Arc::new(AtomicBool::new(false)));
+    let service = {
+        let is_open = is_open.clone();
+        Bookmarks::plain(move |request| match is_open.load(Ordering::Relaxed) {
+            true => open.take(request),
+            false => Answer::http("503 Service Unavailable", ""),
+        })
+    };
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    let titles = ["one", "two", "three", "four"];
+    for title in &titles[..3] {
+        failures::post(&mut client, title).unwrap();
+    }
+    let owed = home.read("links.tsv");
+    service.request();
+    take(&home);
+    is_open.store(true, Ordering::Relaxed);
+    failures::post(&mut client, titles[3]).unwrap();
+    assert!(home.read("links.tsv").starts_with(&owed));
+    bot.logs("still owed, and kept: 3");
+    shelf.await_all(&home);
+    assert_eq!(shelf.urls(), titles.map(failures::address));
+}
+
+#[test]
+fn links_that_are_owed_survive_a_deletion() {
+    survive(|home| fs::remove_file(home.path("links.tsv")).unwrap());
+}
+
+#[test]
+fn links_that_are_owed_survive_a_rotation() {
+    survive(|home| fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap());
+}
+
+#[test]
+fn links_that_are_owed_survive_a_rotation_that_puts_an_empty_file_there() {
+    survive(|home| {
+        fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
+        home.write("links.tsv", "");
+    });
+}
+
+#[test]
+fn what_is_owed_survives_a_rotation_and_a_kill_before_the_next_link() {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = Bookmarks::plain(|_| Answer::http("503 Service Unavailable", ""));
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "owed").unwrap();
+    fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
+    client.barrier();
+    bot.kill();
+    assert_eq!(home.read("links.tsv"), home.read("links.tsv.1"));
+    let good = shelf.open();
+    home.configure(&(server.conf() + &good.conf()));
+    let _bot = home.start();
+    shelf.await_all(&home);
+}
+
+#[test]
+fn lines_that_someone_appends_are_said_in_the_log_and_shown_without_a_new_link() {
+    let (server, shelf) = (IrcServer::plain(), Shelf::default());
+    let service = shelf.open();
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    let mut file = OpenOptions::new().append(true).open(home.path("links.tsv")).unwrap();
+    let good = line("2026-01-01T00:00:00.000Z", "appended");
+    file.write_all((good + "2026-01-01T00:00:01.000Z\tadd\t#dev\n").as_bytes()).unwrap();
+    client.send("PING :anything");
+    client.expect("PONG ");
+    bot.logs("links.tsv: 2 lines appended, 1 of them skipped: fewer than seven columns");
+    client.barrier();
+    let titles: Vec<_> = home.feed().entries.into_iter().map(|e| e.title.unwrap().content).collect();
+    assert_eq!(titles, ["appended"]);
+    home.await_cursor("2026-01-01T00:00:00.000Z");
+    assert_eq!(shelf.urls(), [failures::address("appended")]);
+    assert_eq!(bot.kill().matches("skipped").count(), 1, "it is said once");
+}
+
+#[test]
+fn a_journal_that_an_editor_has_left_without_a_last_line_end_loses_nothing() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    // Without the blanks at the ends of the lines, too.
+    let remove = line("2026-01-01T00:00:02.000Z", "first").replace("\tadd\t", "\tremove\t").replace("\tfirst\n", "\n");
+    let journal = line("2026-01-01T00:00:00.000Z", "first") + &line("2026-01-01T00:00:01.000Z", "last") + &remove;
+    home.write("links.tsv", journal.trim_end());
+    let mut bot = home.start();
+    let mut client = server.welcome();
+    failures::post(&mut client, "new").unwrap();
+    client.barrier();
+    assert!(home.read("links.tsv").starts_with(&journal));
+    let titles: Vec<_> = home.feed().entries.into_iter().map(|e| e.title.unwrap().content).collect();
+    assert_eq!(titles, ["new", "last"]);
+    let log = bot.kill();
+    assert!(!log.contains("skipped") && !log.contains("cut off"), "{log}");
+}
+
+#[test]
+fn a_journal_that_is_a_pipe_is_refused_at_once() {
+    let home = Home::new("server = localhost:6667\ntls = no\nchannels = #dev\n");
+    assert!(std::process::Command::new("mkfifo").arg(home.path("links.tsv")).status().unwrap().success());
+    for arguments in [&["bot.conf"][..], &["--check", "bot.conf"]] {
+        let ended = home.run(arguments);
+        assert_eq!(ended.status, Some(1));
+        assert!(ended.stderr.contains("links.tsv: not a regular file"), "{ended:?}");
+    }
 }
 
 #[test]

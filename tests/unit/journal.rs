@@ -33,8 +33,9 @@ fn link(url: &str, title: &str) -> Link {
     }
 }
 
-/// Saves a link, a second after the one before it.
+/// Saves a link as a turn does it, without an account.
 fn save(journal: &mut Journal, title: &str) -> OffsetDateTime {
+    journal.check(None);
     let time = journal.append(Action::Add, &link("x", title), NOON).unwrap();
     journal.commit().unwrap();
     time
@@ -48,8 +49,15 @@ fn titles(journal: &Journal) -> Vec<String> {
     journal.newest_first().map(|entry| entry.unwrap().link.title).collect()
 }
 
-fn owed(journal: &mut Journal, cursor: Option<OffsetDateTime>) -> Vec<String> {
-    journal.after(cursor, 1000).unwrap().into_iter().map(|entry| entry.link.title).collect()
+/// The titles of what came after `cursor`, oldest first.
+fn owed(journal: &Journal, cursor: OffsetDateTime) -> Vec<String> {
+    let mut titles: Vec<_> = journal.after(cursor).map(|event| event.unwrap().link.title).collect();
+    titles.reverse();
+    titles
+}
+
+fn time(ms: u32) -> OffsetDateTime {
+    NOON + Duration::milliseconds(ms.into())
 }
 
 fn error(path: &Path) -> String {
@@ -79,7 +87,7 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
     let events: Vec<Event> = journal.events().map(Result::unwrap).collect();
     assert_eq!(events[0].link.posted, link.posted);
     assert_eq!(events[1].link.posted, events[1].time, "within a second it is the event's own");
-    assert_eq!(skipped(&path).unwrap(), None);
+    assert_eq!(skipped(&path, REACH).unwrap(), None);
 }
 
 #[test]
@@ -122,6 +130,9 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         (good.replace("add", "burn"), "unknown action"),
         (good.replace("T12", " 12"), "not a time"),
         (good.replace("\tbob", ""), "fewer than seven columns"),
+        (good.replace("\tgood", ""), "fewer than seven columns"),
+        (good.replace("\tgood", "").replace("add", "title"), "fewer than seven columns"),
+        (good.replace("http://example.com/good\tgood", "").replace("add", "remove"), "not an address"),
         (good.replace('\n', "\t2026-11-22T12:00\n"), "not a time of posting"),
         (good.replace('\n', "\t2026-11-22T12:00:00.000Z\tx\n"), "more than eight columns"),
         (good.replace("http:", "ftp:"), "not an address"),
@@ -134,7 +145,8 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
     ] {
         let (_folder, path) = place();
         fs::write(&path, format!("# a comment\n\n{bad}{good}")).unwrap();
-        assert_eq!(skipped(&path).unwrap(), Some(format!("{}: 1 line is skipped: line 3 ({why})", path.display())));
+        let text = format!("{}: 1 line skipped; the first is line 3: {why}", path.display());
+        assert_eq!(skipped(&path, REACH).unwrap(), Some(text));
         assert_eq!(titles(&open(&path)), ["good"]);
     }
 }
@@ -143,28 +155,40 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
 fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
     let (_folder, path) = place();
     fs::write(&path, line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls ")).unwrap();
-    assert_eq!(skipped(&path).unwrap(), None);
+    assert_eq!(skipped(&path, REACH).unwrap(), None);
     assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
 }
 
 #[test]
-fn only_the_first_of_many_malformed_lines_are_named_and_a_torn_one_is_mentioned() {
+fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
     let (_folder, path) = place();
-    assert_eq!(skipped(&path).unwrap(), None, "no file, nothing to say");
-    fs::write(&path, b"a\n\xff\n# c\nb\n2026").unwrap();
-    let text = skipped(&path).unwrap().unwrap();
-    assert!(
-        text.ends_with(
-            ": 4 lines are skipped: line 1 (fewer than seven columns), line 2 (not UTF-8), \
-             line 4 (fewer than seven columns), line 5 (torn: it has no line end)"
-        ),
-        "{text}"
-    );
-    fs::write(&path, "x\n".repeat(9)).unwrap();
-    let text = skipped(&path).unwrap().unwrap();
-    assert!(text.contains(": 9 lines are skipped: line 1 ("), "{text}");
-    assert!(text.ends_with("line 5 (fewer than seven columns), and 4 more"), "{text}");
-    assert!(skipped(path.parent().unwrap()).is_err());
+    let again = line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
+    let remove = line(3, "gone").replace("add", "remove").replace("\tgone", "");
+    fs::write(&path, line(0, "gone") + &line(1, "kept") + &again + &remove).unwrap();
+    assert_eq!(skipped(&path, REACH).unwrap(), None);
+    let journal = open(&path);
+    let entries: Vec<Entry> = journal.newest_first().map(Result::unwrap).collect();
+    assert_eq!(titles(&journal), ["kept"]);
+    assert_eq!(entries[0].again, ["carol"]);
+}
+
+#[test]
+fn skipped_lines_are_counted_and_the_first_is_named() {
+    let (_folder, path) = place();
+    let said = |within| skipped(&path, within).unwrap().map(|text| text.split_once(": ").unwrap().1.to_owned());
+    assert_eq!(said(REACH), None, "no file, nothing to say");
+    fs::write(&path, b"# c\na\n\xff\nb\n2026").unwrap();
+    assert_eq!(said(REACH).unwrap(), "4 lines skipped; the first is line 2: fewer than seven columns");
+    // Of a part of the file the beginning of a line is not one.
+    for within in [6, 7] {
+        assert_eq!(
+            said(within).unwrap(),
+            "2 lines skipped; the first is line 2 from the end: fewer than seven columns"
+        );
+    }
+    fs::write(&path, "bad\n".to_owned() + &line(1, "good")).unwrap();
+    assert_eq!(said(line(1, "good").len() as u64), None);
+    assert!(skipped(path.parent().unwrap(), REACH).is_err());
 }
 
 #[test]
@@ -172,13 +196,13 @@ fn dos_line_ends_are_understood() {
     let (_folder, path) = place();
     fs::write(&path, format!("\r\n# c\r\n{}", line(1, "good").replace('\n', "\r\n"))).unwrap();
     assert_eq!(titles(&open(&path)), ["good"]);
-    assert_eq!(skipped(&path).unwrap(), None);
+    assert_eq!(skipped(&path, REACH).unwrap(), None);
 }
 
 #[test]
-fn a_torn_last_line_is_cut_off_at_start() {
+fn a_last_line_that_cannot_be_read_and_has_no_line_end_is_cut_off_at_start() {
     let (_folder, path) = place();
-    for torn in ["2", &line(2, "torn")[..60], line(2, "torn").trim_end(), &"x".repeat(200_000)] {
+    for torn in ["2", &line(2, "torn")[..60], "\0\0\0", &"x".repeat(200_000)] {
         fs::write(&path, line(1, "whole") + torn).unwrap();
         assert_eq!(titles(&open(&path)), ["whole"]);
         assert_eq!(fs::read_to_string(&path).unwrap(), line(1, "whole"));
@@ -186,6 +210,21 @@ fn a_torn_last_line_is_cut_off_at_start() {
     fs::write(&path, "never a line end").unwrap();
     open(&path);
     assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn a_last_line_that_only_lacks_its_line_end_is_kept_and_the_next_one_is_a_line_of_its_own() {
+    let (_folder, path) = place();
+    for last in [line(2, "last"), "# a comment\n".to_owned()] {
+        fs::write(&path, line(1, "first") + last.trim_end()).unwrap();
+        let mut journal = open(&path);
+        assert_eq!(titles(&journal).len(), last.split('\t').count().div_ceil(6));
+        let saved = save(&mut journal, "new");
+        assert_eq!(titles(&journal)[0], "new");
+        assert!(saved > time(1));
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(&(line(1, "first") + &last)) && text.lines().count() == 3, "{text}");
+    }
 }
 
 #[test]
@@ -200,10 +239,13 @@ fn a_second_linkbot_is_kept_out_until_the_first_has_ended() {
 #[test]
 fn what_cannot_be_a_journal_is_one_line_with_its_name() {
     let (folder, path) = place();
-    let pipe = Path::new("/dev/null");
+    let pipe = folder.path().join("pipe");
+    // Nobody writes into it, so whoever opens it waits for ever.
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(skipped(&pipe, REACH).is_err());
     for (path, what) in [
-        (folder.path(), "Is a directory"),
-        (pipe, "not a regular file"),
+        (folder.path(), "not a regular file"),
+        (&pipe, "not a regular file"),
         (&folder.path().join("none/links.tsv"), "No such file or directory"),
     ] {
         let text = error(path);
@@ -214,21 +256,24 @@ fn what_cannot_be_a_journal_is_one_line_with_its_name() {
 }
 
 #[test]
-fn lines_that_others_append_are_seen_and_kept_and_stay_lines_of_their_own() {
+fn lines_that_others_append_are_seen_at_the_next_check_and_stay_lines_of_their_own() {
     let (_folder, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
+    assert!(!journal.check(None), "what linkbot wrote is nothing new");
     append_by_hand(&path, line(900, "by-hand").as_bytes());
-    assert_eq!(titles(&journal), ["by-hand", "one"], "seen before the next save");
-    assert_eq!(owed(&mut journal, None), ["one", "by-hand"]);
-    let time = save(&mut journal, "two");
-    assert_eq!(format_time(time), "2026-11-22T12:00:00.901Z", "behind the line by hand");
-    append_by_hand(&path, line(950, "half").trim_end().as_bytes());
-    assert_eq!(titles(&journal)[0], "two", "a line counts when it has its end");
-    let time = save(&mut journal, "three");
-    assert_eq!(titles(&journal), ["three", "half", "two", "by-hand", "one"]);
-    assert!(time > NOON);
-    assert_eq!(skipped(&path).unwrap(), None);
+    assert!(journal.check(None));
+    assert!(!journal.check(None));
+    assert_eq!(titles(&journal), ["by-hand", "one"]);
+    assert_eq!(owed(&journal, OffsetDateTime::UNIX_EPOCH), ["one", "by-hand"]);
+    let saved = save(&mut journal, "two");
+    assert_eq!(saved, time(901), "behind the line by hand");
+    append_by_hand(&path, b"half a li");
+    assert!(save(&mut journal, "three") > saved);
+    append_by_hand(&path, line(950, "without-line-end").trim_end().as_bytes());
+    save(&mut journal, "four");
+    assert_eq!(titles(&journal), ["four", "without-line-end", "three", "two", "by-hand", "one"]);
+    assert!(skipped(&path, REACH).unwrap().unwrap().contains(": 1 line skipped; "));
 }
 
 #[test]
@@ -253,6 +298,7 @@ fn after_the_journal_is_replaced_or_deleted_saves_go_to_the_file_there_now_with_
     let mut journal = open(&path);
     let first = save(&mut journal, "one");
     fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
+    assert!(journal.check(None));
     assert!(save(&mut journal, "two") > first);
     assert_eq!(titles(&open(&folder.path().join("links.tsv.1"))), ["one"]);
     assert_eq!(titles(&journal), ["two"]);
@@ -273,11 +319,95 @@ fn a_file_put_there_by_another_linkbot_is_not_written_to() {
     let other = folder.path().join("other");
     let theirs = open(&other);
     fs::rename(&other, &path).unwrap();
+    assert!(!journal.check(None), "there is nothing new to be shown");
     let error = journal.append(Action::Add, &link("", "T"), NOON).unwrap_err();
     assert!(error.to_string().contains("in use by another linkbot"), "{error}");
+    journal.commit().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
     drop(theirs);
     save(&mut journal, "T");
+}
+
+/// A journal with a delivered link and two owed ones, and the cursor between them.
+fn with_owed(path: &Path) -> (Journal, OffsetDateTime) {
+    let mut journal = open(path);
+    let cursor = save(&mut journal, "delivered");
+    journal.append(Action::Add, &link("y", "owed"), NOON).unwrap();
+    journal.append(Action::Title, &link("y", "owed, too"), NOON).unwrap();
+    journal.commit().unwrap();
+    (journal, cursor)
+}
+
+#[test]
+fn what_is_owed_goes_along_into_a_new_file_with_its_times() {
+    let take: [fn(&Path); 3] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::rename(path, path.with_extension("1")).unwrap(),
+        // As logrotate does it with `create`; here with a line that has no end.
+        |path| {
+            fs::rename(path, path.with_extension("1")).unwrap();
+            fs::write(path, line(900, "there").trim_end()).unwrap();
+        },
+    ];
+    for take in take {
+        let (folder, path) = place();
+        let (mut journal, cursor) = with_owed(&path);
+        let before: Vec<Event> = journal.after(cursor).map(Result::unwrap).collect();
+        // By hand, and not looked at before the file is gone.
+        append_by_hand(&path, line(500, "by-hand").as_bytes());
+        let mode = fs::metadata(&path).unwrap().mode();
+        take(&path);
+        assert!(journal.check(Some(cursor)));
+        let after: Vec<Event> = journal.after(cursor).map(Result::unwrap).filter(|e| e.time < time(500)).collect();
+        assert_eq!(after, before);
+        assert!(owed(&journal, cursor).contains(&"by-hand".into()));
+        assert!(!titles(&journal).contains(&"delivered".into()));
+        assert_eq!(fs::metadata(&path).unwrap().mode(), mode);
+        assert!(!journal.check(Some(cursor)));
+        assert!(save(&mut journal, "new") > time(500));
+        assert!(!folder.path().join("links.tsv.tmp").exists());
+    }
+}
+
+#[test]
+fn what_is_owed_stands_in_an_editors_copy_once() {
+    let (folder, path) = place();
+    let (mut journal, cursor) = with_owed(&path);
+    let copy = folder.path().join("copy");
+    let edited = fs::read_to_string(&path).unwrap().replace("delivered", "edited");
+    for (kept, missing) in [(3, 0), (2, 1), (1, 2)] {
+        fs::write(&copy, edited.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
+        fs::rename(&copy, &path).unwrap();
+        assert!(journal.check(Some(cursor)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), edited, "{missing} of them were not in the copy");
+    }
+}
+
+#[test]
+fn without_an_account_nothing_is_carried_over() {
+    let (_folder, path) = place();
+    let (mut journal, _) = with_owed(&path);
+    fs::remove_file(&path).unwrap();
+    assert!(journal.check(None));
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn while_the_journals_place_cannot_be_used_nothing_is_saved_and_what_is_owed_waits() {
+    let (folder, path) = place();
+    let (mut journal, cursor) = with_owed(&path);
+    fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
+    fs::create_dir(&path).unwrap();
+    for _ in 0..2 {
+        assert!(!journal.check(Some(cursor)));
+        let error = journal.append(Action::Add, &link("", "T"), NOON).unwrap_err();
+        assert_eq!(error.to_string(), "not a regular file");
+        journal.commit().unwrap();
+        assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
+    }
+    fs::remove_dir(&path).unwrap();
+    assert!(journal.check(Some(cursor)));
+    assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
 }
 
 #[test]
@@ -303,7 +433,7 @@ fn a_journal_cut_short_is_gone_on_with_at_its_new_end() {
     assert!(save(&mut journal, "three") > second && second > first);
     assert_eq!(titles(&journal), ["three", "one"]);
     assert!(!fs::read(&path).unwrap().contains(&0));
-    assert!(skipped(&path).unwrap().unwrap().contains("1 line is skipped: line 2 "));
+    assert!(skipped(&path, REACH).unwrap().unwrap().contains("1 line skipped; the first is line 2: "));
 }
 
 #[test]
@@ -322,19 +452,23 @@ fn a_batch_whose_file_went_away_under_it_is_not_called_saved() {
             journal.append(Action::Add, &link("a", "lost"), NOON).unwrap();
             lose(&path);
             if further {
-                journal.append(Action::Add, &link("b", "further"), NOON).unwrap();
+                // In an emptied file this is refused already.
+                let _ = journal.append(Action::Add, &link("b", "further"), NOON);
             }
             let error = journal.commit().unwrap_err().to_string();
             assert!(error.contains("meanwhile"), "{error}");
             journal.commit().unwrap();
             save(&mut journal, "after");
-            assert_eq!(titles(&journal), ["after"]);
+            let titles = titles(&journal);
+            assert_eq!(titles[0], "after");
+            // What was not promised may be there all the same, in a file that was emptied before it was written.
+            assert!(!titles.contains(&"lost".into()) && titles.len() <= 2, "{titles:?}");
         }
     }
 }
 
 #[test]
-fn a_full_disk_is_said_in_the_systems_words_and_the_next_save_works() {
+fn a_write_that_fails_takes_its_batch_along_and_the_next_one_is_saved() {
     let (_folder, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
@@ -344,14 +478,16 @@ fn a_full_disk_is_said_in_the_systems_words_and_the_next_save_works() {
     let real = std::mem::replace(&mut journal.file, full);
     let error = journal.append(Action::Add, &link("b", "not saved"), NOON).unwrap_err();
     assert_eq!(log::os(&error), "No space left on device");
-    assert!(journal.append(Action::Add, &link("b", "not saved"), NOON).is_err(), "not before it is cut back");
     journal.file = real;
     append_by_hand(&path, b"2026-11-22T12:0");
-    journal.append(Action::Add, &link("c", "same batch"), NOON).unwrap();
-    assert!(journal.commit().is_err(), "the batch went with the rubbish");
+    assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
+    let later = journal.append(Action::Add, &link("c", "same batch"), NOON).unwrap_err();
+    assert_eq!(later.to_string(), "No space left on device");
+    assert_eq!(journal.commit().unwrap_err().to_string(), "No space left on device");
+    journal.commit().unwrap();
     save(&mut journal, "two");
     assert_eq!(titles(&journal), ["two", "one"]);
-    assert_eq!(skipped(&path).unwrap(), None);
+    assert_eq!(skipped(&path, REACH).unwrap(), None);
 }
 
 #[test]
@@ -364,6 +500,7 @@ fn after_a_failed_sync_nothing_is_saved_until_the_file_is_cut_back_and_synced() 
     let real = std::mem::replace(&mut journal.file, full);
     let error = log::os(&journal.commit().unwrap_err());
     assert!(!error.is_empty() && !error.contains("os error"), "{error}");
+    assert!(!journal.check(None));
     assert!(journal.append(Action::Add, &link("b", "refused"), NOON).is_err());
     assert!(journal.commit().is_err());
     journal.file = real;
@@ -389,32 +526,38 @@ fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
             let expected: Vec<_> = [after, before].into_iter().filter(|t| !t.is_empty()).collect();
             assert_eq!(titles(&open(&path)), expected, "{long}");
             let number = if before.is_empty() { 1 } else { 2 };
-            let said = (long > BLOCK).then(|| format!("line {number} (longer than 64 KiB)"));
-            let text = skipped(&path).unwrap();
-            assert_eq!(text.as_deref().map(|t| t.split("skipped: ").nth(1).unwrap()), said.as_deref());
+            let said = (long > BLOCK).then(|| format!("line {number}: longer than 64 KiB"));
+            let text = skipped(&path, REACH).unwrap();
+            assert_eq!(text.as_deref().map(|t| t.split("first is ").nth(1).unwrap()), said.as_deref());
         }
     }
 }
 
 #[test]
-fn a_view_reads_no_more_than_its_reach_and_the_delivery_goes_on_in_windows_of_it() {
+fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed() {
     let (_folder, path) = place();
     let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(REACH as usize / BLOCK);
-    let remove = line(3, "a").replace("\tadd\t", "\tremove\t").replace("\ta\n", "\t\n");
-    fs::write(&path, line(1, "a") + &line(2, "b") + &remove + &wide + "bad\n" + &line(4, "c")).unwrap();
-    let mut journal = open(&path);
+    fs::write(&path, line(1, "a") + &line(2, "b") + &wide + "bad\n" + &line(4, "c")).unwrap();
+    let journal = open(&path);
     assert_eq!(titles(&journal), ["c"]);
-    assert_eq!(owed(&mut journal, None), ["b"], "one window");
-    let b = parse_time("2026-11-22T12:00:00.002Z");
-    assert_eq!(owed(&mut journal, b), ["c"], "an empty window is passed over");
-    assert_eq!(owed(&mut journal, parse_time("2026-11-22T12:00:00.004Z")), [""; 0]);
-    let at = line(1, "a").len() * 2 + remove.len() + wide.len();
-    let text = skipped(&path).unwrap().unwrap();
-    assert!(text.ends_with(&format!("1 line is skipped: the line at byte {at} (fewer than seven columns)")), "{text}");
-    // One line wider than the reach, so that no window's border falls on a line end.
-    fs::write(&path, line(1, "a") + &wide.replace('\n', "#") + "#\n" + &line(4, "c")).unwrap();
-    assert_eq!(owed(&mut journal, None), ["a"]);
-    assert_eq!(owed(&mut journal, parse_time("2026-11-22T12:00:00.001Z")), ["c"]);
+    assert_eq!(owed(&journal, OffsetDateTime::UNIX_EPOCH), ["a", "b", "c"]);
+    assert_eq!(owed(&journal, time(1)), ["b", "c"]);
+    assert_eq!(owed(&journal, time(2)), ["c"]);
+    assert_eq!(owed(&journal, time(4)), [""; 0]);
+    let text = skipped(&path, REACH).unwrap().unwrap();
+    assert!(text.ends_with("1 line skipped; the first is line 2 from the end: fewer than seven columns"), "{text}");
+}
+
+#[test]
+fn a_cursor_whose_line_is_gone_is_looked_for_within_reach_of_the_first_older_line() {
+    let (_folder, path) = place();
+    let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(REACH as usize / BLOCK);
+    // Behind the reach stands a line that is later than the cursor; nobody can expect it there.
+    fs::write(&path, line(7, "hidden") + &wide + &wide[..BLOCK] + &line(1, "old") + &line(9, "c") + &line(2, "old"))
+        .unwrap();
+    assert_eq!(owed(&open(&path), time(5)), ["c"]);
+    fs::write(&path, line(7, "seen") + &wide[BLOCK..] + &line(1, "old") + &line(9, "c")).unwrap();
+    assert_eq!(owed(&open(&path), time(5)), ["seen", "c"]);
 }
 
 #[test]
@@ -423,9 +566,9 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
     let whole: Vec<String> = (1..=6).map(|ms| line(ms * 10, &format!("t{ms}"))).collect();
     fs::write(&path, whole.concat()).unwrap();
     let mut journal = open(&path);
-    let cursor = journal.after(None, 3).unwrap().last().map(|entry| entry.time);
+    let cursor = time(30);
     let expected = ["t4", "t5", "t6"];
-    assert_eq!(owed(&mut journal, cursor), expected);
+    assert_eq!(owed(&journal, cursor), expected);
     type Edit = fn(&mut Vec<String>);
     let edits: [(&str, Edit); 6] = [
         ("deleted above", |lines| drop(lines.remove(0))),
@@ -439,11 +582,11 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
         let mut lines = whole.clone();
         make(&mut lines);
         fs::write(&path, lines.concat()).unwrap();
-        assert_eq!(owed(&mut journal, cursor), expected, "{edit}, while running");
-        assert_eq!(owed(&mut journal, cursor), expected, "{edit}, asked again");
+        journal.check(Some(cursor));
+        assert_eq!(owed(&journal, cursor), expected, "{edit}, while running");
         drop(journal);
         journal = open(&path);
-        assert_eq!(owed(&mut journal, cursor), expected, "{edit}, after a start");
+        assert_eq!(owed(&journal, cursor), expected, "{edit}, after a start");
     }
 }
 
@@ -451,11 +594,24 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
 fn a_link_posted_beside_a_cursor_from_the_future_is_still_owed() {
     let (_folder, path) = place();
     let mut journal = open(&path);
-    let cursor = Some(datetime!(2027-11-22 12:00 UTC));
-    assert_eq!(owed(&mut journal, cursor), [""; 0]);
+    let cursor = datetime!(2027-11-22 12:00 UTC);
+    journal.not_before(cursor);
+    journal.not_before(NOON);
     save(&mut journal, "owed");
-    assert_eq!(owed(&mut journal, cursor), ["owed"]);
-    assert_eq!(journal.after(cursor, 1).unwrap()[0].link.posted, NOON);
+    assert_eq!(owed(&journal, cursor), ["owed"]);
+    assert_eq!(journal.after(cursor).next().unwrap().unwrap().link.posted, NOON);
+}
+
+#[test]
+fn nobody_stands_twice_in_again_and_the_poster_not_at_all() {
+    let (_folder, path) = place();
+    let mut journal = open(&path);
+    for (action, nick) in [("add", "bob"), ("again", "carol"), ("again", "bob"), ("again", "dave"), ("again", "carol")]
+    {
+        let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).unwrap();
+        journal.append(action, &Link { nick: nick.into(), ..link("", "T") }, NOON).unwrap();
+    }
+    assert_eq!(journal.newest_first().next().unwrap().unwrap().again, ["dave", "carol"]);
 }
 
 /// What a journal says, by the plainest means: all links in order, each event applied as it comes.
@@ -532,22 +688,18 @@ proptest! {
         let newest: Vec<Entry> = journal.newest_first().map(Result::unwrap).collect();
         prop_assert!(newest.iter().rev().eq(&entries));
         prop_assert!(journal.events().map(|e| e.unwrap().time).eq(times.iter().rev().copied()));
-        prop_assert_eq!(skipped(&path).unwrap(), None);
-        let cursors = times.iter().flat_map(|&t| [t - Duration::MILLISECOND, t]).map(Some);
-        for cursor in std::iter::once(None).chain(cursors) {
-            // A second time it comes from the remembered place.
-            for most in [0, 1, 3, 1000, 1] {
-                let expected: Vec<_> =
-                    entries.iter().filter(|e| cursor.is_none_or(|c| e.time > c)).take(most).cloned().collect();
-                prop_assert_eq!(journal.after(cursor, most).unwrap(), expected);
-            }
+        prop_assert_eq!(skipped(&path, REACH).unwrap(), None);
+        let cursors = times.iter().flat_map(|&t| [t - Duration::MILLISECOND, t]);
+        for cursor in cursors.chain([OffsetDateTime::UNIX_EPOCH]) {
+            let after: Vec<_> = journal.after(cursor).map(|event| event.unwrap().time).collect();
+            prop_assert!(after.iter().rev().eq(times.iter().filter(|&&t| t > cursor)));
         }
     }
 
     #[test]
     fn any_bytes_are_a_journal_and_no_good_line_among_them_is_lost(
         parts in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200), any::<bool>()), 0..20),
-        cut in prop_oneof![9 => Just(0), 1 => 0..67usize],
+        cut in prop_oneof![9 => Just(0), 1 => 0..58usize],
     ) {
         let (_folder, path) = place();
         let (mut bytes, mut good) = (vec![], vec![]);
@@ -561,10 +713,9 @@ proptest! {
         }
         bytes.extend(&line(999, "torn").as_bytes()[..cut]);
         fs::write(&path, &bytes).unwrap();
-        skipped(&path).unwrap();
+        skipped(&path, REACH).unwrap();
         let mut journal = open(&path);
-        let all = journal.after(None, usize::MAX).unwrap();
-        prop_assert!(good.iter().eq(all.iter().map(|entry| &entry.link.title)));
+        prop_assert!(good.iter().rev().eq(&titles(&journal)));
         good.push("new".into());
         save(&mut journal, "new");
         prop_assert!(good.iter().rev().eq(&titles(&journal)));
@@ -585,8 +736,7 @@ proptest! {
         ),
     ) {
         if let Ok(Some(event)) = parse_line(columns.join("\t").as_bytes()) {
-            let mut line = String::new();
-            format_line(&mut line, event.time, event.action, &event.link);
+            let line = format_line(event.time, event.action, &event.link);
             prop_assert_eq!(parse_line(line.trim_end_matches('\n').as_bytes()).unwrap().unwrap().time, event.time);
         }
     }
