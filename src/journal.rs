@@ -76,17 +76,6 @@ pub struct Journal {
     cut_due: bool,
     /// Why the batch that is under way cannot be committed any more.
     lost: Option<&'static str>,
-    /// Where the next [`Journal::after`] will probably want to begin.
-    places: Vec<Place>,
-}
-
-/// A cursor's place: behind the line that ends at `end`.
-#[derive(Clone, Copy)]
-struct Place {
-    cursor: OffsetDateTime,
-    end: u64,
-    /// The time of that line: not the cursor's own if its line was deleted.
-    time: OffsetDateTime,
 }
 
 impl Journal {
@@ -134,7 +123,6 @@ impl Journal {
             last,
             cut_due: false,
             lost: None,
-            places: Vec::new(),
         })
     }
 
@@ -285,71 +273,23 @@ impl Journal {
 
     /// The links of the newest [`REACH`] bytes as they stand now, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = io::Result<Entry>> {
-        standing(self.newest()).map(|entry| entry.map(|(_, entry)| entry))
+        standing(self.events())
     }
 
-    /// The first `most` links whose event came after `cursor`, as they stand now, oldest first.
-    ///
-    /// Reads at most [`REACH`] bytes from the cursor on, more only while no link is found; a `title` or
-    /// `remove` farther away than that is not seen yet.
-    pub fn after(&mut self, cursor: Option<OffsetDateTime>, most: usize) -> io::Result<Vec<Entry>> {
-        let end = self.end()?;
-        let place = cursor.map(|cursor| self.place(cursor, end)).transpose()?;
-        // A cursor from a clock that ran ahead, beside a new journal: what is posted now must be owed.
-        self.last = cursor.map_or(self.last, |cursor| cursor.max(self.last));
-        let mut from = place.map_or(0, |place| place.end);
-        loop {
-            let to = self.window(from, end)?;
-            let mut first = VecDeque::new();
-            for entry in standing(Events(Lines::new(&self.file, from, to))) {
-                let (end, entry) = entry?;
-                if cursor.is_none_or(|cursor| entry.time > cursor) {
-                    first.push_front((end, entry));
-                    first.truncate(most);
-                }
-            }
-            if !first.is_empty() || to == end {
-                let places = first.iter().map(|(end, e)| Place { cursor: e.time, end: *end, time: e.time });
-                self.places = place.into_iter().chain(places).collect();
-                return Ok(first.into_iter().map(|(_, entry)| entry).collect());
-            }
-            from = to;
-        }
+    /// All events after `cursor`, newest first.
+    pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
+        let (events, failed) = match self.end() {
+            Ok(end) => (Some(Events(Lines::new(&self.file, 0, end))), None),
+            Err(e) => (None, Some(Err(e))),
+        };
+        let events = events.into_iter().flatten().chain(failed).map(|event| event.map(|(_, event)| event));
+        let here = move |event: &io::Result<Event>| event.as_ref().map_or(true, |event| event.time != cursor);
+        events.take_while(here).filter(move |event| event.as_ref().map_or(true, |event| event.time > cursor))
     }
 
-    /// The end of the lines that begin at `from` and may be read in one go.
-    fn window(&self, from: u64, end: u64) -> io::Result<u64> {
-        if end - from <= REACH {
-            return Ok(end);
-        }
-        let to = Lines::new(&self.file, from, from + REACH).drop_partial()?;
-        Ok(if to > from { to } else { from + REACH })
-    }
-
-    /// Finds the line that `cursor` names; if it is gone, the last one that is older.
-    fn place(&self, cursor: OffsetDateTime, end: u64) -> io::Result<Place> {
-        if let Some(&place) = self.places.iter().find(|p| p.cursor == cursor && p.end <= end) {
-            // An edit above may have moved the line; then what ends there now is another one.
-            let line = Events(Lines::new(&self.file, 0, place.end)).next().transpose()?;
-            if line.map_or(place.end == 0, |(end, event)| (end, event.time) == (place.end, place.time)) {
-                return Ok(place);
-            }
-        }
-        let mut found = None;
-        for event in Events(Lines::new(&self.file, 0, end)) {
-            let (end, Event { time, .. }) = event?;
-            if time == cursor {
-                return Ok(Place { cursor, end, time });
-            }
-            if time < cursor {
-                // An old line that someone appended below the cursor's is not the place, so look farther.
-                let place = *found.get_or_insert(Place { cursor, end, time });
-                if place.end - end > REACH {
-                    break;
-                }
-            }
-        }
-        Ok(found.unwrap_or(Place { cursor, end: 0, time: cursor }))
+    /// What is appended next gets a later time.
+    pub fn not_before(&mut self, time: OffsetDateTime) {
+        self.last = self.last.max(time);
     }
 }
 
@@ -488,14 +428,9 @@ struct Later {
 
 /// Makes links of events that come newest first: `title`, `again` and `remove` belong to the nearest earlier
 /// `add` of their channel and address that is not removed.
-fn standing<'a>(
-    events: impl Iterator<Item = io::Result<(u64, Event)>> + 'a,
-) -> impl Iterator<Item = io::Result<(u64, Entry)>> + 'a {
+pub fn standing(events: impl Iterator<Item = io::Result<Event>>) -> impl Iterator<Item = io::Result<Entry>> {
     let mut later = HashMap::new();
-    events.filter_map(move |event| match event {
-        Ok((end, event)) => settle(&mut later, event).map(|entry| Ok((end, entry))),
-        Err(e) => Some(Err(e)),
-    })
+    events.filter_map(move |event| event.map(|event| settle(&mut later, event)).transpose())
 }
 
 fn settle(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<Entry> {
