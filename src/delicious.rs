@@ -3,7 +3,7 @@
 //! No two of them answer alike, so an answer is judged by status and body together, and tolerantly.
 
 use std::io::{ErrorKind, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -13,9 +13,8 @@ use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
 use crate::link::Link;
-use crate::log;
 
-use Verdict::{AlreadyThere, Configuration, Credentials, Refused, Stored, TryLater};
+use Verdict::{AlreadyThere, Hold, Refused, Stored, TryLater};
 
 /// Longer titles are refused or cut by the services, in characters.
 const LONGEST_TITLE: usize = 255;
@@ -27,6 +26,17 @@ const LONGEST_ANSWER: u64 = 64 << 10;
 const FURTHEST_AHEAD: time::Duration = time::Duration::minutes(10);
 /// No `Retry-After` makes the delivery wait longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// For the first byte of an answer: doubled after a timeout, halved after an answer in less than half of it.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(12);
+/// The wait after an answer that did not come in time.
+const BREATHER: Duration = Duration::from_secs(30);
+/// More than a request, or the header of an answer, needs.
+const BUFFER: usize = 16 << 10;
+/// How much of the service's words is shown, in characters.
+const LONGEST_WORDS: usize = 200;
+/// So much of a secret's beginning would tell of it, in characters.
+const TELLING: usize = 4;
 
 /// The account that takes the links: the `delicious*` keys of bot.conf.
 #[derive(Clone, Debug)]
@@ -74,63 +84,60 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// What the service's answer means for the link. The texts are for the operator, without secrets.
+/// What the service's answer means for the link. `why` is for the operator, without secrets.
+///
+/// `unclear`: it may be stored all the same. `suspect`: it may be the link's own fault. `by_status`: judged by the HTTP
+/// status alone, without a `<result>`. `Hold` is what only the operator can mend: credentials or configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Stored,
     AlreadyThere,
-    /// `after`: what `Retry-After` asked for, 1 h at most. `unclear`: the link may be stored all the same.
-    TryLater {
-        why: String,
-        after: Option<Duration>,
-        unclear: bool,
-    },
-    Credentials {
-        why: String,
-    },
-    /// `by_status`: judged by the HTTP status alone, without a `<result>`.
-    Refused {
-        why: String,
-        by_status: bool,
-    },
-    Configuration {
-        why: String,
-    },
+    TryLater { why: String, at_least: Duration, unclear: bool, suspect: bool },
+    Refused { why: String, by_status: bool },
+    Hold { why: String },
+}
+
+impl Verdict {
+    /// What went wrong.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Stored | AlreadyThere => None,
+            TryLater { why, .. } | Refused { why, .. } | Hold { why } => Some(why),
+        }
+    }
 }
 
 pub struct Account {
     settings: Settings,
-    /// Every spelling of the login that an answer could repeat.
-    secrets: Vec<String>,
     agent: ureq::Agent,
+    /// How long an answer may take to begin.
+    patience: Duration,
 }
 
 impl Account {
     pub fn new(settings: Settings) -> Account {
         // Both must be named: without them ureq looks for rustls and its own roots, and panics.
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
-        // 10 s in all. A global limit, one per call or one for the name lookup would start a thread.
+        // With the patience 10 to 19 s in all. A limit of the whole or one for the name lookup would start a thread.
         let config = ureq::Agent::config_builder()
             .tls_config(tls.build())
             .timeout_connect(Some(Duration::from_secs(4)))
             .timeout_send_request(Some(Duration::from_secs(1)))
-            .timeout_recv_response(Some(Duration::from_secs(3)))
             .timeout_recv_body(Some(Duration::from_secs(2)))
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .http_status_as_error(false)
             // A redirect followed would carry the login to wherever it leads.
             .max_redirects(0)
             .max_idle_connections(0);
-        // As `words` reads them too; a mark at the end may have become one escape with what stands around it.
-        let read = |s: &str| unescape(s).trim_matches(['%', '&', '\\']).to_owned();
-        let secrets = settings.login.secrets().into_iter().flat_map(|s| [read(&s), s]).collect();
-        Account { secrets, agent: config.build().into(), settings }
+        Account { settings, agent: config.build().into(), patience: SHORTEST_PATIENCE }
     }
 
-    /// Offers `link` to the service; blocks for 10 s at most, besides the system's name lookup.
+    /// Offers `link` to the service; blocks for 19 s at most, besides the system's name lookup.
     ///
     /// `log_url` is where the channel's log tells of it; `now` bounds `dt`; `unclear` says that an earlier
     /// try of this link may have stored it.
-    pub fn add(&self, link: &Link, log_url: Option<&str>, now: OffsetDateTime, unclear: bool) -> Verdict {
+    pub fn add(&mut self, link: &Link, log_url: Option<&str>, now: OffsetDateTime, unclear: bool) -> Verdict {
         let mut request = self
             .agent
             .get(request(&self.settings, link, log_url, now).as_str())
@@ -146,7 +153,14 @@ impl Account {
             Login::Bearer(token) => request = request.header("Authorization", format!("Bearer {token}")),
             Login::Nobody | Login::Token(_) => {}
         }
-        let answer = match request.call() {
+        let begun = Instant::now();
+        let answer = request.config().timeout_recv_response(Some(self.patience)).build().call();
+        if matches!(answer, Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse))) {
+            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+        } else if answer.is_ok() && begun.elapsed() < self.patience / 2 {
+            self.patience = (self.patience / 2).max(SHORTEST_PATIENCE);
+        }
+        let answer = match answer {
             Ok(answer) => answer,
             Err(e) => return failed(&e),
         };
@@ -168,16 +182,21 @@ impl Account {
             Some(code) => format!("HTTP {status}: {}", self.words(code)),
             None => format!("HTTP {status}"),
         };
+        // A service that asks for less haste says nothing of the link.
+        let later = |why, unclear| TryLater {
+            why,
+            at_least: after.unwrap_or_default(),
+            unclear,
+            suspect: unclear && after.is_none(),
+        };
         match (status, code.map(str::to_ascii_lowercase).as_deref()) {
-            (200..300, None) => TryLater {
-                why: format!("{why} without a result, as if another program had answered"),
-                after,
-                unclear: true,
-            },
+            (200..300, None) => {
+                later(format!("{why} without a result: an error page, or delicious is not the add address"), true)
+            }
             (200..300, Some("done" | "ok")) => Stored,
             (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => AlreadyThere,
             (200..300, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
-                Credentials { why: format!("{why}: {}", self.advice()) }
+                Hold { why: format!("{why}: {}", self.advice()) }
             }
             // linkhut and Scuttle say this of a link they know, too.
             (200..300, Some("something went wrong")) if unclear => AlreadyThere,
@@ -185,14 +204,14 @@ impl Account {
                 Refused { why: format!("refused, or already there: {why}"), by_status: false }
             }
             (200..300, Some(_)) => Refused { why, by_status: false },
-            (300..400, _) => Configuration {
+            (300..400, _) => Hold {
                 why: format!("{why}, a redirect, is not followed: check the address in delicious (https? a slash?)"),
             },
-            (404..=406, _) => Configuration { why: format!("{why}: check that delicious is the full add address") },
-            (408 | 425 | 429, _) => TryLater { why, after, unclear: false },
+            (404..=406, _) => Hold { why: format!("{why}: check that delicious is the full add address") },
+            (408 | 425 | 429, _) => later(why, false),
             (400..=499 | 501, _) => Refused { why, by_status: code.is_none() },
             // 5xx, and 999 of Delicious and linkhut.
-            _ => TryLater { why, after, unclear: true },
+            _ => later(format!("{why}: see the service's own log"), true),
         }
     }
 
@@ -210,27 +229,15 @@ impl Account {
         }
     }
 
-    /// The service's words, fit for the log: without the login in any spelling, and 200 characters at most.
+    /// The service's words, fit for the log: as far as they are plain, and none that may show a part of the login.
     fn words(&self, code: &str) -> String {
-        // Cutting first could leave half a secret, which nothing recognises.
-        if code.len() > 4096 {
-            return "(too many words)".into();
-        }
-        let mut words = log::blank(&unescape(&log::blank(code, &self.secrets)), &self.secrets);
-        let name = |t: &str| t.split_once(';').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric()));
-        // Of HTML's two thousand names for characters, one that `unescape` does not know may be part of a password,
-        // and so may a byte that is not UTF-8.
-        if words.split('&').skip(1).any(name) || words.contains(char::REPLACEMENT_CHARACTER) {
-            return "(words with unknown escapes)".into();
-        }
-        // A login that is echoed as it is ends the code where it has a quote or a `<` itself.
-        let marks = self.secrets.iter().flat_map(|s| s.match_indices(['"', '\'', '<']).map(move |(at, _)| &s[..at]));
-        let begun = marks.map(str::trim_end).filter(|begun| !begun.is_empty() && words.ends_with(begun));
-        if let Some(begun) = begun.max_by_key(|begun| begun.len()) {
-            words.truncate(words.len() - begun.len());
-            words.push_str("***");
-        }
-        words.chars().take(200).collect()
+        let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
+        let words: String = code.chars().take_while(is_plain).take(LONGEST_WORDS).collect();
+        // Forms have a `+` for a blank.
+        let fold = |text: &str| text.to_ascii_lowercase().replace('+', " ");
+        let beginnings = self.settings.login.secrets().into_iter().map(|s| s.chars().take(TELLING).collect::<String>());
+        let shows = beginnings.filter(|s| !s.is_empty()).any(|s| fold(&words).contains(&fold(&s)));
+        if shows || words.is_empty() { "words that are not shown".into() } else { words }
     }
 }
 
@@ -253,6 +260,10 @@ fn request(settings: &Settings, link: &Link, log_url: Option<&str>, now: OffsetD
         query.append_pair("tags", &tags).append_pair("dt", &dt).append_pair("replace", "no");
         if let Some(shared) = settings.shared {
             query.append_pair("shared", if shared { "yes" } else { "no" });
+        }
+        // Where links are private by default, SemanticScuttle does not hear `shared=yes`.
+        if settings.scuttle && settings.shared == Some(true) {
+            query.append_pair("status", "0");
         }
         if let Login::Token(token) = &settings.login {
             query.append_pair("auth_token", token);
@@ -281,22 +292,23 @@ fn request(settings: &Settings, link: &Link, log_url: Option<&str>, now: OffsetD
 /// What an error of ureq means. Its own text is never shown: it may hold the address, and that the token.
 fn failed(error: &ureq::Error) -> Verdict {
     use ureq::Error::*;
-    let configuration = |why: &str| Configuration { why: why.into() };
-    let later = |why: &str, unclear| TryLater { why: why.into(), after: None, unclear };
+    let hold = |why: &str| Hold { why: why.into() };
+    let later = |why: &str, unclear| TryLater { why: why.into(), at_least: Duration::ZERO, unclear, suspect: unclear };
     match error {
         // Errors of the network come as themselves, also within the handshake; only its breaking off does not.
         NativeTls(e) if e.to_string().to_ascii_lowercase().contains("unexpected eof") => {
             later("the connection was closed during the TLS handshake", false)
         }
-        NativeTls(e) => configuration(&format!(
+        NativeTls(e) => hold(&format!(
             "TLS failed ({e}): check the service's certificate, and the system's trust store or SSL_CERT_FILE"
         )),
-        Tls(_) | Der(_) | Pem(_) | TlsRequired => configuration("TLS cannot be used: check the system's trust store"),
+        Tls(_) | Der(_) | Pem(_) | TlsRequired => hold("TLS cannot be used: check the system's trust store"),
         Http(_) | BadUri(_) | InvalidProxyUrl => {
-            configuration("the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY")
+            hold("the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY")
         }
         Timeout(ureq::Timeout::Connect) => later("no connection within 4 s", false),
-        Timeout(_) => later("no answer in time", true),
+        // A server that was merely slow works off what it was sent.
+        Timeout(_) => TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true, suspect: true },
         HostNotFound => later("the service's name cannot be looked up", false),
         // std gives a failed lookup neither a kind with a name nor a number.
         Io(e) if e.to_string().starts_with("failed to lookup") => {
@@ -369,62 +381,6 @@ fn json_string<'a>(json: &'a str, key: &str) -> Option<&'a str> {
         })?;
         Some(&value[..end])
     })
-}
-
-/// `text` without percent, HTML and JSON escapes, nor those that appear when others are undone.
-fn unescape(text: &str) -> String {
-    let mut text = text.to_owned();
-    loop {
-        let mut plain = Vec::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while let Some(at) = rest.find(['%', '&', '\\']) {
-            plain.extend_from_slice(&rest.as_bytes()[..at]);
-            rest = &rest[at..];
-            let (bytes, length) = escape(rest).unwrap_or((vec![rest.as_bytes()[0]], 1));
-            plain.extend(bytes);
-            rest = &rest[length..];
-        }
-        plain.extend_from_slice(rest.as_bytes());
-        // Every escape is longer than what it stands for, or has one mark less: this comes to an end.
-        let plain = String::from_utf8_lossy(&plain).into_owned();
-        if plain == text {
-            return plain;
-        }
-        text = plain;
-    }
-}
-
-/// What the escape at the beginning of `text` stands for, and its length; `None` if there is none.
-fn escape(text: &str) -> Option<(Vec<u8>, usize)> {
-    let hex = |from: usize, digits: usize| {
-        let digits = text.get(from..from + digits).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let (c, length) = match text.as_bytes().get(..2)? {
-        [b'%', _] => return Some((vec![hex(1, 2)? as u8], 3)),
-        b"\\u" => {
-            let low = text.get(6..8).filter(|&mark| mark == "\\u").and_then(|_| hex(8, 4));
-            let c = char::decode_utf16([hex(2, 4)?].into_iter().chain(low)).next()?.ok()?;
-            (c, 6 * c.len_utf16())
-        }
-        [b'\\', _] => {
-            let c = text[1..].chars().next()?;
-            (c, 1 + c.len_utf8())
-        }
-        b"&#" => {
-            let (digits, radix) = text[2..].strip_prefix(['x', 'X']).map_or((&text[2..], 10), |t| (t, 16));
-            let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-            let c = char::from_u32(u32::from_str_radix(&digits[..end], radix).ok()?)?;
-            // Browsers take it without its semicolon too.
-            (c, text.len() - digits.len() + end + usize::from(digits[end..].starts_with(';')))
-        }
-        _ => {
-            let names = [("amp;", '&'), ("lt;", '<'), ("gt;", '>'), ("quot;", '"'), ("apos;", '\'')];
-            let (name, c) = names.into_iter().find(|(name, _)| text[1..].starts_with(name))?;
-            (c, 1 + name.len())
-        }
-    };
-    Some((c.to_string().into_bytes(), length))
 }
 
 #[cfg(test)]

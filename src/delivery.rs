@@ -1,9 +1,10 @@
 //! What is still owed to the bookmark account, and when to try next. The clock is an argument.
 //!
-//! Owed is every link after the cursor, the time of the last link delivered. The cursor moves only after the service
-//! has answered, so a crash repeats one request at most, and `replace=no` makes that harmless.
+//! As TCP acknowledges selectively: up to the cursor, a time, all is settled, and what is settled beyond it is known
+//! in memory only. The cursor moves after the service has answered, so a restart may repeat requests, which
+//! `replace=no` makes harmless.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -22,190 +23,195 @@ use crate::log;
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 /// The longest wait, and the one of a hold.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How many of the owed links take their turn when the first one cannot be delivered.
-const TURNS: usize = 16;
-/// How often the first link must fail, each time right after another was accepted, to be given up.
+/// How often the log is told why the delivery still stands.
+const REMINDER: Duration = Duration::from_secs(6 * 3600);
+/// How often a link must fail, each time after others were accepted, to be given up.
 const PROOFS: u32 = 3;
-/// So many refusals in a row by HTTP status alone are not about the links.
-const REFUSALS: u32 = 3;
-/// Owed links are counted up to here.
-const COUNTED: usize = 1000;
+/// How many of the owed links are held in memory.
+const WINDOW: usize = 1000;
 
 pub struct Delivery {
     path: PathBuf,
     interval: Duration,
-    cursor: Option<OffsetDateTime>,
+    /// The Unix epoch while nothing is settled.
+    cursor: OffsetDateTime,
     /// Why there is no cursor, until the log was told.
     no_cursor: Option<String>,
     /// The cursor could not be written; said once.
     unwritten: bool,
-    /// Something may be owed.
-    owed: bool,
+    /// What is settled beyond the cursor.
+    settled: BTreeSet<OffsetDateTime>,
+    owed: Owed,
+    /// Something was written since `owed` was read.
+    stale: bool,
+    /// The owed addresses that have failed.
+    tried: HashMap<String, Tried>,
+    /// How many links were accepted in this run.
+    accepted: u64,
+    /// Refusals by status since the last of them.
+    refusals: usize,
     /// The next call starts no sooner.
     at: Instant,
-    /// The last wait after "try later"; zero once a link is taken.
+    /// The last wait after "try later"; zero once a link is accepted.
     wait: Duration,
-    /// Why the delivery stopped, as the log was told.
-    stopped: Option<String>,
-    /// It goes on again, which the log is told when the journal is at hand.
-    resumed: bool,
-    /// The first owed link at the last look.
-    first: Option<OffsetDateTime>,
-    /// Which of the owed links is offered next.
-    turn: usize,
-    /// Another link than the first was accepted just now: its turn.
-    accepted: Option<usize>,
-    /// How often the first has failed right after that.
-    proofs: u32,
-    /// Links that an earlier try may have stored.
-    unclear: Vec<OffsetDateTime>,
-    /// Refusals in a row by HTTP status alone, and the cursor before the first of them.
-    refusals: u32,
-    before: Option<OffsetDateTime>,
+    /// Since when the delivery stands.
+    stopped: Option<Instant>,
+    /// The reasons that the log was told, and when.
+    told: HashMap<String, Instant>,
     passed_over: u64,
     error: Option<(OffsetDateTime, String)>,
     say: fn(&str),
 }
 
+/// The links after the cursor that are not settled.
+#[derive(Default)]
+struct Owed {
+    count: usize,
+    /// The next ones in the order of their turns: first those that never gave way to others.
+    window: BTreeMap<(Option<Instant>, OffsetDateTime), Entry>,
+    /// The oldest of the others.
+    rest: Option<OffsetDateTime>,
+}
+
+#[derive(Default)]
+struct Tried {
+    /// Failures after others were accepted.
+    failures: u32,
+    /// How many had been accepted when it last failed.
+    accepted: u64,
+    /// It may be stored all the same.
+    unclear: bool,
+    /// When it gave way to the others.
+    turn: Option<Instant>,
+}
+
+impl Owed {
+    fn oldest(&self) -> Option<OffsetDateTime> {
+        self.window.values().map(|entry| entry.time).chain(self.rest).min()
+    }
+}
+
 impl Delivery {
-    /// Reads the cursor at `path`; everything may be owed until a look into the journal shows otherwise.
+    /// Reads the cursor at `path`; everything may be owed until the journal shows otherwise.
     pub fn new(path: PathBuf, interval: Duration, now: Instant) -> Delivery {
-        let (cursor, no_cursor) = match fs::read_to_string(&path).map(|text| parse_time(text.trim_end())) {
-            Ok(Some(time)) => (Some(time), None),
-            Ok(None) => (None, Some("not a time".into())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => (None, Some("not there".into())),
-            Err(e) => (None, Some(log::os(&e))),
-        };
+        let cursor = fs::read_to_string(&path).map_err(|e| log::os(&e));
+        let cursor = cursor.and_then(|text| parse_time(text.trim_end()).ok_or("not a time".into()));
         Delivery {
             path,
             interval,
-            cursor,
-            no_cursor,
+            cursor: *cursor.as_ref().unwrap_or(&OffsetDateTime::UNIX_EPOCH),
+            no_cursor: cursor.err(),
             unwritten: false,
-            owed: true,
+            settled: BTreeSet::new(),
+            owed: Owed::default(),
+            stale: true,
+            tried: HashMap::new(),
+            accepted: 0,
+            refusals: 0,
             at: now,
             wait: Duration::ZERO,
             stopped: None,
-            resumed: false,
-            first: None,
-            turn: 0,
-            accepted: None,
-            proofs: 0,
-            unclear: Vec::new(),
-            refusals: 0,
-            before: None,
+            told: HashMap::new(),
             passed_over: 0,
             error: None,
             say: |text| log::line(text),
         }
     }
 
+    pub fn cursor(&self) -> OffsetDateTime {
+        self.cursor
+    }
+
     /// Something was written to the journal.
     pub fn wake(&mut self) {
-        self.owed = true;
+        self.stale = true;
     }
 
     /// When [`Delivery::next`] wants to be asked; `None`: nothing is owed.
     pub fn deadline(&self) -> Option<Instant> {
-        self.owed.then_some(self.at)
-    }
-
-    pub fn cursor(&self) -> OffsetDateTime {
-        self.cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    }
-
-    fn first_owed(&self, journal: &Journal) -> io::Result<VecDeque<Entry>> {
-        let mut first = VecDeque::new();
-        for entry in standing(journal.after(self.cursor())) {
-            first.push_front(entry?);
-            first.truncate(TURNS);
-        }
-        Ok(first)
+        (self.stale || self.owed.count > 0).then_some(self.at)
     }
 
     /// The link to offer now, and whether an earlier try of it may have stored it.
     pub fn next(&mut self, journal: &Journal, now: Instant) -> Option<(Entry, bool)> {
-        if !self.owed || now < self.at {
+        if self.deadline().is_none_or(|at| now < at) {
             return None;
         }
-        if std::mem::take(&mut self.resumed) {
-            (self.say)(&format!("delivery resumed; owed: {}", count(&self.owed(journal))));
-        }
-        let owed = match self.first_owed(journal) {
-            Ok(owed) => owed,
-            Err(e) => {
-                self.later(format!("the journal cannot be read: {}", log::os(&e)), None, now);
-                return None;
+        // Not for each link: a million may be owed.
+        if self.stale || self.owed.window.is_empty() {
+            let owed = self.survey(journal);
+            self.stale = owed.is_err();
+            match owed {
+                Ok(owed) => self.owed = owed,
+                Err(e) => self.later(format!("the journal cannot be read: {}", log::os(&e)), Duration::ZERO, now),
             }
-        };
-        self.owed = !owed.is_empty();
-        if self.owed
-            && let Some(why) = self.no_cursor.take()
-        {
+        }
+        let entry = self.owed.window.values().next().filter(|_| !self.stale)?;
+        if let Some(why) = self.no_cursor.take() {
             (self.say)(&format!("{}: {why}; the delivery starts with the first link", self.path.display()));
         }
-        let first = owed.front().map(|entry| entry.time);
-        if self.first != first {
-            self.first = first;
-            self.start_over();
-        }
-        if self.turn >= owed.len() {
-            self.turn = 0;
-        }
-        let entry = owed.into_iter().nth(self.turn)?;
-        let unclear = self.unclear.contains(&entry.time);
-        Some((entry, unclear))
+        Some((entry.clone(), self.tried.get(&entry.link.url).is_some_and(|tried| tried.unclear)))
     }
 
-    /// Takes the service's verdict on `entry`; `now` is the end of the try.
+    /// Walks over what is owed, and holds the next ones.
+    fn survey(&self, journal: &Journal) -> io::Result<Owed> {
+        let mut owed = Owed::default();
+        for entry in standing(journal.after(self.cursor)) {
+            let entry = entry?;
+            if self.settled.contains(&entry.time) {
+                continue;
+            }
+            owed.count += 1;
+            let turn = self.tried.get(&entry.link.url).and_then(|tried| tried.turn);
+            owed.window.insert((turn, entry.time), entry);
+            if owed.window.len() > WINDOW {
+                let last = owed.window.pop_last();
+                owed.rest = last.map(|(_, entry)| entry.time).into_iter().chain(owed.rest).min();
+            }
+        }
+        Ok(owed)
+    }
+
+    /// Takes the service's verdict on `entry`, which was the next one; `now` is the end of the try.
     pub fn settle(&mut self, entry: &Entry, verdict: Verdict, now: Instant, clock: OffsetDateTime) {
         self.at = now + self.interval;
-        match &verdict {
-            Verdict::Stored | Verdict::AlreadyThere => {}
-            Verdict::TryLater { why, .. }
-            | Verdict::Credentials { why }
-            | Verdict::Refused { why, .. }
-            | Verdict::Configuration { why } => self.error = Some((clock, why.clone())),
+        if let Some(why) = verdict.why() {
+            self.error = Some((clock, why.to_owned()));
         }
-        let first = self.first == Some(entry.time);
         match verdict {
-            Verdict::Stored | Verdict::AlreadyThere if first => {
-                let what = if verdict == Verdict::Stored { "delivered" } else { "already there" };
-                (self.say)(&format!("{what}: {}", entry.link.url));
-                self.refusals = 0;
-                self.advance(entry.time, true);
+            Verdict::Stored => self.accept(entry, format!("delivered: {}", entry.link.url)),
+            Verdict::AlreadyThere => {
+                self.accept(entry, format!("already there: {}; the title there stays", entry.link.url));
             }
-            // The cursor waits for the first link, which is asked again at once: is it that one alone?
-            Verdict::Stored | Verdict::AlreadyThere => {
-                self.refusals = 0;
-                self.doubt(entry.time);
-                self.accepted = Some(std::mem::take(&mut self.turn));
-            }
-            Verdict::TryLater { why, after, unclear } => {
-                if unclear {
-                    self.doubt(entry.time);
-                }
-                match self.accepted.take() {
-                    Some(_) if self.proofs + 1 == PROOFS => {
-                        let why = format!("the service takes other links, but of this one it says {why}");
-                        self.pass_over(entry, &why, true);
-                    }
-                    Some(other) => {
-                        self.proofs += 1;
-                        self.turn = other;
-                        self.at += after.unwrap_or_default().saturating_sub(self.interval);
-                    }
-                    None => self.later(why, after, now),
-                }
-            }
-            Verdict::Credentials { why } | Verdict::Configuration { why } => self.hold(why, now),
-            // Its own turn comes; until then it proves nothing.
-            Verdict::Refused { why, .. } if !first => self.later(why, None, now),
             Verdict::Refused { why, by_status: false } => {
-                self.refusals = 0;
-                self.pass_over(entry, &why, true);
+                self.resume();
+                self.pass_over(entry, &why);
             }
-            Verdict::Refused { why, by_status: true } => self.refused_by_status(entry, why, now),
+            Verdict::Hold { why } => {
+                self.stop(why, LONGEST_WAIT, Duration::ZERO, now);
+                // From now on it is the first link's turn.
+                self.tried.values_mut().for_each(|tried| tried.turn = None);
+                self.stale = true;
+            }
+            Verdict::TryLater { why, at_least, unclear, suspect } => {
+                if self.fails(entry, &why, unclear, suspect) {
+                    self.later(why, at_least, now);
+                    if self.wait == LONGEST_WAIT {
+                        self.give_way(entry, now);
+                    }
+                }
+            }
+            Verdict::Refused { why, .. } => {
+                if self.fails(entry, &why, false, true) {
+                    self.give_way(entry, now);
+                    self.refusals += 1;
+                    // A captive portal refuses everything.
+                    if self.refusals >= self.owed.count {
+                        let advice = "so it is with every link: check delicious, and what stands before the service";
+                        self.later(format!("{why}: {advice}"), Duration::ZERO, now);
+                    }
+                }
+            }
         }
     }
 
@@ -213,115 +219,72 @@ impl Delivery {
     pub fn status(&self, journal: &Journal, now: Instant) -> String {
         let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]Z");
         let stamp = |time: OffsetDateTime| time.format(stamp).unwrap_or_default();
-        let owed = self.owed(journal);
-        let mut text = format!("owed: {}", count(&owed));
-        // Of very many, only the delivery itself knows the first.
-        let oldest = if owed.len() < COUNTED { owed.last().copied() } else { self.first };
-        if let Some(oldest) = oldest {
+        let Ok(owed) = self.survey(journal) else { return "the journal cannot be read".into() };
+        let mut text = format!("owed: {}", owed.count);
+        if let Some(oldest) = owed.oldest() {
             text += &format!(" since {}", stamp(oldest));
         }
         if let Some((time, why)) = &self.error {
             text += &format!("; last error: {why} ({})", stamp(*time));
         }
-        if !owed.is_empty() {
-            text += &match self.at.saturating_duration_since(now).as_secs() {
-                0 => "; next try now".into(),
-                seconds => format!("; next try in {}", words(seconds)),
+        if owed.count > 0 {
+            text += &match self.at.saturating_duration_since(now) {
+                wait if wait.as_secs() == 0 => "; next try now".into(),
+                wait => format!("; next try in {}", words(wait)),
             };
         }
         text + &format!("; passed over: {}", self.passed_over)
     }
 
-    /// The times of the owed links, newest first, [`COUNTED`] at most.
-    fn owed(&self, journal: &Journal) -> Vec<OffsetDateTime> {
-        let times = journal.newest_first().map_while(Result::ok).map(|entry| entry.time);
-        times.take_while(|time| self.cursor.is_none_or(|cursor| *time > cursor)).take(COUNTED).collect()
+    fn accept(&mut self, entry: &Entry, what: String) {
+        self.resume();
+        (self.say)(&what);
+        self.accepted += 1;
+        self.refusals = 0;
+        self.done(entry);
     }
 
-    /// "Try later": waits twice as long as the last time; at the longest wait, each further try is another link's turn.
-    fn later(&mut self, why: String, after: Option<Duration>, now: Instant) {
-        self.proofs = 0;
-        self.wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-        if self.wait == LONGEST_WAIT {
-            self.turn += 1;
+    /// `entry` failed; `false` if that was once too often.
+    fn fails(&mut self, entry: &Entry, why: &str, unclear: bool, suspect: bool) -> bool {
+        let tried = self.tried.entry(entry.link.url.clone()).or_default();
+        tried.unclear |= unclear;
+        tried.failures += u32::from(suspect && tried.accepted < self.accepted);
+        tried.accepted = self.accepted;
+        let stays = tried.failures < PROOFS;
+        if !stays {
+            self.pass_over(entry, &format!("the service takes other links, but of this one it says {why}"));
         }
-        self.at = now + self.wait.max(after.unwrap_or_default()).max(self.interval);
-        if self.stopped.is_none() {
-            self.stop(why, now);
-        }
+        stays
     }
 
-    /// Credentials or configuration: only the operator can mend it.
-    fn hold(&mut self, why: String, now: Instant) {
-        self.start_over();
-        self.wait = LONGEST_WAIT;
-        self.at = now + self.wait.max(self.interval);
-        // Said once for each hold, also where a timeout came between.
-        if self.stopped.as_ref() != Some(&why) {
-            self.stop(why, now);
-        }
+    /// Lets the others have their turns. What else is owed of the same address keeps its place behind `entry`.
+    fn give_way(&mut self, entry: &Entry, now: Instant) {
+        let url = &entry.link.url;
+        self.tried.entry(url.clone()).or_default().turn = Some(now);
+        self.owed.window.retain(|_, other| other.link.url != *url);
+        self.owed.rest = self.owed.rest.into_iter().chain([entry.time]).min();
     }
 
-    fn stop(&mut self, why: String, now: Instant) {
-        let next = words(self.at.saturating_duration_since(now).as_secs());
-        (self.say)(&format!("delivery stopped: {why}; next try in {next}"));
-        self.stopped = Some(why);
-    }
-
-    /// A captive portal answers 400 to everything: so the first refusals are taken back when they become too many.
-    fn refused_by_status(&mut self, entry: &Entry, why: String, now: Instant) {
-        if self.refusals == 0 {
-            self.before = self.cursor;
-        }
-        self.refusals += 1;
-        if self.refusals < REFUSALS {
-            // Not on disk yet, lest a crash make it final.
-            self.pass_over(entry, &why, false);
-            return;
-        }
-        if self.refusals == REFUSALS {
-            self.cursor = self.before;
-            self.passed_over -= u64::from(REFUSALS - 1);
-        }
-        let advice = "they are kept: check delicious, and what stands before the service";
-        self.hold(format!("{REFUSALS} links refused in a row, the last with {why}; {advice}"), now);
-    }
-
-    fn pass_over(&mut self, entry: &Entry, why: &str, on_disk: bool) {
+    fn pass_over(&mut self, entry: &Entry, why: &str) {
         let Link { channel, nick, url, title, .. } = &entry.link;
         let time = format_time(entry.time);
         (self.say)(&format!("passed over: {why}: {time} {channel} {nick} {url} {title}"));
         self.passed_over += 1;
-        self.advance(entry.time, on_disk);
+        self.done(entry);
     }
 
-    /// The first link is done with; the next one gets its fair chance.
-    fn advance(&mut self, time: OffsetDateTime, on_disk: bool) {
-        self.resumed |= self.stopped.take().is_some();
-        self.start_over();
-        self.wait = Duration::ZERO;
-        self.cursor = Some(time);
-        self.unclear.retain(|unclear| *unclear > time);
-        if on_disk {
-            self.save();
-        }
-    }
-
-    fn start_over(&mut self) {
-        self.turn = 0;
-        self.accepted = None;
-        self.proofs = 0;
-    }
-
-    fn doubt(&mut self, time: OffsetDateTime) {
-        if !self.unclear.contains(&time) {
-            self.unclear.push(time);
-        }
-    }
-
-    /// Writes the cursor. Without it the delivery goes on: only after a restart it would repeat what is there already.
-    fn save(&mut self) {
-        let Some(cursor) = self.cursor else { return };
+    /// Moves the cursor as far as all is settled. If it cannot be written, the delivery goes on: only after a restart
+    /// it would repeat what is there already.
+    fn done(&mut self, entry: &Entry) {
+        self.tried.remove(&entry.link.url);
+        self.owed.window.retain(|_, other| other.time != entry.time);
+        self.owed.count -= 1;
+        self.settled.insert(entry.time);
+        let oldest = self.owed.oldest();
+        let before = self.settled.iter().take_while(|time| oldest.is_none_or(|oldest| **time < oldest));
+        let Some(&cursor) = before.last() else { return };
+        self.cursor = cursor;
+        self.settled.retain(|time| *time > cursor);
         let saved = file::replace(&self.path, &(format_time(cursor) + "\n"));
         let is_known = std::mem::replace(&mut self.unwritten, saved.is_err());
         if let Err(e) = saved
@@ -330,14 +293,50 @@ impl Delivery {
             (self.say)(&format!("{}: {}; a restart would deliver links again", self.path.display(), log::os(&e)));
         }
     }
+
+    /// "Try later": waits twice as long as the last time.
+    fn later(&mut self, why: String, at_least: Duration, now: Instant) {
+        self.stop(why, (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT), at_least, now);
+    }
+
+    /// Tells why, once for each reason, again when the wait has become the longest, and then from time to time.
+    fn stop(&mut self, why: String, wait: Duration, at_least: Duration, now: Instant) {
+        let is_longest = self.wait < LONGEST_WAIT && wait == LONGEST_WAIT;
+        self.wait = wait;
+        self.at = now + wait.max(at_least).max(self.interval);
+        let since = now - *self.stopped.get_or_insert(now);
+        self.told.retain(|_, at| now < *at + REMINDER);
+        if self.told.contains_key(&why) && !is_longest {
+            return;
+        }
+        let since = if since.is_zero() { String::new() } else { format!(" for {}", words(since)) };
+        let owed = if self.stale { String::new() } else { format!("; {} owed, none lost", self.owed.count) };
+        let rarer = if wait < LONGEST_WAIT { ", then ever rarer" } else { "" };
+        let next = words(self.at - now);
+        (self.say)(&format!("delivery stopped{since}: {why}{owed}; next try in {next}{rarer}"));
+        self.told.insert(why, now);
+    }
+
+    /// The service takes links, or says what is wrong with one.
+    fn resume(&mut self) {
+        self.wait = Duration::ZERO;
+        match self.stopped.take() {
+            Some(since) if self.told.values().any(|at| *at >= since) => {
+                (self.say)(&format!("delivery resumed; owed: {}", self.owed.count));
+            }
+            // A service whose limit lies above the interval refuses every other request: that is told once.
+            Some(_) => {}
+            None => self.told.clear(),
+        }
+    }
 }
 
-fn count(owed: &[OffsetDateTime]) -> String {
-    if owed.len() < COUNTED { owed.len().to_string() } else { "1,000 or more".into() }
-}
-
-fn words(seconds: u64) -> String {
-    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds.div_ceil(60)) }
+fn words(wait: Duration) -> String {
+    match wait.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h", seconds / 3600),
+    }
 }
 
 #[cfg(test)]

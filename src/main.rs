@@ -136,7 +136,7 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
 
 /// The loop: take in, commit, answer, publish, deliver.
 fn serve(bot: &mut Bot, publisher: &mut Publisher, verbose: bool) -> ! {
-    let account = bot.config.account.clone().map(Account::new);
+    let mut account = bot.config.account.clone().map(Account::new);
     let mut network = Network::new(bot.config, verbose);
     loop {
         let until = [publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
@@ -144,23 +144,23 @@ fn serve(bot: &mut Bot, publisher: &mut Publisher, verbose: bool) -> ! {
         let replies = bot.turn(requests, |request| network.may_look(request));
         network.answer(replies);
         publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
-        if let Some(account) = &account {
+        if let Some(account) = &mut account {
             deliver(bot, account, network.idle);
         }
     }
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.
-fn deliver(bot: &mut Bot, account: &Account, idle: bool) {
+fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let Some(delivery) = &mut bot.delivery else { return };
     let Some(due) = delivery.deadline() else { return };
     if Instant::now() < if idle { due } else { due + OVERDUE } {
         return;
     }
-    let Some((entry, unclear)) = delivery.next(&bot.journal, Instant::now()) else { return };
-    let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&entry.link));
-    let verdict = account.add(&entry.link, log_url.as_deref(), OffsetDateTime::now_utc(), unclear);
-    delivery.settle(&entry, verdict, Instant::now(), OffsetDateTime::now_utc());
+    let Some((item, unclear)) = delivery.next(&bot.journal, Instant::now()) else { return };
+    let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&item.link));
+    let verdict = account.add(&item.link, log_url.as_deref(), OffsetDateTime::now_utc(), unclear);
+    delivery.settle(&item, verdict, Instant::now(), OffsetDateTime::now_utc());
 }
 
 /// The same commands from standard input, said in the first channel; no network at all.

@@ -181,12 +181,12 @@ fn try_later_keeps_the_order_and_tries_the_same_link_again() {
     let bookmarks = Bookmarks::answering([Answer::http("500 Internal Server Error", "")]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO]);
     assert_eq!(asked_for(&bookmarks.request()), "One");
-    let line = owing.bot.logs("delivery stopped");
-    assert!(line.contains("500") && line.contains("next try in 3 s"), "{line}");
+    let line = owing.bot.logs("delivery stopped: HTTP 500");
+    assert!(line.ends_with("; 2 owed, none lost; next try in 3 s, then ever rarer"), "{line}");
     assert_eq!(owing.cursor(), None);
     assert_eq!(asked_for(&bookmarks.request()), "One");
     assert_eq!(asked_for(&bookmarks.request()), "Two");
-    owing.bot.logs("delivery resumed");
+    owing.bot.logs("delivery resumed; owed: 2");
     owing.home.await_cursor(&owing.time(1));
 }
 
@@ -263,13 +263,24 @@ fn bad_credentials_hold_the_queue_and_say_what_to_do() {
 
 #[test]
 fn a_refused_link_is_logged_with_the_services_words_and_passed_over() {
-    let bookmarks = Bookmarks::answering([Answer::result("URL smells"), Answer::http("414 URI Too Long", "")]);
+    let too_long = Answer::http("414 URI Too Long", "<result code=\"too long\" />");
+    let bookmarks = Bookmarks::answering([Answer::result("URL smells"), too_long]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO, "http://www.example.com/3 Three"]);
     let line = owing.bot.logs("passed over");
     assert!(line.contains("URL smells") && line.contains("http://www.example.com/1 One"), "{line}");
-    assert!(owing.bot.logs("passed over").contains("414"));
+    assert!(owing.bot.logs("passed over").contains("HTTP 414: too long"));
     owing.bot.logs("delivered: http://www.example.com/3");
     owing.home.await_cursor(&owing.time(2));
+}
+
+#[test]
+fn a_link_refused_by_the_status_alone_stays_owed_and_lets_the_next_one_go_first() {
+    let bookmarks = Bookmarks::answering([Answer::http("400 Bad Request", "<html>")]);
+    let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO]);
+    assert_eq!([(); 3].map(|()| asked_for(&bookmarks.request()).to_owned()), ["One", "Two", "One"]);
+    owing.bot.logs("delivered: http://www.example.com/2");
+    owing.bot.logs("delivered: http://www.example.com/1");
+    owing.home.await_cursor(&owing.time(1));
 }
 
 #[test]

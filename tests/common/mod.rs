@@ -15,7 +15,7 @@ pub mod tls;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for what has no event of its own, a file for one.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
