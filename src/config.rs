@@ -1,7 +1,7 @@
 //! bot.conf: `key = value` lines. The first fault found is the one that is told.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -26,8 +26,8 @@ use crate::{delicious, feed, irc, log};
 #[rustfmt::skip]
 const KEYS: &[&str] = &[
     "server", "tls", "tls_pin", "tls_cert", "tls_key", "nick", "owner", "channels", "server_password", "sasl",
-    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "ignore", "rejoin", "reconnect", "journal", "feed",
-    "feed_title", "feed_url", "feed_items", "log_url", "timezone", "delicious", "delicious_user",
+    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "rejoin", "catch_up",
+    "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone", "delicious", "delicious_user",
     "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags", "delicious_shared",
     "delicious_interval", "delicious_scuttle",
 ];
@@ -39,9 +39,18 @@ pub struct Config {
     /// Before the first new try of a lost connection.
     pub reconnect: Duration,
     pub journal: PathBuf,
+    /// Whether every link that anyone posts is saved, not only those given to a command.
+    #[allow(dead_code)]
+    pub capture: bool,
+    /// Whether the network is asked for what was said in the bot's absence.
+    #[allow(dead_code)]
+    pub catch_up: bool,
     pub feeds: Vec<feed::Feed>,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
+    /// The keys `local.NAME` by NAME, for src/local.rs.
+    #[allow(dead_code, reason = "only a fork reads them")]
+    pub local: HashMap<String, String>,
     /// What no log line may show.
     pub secrets: Vec<String>,
     /// What the operator should hear once at start.
@@ -71,6 +80,7 @@ impl Config {
         let account = account(conf, &irc.owner)?;
         check_secrecy(conf, &server, &irc, mode)?;
         check_files(conf, &journal, &feeds)?;
+        let local = |line: &Line| Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()));
         Ok(Config {
             secrets: secrets(conf, &irc, account.as_ref().map(|account| &account.login)),
             warnings: warnings(conf, &server, account.as_ref()),
@@ -78,6 +88,9 @@ impl Config {
             irc,
             reconnect: Duration::from_secs(reconnect),
             journal,
+            capture: conf.get("capture", "no", yes_or_no)?,
+            catch_up: conf.get("catch_up", "yes", yes_or_no)?,
+            local: conf.lines.iter().filter_map(local).collect(),
             feeds,
             log_url,
             account,
@@ -117,11 +130,15 @@ impl<'a> Conf<'a> {
     /// The key and the value of `line`, which comes after `self.lines`.
     fn split(&self, line: &'a str) -> Result<(&'a str, &'a str), String> {
         let (key, value) = line.split_once('=').map_or(("", ""), |(k, v)| (k.trim_end(), v.trim_start()));
+        let local = key.strip_prefix("local.");
+        let name = local.unwrap_or(key);
+        let fits =
+            |b: u8| b.is_ascii_alphabetic() || b"_-".contains(&b) || local.is_some() && b"0123456789.".contains(&b);
         // Else it might be a piece of a password, so it is not named.
-        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-')) {
+        if name.is_empty() || !name.bytes().all(fits) {
             return Err("not a line like key = value; a comment begins with #".into());
         }
-        if !KEYS.contains(&key) {
+        if local.is_none() && !KEYS.contains(&key) {
             let shared = |known: &str| known.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count();
             let nearest = KEYS.iter().max_by_key(|known| (shared(known), Reverse(known.len())));
             let hint = nearest.filter(|known| shared(known) > 2).map(|known| format!("; did you mean {known}?"));

@@ -39,6 +39,7 @@ fn what_is_not_given_has_its_default() {
     assert!(config.server.tls.as_ref().is_some_and(|tls| tls.pin.is_none() && tls.identity.is_none()));
     assert_eq!((config.irc.nick.as_str(), config.irc.prefix.as_str()), ("linkbot", "."));
     assert_eq!(config.irc.reply, Reply::Privmsg);
+    assert!(!config.capture && config.catch_up && config.local.is_empty());
     assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
@@ -81,8 +82,18 @@ fn an_unknown_key_gets_the_nearest_known_one() {
     unknown("chanels = #dev", "chanels: unknown key; did you mean channels?");
     unknown("feeds = links.xml", "feeds: unknown key; did you mean feed?");
     unknown("colour = blue", "colour: unknown key");
-    for key in ["page", "capture", "catch_up"] {
-        refused(&format!("{key} = yes"), &format!("3: {key}: unknown key"));
+    unknown("local = x", "local: unknown key");
+}
+
+#[test]
+fn the_keys_of_a_fork_are_handed_over_as_they_are() {
+    let config = good("local.greeting = #hello = you\nlocal.a-b_c.2 =\n");
+    let local = |name: &str| config.local.get(name).map(String::as_str);
+    assert_eq!((local("greeting"), local("a-b_c.2"), config.local.len()), (Some("#hello = you"), Some(""), 2));
+    refused("local.a = 1\nlocal.a = 2", "4: local.a: was given above already");
+    refused("local.a = \u{1}", "3: local.a: holds a control character");
+    for bad in ["local. = x", "local.a b = x", "local.\u{fc} = x", "localx.a = x"] {
+        refused(bad, "3: not a line like key = value");
     }
 }
 
@@ -117,6 +128,8 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("feed_items = 10001", "3: feed_items: must be a number from 1 to 10000"),
         ("delicious_interval = -1", "3: delicious_interval: must be a number from 0 to 86400"),
         ("rejoin = 1", "3: rejoin: must be yes or no"),
+        ("capture = on", "3: capture: must be yes or no"),
+        ("catch_up = 7 d", "3: catch_up: must be yes or no"),
         ("owner = a\u{1b}[31m", "3: owner: holds a control character"),
         ("on_connect = MODE x\ry", "3: on_connect: holds a control character"),
         ("journal = sub/", "3: journal: must be the name of a file"),
@@ -472,7 +485,7 @@ fn a_zone_is_utc_local_or_an_offset() {
 
 #[test]
 fn tags_are_separated_by_blanks_or_commas() {
-    assert_eq!(tags(" irc, links  c++,x").unwrap(), ["irc", "links", "c++", "x"]);
+    assert_eq!(tags(" irc, {channel}  c++,x").unwrap(), ["irc", "{channel}", "c++", "x"]);
 }
 
 #[test]
@@ -607,8 +620,12 @@ fn shipped_examples() -> (Vec<(String, String)>, String) {
 fn the_shipped_file_names_every_key_and_no_other() {
     let (examples, block) = shipped_examples();
     Config::parse(Path::new("bot.conf"), &block, CLOSED).unwrap_or_else(|e| panic!("the Libera.Chat block: {e}"));
-    let mut shown: Vec<&str> =
-        examples.iter().map(|(key, _)| key.as_str()).chain(["server", "tls", "channels"]).collect();
+    let mut shown: Vec<&str> = examples
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .filter(|key| !key.starts_with("local."))
+        .chain(["server", "tls", "channels"])
+        .collect();
     shown.sort();
     let mut known = KEYS.to_vec();
     known.sort();
@@ -640,6 +657,7 @@ fn the_shipped_defaults_are_the_true_ones() {
         (example("reply"), example("rejoin"), example("delicious_scuttle")),
         ("privmsg".into(), "no".into(), "no".into())
     );
+    assert_eq!((example("capture"), example("catch_up")), ("no".into(), "yes".into()));
     assert_eq!(example("timezone"), "utc");
 }
 
@@ -661,6 +679,9 @@ fn conf_text() -> impl Strategy<Value = String> {
             "reply",
             "ignore",
             "rejoin",
+            "capture",
+            "catch_up",
+            "local.x",
             "reconnect",
             "journal",
             "feed",
