@@ -1,11 +1,9 @@
-//! bot.conf: `key = value` lines.
-//!
-//! What is asked for here is what there is: a key that nothing asks for is unknown. Everything is read and
-//! checked first; then the fault of the earliest line is told.
+//! bot.conf: `key = value` lines. The first fault found is the one that is told.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
@@ -14,17 +12,25 @@ use std::time::Duration;
 
 use native_tls::{Certificate, Identity, TlsConnector};
 use time::UtcOffset;
+use time::macros::format_description;
+use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
 use crate::delicious::Login;
 use crate::file::beside;
 use crate::irc::names::CaseMapping;
 use crate::irc::{Channel, Reply, Sasl, connection};
-use crate::link::{LogUrl, Zone, percent_encode, with_channel};
+use crate::link::{LogUrl, Zone, address, percent_encode, with_channel};
 use crate::{delicious, feed, irc, log};
 
-const TLS_KEYS: [&str; 3] = ["tls_pin", "tls_cert", "tls_key"];
-const LOGIN_KEYS: [&str; 4] = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+#[rustfmt::skip]
+const KEYS: &[&str] = &[
+    "server", "tls", "tls_pin", "tls_cert", "tls_key", "nick", "owner", "channels", "server_password", "sasl",
+    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "rejoin", "catch_up",
+    "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone", "delicious", "delicious_user",
+    "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags", "delicious_shared",
+    "delicious_interval", "delicious_scuttle",
+];
 
 /// bot.conf, read and found good.
 pub struct Config {
@@ -33,9 +39,18 @@ pub struct Config {
     /// Before the first new try of a lost connection.
     pub reconnect: Duration,
     pub journal: PathBuf,
+    /// Whether every link that anyone posts is saved, not only those given to a command.
+    #[allow(dead_code)]
+    pub capture: bool,
+    /// Whether the network is asked for what was said in the bot's absence.
+    #[allow(dead_code)]
+    pub catch_up: bool,
     pub feeds: Vec<feed::Feed>,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
+    /// The keys `local.NAME` by NAME, for src/local.rs.
+    #[allow(dead_code, reason = "only a fork reads them")]
+    pub local: HashMap<String, String>,
     /// What no log line may show.
     pub secrets: Vec<String>,
     /// What the operator should hear once at start.
@@ -45,53 +60,45 @@ pub struct Config {
 impl Config {
     /// Reads bot.conf and the PEM files that it names.
     ///
-    /// An error is one line, `bot.conf:12: key: what is wrong, what would be right`. No value is quoted in it,
-    /// so no secret is.
+    /// An error is one line, `bot.conf:12: key: what is wrong, what would be right`. No value that may be a
+    /// secret is quoted in it.
     pub fn read(path: &Path) -> Result<Config, String> {
-        let (bytes, mode) = read(path)?;
-        let text = str::from_utf8(&bytes).map_err(|e| {
-            let line = 1 + bytes[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-            format!("{}:{line}: not UTF-8; save the file in that encoding", path.display())
-        })?;
-        parse(path, text, mode)
+        let (text, mode) = read(path)?;
+        Config::parse(path, &text, mode)
     }
-}
 
-/// Reads `text`, the content of `path`; `mode` is that file's.
-fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
-    let conf = &mut Conf::new(path, text);
-    conf.require("server", "irc.libera.chat:6697");
-    conf.require("channels", "#linkbot");
-    let server = server(conf);
-    let irc = irc(conf);
-    let zone = conf.get("timezone", "utc", zone);
-    let log_url = conf.option("log_url", |value| log_url(value, zone));
-    let folder = conf.folder;
-    let journal = conf.get("journal", "links.tsv", |value| file(folder, value));
-    let reconnect = conf.get("reconnect", "20", |value| number(value, 1..=600));
-    let feeds = feeds(conf, &server, &irc.channels, log_url.as_ref());
-    let account = account(conf, &irc.owner);
-    check_secrecy(conf, &server, &irc, mode);
-    check_files(conf, &journal, &feeds);
-    conf.check_unknown();
-    let secrets = secrets(&irc, account.as_ref().map(|account| &account.login));
-    match conf.first_fault() {
-        Some(fault) => Err(fault),
-        None => Ok(Config {
+    /// Reads `text`, the content of `path`; `mode` is that file's.
+    fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
+        let conf = &Conf::new(path, text)?;
+        let server = server(conf)?;
+        let irc = irc(conf)?;
+        let zone = conf.get("timezone", "utc", zone)?;
+        let log_url = conf.option("log_url", |value| log_url(value, zone))?;
+        let journal = conf.get("journal", "links.tsv", |value| path_in(conf.folder, value))?;
+        let reconnect = conf.get("reconnect", "20", |value| number(value, 1..=600))?;
+        let feeds = feeds(conf, &server, &irc.channels, log_url.as_ref())?;
+        let account = account(conf, &irc.owner)?;
+        check_secrecy(conf, &server, &irc, mode)?;
+        check_files(conf, &journal, &feeds)?;
+        let local = |line: &Line| Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()));
+        Ok(Config {
+            secrets: secrets(conf, &irc, account.as_ref().map(|account| &account.login)),
+            warnings: warnings(conf, &server, account.as_ref()),
             server,
             irc,
             reconnect: Duration::from_secs(reconnect),
             journal,
+            capture: conf.get("capture", "no", yes_or_no)?,
+            catch_up: conf.get("catch_up", "yes", yes_or_no)?,
+            local: conf.lines.iter().filter_map(local).collect(),
             feeds,
             log_url,
             account,
-            secrets,
-            warnings: std::mem::take(&mut conf.warnings),
-        }),
+        })
     }
 }
 
-/// The lines of bot.conf, and what was found wrong with them.
+/// The lines of bot.conf; each key in them is a known one.
 struct Conf<'a> {
     path: &'a Path,
     /// What paths in bot.conf are relative to.
@@ -99,10 +106,6 @@ struct Conf<'a> {
     lines: Vec<Line<'a>>,
     /// The number of the line after the last one.
     end: usize,
-    asked: Vec<&'static str>,
-    /// With their line numbers.
-    faults: Vec<(usize, String)>,
-    warnings: Vec<String>,
 }
 
 struct Line<'a> {
@@ -112,201 +115,165 @@ struct Line<'a> {
 }
 
 impl<'a> Conf<'a> {
-    fn new(path: &'a Path, text: &'a str) -> Conf<'a> {
+    fn new(path: &'a Path, text: &'a str) -> Result<Conf<'a>, String> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (lines, asked, faults, warnings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut conf = Conf { path, folder, lines, end: text.lines().count() + 1, asked, faults, warnings };
+        let mut conf = Conf { path, folder, lines: Vec::new(), end: text.lines().count() + 1 };
         // Some editors begin a file with a byte-order mark.
         let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim);
         for (number, line) in (1..).zip(lines).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let (key, value) = line.split_once('=').map_or(("", ""), |(k, v)| (k.trim_end(), v.trim_start()));
-            // Else it might be a piece of a password, so it is not named.
-            if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-')) {
-                conf.faults.push((number, "not a line like key = value; a comment begins with #".into()));
-            } else if value.contains(|c: char| c.is_control() && c != '\t') {
-                conf.faults.push((number, format!("{key}: holds a control character; remove it")));
-            } else if conf.lines.iter().any(|l| l.key == key) && !matches!(key, "on_connect" | "ignore") {
-                conf.faults.push((number, format!("{key}: was given above already; leave one of the two")));
-            } else {
-                conf.lines.push(Line { number, key, value });
-            }
+            let (key, value) = conf.split(line).map_err(|what| format!("{}:{number}: {what}", path.display()))?;
+            conf.lines.push(Line { number, key, value });
         }
-        conf
+        Ok(conf)
+    }
+
+    /// The key and the value of `line`, which comes after `self.lines`.
+    fn split(&self, line: &'a str) -> Result<(&'a str, &'a str), String> {
+        let (key, value) = line.split_once('=').map_or(("", ""), |(k, v)| (k.trim_end(), v.trim_start()));
+        let local = key.strip_prefix("local.");
+        let name = local.unwrap_or(key);
+        let fits =
+            |b: u8| b.is_ascii_alphabetic() || b"_-".contains(&b) || local.is_some() && b"0123456789.".contains(&b);
+        // Else it might be a piece of a password, so it is not named.
+        if name.is_empty() || !name.bytes().all(fits) {
+            return Err("not a line like key = value; a comment begins with #".into());
+        }
+        if local.is_none() && !KEYS.contains(&key) {
+            let shared = |known: &str| known.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count();
+            let nearest = KEYS.iter().max_by_key(|known| (shared(known), Reverse(known.len())));
+            let hint = nearest.filter(|known| shared(known) > 2).map(|known| format!("; did you mean {known}?"));
+            return Err(format!("{key}: unknown key{}", hint.unwrap_or_default()));
+        }
+        if self.line(key).is_some() && !matches!(key, "on_connect" | "ignore") {
+            return Err(format!("{key}: was given above already; leave one of the two"));
+        }
+        if value.contains(|c: char| c.is_control() && c != '\t') {
+            return Err(format!("{key}: holds a control character; remove it"));
+        }
+        Ok((key, value))
+    }
+
+    fn line(&self, key: &str) -> Option<&Line<'a>> {
+        self.lines.iter().find(|line| line.key == key)
     }
 
     /// The value of `key`; an empty one is as none.
     fn value(&self, key: &str) -> Option<&'a str> {
-        self.lines.iter().find(|line| line.key == key).map(|line| line.value).filter(|value| !value.is_empty())
+        self.line(key).map(|line| line.value).filter(|value| !value.is_empty())
     }
 
     fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
 
-    fn number(&self, key: &str) -> usize {
-        self.lines.iter().find(|line| line.key == key).map_or(self.end, |line| line.number)
+    fn text(&self, key: &str) -> Option<String> {
+        self.value(key).map(str::to_owned)
     }
 
-    fn fault(&mut self, key: &str, what: &str) {
-        self.faults.push((self.number(key), format!("{key}: {what}")));
+    /// The value of `key`, or `default` where it is not given.
+    fn get<T>(&self, key: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+        let value = self.line(key).map_or(default, |line| line.value);
+        parse(value).map_err(|what| self.fault(key, &what))
     }
 
-    fn require(&mut self, key: &str, example: &str) {
-        if !self.has(key) {
-            self.fault(key, &format!("is missing; add for example {key} = {example}"));
-        }
-    }
-
-    /// The value of `key`, or `default` where it is not given or bad, which is noted.
-    fn get<T>(&mut self, key: &'static str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
-        self.asked.push(key);
-        let given = self.lines.iter().find(|line| line.key == key).map(|line| parse(line.value));
-        given.unwrap_or_else(|| parse(default)).unwrap_or_else(|what| {
-            self.fault(key, &what);
-            parse(default).expect("every default is good")
-        })
-    }
-
-    /// The value of a key that has no default; `None` also where it is bad, which is noted.
-    fn option<T>(&mut self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        self.asked.push(key);
-        parse(self.value(key)?).map_err(|what| self.fault(key, &what)).ok()
-    }
-
-    fn text(&mut self, key: &'static str) -> Option<String> {
-        self.option(key, |value| Ok(value.to_owned()))
+    /// The value of a key that has no default.
+    fn option<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+        self.value(key).map(parse).transpose().map_err(|what| self.fault(key, &what))
     }
 
     /// The values of a key that may be given more than once.
-    fn all(&mut self, key: &'static str, is_good: impl Fn(&str) -> bool, right: &str) -> Vec<String> {
-        self.asked.push(key);
-        let (good, bad): (Vec<_>, Vec<_>) =
-            self.lines.iter().filter(|line| line.key == key).partition(|line| is_good(line.value));
-        self.faults.extend(bad.iter().map(|line| (line.number, format!("{key}: {right}"))));
-        good.iter().map(|line| line.value.to_owned()).collect()
+    fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.lines.iter().filter(move |line| line.key == key && !line.value.is_empty()).map(|line| line.value)
     }
 
-    /// To be called when everything was asked for.
-    fn check_unknown(&mut self) {
-        for Line { number, key, .. } in self.lines.iter().filter(|line| !self.asked.contains(&line.key)) {
-            let near = self.asked.iter().map(|known| (distance(key, known), known)).min();
-            let hint = match near {
-                Some((distance, known)) if distance <= 2 => format!("; did you mean {known}?"),
-                _ => String::new(),
-            };
-            self.faults.push((*number, format!("{key}: unknown key{hint}")));
+    /// An error if one of `keys` is given, which needs what is not there.
+    fn refuse(&self, keys: &[&str], needs: &str) -> Result<(), String> {
+        match keys.iter().find(|key| self.has(key)) {
+            Some(key) => Err(self.fault(key, needs)),
+            None => Ok(()),
         }
     }
 
-    /// The one of the earliest line; of two in a line the one that was found first.
-    fn first_fault(&self) -> Option<String> {
-        let (line, what) = self.faults.iter().min_by_key(|(line, _)| line)?;
-        Some(format!("{}:{line}: {what}", self.path.display()))
+    fn fault(&self, key: &str, what: &str) -> String {
+        self.at(self.line(key).map_or(self.end, |line| line.number), key, what)
+    }
+
+    fn at(&self, number: usize, key: &str, what: &str) -> String {
+        format!("{}:{number}: {key}: {what}", self.path.display())
     }
 }
 
-/// How many letters must be changed, inserted or removed to get from `a` to `b` (Levenshtein's distance).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
+fn server(conf: &Conf) -> Result<connection::Settings, String> {
+    let (host, port) = conf.get("server", "", host_and_port)?;
+    let tls = conf.get("tls", "yes", yes_or_no)?;
+    if !tls {
+        conf.refuse(&["tls_pin", "tls_cert", "tls_key"], "needs tls = yes")?;
     }
-    row[b.len()]
+    if !conf.has("tls_cert") {
+        conf.refuse(&["tls_key"], "needs tls_cert, the file of its certificate")?;
+    }
+    let path = |value: &str| conf.folder.join(value);
+    let pin = conf.option("tls_pin", |value| pin(&path(value)))?;
+    let key = conf.value("tls_key").or(conf.value("tls_cert")).map(path).unwrap_or_default();
+    let identity = conf.option("tls_cert", |value| identity(&path(value), &key))?;
+    Ok(connection::Settings { host, port, tls: tls.then_some(connection::Tls { pin, identity }) })
 }
 
-fn server(conf: &mut Conf) -> connection::Settings {
-    let folder = conf.folder;
-    let (host, port) = conf.get("server", "localhost:6667", host_and_port);
-    let tls = conf.get("tls", "yes", yes_or_no);
-    let pin = conf.option("tls_pin", |value| pin(&folder.join(value)));
-    let key = conf.option("tls_key", |value| key(&folder.join(value)));
-    let identity = if conf.has("tls_key") && key.is_none() {
-        // What is wrong with the one must not be told of the other.
-        conf.asked.push("tls_cert");
-        None
-    } else {
-        conf.option("tls_cert", |value| identity(&folder.join(value), key))
-    };
-    if conf.has("tls_key") && !conf.has("tls_cert") {
-        conf.fault("tls_key", "needs tls_cert, the file of its certificate");
-    }
-    for key in TLS_KEYS {
-        if !tls && conf.has(key) {
-            conf.fault(key, "needs tls = yes");
-        }
-    }
-    connection::Settings { host, port, tls: tls.then_some(connection::Tls { pin, identity }) }
-}
-
-fn irc(conf: &mut Conf) -> irc::Settings {
-    let is_command = |value: &str| (1..=510).contains(&value.len());
-    let is_mask = |value: &str| !value.is_empty() && !value.contains(char::is_whitespace);
-    irc::Settings {
-        nick: conf.get("nick", "linkbot", nick),
+fn irc(conf: &Conf) -> Result<irc::Settings, String> {
+    Ok(irc::Settings {
+        nick: conf.get("nick", "linkbot", nick)?,
         owner: conf.text("owner").unwrap_or_default(),
-        channels: conf.get("channels", "#linkbot", channels),
+        channels: conf.get("channels", "", channels)?,
         server_password: conf.text("server_password"),
-        sasl: sasl(conf),
-        on_connect: conf.all("on_connect", is_command, "must be a line of 1 to 510 bytes"),
-        prefix: conf.get("prefix", ".", prefix),
-        ignore: conf.all("ignore", is_mask, "must be a nick or nick!user@host, without blanks; * and ? fit anything"),
-        rejoin: conf.get("rejoin", "no", yes_or_no),
-        reply: conf.get("reply", "privmsg", reply),
-    }
+        sasl: sasl(conf)?,
+        on_connect: conf.all("on_connect").map(str::to_owned).collect(),
+        prefix: conf.get("prefix", ".", prefix)?,
+        ignore: conf.all("ignore").flat_map(words).collect(),
+        rejoin: conf.get("rejoin", "no", yes_or_no)?,
+        reply: conf.get("reply", "privmsg", reply)?,
+    })
 }
 
-fn sasl(conf: &mut Conf) -> Option<Sasl> {
-    let (kind, user, password) = (conf.text("sasl"), conf.text("sasl_user"), conf.text("sasl_password"));
-    match (kind.as_deref(), user, password) {
-        (Some("plain"), Some(user), Some(password)) => return Some(Sasl::Plain { user, password }),
-        (Some("plain"), ..) => conf.fault("sasl", "plain needs sasl_user and sasl_password"),
-        (Some("external"), None, None) if conf.has("tls_cert") => return Some(Sasl::External),
-        (Some("external"), None, None) => conf.fault("sasl", "external needs tls_cert, a client certificate"),
-        (None, None, None) => {}
-        (Some("external") | None, user, _) => {
-            let key = if user.is_some() { "sasl_user" } else { "sasl_password" };
-            conf.fault(key, "needs sasl = plain");
-        }
-        (Some(_), ..) => conf.fault("sasl", "must be plain or external"),
+fn sasl(conf: &Conf) -> Result<Option<Sasl>, String> {
+    let (user, password) = (conf.text("sasl_user"), conf.text("sasl_password"));
+    match (conf.value("sasl"), user, password) {
+        (None, None, None) => Ok(None),
+        (Some("plain"), Some(user), Some(password)) => Ok(Some(Sasl::Plain { user, password })),
+        (Some("external"), None, None) if conf.has("tls_cert") => Ok(Some(Sasl::External)),
+        _ => Err(conf.fault("sasl", "must be plain, with sasl_user and sasl_password, or external, with tls_cert")),
     }
-    None
 }
 
 /// One feed for all channels, or, with `{channel}` in the file's name, one for each.
 fn feeds(
-    conf: &mut Conf,
+    conf: &Conf,
     server: &connection::Settings,
     channels: &[Channel],
     log_url: Option<&LogUrl>,
-) -> Vec<feed::Feed> {
-    let pattern = conf.get("feed", "links.xml", |value| file(Path::new(""), value).map(|_| value.to_owned()));
+) -> Result<Vec<feed::Feed>, String> {
+    let pattern = conf.get("feed", "links.xml", |value| path_in(Path::new(""), value).map(|_| value.to_owned()))?;
     let title = conf.text("feed_title");
-    let url = conf.option("feed_url", |value| address(&with_channel(value, "")).map(|_| value.to_owned()));
-    let items = conf.get("feed_items", "100", |value| number(value, 1..=10_000)) as usize;
+    let url = conf.option("feed_url", |value| address(&with_channel(value, "")).map(|_| value.to_owned()))?;
+    let items = conf.get("feed_items", "100", |value| number(value, 1..=10_000))? as usize;
     let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     let each = pattern.contains("{channel}");
     if url.as_ref().is_some_and(|url| url.contains("{channel}") != each) {
-        conf.fault("feed_url", "must hold {channel} where feed does, and only there");
+        return Err(conf.fault("feed_url", "must hold {channel} where feed does, and only there"));
     }
     let groups = if each { names.chunks(1) } else { names.chunks(names.len()) };
     let feed = |names: &[String]| {
         let name = names[0].strip_prefix('#').unwrap_or(&names[0]);
         let in_file = name.replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
         let default_title = format!("Links from {}", names.join(", "));
-        feed::Feed {
-            path: file(conf.folder, &pattern.replace("{channel}", &in_file)).unwrap_or_default(),
+        Ok(feed::Feed {
+            path: path_in(conf.folder, &pattern.replace("{channel}", &in_file))?,
             channels: names.to_vec(),
             title: title.as_ref().map_or(default_title, |title| title.replace("{channel}", name)),
             url: url.as_ref().map(|url| with_channel(url, &names[0])),
             channel_url: channel_url(server, &names[0]),
             items,
             log_url: log_url.cloned(),
-        }
+        })
     };
     groups.map(feed).collect()
 }
@@ -319,56 +286,32 @@ fn channel_url(server: &connection::Settings, channel: &str) -> String {
     format!("{scheme}://{host}{port}/{}", percent_encode(channel))
 }
 
-fn account(conf: &mut Conf, owner: &str) -> Option<delicious::Settings> {
-    let add = conf.option("delicious", endpoint);
-    let login = login(conf);
-    let tags = conf.get("delicious_tags", "irc", tags);
-    let shared = conf.option("delicious_shared", yes_or_no);
-    let interval = conf.get("delicious_interval", "3", |value| number(value, 0..=86_400));
-    let scuttle = conf.get("delicious_scuttle", "no", yes_or_no);
-    let add = add?;
-    let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    if add.scheme() == "http" && !matches!(login, Login::Nobody) && !is_loopback(host) {
-        let (path, line) = (conf.path.display(), conf.number("delicious"));
-        let what = "the login crosses the network unencrypted; use https:// if the service has it";
-        conf.warnings.push(format!("{path}:{line}: delicious: {what}"));
+fn account(conf: &Conf, owner: &str) -> Result<Option<delicious::Settings>, String> {
+    let add = conf.option("delicious", endpoint)?;
+    if add.is_none() {
+        let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+        conf.refuse(&login, "needs delicious, the full address of the service's posts/add")?;
     }
-    let interval = Duration::from_secs(interval);
-    Some(delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent: user_agent(owner) })
+    let login = login(conf)?;
+    let tags = conf.get("delicious_tags", "irc", tags)?;
+    let shared = conf.option("delicious_shared", yes_or_no)?;
+    let interval = Duration::from_secs(conf.get("delicious_interval", "3", |value| number(value, 0..=86_400))?);
+    let scuttle = conf.get("delicious_scuttle", "no", yes_or_no)?;
+    let user_agent = user_agent(owner);
+    Ok(add.map(|add| delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))
 }
 
-fn login(conf: &mut Conf) -> Login {
-    let [user, password, token, bearer] = LOGIN_KEYS.map(|key| conf.text(key));
-    for key in LOGIN_KEYS {
-        if conf.has(key) && !conf.has("delicious") {
-            conf.fault(key, "needs delicious, the full address of the service's posts/add");
-        }
+fn login(conf: &Conf) -> Result<Login, String> {
+    let user = conf.option("delicious_user", |value| must_be("without a colon", !value.contains(':'), value))?;
+    let is_word = |value: &str| value.bytes().all(|b| b.is_ascii_graphic());
+    let bearer = conf.option("delicious_bearer", |value| must_be("one word of ASCII", is_word(value), value))?;
+    match (user, conf.text("delicious_password"), conf.text("delicious_token"), bearer) {
+        (None, None, None, None) => Ok(Login::Nobody),
+        (Some(user), Some(password), None, None) => Ok(Login::Basic { user, password }),
+        (None, None, Some(token), None) => Ok(Login::Token(token)),
+        (None, None, None, Some(bearer)) => Ok(Login::Bearer(bearer)),
+        _ => Err(conf.fault("delicious", "needs one login: user and password, or a token, or a bearer token")),
     }
-    let mut forms = vec!["delicious_user", "delicious_token", "delicious_bearer"];
-    forms.retain(|key| conf.has(key));
-    forms.sort_by_key(|key| conf.number(key));
-    if let Some(second) = forms.get(1) {
-        conf.fault(second, "is a second form of login; leave one");
-    }
-    match (user, password, token, bearer) {
-        (Some(user), Some(password), ..) => {
-            if user.contains(':') {
-                conf.fault("delicious_user", "must not hold a colon");
-            }
-            return Login::Basic { user, password };
-        }
-        (Some(_), None, ..) => conf.fault("delicious_user", "needs delicious_password"),
-        (None, Some(_), ..) => conf.fault("delicious_password", "needs delicious_user"),
-        (_, _, Some(token), _) => return Login::Token(token),
-        (_, _, _, Some(bearer)) => {
-            if bearer.bytes().all(|b| b.is_ascii_graphic()) {
-                return Login::Bearer(bearer);
-            }
-            conf.fault("delicious_bearer", "must be one word of ASCII");
-        }
-        _ => {}
-    }
-    Login::Nobody
 }
 
 /// What a header can hold: ASCII, and no parentheses inside those of a comment (RFC 9110, 5.6.5).
@@ -379,19 +322,16 @@ fn user_agent(owner: &str) -> String {
 }
 
 /// No secret may be read by others here, or by anyone on its way.
-fn check_secrecy(conf: &mut Conf, server: &connection::Settings, irc: &irc::Settings, mode: u32) {
-    let to_server = ["server_password", "sasl_password", "on_connect"];
-    let keyed = irc.channels.iter().any(|channel| channel.key.is_some()).then_some(&"channels");
-    for key in to_server.iter().chain(&LOGIN_KEYS[1..]).chain(keyed) {
-        if conf.has(key) && mode & 0o007 != 0 {
-            conf.fault(key, &open_to_others(conf.path));
+fn check_secrecy(conf: &Conf, server: &connection::Settings, irc: &irc::Settings, mode: u32) -> Result<(), String> {
+    for line in conf.lines.iter().filter(|line| !secrets_in(line, irc).is_empty()) {
+        if mode & 0o007 != 0 {
+            return Err(conf.at(line.number, line.key, &open_to_others(conf.path)));
+        }
+        if is_exposed(server) && matches!(line.key, "sasl_password" | "on_connect") {
+            return Err(conf.at(line.number, line.key, "would cross the network unencrypted; set tls = yes"));
         }
     }
-    for key in to_server {
-        if conf.has(key) && server.tls.is_none() && !is_loopback(&server.host) {
-            conf.fault(key, "would cross the network unencrypted; set tls = yes");
-        }
-    }
+    Ok(())
 }
 
 fn open_to_others(path: &Path) -> String {
@@ -399,116 +339,125 @@ fn open_to_others(path: &Path) -> String {
     format!("{path} holds a secret and is open to every user; mend that with: chmod o-rwx {path}")
 }
 
-/// Each file that linkbot writes must be one of its own.
-fn check_files(conf: &mut Conf, journal: &Path, feeds: &[feed::Feed]) {
-    let mut taken: HashMap<PathBuf, &str> = HashMap::new();
-    taken.extend(file(Path::new(""), &conf.path.to_string_lossy()).map(|path| (path, "bot.conf itself")));
-    for key in TLS_KEYS {
-        let path = conf.value(key).and_then(|value| file(conf.folder, value).ok());
-        taken.extend(path.map(|path| (path, key)));
-    }
-    let journal = ["", ".tmp", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", journal, suffix));
-    let feeds = feeds.iter().flat_map(|feed| ["", ".tmp"].map(|suffix| ("feed", feed.path.as_path(), suffix)));
-    for (key, path, suffix) in journal.into_iter().chain(feeds) {
-        let path = beside(path, suffix);
-        let name = path.display().to_string();
-        match taken.insert(path, key) {
-            Some("feed") => conf.fault("feed", &format!("two channels would share {name}; use one feed for all")),
-            Some(other) => conf.fault(key, &format!("{name} belongs to {other}; choose another name")),
-            None => {}
-        }
+fn is_exposed(server: &connection::Settings) -> bool {
+    server.tls.is_none() && !is_loopback(&server.host)
+}
+
+fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {
+    match line.key {
+        "channels" => irc.channels.iter().filter_map(|channel| channel.key.as_deref()).collect(),
+        "on_connect" => passwords(line.value, &irc.nick),
+        "server_password" | "sasl_password" => vec![line.value],
+        "delicious_password" | "delicious_token" | "delicious_bearer" => vec![line.value],
+        _ => vec![],
     }
 }
 
+/// What may be a password in a line of `on_connect`: the words behind a command for services, or one like `PASS`.
+fn passwords<'a>(line: &'a str, nick: &str) -> Vec<&'a str> {
+    const SERVICES: [&str; 5] = ["NickServ", "NS", "AuthServ", "Q", "X"];
+    const COMMANDS: [&str; 4] = ["IDENTIFY", "AUTH", "PASS", "OPER"];
+    let is_in = |names: &[&str], word: &str| names.iter().any(|name| name.eq_ignore_ascii_case(word));
+    let mut words = line.split_whitespace().map(|word| word.trim_start_matches(':')).filter(|word| !word.is_empty());
+    // A service may be named with its host: Q@CServe.quakenet.org.
+    let is_service = |word: &str| is_in(&SERVICES, word.split('@').next().unwrap_or(word));
+    if words.find(|word| is_service(word) || is_in(&COMMANDS, word)).is_some_and(is_service) {
+        // Its command.
+        words.next();
+    }
+    // A shorter word is no password, and would blank half of the log.
+    words.filter(|word| word.len() >= 4 && !word.starts_with('#') && !word.eq_ignore_ascii_case(nick)).collect()
+}
+
 /// What the log must not show, also as it travels: percent-encoded, misread, or as the base64 of a login.
-fn secrets(irc: &irc::Settings, login: Option<&Login>) -> Vec<String> {
-    let mut secrets: Vec<String> = irc.server_password.iter().cloned().collect();
-    secrets.extend(irc.channels.iter().filter_map(|channel| channel.key.clone()));
-    for line in &irc.on_connect {
-        secrets.push(line.clone());
-        // Mostly the password. A shorter word would blank half of the log.
-        let last = line.split_whitespace().next_back().map(|word| word.trim_start_matches(':'));
-        secrets.extend(last.filter(|word| word.chars().count() >= 4).map(str::to_owned));
-    }
-    if let Some(sasl @ Sasl::Plain { password, .. }) = &irc.sasl {
-        secrets.push(password.clone());
-        // It is sent in pieces of 400.
-        let payload = sasl.payload();
-        secrets.extend(payload.as_bytes().chunks(400).map(|chunk| String::from_utf8_lossy(chunk).into_owned()));
-    }
+fn secrets(conf: &Conf, irc: &irc::Settings, login: Option<&Login>) -> Vec<String> {
+    let mut secrets: Vec<_> = conf.lines.iter().flat_map(|line| secrets_in(line, irc)).map(str::to_owned).collect();
     secrets.extend(login.map(Login::secrets).unwrap_or_default());
+    // It is sent in pieces of 400.
+    let payload = irc.sasl.as_ref().map(Sasl::payload).unwrap_or_default();
+    secrets.extend(payload.as_bytes().chunks(400).map(|chunk| String::from_utf8_lossy(chunk).into_owned()));
     let encoded: Vec<String> = secrets.iter().map(|secret| percent_encode(secret)).collect();
     // A server's line with one byte that is not UTF-8 is read as Latin-1, all of it.
     let misread: Vec<String> = secrets.iter().map(|secret| secret.bytes().map(char::from).collect()).collect();
     secrets.extend(encoded.into_iter().chain(misread));
-    secrets.sort();
-    secrets.dedup();
     secrets
 }
 
-/// The content of a file, and its mode. An error names the file.
-fn read(path: &Path) -> Result<(Vec<u8>, u32), String> {
+/// What is probably wrong, but may be meant.
+fn warnings(conf: &Conf, server: &connection::Settings, account: Option<&delicious::Settings>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |is_so: bool, key, what| warnings.extend(is_so.then(|| conf.fault(key, what)));
+    let is_open = conf.has("server_password") && is_exposed(server);
+    warn(is_open, "server_password", "crosses the network unencrypted; set tls = yes if the server has it");
+    let Some(delicious::Settings { add, login, scuttle, .. }) = account else { return warnings };
+    let has_login = !matches!(login, Login::Nobody);
+    let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_open = has_login && add.scheme() == "http" && !is_loopback(host);
+    warn(is_open, "delicious", "the login crosses the network unencrypted; use https:// if the service has it");
+    warn(!has_login, "delicious", "no login is given; services want delicious_token, or what bot.conf's example names");
+    let path = add.path();
+    let ends_in_add = path.strip_suffix(".php").unwrap_or(path).ends_with("add");
+    warn(!ends_in_add, "delicious", "does not end in posts/add or posts_add.php, where services take links");
+    let is_scuttle = path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add");
+    warn(is_scuttle && !scuttle, "delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
+    warnings
+}
+
+/// Each file that linkbot writes must be one of its own, in a folder that is there.
+fn check_files(conf: &Conf, journal: &Path, feeds: &[feed::Feed]) -> Result<(), String> {
+    let mut taken = HashSet::from([path_in(Path::new(""), &conf.path.to_string_lossy())?]);
+    let journal = ["", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", beside(journal, suffix)));
+    let feeds = feeds.iter().flat_map(|feed| ["", ".tmp"].map(|suffix| ("feed", beside(&feed.path, suffix))));
+    for (key, path) in journal.into_iter().chain(feeds) {
+        let folder = Path::new(".").join(path.parent().unwrap_or(&path));
+        if !folder.is_dir() {
+            return Err(conf.fault(key, &format!("there is no folder {}; make it", folder.display())));
+        }
+        let name = path.display().to_string();
+        if !taken.insert(path) {
+            return Err(conf.fault(key, &format!("{name} is another file of linkbot already; choose another name")));
+        }
+    }
+    Ok(())
+}
+
+/// The text of a file, and its mode. An error names the file.
+fn read(path: &Path) -> Result<(String, u32), String> {
     let read = || -> io::Result<_> {
-        let mut file = File::open(path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok((bytes, file.metadata()?.permissions().mode()))
+        let file = File::open(path)?;
+        Ok((io::read_to_string(&file)?, file.metadata()?.permissions().mode()))
     };
     read().map_err(|e| format!("{}: {}", path.display(), log::os(&e)))
 }
 
 /// A PEM file (RFC 7468); refused if it holds a private key and is open to others.
 fn pem(path: &Path) -> Result<String, String> {
-    let (bytes, mode) = read(path)?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    if text.contains("PRIVATE KEY-----") && mode & 0o007 != 0 {
-        return Err(open_to_others(path));
-    }
-    Ok(text)
+    let (text, mode) = read(path)?;
+    if text.contains("PRIVATE KEY-----") && mode & 0o007 != 0 { Err(open_to_others(path)) } else { Ok(text) }
 }
 
-/// The blocks of `pem` that are labelled so, whatever stands around them.
-fn blocks(pem: &str, label: &str) -> Vec<String> {
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let block = |rest: &str| Some(format!("{begin}{}{end}\n", &rest[..rest.find(&end)?]));
-    pem.split(&begin).skip(1).filter_map(block).collect()
-}
-
-/// The certificate in `path`, in DER.
+/// The first certificate in `path`, in DER.
 fn pin(path: &Path) -> Result<Vec<u8>, String> {
-    let damaged = |_| format!("the certificate in {} is damaged", path.display());
-    match &blocks(&pem(path)?, "CERTIFICATE")[..] {
-        [one] => Certificate::from_pem(one.as_bytes()).and_then(|certificate| certificate.to_der()).map_err(damaged),
-        _ => Err(format!("{} must hold exactly one certificate, in PEM", path.display())),
-    }
-}
-
-/// The private key in `path`, as native-tls wants it: PKCS#8, and nothing else in the text.
-fn key(path: &Path) -> Result<String, String> {
-    let pem = pem(path)?;
-    let path = path.display();
-    match blocks(&pem, "PRIVATE KEY").into_iter().next() {
-        Some(key) => Ok(key),
-        None if pem.contains("PRIVATE KEY-----") => Err(format!(
-            "the key in {path} is not plain PKCS#8; convert it with: openssl pkcs8 -topk8 -nodes -in {path} -out {path}.new"
-        )),
-        None => Err(format!("{path} holds no private key, in PEM")),
-    }
+    let certificate = Certificate::from_pem(pem(path)?.as_bytes()).and_then(|certificate| certificate.to_der());
+    certificate.map_err(|_| format!("{} holds no certificate, in PEM, or a damaged one", path.display()))
 }
 
 /// The certificates in `path` with their key, which may stand there too.
-fn identity(path: &Path, other_key: Option<String>) -> Result<Identity, String> {
-    let certificates = blocks(&pem(path)?, "CERTIFICATE").concat();
-    if certificates.is_empty() {
-        return Err(format!("{} holds no certificate, in PEM", path.display()));
-    }
-    let key = other_key.map_or_else(|| key(path), Ok)?;
-    let damaged = |_| format!("the certificate in {} or its key is damaged", path.display());
-    let identity = Identity::from_pkcs8(certificates.as_bytes(), key.as_bytes()).map_err(damaged)?;
-    // Whether the two belong together shows only here, and only if both are of a kind, say RSA.
-    let connector = TlsConnector::builder().identity(identity.clone()).build();
-    connector.map_err(|_| format!("the certificate in {} is not that of the key", path.display()))?;
-    Ok(identity)
+fn identity(path: &Path, key_path: &Path) -> Result<Identity, String> {
+    let (certificates, key) = (pem(path)?, pem(key_path)?);
+    let (path, key_path) = (path.display(), key_path.display());
+    // native-tls wants PKCS#8, and nothing in front of it.
+    let Some(start) = key.find("-----BEGIN PRIVATE KEY-----") else {
+        let convert = format!("openssl pkcs8 -topk8 -nodes -in {key_path} -out {key_path}.new");
+        return Err(format!("{key_path} holds no private key in plain PKCS#8; convert one with: {convert}"));
+    };
+    let identity = Identity::from_pkcs8(certificates.as_bytes(), &key.as_bytes()[start..]);
+    // Whether certificate and key belong together shows only in use.
+    let tried =
+        identity.and_then(|identity| TlsConnector::builder().identity(identity.clone()).build().map(|_| identity));
+    tried.map_err(|_| {
+        format!("{path} holds no certificate, in PEM, a damaged one, or not that of the key in {key_path}")
+    })
 }
 
 fn yes_or_no(value: &str) -> Result<bool, String> {
@@ -528,13 +477,10 @@ fn number(value: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
 fn host_and_port(value: &str) -> Result<(String, u16), String> {
     let parse = || {
         let (host, port) = value.rsplit_once(':')?;
-        let host = match Host::parse(host).ok()? {
-            Host::Ipv6(address) => address.to_string(),
-            host => host.to_string(),
-        };
+        let host = Host::parse(host).ok()?.to_string().trim_matches(['[', ']']).to_owned();
         Some((host, port.parse().ok().filter(|&port| port != 0)?))
     };
-    parse().ok_or_else(|| "must be host:port, for example irc.libera.chat:6697 or [::1]:6697".into())
+    parse().ok_or_else(|| "must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697".into())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -542,13 +488,17 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn nick(value: &str) -> Result<String, String> {
-    let right = "must be a nick: letters, digits and []\\`_^{|}-, with neither a digit nor - in front";
-    irc::is_nick(value).then(|| value.to_owned()).ok_or(right.into())
+    let right = "a nick: letters, digits and []\\`_^{|}-, with neither a digit nor - in front";
+    must_be(right, irc::is_nick(value), value)
 }
 
 fn prefix(value: &str) -> Result<String, String> {
     let is_good = (1..=10).contains(&value.chars().count()) && !value.contains(char::is_whitespace);
-    is_good.then(|| value.to_owned()).ok_or("must be 1 to 10 characters without blanks".into())
+    must_be("1 to 10 characters without blanks", is_good, value)
+}
+
+fn must_be(right: &str, is_good: bool, value: &str) -> Result<String, String> {
+    if is_good { Ok(value.to_owned()) } else { Err(format!("must be {right}")) }
 }
 
 fn reply(value: &str) -> Result<Reply, String> {
@@ -566,8 +516,9 @@ fn channels(value: &str) -> Result<Vec<Channel>, String> {
         let mut words = entry.split_whitespace();
         let (name, key) = (words.next().unwrap_or_default(), words.next());
         // A JOIN with it must fit into a line of IRC.
-        if name.len() < 2 || !name.starts_with('#') || words.next().is_some() || entry.len() > 200 {
-            return Err("must be \"#name\" or \"#name key\", more of them separated by commas".into());
+        let is_key = key.is_none_or(|key| !key.starts_with('#')) && words.next().is_none();
+        if name.len() < 2 || !name.starts_with('#') || !is_key || entry.len() > 200 {
+            return Err("must be given as \"#name\" or \"#name key\", more of them separated by commas".into());
         }
         if channels.iter().any(|c| CaseMapping::Rfc1459.eq(c.name.as_bytes(), name.as_bytes())) {
             return Err(format!("{name} is the same channel as one before it; leave one of the two"));
@@ -577,25 +528,24 @@ fn channels(value: &str) -> Result<Vec<Channel>, String> {
     Ok(channels)
 }
 
+/// The words of `value`, separated by blanks or commas.
+fn words(value: &str) -> impl Iterator<Item = String> {
+    value.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()).map(str::to_owned)
+}
+
 fn tags(value: &str) -> Result<Vec<String>, String> {
-    let separates = |c: char| c == ',' || c.is_whitespace();
-    let tags: Vec<String> = value.split(separates).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    let tags: Vec<String> = words(value).collect();
     if tags.is_empty() { Err("must be at least one tag, for example irc".into()) } else { Ok(tags) }
 }
 
-/// `utc`, `local`, `+HH:MM` or `-HH:MM`.
 fn zone(value: &str) -> Result<Zone, String> {
-    let fixed = || {
-        let (sign, digits) = value.strip_prefix('+').map(|v| (1, v)).or(value.strip_prefix('-').map(|v| (-1, v)))?;
-        let (hours, minutes) = digits.split_once(':').filter(|(h, m)| h.len() == 2 && m.len() == 2)?;
-        let hours: i8 = hours.parse().ok().filter(|h| (0..24).contains(h))?;
-        let minutes: i8 = minutes.parse().ok().filter(|m| (0..60).contains(m))?;
-        UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()
-    };
+    let offset = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
     match value {
         "utc" => Ok(Zone::Fixed(UtcOffset::UTC)),
         "local" => Ok(Zone::Local),
-        _ => fixed().map(Zone::Fixed).ok_or("must be utc, local, or an offset like +01:00".into()),
+        _ => UtcOffset::parse(value, offset)
+            .map(Zone::Fixed)
+            .or(Err("must be utc, local, or an offset like +01:00".into())),
     }
 }
 
@@ -605,28 +555,24 @@ fn log_url(value: &str, zone: Zone) -> Result<LogUrl, String> {
     LogUrl::new(value, zone).map_err(|what| format!("{what}; a field is for example [year], a bracket is [["))
 }
 
-/// An address for a program or the public: with a host, without a login.
-fn address(value: &str) -> Result<Url, String> {
-    let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let url = url.ok_or("must be an address that begins with http:// or https://")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password".into());
-    }
-    Ok(url)
-}
-
 /// Where the service takes links.
 fn endpoint(value: &str) -> Result<Url, String> {
-    let url = address(value)?;
+    let url = Url::parse(&address(value)?).map_err(|e| e.to_string())?;
     // Errors name this address in the log.
     if url.query_pairs().any(|(name, _)| name == "auth_token") {
         return Err("must not hold the token; put that into delicious_token".into());
+    }
+    // ureq would silently go without a proxy that it cannot use.
+    let is_used = |proxy: &Proxy| url.as_str().parse().is_ok_and(|uri| !proxy.is_no_proxy(&uri));
+    let is_http = |proxy: Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    if !Proxy::try_from_env().filter(is_used).is_none_or(is_http) {
+        return Err("the proxy in the environment is a SOCKS one; name one that is http://, or unset ALL_PROXY".into());
     }
     Ok(url)
 }
 
 /// A path relative to `folder`, without the `.` that would hide that two are the same.
-fn file(folder: &Path, value: &str) -> Result<PathBuf, String> {
+fn path_in(folder: &Path, value: &str) -> Result<PathBuf, String> {
     let path: PathBuf = folder.join(value).components().filter(|part| *part != Component::CurDir).collect();
     if value.is_empty() || value.ends_with('/') || path.file_name().is_none() {
         return Err("must be the name of a file".into());

@@ -126,14 +126,47 @@ fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_mends_it() {
 
 #[test]
 fn a_password_is_not_sent_in_plain_text_to_another_machine() {
-    let conf = |host: &str| format!("server = {host}:6667\ntls = no\nchannels = #dev\nserver_password = 5ecre7\n");
+    let check = |host: &str, login: &str| {
+        let home = Home::new(&format!("server = {host}:6667\ntls = no\nchannels = #dev\n{login}\n"));
+        home.run(&["--check", "bot.conf"])
+    };
+    let (identify, server_password) = ("on_connect = NS IDENTIFY 5ecre7", "server_password = 5ecre7");
     for host in ["irc.example.org", "192.0.2.1", "[2001:db8::1]", "127.example.org"] {
-        let ended = Home::new(&conf(host)).run(&["--check", "bot.conf"]);
-        assert_refused(&ended, &["bot.conf:", "tls"]);
-        assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
+        let refused = check(host, identify);
+        assert_refused(&refused, &["bot.conf:4: on_connect: ", "tls"]);
+        let warned = check(host, server_password);
+        assert_eq!((warned.status, warned.stdout.as_str()), (Some(0), "bot.conf: ok\n"));
+        assert!(warned.stderr.contains("bot.conf:4: server_password: "), "{warned:?}");
+        assert!(!format!("{refused:?}{warned:?}").contains("5ecre7"));
     }
     for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
-        assert_eq!(Home::new(&conf(host)).run(&["--check", "bot.conf"]).status, Some(0), "{host}");
+        for login in [identify, server_password] {
+            let ended = check(host, login);
+            assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{host}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_where_there_is_an_account() {
+    let account = "delicious = https://bookmarks.example/posts/add\ndelicious_token = 5ecre7\n";
+    let check = |conf: &str, proxy: &str, value: &str| {
+        let home = Home::new(conf);
+        let mut linkbot = home.linkbot(&["--check", "bot.conf"]);
+        linkbot.env(proxy, value).env("NO_PROXY", "within.example");
+        Ended::of(linkbot, b"")
+    };
+    let with_account = format!("{CONF}{account}");
+    for proxy in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
+        for value in ["socks5://127.0.0.1:1080", "socks5h://a:5ecre7@127.0.0.1:1080", "SOCKS4://127.0.0.1"] {
+            let ended = check(&with_account, proxy, value);
+            assert_refused(&ended, &["bot.conf:4: delicious: ", "SOCKS", "http://"]);
+            assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
+        }
+        assert_eq!(check(&with_account, proxy, "http://127.0.0.1:3128").status, Some(0));
+        assert_eq!(check(CONF, proxy, "socks5://127.0.0.1:1080").status, Some(0), "IRC knows no proxy");
+        let within = with_account.replace("bookmarks.example", "within.example");
+        assert_eq!(check(&within, proxy, "socks5://127.0.0.1:1080").status, Some(0), "it is not used");
     }
 }
 
@@ -152,14 +185,16 @@ fn a_login_for_http_to_another_machine_is_a_warning() {
 #[test]
 fn a_journal_or_a_feed_that_cannot_be_written_is_one_line() {
     let home = Home::new(&format!("{CONF}journal = nowhere/links.tsv\n"));
-    assert_refused(&home.console(""), &["nowhere/links.tsv", "No such file or directory"]);
+    assert_refused(&home.console(""), &["bot.conf:4: journal: ", "nowhere"]);
+    assert_refused(&home.run(&["--check", "bot.conf"]), &["bot.conf:4: journal: ", "nowhere"]);
 
     let home = Home::new(CONF);
     fs::create_dir(home.path("links.tsv")).unwrap();
     assert_refused(&home.console(""), &["links.tsv"]);
 
     let home = Home::new(&format!("{CONF}feed = nowhere/links.xml\n"));
-    assert_refused(&home.console(""), &["nowhere/links.xml", "No such file or directory"]);
+    assert_refused(&home.console(""), &["bot.conf:4: feed: ", "nowhere"]);
+    assert_refused(&home.run(&["--check", "bot.conf"]), &["bot.conf:4: feed: ", "nowhere"]);
 
     let home = Home::new(CONF);
     fs::create_dir(home.path("links.xml")).unwrap();
