@@ -88,10 +88,25 @@ impl<'a> Message<'a> {
 
 /// Up to the next space, and what follows it.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    match text.iter().position(|&b| b == b' ') {
+    match find(b' ', text) {
         Some(end) => (&text[..end], &text[end + 1..]),
         None => (text, b""),
     }
+}
+
+/// Where `byte` first stands in `text`. The standard library looks at one byte after the other; this at eight.
+fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let (words, rest) = text.as_chunks();
+    for (i, &word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(word) ^ (ONES * u64::from(byte));
+        // The lowest byte with its high bit set is the first byte of `word` that is zero.
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Some(i * 8 + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|&b| b == byte).map(|at| words.len() * 8 + at)
 }
 
 /// A tag's value as IRCv3 message-tags escapes it; a lone final backslash is dropped.
@@ -160,7 +175,7 @@ impl Lines {
     pub fn next(&mut self) -> Option<&[u8]> {
         loop {
             let rest = &self.held[self.start..];
-            let Some(length) = rest.iter().position(|&b| b == b'\n') else {
+            let Some(length) = find(b'\n', rest) else {
                 if rest.len() >= LONGEST_LINE {
                     self.dropping = true;
                 }
