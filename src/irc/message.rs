@@ -14,7 +14,7 @@ pub struct Message<'a> {
     /// `nick!user@host` or a server's name; empty if the line has none.
     pub source: &'a [u8],
     /// A verb in capitals, or a numeric.
-    pub verb: &'a str,
+    pub verb: &'a [u8],
     params: &'a [u8],
 }
 
@@ -31,8 +31,7 @@ impl<'a> Message<'a> {
             (source, rest) = word(text);
         }
         let (verb, params) = word(rest.trim_ascii_start());
-        let verb = str::from_utf8(verb).ok().filter(|v| !v.is_empty())?;
-        Some(Message { tags, source, verb, params })
+        (!verb.is_empty()).then_some(Message { tags, source, verb, params })
     }
 
     /// The parameters; the trailing one is just the last.
