@@ -325,41 +325,43 @@ impl<'a> Session<'a> {
         let registered = self.registered.is_some();
         let logging_in = matches!(self.phase, Phase::Login(_));
         match message.verb {
-            "PRIVMSG" => return self.privmsg(&message, now),
-            "PING" => self.send("PONG", &[&message.text(0)]),
-            "CAP" => self.cap(&message, now.instant),
-            "AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
-            "NOTICE" | "900" => self.services_answered(&message, now.instant),
-            "903" if logging_in => self.logged_in(),
-            "902" | "904" | "905" | "906" | "907" | "908" if logging_in => {
-                self.login_failed(&format!("{} {}", message.verb, message.last()));
+            b"PRIVMSG" => return self.privmsg(&message, now),
+            b"PING" => self.send("PONG", &[&message.text(0)]),
+            b"CAP" => self.cap(&message, now.instant),
+            b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
+            b"NOTICE" | b"900" => self.services_answered(&message, now.instant),
+            b"903" if logging_in => self.logged_in(),
+            b"902" | b"904" | b"905" | b"906" | b"907" | b"908" if logging_in => {
+                self.login_failed(&format!("{} {}", message::text(message.verb), message.last()));
             }
-            "001" if !registered => self.welcome(&message, now.instant),
-            "005" => self.isupport(&message),
-            "376" | "422" => self.burst_over(now.instant),
-            "396" => self.mask_from(None, &message.text(1)),
+            b"001" if !registered => self.welcome(&message, now.instant),
+            b"005" => self.isupport(&message),
+            b"376" | b"422" => self.burst_over(now.instant),
+            b"396" => self.mask_from(None, &message.text(1)),
             // A server without CAP goes on with 001 by itself.
-            "421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
+            b"421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
                 self.login_failed("the server knows no capabilities, hence no SASL");
             }
-            "432" if !registered => self.nick_is_bad(&message),
-            "437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
-            "433" | "436" | "437" if !registered => self.nick_is_taken(&message),
+            b"432" if !registered => self.nick_is_bad(&message),
+            b"437" if self.is_channel(message.param(1)) => self.join_refused_for_now(&message, now.instant),
+            b"433" | b"436" | b"437" if !registered => self.nick_is_taken(&message),
             // Once registered it answers an OPER among the `on_connect` lines.
-            "464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
-            "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
-            "ERROR" => self.error(&message),
-            "471" | "477" | "480" => self.join_refused_for_now(&message, now.instant),
-            "403" | "405" | "473" | "474" | "475" | "476" | "489" => self.join_refused(&message),
-            "470" => self.forwarded(&message),
-            "JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
-            "PART" if self.is_me(message.nick()) => self.left(&message),
-            "KICK" if self.is_me(message.param(1)) => self.kicked(&message, now.instant),
-            "INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
-            "NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => self.renamed(&message, now.instant),
-            "NICK" | "QUIT" => self.nick_is_free(message.nick(), now.instant),
-            "CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
-            "BATCH" => self.batch(&message),
+            b"464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
+            b"465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
+            b"ERROR" => self.error(&message),
+            b"471" | b"477" | b"480" => self.join_refused_for_now(&message, now.instant),
+            b"403" | b"405" | b"473" | b"474" | b"475" | b"476" | b"489" => self.join_refused(&message),
+            b"470" => self.forwarded(&message),
+            b"JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
+            b"PART" if self.is_me(message.nick()) => self.left(&message),
+            b"KICK" if self.is_me(message.param(1)) => self.kicked(&message, now.instant),
+            b"INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
+            b"NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => {
+                self.renamed(&message, now.instant)
+            }
+            b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
+            b"CHGHOST" if self.is_me(message.nick()) => self.mask_from(Some(&message.text(0)), &message.text(1)),
+            b"BATCH" => self.batch(&message),
             _ => {}
         }
         None
@@ -601,7 +603,7 @@ impl Session<'_> {
 
     /// 900, or a NOTICE from someone who is not a server: services have read `on_connect`.
     fn services_answered(&mut self, message: &Message, now: Instant) {
-        let answered = message.verb == "900" || message.source.contains(&b'!') && self.is_me(message.param(0));
+        let answered = message.verb == b"900" || message.source.contains(&b'!') && self.is_me(message.param(0));
         if matches!(self.phase, Phase::Services(_)) && answered {
             self.join_all(now);
         }
@@ -764,7 +766,7 @@ impl Session<'_> {
     fn refusal(&mut self, message: &Message, then: &str) -> Option<usize> {
         let index = self.configured(message.param(1))?;
         let name = &self.memberships[index].channel.name;
-        self.log.push(format!("cannot join {name}: {} {}; {then}", message.verb, message.last()));
+        self.log.push(format!("cannot join {name}: {} {}; {then}", message::text(message.verb), message.last()));
         Some(index)
     }
 
