@@ -270,38 +270,40 @@ impl<'a> Session<'a> {
         let registered = self.registered.is_some();
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            "PRIVMSG" => return self.privmsg(&message, now),
+            b"PRIVMSG" => return self.privmsg(&message, now),
             // Those of the server itself have no user in their source.
-            "NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
-            "PING" => self.send("PONG", &[&message.text(0)]),
-            "ERROR" => self.error(&message),
-            "465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
+            b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
+            b"PING" => self.send("PONG", &[&message.text(0)]),
+            b"ERROR" => self.error(&message),
+            b"465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
 
-            "CAP" => self.cap(&message),
+            b"CAP" => self.cap(&message),
             // A server without CAP goes on with 001 by itself.
-            "421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
+            b"421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
                 self.login_failed("the server knows no capabilities, hence no SASL");
             }
-            "AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
-            "900" => self.services_answered(now.instant),
-            "903" if logging_in => self.logged_in(),
-            "902" | "904" | "905" | "906" | "907" | "908" if logging_in => {
-                self.login_failed(format!("{} {}", message.verb, message.last()));
+            b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
+            b"900" => self.services_answered(now.instant),
+            b"903" if logging_in => self.logged_in(),
+            b"902" | b"904" | b"905" | b"906" | b"907" | b"908" if logging_in => {
+                self.login_failed(format!("{} {}", message::text(message.verb), message.last()));
             }
             // Once registered it answers an OPER among the `on_connect` lines.
-            "464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
-            "432" | "433" | "436" | "437" if !registered => self.nick_refused(&message),
-            "001" if !registered => self.welcome(&message, now.instant),
-            "005" => self.isupport(&message),
-            "376" | "422" => self.burst_over(now.instant),
-            "NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => self.renamed(&message, now.instant),
-            "NICK" | "QUIT" => self.nick_is_free(message.nick(), now.instant),
+            b"464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
+            b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(&message),
+            b"001" if !registered => self.welcome(&message, now.instant),
+            b"005" => self.isupport(&message),
+            b"376" | b"422" => self.burst_over(now.instant),
+            b"NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => {
+                self.renamed(&message, now.instant)
+            }
+            b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
-            "JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
-            "PART" if self.is_me(message.nick()) => self.put_out(&message, now.instant),
-            "KICK" if self.is_me(message.param(1)) => self.put_out(&message, now.instant),
-            "INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
-            verb if matches!(verb.as_bytes(), [b'4'..=b'9', _, _]) => self.refused(&message),
+            b"JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
+            b"PART" if self.is_me(message.nick()) => self.put_out(&message, now.instant),
+            b"KICK" if self.is_me(message.param(1)) => self.put_out(&message, now.instant),
+            b"INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
+            [b'4'..=b'9', _, _] => self.refused(&message),
             _ => {}
         }
         None

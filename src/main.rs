@@ -63,6 +63,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // The words of a panic could hold a secret.
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            log::line(format_args!("ended by a fault of its own at {place}: please report it"));
+        }
+    }));
     let mut arguments = Arguments::default();
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {

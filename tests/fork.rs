@@ -22,16 +22,27 @@ fn a_fork_has_its_own_command_and_merges_upstream_without_a_conflict() {
     fork.git(&["checkout", "--quiet", "upstream"]);
     fork.edit("src/commands.rs", |commands| {
         let row = r#"    Command { name: "wave", example: "wave", help: "waves", run: Run::Look(wave) },"#;
-        let wave = "fn wave(_: &Bot, _: &Request) -> Answer {\n    Ok(\"o/\".to_owned())\n}\n";
+        let wave = r#"
+            fn wave(_: &Bot, request: &Request) -> Answer {
+                assert!(request.args.is_empty(), "{}", request.args);
+                Ok("o/".to_owned())
+            }"#;
         let table = "pub const COMMANDS: &[Command] = &[\n";
         assert!(commands.contains(table), "the table of commands has another beginning");
-        commands.replace(table, &format!("{table}{row}\n")) + "\n" + wave
+        commands.replace(table, &format!("{table}{row}\n")) + wave
     });
     fork.commit("A command of upstream's");
 
     fork.git(&["checkout", "--quiet", "fork"]);
     fork.git(&["merge", "--quiet", "--no-edit", "upstream"]);
-    assert_eq!(console(&fork.build(), ".hello\n.wave\n"), "hello, you\no/\n");
+    let linkbot = fork.build();
+    assert_eq!(console(&linkbot, ".hello\n.wave\n"), "hello, you\no/\n");
+
+    // A panic tells where it was in one line, and none of its words, for they could hold a secret.
+    let ended = run(&linkbot, ".wave secret\n");
+    assert!(ended.stderr.contains("Z ended by a fault of its own at src/commands.rs:"), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("secret"), "{ended:?}");
 }
 
 /// The worked example: every line that begins with two slashes and a blank loses them.
@@ -43,12 +54,16 @@ fn uncommented(line: &str) -> String {
 
 /// What the console of this linkbot says.
 fn console(linkbot: &Path, input: &str) -> String {
+    let ended = run(linkbot, input);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    ended.stdout
+}
+
+fn run(linkbot: &Path, input: &str) -> Ended {
     let home = Home::new("server = localhost:6667\ntls = no\nchannels = #dev\n");
     let mut command = Command::new(linkbot);
     command.args(["--console", "bot.conf"]).current_dir(home.path("")).env_clear();
-    let ended = Ended::of(command, input.as_bytes());
-    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    ended.stdout
+    Ended::of(command, input.as_bytes())
 }
 
 /// The files of linkbot as a repository of their own, with the branches `upstream` and `fork`.

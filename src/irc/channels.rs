@@ -73,7 +73,7 @@ impl Session<'_> {
         let Some(index) = message.params().skip(1).find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];
         let name = &membership.channel.name;
-        let why = format!("{} {}", message.verb, message.last());
+        let why = format!("{} {}", message::text(message.verb), message.last());
         if membership.since.is_some() {
             self.log.push(format!("what was said in {name} was refused: {why}"));
         } else if membership.refusal != why {
@@ -86,14 +86,14 @@ impl Session<'_> {
     /// A KICK, or a PART that others made us do.
     pub(super) fn put_out(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(0)) else { return };
-        let returns = message.verb == "KICK" && self.settings.rejoin;
+        let returns = message.verb == b"KICK" && self.settings.rejoin;
         let membership = &mut self.memberships[index];
         membership.since = None;
         membership.again = returns.then(|| now + REJOIN);
         membership.wait = None;
         let (name, by) = (&membership.channel.name, message::text(message.nick()));
         let then = if returns { "one try to return in 60 s" } else { WAITING };
-        self.log.push(format!("out of {name}: {} by {by}: {}; {then}", message.verb, message.last()));
+        self.log.push(format!("out of {name}: {} by {by}: {}; {then}", message::text(message.verb), message.last()));
     }
 
     /// An INVITE never adds a channel, and makes us ask for one no more than every 10 s.

@@ -191,7 +191,7 @@ impl Session<'_> {
         let (wanted, words) = (&self.settings.nick, message.last());
         self.nick_tries += 1;
         // Of a nick that is not the wanted one it says at most that it is too long.
-        if message.verb == "432" && self.nick_tries == 1 {
+        if message.verb == b"432" && self.nick_tries == 1 {
             let remedy = "change nick, unless services hold it only for now";
             return self.close(Retry::Slow, format_args!("the server refuses the nick {wanted}: {words}; {remedy}"));
         }

@@ -40,6 +40,11 @@ impl IrcServer {
         self.try_accept().unwrap_or_else(|why| panic!("TLS handshake: {why}"))
     }
 
+    /// The next connection, at the very moment it comes; waits for ever.
+    pub fn accept_at_once(&self) -> Client {
+        self.greet(self.listener.accept().unwrap().0).unwrap()
+    }
+
     /// The next connection, or why its TLS handshake failed.
     pub fn try_accept(&self) -> Result<Client, String> {
         self.greet(accept(&self.listener))

@@ -27,13 +27,13 @@ fn tags_and_a_source_may_stand_before_any_line() {
     let message = Message::parse(b"@time=x;account=bob :alice!a@host PRIVMSG #dev :.url x").unwrap();
     assert_eq!(message.source, b"alice!a@host");
     assert_eq!(message.nick(), b"alice");
-    assert_eq!(message.verb, "PRIVMSG");
+    assert_eq!(message.verb, b"PRIVMSG");
     assert_eq!(message.tag("account").unwrap(), "bob");
     assert_eq!(message.param(1), b".url x");
 
     let bare = Message::parse(b"PING x").unwrap();
-    assert_eq!((bare.source, bare.verb, bare.param(0)), (&b""[..], "PING", &b"x"[..]));
-    assert_eq!(Message::parse(b"@a=b PING x").unwrap().verb, "PING");
+    assert_eq!((bare.source, bare.verb, bare.param(0)), (&b""[..], &b"PING"[..], &b"x"[..]));
+    assert_eq!(Message::parse(b"@a=b PING x").unwrap().verb, b"PING");
     assert_eq!(Message::parse(b":server  PING   x").unwrap().param(0), b"x");
 }
 
@@ -59,7 +59,6 @@ fn a_line_without_a_verb_is_no_message() {
     for line in ["", " ", "@a=b", "@a=b ", ":server", ":server ", "@a=b :server"] {
         assert_eq!(Message::parse(line.as_bytes()), None, "{line:?}");
     }
-    assert_eq!(Message::parse(b"\xff\xfe x"), None);
 }
 
 #[test]
@@ -183,7 +182,7 @@ proptest! {
         let found = lines([line.as_bytes()]);
         prop_assert_eq!(found.len(), 1);
         let message = Message::parse(&found[0]).unwrap();
-        prop_assert_eq!(message.verb, verb);
+        prop_assert_eq!(message.verb, verb.as_bytes());
         let parsed: Vec<_> = message.params().map(text).collect();
         prop_assert_eq!(parsed, all);
     }

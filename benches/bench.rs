@@ -1,0 +1,432 @@
+//! What linkbot costs, measured on the release binary and printed as one table: `cargo bench`. Linux only.
+//!
+//! Machines differ, so a figure is a median of at least 5 and stands beside something measured in the same run: a C
+//! program that does the least (yardstick.c), or one fdatasync in the same folder. Nothing is asserted: it prints.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[path = "../tests/failures/mod.rs"]
+mod failures;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::PATIENCE;
+use common::bookmarks::{Answer, Bookmarks};
+use common::bot::{Bot, Home};
+use common::irc::{Client, IrcServer};
+use common::tls::Authority;
+
+/// As often is measured what takes no time to speak of.
+const SAMPLES: usize = 9;
+/// Lines of the channel in one flood.
+const FLOOD: u32 = 20_000;
+/// A bot that hears nothing asks its server whether it is still there after this.
+const PING: Duration = Duration::from_secs(90);
+
+fn main() {
+    let begun = Instant::now();
+    let folder = tempfile::tempdir().unwrap();
+    let c = compile(folder.path());
+    // These wait for the most part, so they wait while the others are measured.
+    let (idle, hang) = (thread::spawn(idle), thread::spawn(hang));
+    let mut table = floods(&c);
+    table.extend(starts(&c));
+    table.extend(idle_channel());
+    table.extend(thousand_links(&c));
+    table.push(burst());
+    table.push(tls_memory(&c));
+    table.push(hang.join().unwrap());
+    table.push(idle.join().unwrap());
+    let size = fs::metadata(env!("CARGO_BIN_EXE_linkbot")).unwrap().len();
+    table.push(Row::new("binary", format!("{:.2} MB", size as f64 / 1e6), "1.4 MB"));
+    print(&table);
+    println!("\nmeasured in {} s", begun.elapsed().as_secs());
+}
+
+/// A row of the table.
+struct Row {
+    what: &'static str,
+    figure: String,
+    /// What was measured beside it, and how often that is in the figure.
+    beside: String,
+    ratio: String,
+    aim: &'static str,
+}
+
+impl Row {
+    fn new(what: &'static str, figure: impl Into<String>, aim: &'static str) -> Row {
+        Row { what, figure: figure.into(), beside: String::new(), ratio: String::new(), aim }
+    }
+
+    fn time(what: &'static str, figure: Duration, beside: (&str, Duration), aim: &'static str) -> Row {
+        let ratio = figure.as_secs_f64() / beside.1.as_secs_f64();
+        Row::new(what, time(figure), aim).beside(format!("{} {}", beside.0, time(beside.1)), ratio)
+    }
+
+    fn memory(what: &'static str, kib: u64, beside: (&str, u64), aim: &'static str) -> Row {
+        let ratio = kib as f64 / beside.1 as f64;
+        Row::new(what, mib(kib), aim).beside(format!("{} {}", beside.0, mib(beside.1)), ratio)
+    }
+
+    fn beside(self, beside: String, ratio: f64) -> Row {
+        Row { beside, ratio: format!("{ratio:.1}"), ..self }
+    }
+}
+
+fn print(table: &[Row]) {
+    let line = |columns: [&str; 5]| {
+        let [what, figure, beside, ratio, aim] = columns;
+        println!("| {what:<44} | {figure:>8} | {beside:<23} | {ratio:>5} | {aim:<19} |");
+    };
+    line(["row", "linkbot", "beside it", "ratio", "aim, at most"]);
+    line(["---"; 5]);
+    for row in table {
+        line([row.what, &row.figure, &row.beside, &row.ratio, row.aim]);
+    }
+}
+
+fn time(duration: Duration) -> String {
+    match duration.as_nanos() as f64 {
+        ns if ns < 1e3 => format!("{ns:.0} ns"),
+        ns if ns < 1e6 => format!("{:.0} us", ns / 1e3),
+        ns if ns < 1e9 => format!("{:.2} ms", ns / 1e6),
+        ns => format!("{:.1} s", ns / 1e9),
+    }
+}
+
+fn mib(kib: u64) -> String {
+    format!("{:.1} MiB", kib as f64 / 1024.0)
+}
+
+fn median<T: Ord + Copy>(mut samples: Vec<T>) -> T {
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+fn compile(folder: &Path) -> PathBuf {
+    let program = folder.join("yardstick");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/yardstick.c");
+    let compiler = std::env::var_os("CC").unwrap_or("cc".into());
+    let status = Command::new(compiler).args(["-O2", "-o"]).arg(&program).arg(source).status();
+    assert!(status.is_ok_and(|status| status.success()), "the C compiler must work");
+    program
+}
+
+/// The C program, connected.
+fn run_c(program: &Path, server: &IrcServer) -> (Bot, Client) {
+    let mut command = Command::new(program);
+    command.arg(server.port().to_string());
+    (Bot::spawn(command), server.accept_at_once())
+}
+
+/// linkbot in its channel, with nothing left to do.
+fn run(home: &Home, server: &IrcServer) -> (Bot, Client) {
+    let bot = home.start();
+    let mut client = server.accept_at_once();
+    client.login();
+    (bot, client)
+}
+
+/// The time that a program has had a processor until now.
+fn cpu(bot: &Bot) -> Duration {
+    let nanoseconds = fs::read_to_string(format!("/proc/{}/schedstat", bot.id())).unwrap();
+    Duration::from_nanos(nanoseconds.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Waits until everything sent before is dealt with, whatever is said about it.
+fn settle(client: &mut Client) {
+    for token in ["one", "two"] {
+        client.send(&format!("PING :{token}"));
+        while !client.until("PONG").ends_with(token) {}
+    }
+}
+
+/// A journal of so many links, all of them delivered.
+fn fill(home: &Home, links: u64) {
+    let mut file = BufWriter::new(File::create(home.path("links.tsv")).unwrap());
+    let mut time = String::new();
+    for n in 0..links {
+        let (day, s) = (1 + n / 86_400, n % 86_400);
+        time = format!("2020-01-{day:02}T{:02}:{:02}:{:02}.000Z", s / 3600, s / 60 % 60, s % 60);
+        let url = format!("http://www.example.com/articles/{n:07}/a-page");
+        writeln!(file, "{time}\tadd\t#dev\talice\talice\t{url}\tA title as long as titles are").unwrap();
+    }
+    // What is measured next shall not wait for this.
+    file.into_inner().unwrap().sync_all().unwrap();
+    home.write("links.tsv.delivered", format!("{time}\n"));
+}
+
+/// A service that takes every link, and tells when it was asked.
+fn service() -> (Bookmarks, Receiver<Instant>) {
+    let (sender, asked) = mpsc::channel();
+    let service = Bookmarks::plain(move |_| {
+        let _ = sender.send(Instant::now());
+        Answer::done()
+    });
+    (service, asked)
+}
+
+/// From exec to JOIN, and the memory that is in use then.
+fn starts(c: &Path) -> Vec<Row> {
+    let server = IrcServer::plain();
+    let (few, many) = (Home::new(&server.conf()), Home::new(&server.conf()));
+    fill(&many, 1_000_000);
+    let start = |home: &Home| {
+        let begun = Instant::now();
+        let bot = home.start();
+        let mut client = server.accept_at_once();
+        client.register("server-time message-tags account-tag");
+        client.expect("JOIN ");
+        let took = begun.elapsed();
+        client.let_in("#dev");
+        settle(&mut client);
+        (took, bot.peak_memory())
+    };
+    let c_start = || {
+        let begun = Instant::now();
+        let (bot, mut client) = run_c(c, &server);
+        client.send("PING :ready");
+        client.until("PONG");
+        (begun.elapsed(), bot.peak_memory())
+    };
+    let mut all: [(Vec<_>, Vec<_>); 3] = Default::default();
+    for _ in 0..SAMPLES {
+        for (samples, (took, memory)) in all.iter_mut().zip([c_start(), start(&few), start(&many)]) {
+            samples.0.push(took);
+            samples.1.push(memory);
+        }
+    }
+    let [(c, c_memory), (few, few_memory), (many, many_memory)] = all.map(|(took, held)| (median(took), median(held)));
+    vec![
+        Row::time("start: exec to JOIN, empty journal", few, ("C, to PONG", c), "3.5 ms"),
+        Row::time("start: exec to JOIN, a million links", many, ("C, to PONG", c), "10 ms"),
+        Row::memory("memory after JOIN, plain", few_memory, ("C", c_memory), "4.6 MiB"),
+        Row::memory("memory after JOIN, a million links", many_memory, ("empty", few_memory), "+1 MiB"),
+    ]
+}
+
+/// What people say in a channel, as servers pass it on.
+fn talk(tags: bool) -> Vec<u8> {
+    const WORDS: &str = "so that is what the other one meant when it said that nothing would come of it in the end";
+    let mut lines = String::new();
+    for n in 0..FLOOD {
+        if tags {
+            let ms = n % 1000;
+            lines += &format!("@time=2026-11-22T10:31:19.{ms:03}Z;msgid=Zi9kQ4xW{n:08};account=account{ms} ");
+        }
+        let words = &WORDS[..10 + (n as usize * 7) % (WORDS.len() - 10)];
+        lines += &format!(":person{}!~user@host-{}.example.net PRIVMSG #dev :{words}\r\n", n % 500, n % 300);
+    }
+    lines.into_bytes()
+}
+
+/// Processor time for one line of a channel that others talk in.
+fn floods(c: &Path) -> Vec<Row> {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let capturing = Home::new(&(server.conf() + "capture = yes\n"));
+    let knows_capture = capturing.run(&["--check", "bot.conf"]).status == Some(0);
+    let (mut c, mut bot) = (run_c(c, &server), run(&home, &server));
+    let mut capturing = knows_capture.then(|| run(&capturing, &server));
+    let before = bot.0.peak_memory();
+
+    let (plain, tagged) = (talk(false), talk(true));
+    let mut all: [Vec<_>; 5] = Default::default();
+    for _ in 0..5 * SAMPLES {
+        all[0].push(flood(&mut c, &plain));
+        all[1].push(flood(&mut bot, &plain));
+        all[2].push(flood(&mut c, &tagged));
+        all[3].push(flood(&mut bot, &tagged));
+        all[4].extend(capturing.as_mut().map(|bot| flood(bot, &plain)));
+    }
+    let grown = bot.0.peak_memory() - before;
+    let [c_plain, plain, c_tagged, tagged] = [0, 1, 2, 3].map(|i| median(all[i].clone()));
+    let capture = "flood: CPU a line, capture = yes";
+    vec![
+        Row::time("flood: CPU a line of the channel", plain, ("C", c_plain), "3 x"),
+        Row::time("flood: CPU a line, each with tags", tagged, ("C", c_tagged), "4 x"),
+        if knows_capture {
+            Row::time(capture, median(all[4].clone()), ("C", c_plain), "5 x")
+        } else {
+            Row::new(capture, "n/a", "5 x")
+        },
+        Row::memory("memory, grown over these floods", grown, ("after JOIN", before), "1 MiB"),
+    ]
+}
+
+/// The lines wait in the socket before the program runs on: it shall not wait for us.
+fn flood((bot, client): &mut (Bot, Client), lines: &[u8]) -> Duration {
+    bot.stop();
+    let before = cpu(bot);
+    thread::scope(|scope| {
+        scope.spawn(|| client.send_bytes(lines));
+        thread::sleep(Duration::from_millis(5));
+        bot.cont();
+    });
+    client.send("PING :flood");
+    client.until("PONG");
+    (cpu(bot) - before) / FLOOD
+}
+
+/// `.url` in a channel where nobody else talks: until its answer, and until the request at the bookmark service. Ten
+/// links from each of twenty bots in turn, lest the pace of the answers be what is measured.
+fn idle_channel() -> Vec<Row> {
+    const BOTS: usize = 20;
+    /// So long is the same bot left alone: then one more answer leaves at once, and the feed is written at once.
+    const REST: Duration = Duration::from_millis(2100);
+    let (server, (service, asked)) = (IrcServer::plain(), service());
+    let mut bots: Vec<_> = (0..BOTS)
+        .map(|_| {
+            let home = Home::new(&(server.conf() + &service.conf()));
+            fill(&home, 100);
+            let running = run(&home, &server);
+            (home, running)
+        })
+        .collect();
+    let (mut replies, mut requests, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..200 {
+        let (home, (_bot, client)) = &mut bots[n % BOTS];
+        thread::sleep(REST / BOTS as u32 / 2);
+        syncs.push(fdatasync(home));
+        thread::sleep(REST / BOTS as u32 / 2);
+        let begun = Instant::now();
+        post(client, n);
+        client.until("PRIVMSG #dev :saved");
+        replies.push(begun.elapsed());
+        requests.push(asked.recv_timeout(PATIENCE).unwrap() - begun);
+    }
+    let sync = median(syncs);
+    vec![
+        Row::time("`.url` to its answer, idle channel", median(replies), ("fdatasync", sync), "fdatasync + 0.7 ms"),
+        Row::time("`.url` to its request, idle channel", median(requests), ("fdatasync", sync), "fdatasync + 0.7 ms"),
+    ]
+}
+
+fn post(client: &mut Client, n: usize) {
+    client.say("alice", "#dev", format!(".url http://www.example.com/{n} Title For Link"));
+}
+
+/// One line appended and put on disk, as the journal does it.
+fn fdatasync(home: &Home) -> Duration {
+    let mut file = File::options().append(true).create(true).open(home.path("yardstick")).unwrap();
+    let begun = Instant::now();
+    file.write_all(&[b'x'; 100]).unwrap();
+    file.sync_data().unwrap();
+    begun.elapsed()
+}
+
+/// A thousand links, each as soon as the one before is at the service.
+fn thousand_links(c: &Path) -> Vec<Row> {
+    const LINKS: usize = 1000;
+    let (server, (service, asked)) = (IrcServer::plain(), service());
+    let home = Home::new(&(server.conf() + &service.conf()));
+    fill(&home, 100);
+    let (bot, mut client) = run(&home, &server);
+    let (begun, before) = (cpu(&bot), bot.peak_memory());
+    for n in 0..LINKS {
+        post(&mut client, n);
+        asked.recv_timeout(PATIENCE).unwrap();
+    }
+    settle(&mut client);
+    let each = (cpu(&bot) - begun) / LINKS as u32;
+    let grown = bot.peak_memory() - before;
+
+    let c_life = |_| {
+        let (c, mut client) = run_c(c, &server);
+        settle(&mut client);
+        cpu(&c)
+    };
+    let c_life = median((0..SAMPLES).map(c_life).collect());
+    vec![
+        Row::time("CPU a link, with feed and delivery", each, ("C, exec to PONG", c_life), "350 us"),
+        Row::memory("memory, grown over 1,000 links", grown, ("after JOIN", before), "1 MiB"),
+    ]
+}
+
+/// A hundred links in one write of the server.
+fn burst() -> Row {
+    const WHAT: &str = "burst of 100: fdatasync of the journal";
+    const AIM: &str = "5";
+    if Command::new("strace").arg("-V").output().is_err() {
+        return Row { beside: "needs strace".to_owned(), ..Row::new(WHAT, "n/a", AIM) };
+    }
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let traced = failures::strace(&home, &["-y", "-e", "trace=fdatasync"], &["bot.conf"]);
+    let _bot = Bot::spawn(traced);
+    let mut client = server.welcome();
+    let lines = |n| format!(":alice!a@host.example PRIVMSG #dev :.url http://www.example.com/{n} Title For Link\r\n");
+    let mut counts = Vec::new();
+    let syncs = || home.read("strace.out").lines().filter(|line| line.contains("/links.tsv>")).count();
+    for sample in 0..SAMPLES {
+        let before = syncs();
+        client.send_bytes((0..100).map(|n| lines(100 * sample + n)).collect::<String>().as_bytes());
+        settle(&mut client);
+        counts.push(syncs() - before);
+    }
+    Row::new(WHAT, median(counts).to_string(), AIM)
+}
+
+fn tls_memory(c: &Path) -> Row {
+    let authority = Authority::new();
+    let server = IrcServer::tls(&authority.certificate());
+    let home = Home::new(&server.conf());
+    home.write("ca.pem", authority.pem());
+    let held = (0..SAMPLES).map(|_| run(&home, &server).0.peak_memory()).collect();
+    let server = IrcServer::plain();
+    Row::memory("memory after JOIN, TLS", median(held), ("C", run_c(c, &server).0.peak_memory()), "10 MiB")
+}
+
+/// Twenty links are owed, and the service hangs: how long a PING waits that comes just when a request has begun.
+fn hang() -> Row {
+    let (sender, asked) = mpsc::channel();
+    let service = Bookmarks::plain(move |_| {
+        let _ = sender.send(());
+        Answer::Hang
+    });
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + &service.conf()));
+    fill(&home, 20);
+    fs::remove_file(home.path("links.tsv.delivered")).unwrap();
+    let (until, bot) = (Instant::now() + PING, home.start());
+    let mut client = server.welcome();
+    asked.try_iter().for_each(drop);
+    let (mut worst, mut requests) = (Duration::ZERO, 0);
+    while asked.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {
+        let sent = Instant::now();
+        client.send("PING :deaf?");
+        client.until("PONG");
+        worst = worst.max(sent.elapsed());
+        requests = requests.max(1 + asked.try_iter().count());
+    }
+    drop(bot);
+    let beside = format!("requests meanwhile: {requests}");
+    Row { beside, ..Row::new("hang, 20 owed: longest wait for PONG", time(worst), "1 request") }
+}
+
+/// How often a bot wakes up that hears nothing for so long that it asks whether its server is there.
+fn idle() -> Row {
+    let (service, server) = (Bookmarks::answering([]), IrcServer::plain());
+    let home = Home::new(&(server.conf() + &service.conf()));
+    let (bot, mut client) = run(&home, &server);
+    let sleeps = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", bot.id())).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        count.trim().parse::<u64>().unwrap()
+    };
+    // It has dealt with its last line when it sleeps.
+    thread::sleep(Duration::from_secs(1));
+    let (begun, before) = (Instant::now(), sleeps());
+    thread::sleep(PING);
+    let ping = client.until("PING ");
+    client.send(&ping.replacen("PING", "PONG irc.test", 1));
+    thread::sleep(Duration::from_secs(1));
+    let a_minute = (sleeps() - before) as f64 * 60.0 / begun.elapsed().as_secs_f64();
+    Row::new("idle: wake-ups a minute", format!("{a_minute:.1}"), "2")
+}
