@@ -150,20 +150,13 @@ fn a_login_for_http_to_another_machine_is_a_warning() {
 }
 
 #[test]
-fn a_journal_or_a_feed_that_cannot_be_written_is_one_line() {
+fn a_journal_that_cannot_be_written_is_one_line() {
     let home = Home::new(&format!("{CONF}journal = nowhere/links.tsv\n"));
     assert_refused(&home.console(""), &["nowhere/links.tsv", "No such file or directory"]);
 
     let home = Home::new(CONF);
     fs::create_dir(home.path("links.tsv")).unwrap();
     assert_refused(&home.console(""), &["links.tsv"]);
-
-    let home = Home::new(&format!("{CONF}feed = nowhere/links.xml\n"));
-    assert_refused(&home.console(""), &["nowhere/links.xml", "No such file or directory"]);
-
-    let home = Home::new(CONF);
-    fs::create_dir(home.path("links.xml")).unwrap();
-    assert_refused(&home.console(""), &["links.xml"]);
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn what_xml_forbids_is_left_out_wherever_it_comes_from() {
 
 #[test]
 fn a_blank_title_becomes_the_address() {
-    for blank in ["", " \t", "\u{0}\u{1}"] {
+    for blank in ["", " \t"] {
         holds(&item(&feed(), titled(blank)), "<title>http://www.example.com/</title>");
     }
 }
@@ -155,7 +155,8 @@ fn a_blank_title_becomes_the_address() {
 fn links_are_ascii_uris_as_rfc_3986_has_them() {
     for (address, printed) in [
         ("http://example.com/a?q=[1]{2}|3^4`5", "http://example.com/a?q=%5B1%5D%7B2%7D%7C3%5E4%605"),
-        ("http://[::1]:80/[x]#[y]#z", "http://[::1]/%5Bx%5D#%5By%5D%23z"),
+        ("http://[::1]:8080/[x]#[y]#z", "http://[::1]:8080/%5Bx%5D#%5By%5D%23z"),
+        ("http://[::1]?[x]", "http://[::1]?%5Bx%5D"),
         ("http://example.com/100%", "http://example.com/100%25"),
         ("http://example.com/%zz%4a%4", "http://example.com/%25zz%4a%254"),
         ("http://bücher.example/ü?ü#ü", "http://xn--bcher-kva.example/%C3%BC?%C3%BC#%C3%BC"),
@@ -233,37 +234,6 @@ fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
     assert_eq!(fs::metadata(&feed.path).unwrap().ino(), before.ino());
 }
 
-#[test]
-fn a_publisher_writes_what_was_touched_and_tries_again_after_a_failure() {
-    let (dir, feed, mut journal) = published();
-    let folder = dir.path().join("www");
-    fs::create_dir(&folder).unwrap();
-    let feeds = [Feed { path: folder.join("links.xml"), ..feed }];
-    let mut publisher = Publisher::new(&feeds, &journal).unwrap();
-    let start = Instant::now();
-    let touched = || vec!["#dev".to_owned()];
-    let titles = || parse(&fs::read_to_string(&feeds[0].path).unwrap()).entries.len();
-    append(&mut journal, Action::Add, "#dev", "one", datetime!(2026-11-22 10:00 UTC));
-    publisher.publish(&journal, vec!["#other".into()], start);
-    assert_eq!(titles(), 0);
-    publisher.publish(&journal, touched(), start);
-    assert_eq!((titles(), publisher.deadline()), (1, None));
-    append(&mut journal, Action::Add, "#dev", "two", datetime!(2026-11-22 10:01 UTC));
-    fs::remove_dir_all(&folder).unwrap();
-    let mut now = start;
-    // 1, 2, 4, 8 min, then 15 each time.
-    for wait in [60, 120, 240, 480, 900, 900] {
-        publisher.publish(&journal, touched(), now);
-        assert_eq!(publisher.deadline(), Some(now + Duration::from_secs(wait)));
-        now += Duration::from_secs(wait);
-    }
-    fs::create_dir(&folder).unwrap();
-    publisher.publish(&journal, vec![], now - Duration::from_millis(1));
-    assert!(!feeds[0].path.exists());
-    publisher.publish(&journal, vec![], now);
-    assert_eq!((titles(), publisher.deadline()), (2, None));
-}
-
 proptest! {
     #[test]
     fn any_words_give_a_feed_that_a_reader_understands(
@@ -297,7 +267,7 @@ proptest! {
         prop_assert!(printed.matches('#').count() <= 1);
         // What is no address at all is only made harmless.
         if Url::parse(&text).is_ok() {
-            prop_assert_eq!(uri(&printed), printed);
+            prop_assert_eq!(uri(&printed), printed.as_ref());
         }
     }
 }
