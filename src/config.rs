@@ -17,11 +17,14 @@ use time::UtcOffset;
 use url::{Host, Url};
 
 use crate::delicious::Login;
+use crate::feed::{Feed, View};
 use crate::file::beside;
 use crate::irc::names::CaseMapping;
 use crate::irc::{Channel, Reply, Sasl, connection};
 use crate::link::{LogUrl, Zone, percent_encode, with_channel};
-use crate::{delicious, feed, irc, log};
+use crate::page::{Alternate, Page};
+use crate::publish::{Kind, Output};
+use crate::{delicious, irc, log};
 
 const TLS_KEYS: [&str; 3] = ["tls_pin", "tls_cert", "tls_key"];
 const LOGIN_KEYS: [&str; 4] = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
@@ -33,7 +36,7 @@ pub struct Config {
     /// Before the first new try of a lost connection.
     pub reconnect: Duration,
     pub journal: PathBuf,
-    pub feeds: Vec<feed::Feed>,
+    pub outputs: Vec<Output>,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
     /// What no log line may show.
@@ -69,10 +72,10 @@ fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
     let folder = conf.folder;
     let journal = conf.get("journal", "links.tsv", |value| file(folder, value));
     let reconnect = conf.get("reconnect", "20", |value| number(value, 1..=600));
-    let feeds = feeds(conf, &server, &irc.channels, log_url.as_ref());
+    let outputs = outputs(conf, &server, &irc, zone, log_url.as_ref());
     let account = account(conf, &irc.owner);
     check_secrecy(conf, &server, &irc, mode);
-    check_files(conf, &journal, &feeds);
+    check_files(conf, &journal, &outputs);
     conf.check_unknown();
     let secrets = secrets(&irc, account.as_ref().map(|account| &account.login));
     match conf.first_fault() {
@@ -82,7 +85,7 @@ fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
             irc,
             reconnect: Duration::from_secs(reconnect),
             journal,
-            feeds,
+            outputs,
             log_url,
             account,
             secrets,
@@ -277,38 +280,62 @@ fn sasl(conf: &mut Conf) -> Option<Sasl> {
     None
 }
 
-/// One feed for all channels, or, with `{channel}` in the file's name, one for each.
-fn feeds(
+/// The feeds and pages: one for all channels, or, with `{channel}` in the file's name, one for each.
+fn outputs(
     conf: &mut Conf,
     server: &connection::Settings,
-    channels: &[Channel],
+    irc: &irc::Settings,
+    zone: Zone,
     log_url: Option<&LogUrl>,
-) -> Vec<feed::Feed> {
-    let pattern = conf.get("feed", "links.xml", |value| file(Path::new(""), value).map(|_| value.to_owned()));
+) -> Vec<Output> {
+    let is_file = |value: &str| file(Path::new(""), value).map(|_| value.to_owned());
+    let feed = conf.get("feed", "links.xml", is_file);
+    let page = conf.get("page", "links.html", is_file);
     let title = conf.text("feed_title");
     let url = conf.option("feed_url", |value| address(&with_channel(value, "")).map(|_| value.to_owned()));
     let items = conf.get("feed_items", "100", |value| number(value, 1..=10_000)) as usize;
-    let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
-    let each = pattern.contains("{channel}");
-    if url.as_ref().is_some_and(|url| url.contains("{channel}") != each) {
+    let names: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
+    if url.as_ref().is_some_and(|url| url.contains("{channel}") != feed.contains("{channel}")) {
         conf.fault("feed_url", "must hold {channel} where feed does, and only there");
     }
-    let groups = if each { names.chunks(1) } else { names.chunks(names.len()) };
-    let feed = |names: &[String]| {
-        let name = names[0].strip_prefix('#').unwrap_or(&names[0]);
-        let in_file = name.replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
-        let default_title = format!("Links from {}", names.join(", "));
-        feed::Feed {
-            path: file(conf.folder, &pattern.replace("{channel}", &in_file)).unwrap_or_default(),
-            channels: names.to_vec(),
-            title: title.as_ref().map_or(default_title, |title| title.replace("{channel}", name)),
-            url: url.as_ref().map(|url| with_channel(url, &names[0])),
-            channel_url: channel_url(server, &names[0]),
-            items,
-            log_url: log_url.cloned(),
-        }
+    let groups = |pattern: &str| names.chunks(if pattern.contains("{channel}") { 1 } else { names.len() });
+    let title = |group: &[String]| match &title {
+        Some(title) => title.replace("{channel}", without_sign(&group[0])),
+        None => format!("Links from {}", group.join(", ")),
     };
-    groups.map(feed).collect()
+    let path = |pattern: &str, group: &[String]| {
+        let name = without_sign(&group[0]).replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
+        file(conf.folder, &pattern.replace("{channel}", &name)).unwrap_or_default()
+    };
+    let url = |group: &[String]| url.as_ref().map(|url| with_channel(url, &group[0]));
+    let output = |pattern: &str, group: &[String], kind| {
+        let view = View { channels: group.to_vec(), title: title(group), items, log_url: log_url.cloned() };
+        Output { path: path(pattern, group), view, kind }
+    };
+    let feeds = groups(&feed).map(|group| {
+        // Both files are served from one folder.
+        let page = file_name(&path(&page, group));
+        let page = url(group).and_then(|url| Some(Url::parse(&url).ok()?.join(&page).ok()?.into()));
+        let about = page.unwrap_or_else(|| channel_url(server, &group[0]));
+        output(&feed, group, Kind::Feed(Feed { url: url(group), about }))
+    });
+    let pages = groups(&page).map(|group| {
+        let feeds = groups(&feed).filter(|feed| feed.iter().any(|channel| group.contains(channel)));
+        let href = |of: &[String]| url(of).unwrap_or_else(|| file_name(&path(&feed, of)));
+        let feeds = feeds.map(|of| Alternate { title: title(of), href: href(of) }).collect();
+        let example = format!("{}url http://www.example.com/ Title For Link", irc.prefix);
+        output(&page, group, Kind::Page(Page { feeds, zone, example }))
+    });
+    feeds.chain(pages).collect()
+}
+
+fn without_sign(channel: &str) -> &str {
+    channel.strip_prefix('#').unwrap_or(channel)
+}
+
+/// As a relative address.
+fn file_name(path: &Path) -> String {
+    percent_encode(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// As browsers and IRC programs know it: `ircs://irc.libera.chat/%23dev`.
@@ -400,7 +427,7 @@ fn open_to_others(path: &Path) -> String {
 }
 
 /// Each file that linkbot writes must be one of its own.
-fn check_files(conf: &mut Conf, journal: &Path, feeds: &[feed::Feed]) {
+fn check_files(conf: &mut Conf, journal: &Path, outputs: &[Output]) {
     let mut taken: HashMap<PathBuf, &str> = HashMap::new();
     taken.extend(file(Path::new(""), &conf.path.to_string_lossy()).map(|path| (path, "bot.conf itself")));
     for key in TLS_KEYS {
@@ -408,12 +435,17 @@ fn check_files(conf: &mut Conf, journal: &Path, feeds: &[feed::Feed]) {
         taken.extend(path.map(|path| (path, key)));
     }
     let journal = ["", ".tmp", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", journal, suffix));
-    let feeds = feeds.iter().flat_map(|feed| ["", ".tmp"].map(|suffix| ("feed", feed.path.as_path(), suffix)));
-    for (key, path, suffix) in journal.into_iter().chain(feeds) {
+    let outputs = outputs.iter().flat_map(|output| {
+        let key = if matches!(output.kind, Kind::Feed(_)) { "feed" } else { "page" };
+        ["", ".tmp"].map(|suffix| (key, output.path.as_path(), suffix))
+    });
+    for (key, path, suffix) in journal.into_iter().chain(outputs) {
         let path = beside(path, suffix);
         let name = path.display().to_string();
         match taken.insert(path, key) {
-            Some("feed") => conf.fault("feed", &format!("two channels would share {name}; use one feed for all")),
+            Some(other) if other == key => {
+                conf.fault(key, &format!("two channels would share {name}; use one {key} for all"));
+            }
             Some(other) => conf.fault(key, &format!("{name} belongs to {other}; choose another name")),
             None => {}
         }

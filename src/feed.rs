@@ -1,62 +1,68 @@
-//! The links of some channels as an RSS 2.0 file.
+//! The links of some channels as an RSS 2.0 file, and what it shares with the page.
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::io;
-use std::path::PathBuf;
 
 use time::OffsetDateTime;
 use time::macros::format_description;
 use url::Url;
 
-use crate::file::replace;
 use crate::journal::{Entry, Journal, format_time};
 use crate::link::{Link, LogUrl, percent_encode};
-use crate::log;
 
-/// One feed file: where it is, and what goes into it.
+/// What a feed and a page show alike.
 #[derive(Clone, Debug)]
-pub struct Feed {
-    pub path: PathBuf,
+pub struct View {
     /// The channels whose links it holds, spelt as in bot.conf.
     pub channels: Vec<String>,
     pub title: String,
-    /// The public address of the feed, if it is known.
-    pub url: Option<String>,
-    /// What the feed is about, where `url` is not known: `ircs://host/channel`.
-    pub channel_url: String,
     /// How many of the newest links it shows.
     pub items: usize,
     pub log_url: Option<LogUrl>,
 }
 
-impl Feed {
-    /// Brings the file up to date with the journal; a file that would not change is not touched.
-    ///
-    /// An error names the file and says what is wrong with it.
-    pub fn publish(&self, journal: &Journal) -> Result<(), String> {
-        let write = || replace(&self.path, &self.read(journal)?);
-        write().map_err(|e| format!("{}: {}", self.path.display(), log::os(&e)))
+impl View {
+    pub fn newest_first(&self, journal: &Journal) -> impl Iterator<Item = io::Result<Entry>> {
+        let is_ours = |entry: &io::Result<Entry>| entry.as_ref().map_or(true, |entry| self.shows(&entry.link));
+        journal.newest_first().filter(is_ours).take(self.items)
     }
 
-    fn read(&self, journal: &Journal) -> io::Result<String> {
-        let is_other = |link: &Link| !self.channels.contains(&link.channel);
-        let mut events = journal.events().skip_while(|event| event.as_ref().is_ok_and(|e| is_other(&e.link)));
+    fn shows(&self, link: &Link) -> bool {
+        self.channels.contains(&link.channel)
+    }
+
+    /// The place in the channel's log, ready to be escaped.
+    pub fn log_uri(&self, link: &Link) -> Option<String> {
+        self.log_url.as_ref().map(|log_url| uri(&log_url.of(link)).into_owned())
+    }
+}
+
+/// What a feed has besides.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// The public address of the feed, if it is known.
+    pub url: Option<String>,
+    /// What the feed is about: the page's public address, or the channel's `ircs://host/channel`.
+    pub about: String,
+}
+
+impl Feed {
+    pub fn render(&self, view: &View, journal: &Journal) -> io::Result<String> {
+        let mut events = journal.events().skip_while(|event| event.as_ref().is_ok_and(|e| !view.shows(&e.link)));
         let changed = events.next().transpose()?.map(|event| event.time);
-        let entries = journal.newest_first().filter(|entry| entry.as_ref().map_or(true, |e| !is_other(&e.link)));
-        self.render(changed, entries.take(self.items))
+        self.document(view, changed, view.newest_first(journal))
     }
 
     /// `changed` is the time of the newest event, so that an unchanged journal gives an unchanged file.
-    fn render(
+    fn document(
         &self,
+        view: &View,
         changed: Option<OffsetDateTime>,
         entries: impl Iterator<Item = io::Result<Entry>>,
     ) -> io::Result<String> {
-        // The page that the feed belongs to is the folder it is served from.
-        let page = self.url.as_ref().and_then(|url| Some(Url::parse(url).ok()?.join(".").ok()?.into()));
         let mut out = format!(
             concat!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
@@ -64,9 +70,9 @@ impl Feed {
                 " xmlns:dc=\"http://purl.org/dc/elements/1.1/\">\n<channel>\n",
                 "<title>{}</title>\n<link>{}</link>\n<description>Links posted in {}</description>\n"
             ),
-            Escape(&self.title),
-            Escape(&uri(&page.unwrap_or(self.channel_url.clone()))),
-            Escape(&self.channels.join(", ")),
+            Escape(&view.title),
+            Escape(&uri(&self.about)),
+            Escape(&view.channels.join(", ")),
         );
         if let Some(url) = &self.url {
             let href = uri(url);
@@ -76,58 +82,62 @@ impl Feed {
             out += &format!("<lastBuildDate>{}</lastBuildDate>\n", date(changed));
         }
         for entry in entries {
-            out += &self.item(&entry?);
+            out += &item(view, &entry?);
         }
         out.push_str("</channel>\n</rss>\n");
         Ok(out)
     }
+}
 
-    fn item(&self, entry: &Entry) -> String {
-        let link = &entry.link;
-        let log_url = self.log_url.as_ref().map(|log_url| log_url.of(link));
-        let log_url = log_url.as_deref().map(uri);
-        // A title can only be blank where someone has edited the journal.
-        let title = if link.title.trim().is_empty() { &link.url } else { &link.title };
-        let mut out = format!(
-            concat!(
-                "<item>\n<title>{}</title>\n<link>{}</link>\n<description>{}</description>\n",
-                "<dc:creator>{}</dc:creator>\n<category>{}</category>\n",
-            ),
-            Escape(title),
-            Escape(&uri(&link.url)),
-            Escape(&description(entry, log_url.as_deref())),
-            Escape(&link.nick),
-            Escape(&link.channel),
-        );
-        if let Some(log_url) = log_url {
-            out += &format!("<comments>{}</comments>\n", Escape(&log_url));
-        }
-        out += &format!(
-            "<guid isPermaLink=\"false\">linkbot:{}/{}</guid>\n<pubDate>{}</pubDate>\n</item>\n",
-            percent_encode(&link.channel),
-            format_time(entry.time),
-            date(link.posted),
-        );
-        out
+fn item(view: &View, entry: &Entry) -> String {
+    let link = &entry.link;
+    let (title, tags) = link.named();
+    let log_uri = view.log_uri(link);
+    let mut out = format!(
+        concat!(
+            "<item>\n<title>{}</title>\n<link>{}</link>\n<description>{}</description>\n",
+            "<dc:creator>{}</dc:creator>\n",
+        ),
+        Escape(title),
+        Escape(&uri(&link.url)),
+        Escape(&description(entry, log_uri.as_deref())),
+        Escape(&link.nick),
+    );
+    for category in [link.channel.as_str()].into_iter().chain(tags) {
+        out += &format!("<category>{}</category>\n", Escape(category));
     }
+    if let Some(log_uri) = log_uri {
+        out += &format!("<comments>{}</comments>\n", Escape(&log_uri));
+    }
+    out += &format!(
+        "<guid isPermaLink=\"false\">linkbot:{}/{}</guid>\n<pubDate>{}</pubDate>\n</item>\n",
+        percent_encode(&link.channel),
+        format_time(entry.time),
+        date(link.posted),
+    );
+    out
 }
 
 /// HTML: who posted it, that being the link into the log, and who posted it again.
-fn description(entry: &Entry, log_url: Option<&str>) -> String {
+fn description(entry: &Entry, log_uri: Option<&str>) -> String {
     let (nick, channel) = (Escape(&entry.link.nick), Escape(&entry.link.channel));
-    let mut html = match log_url {
+    let mut html = match log_uri {
         None => format!("posted by {nick} in {channel}"),
-        Some(log_url) => format!("<a href=\"{}\">posted by {nick} in {channel}</a>", Escape(log_url)),
+        Some(log_uri) => format!("<a href=\"{}\">posted by {nick} in {channel}</a>", Escape(log_uri)),
     };
-    if !entry.again.is_empty() {
-        html += &format!("; again by {}", Escape(&entry.again.join(", ")));
-    }
+    html += &again(entry);
     html
+}
+
+/// HTML: who posted it again; nothing, if nobody did.
+pub fn again(entry: &Entry) -> String {
+    let nicks = entry.again.join(", ");
+    if nicks.is_empty() { nicks } else { format!("; again by {}", Escape(&nicks)) }
 }
 
 /// Text for an element of XML or HTML, or for an attribute in double quotes. What XML 1.0 forbids is left
 /// out: a reference would not make it legal. The references are numeric, as the RSS profile has them for titles.
-struct Escape<'a>(&'a str);
+pub struct Escape<'a>(pub &'a str);
 
 impl Display for Escape<'_> {
     fn fmt(&self, out: &mut Formatter) -> fmt::Result {
@@ -148,7 +158,7 @@ impl Display for Escape<'_> {
 }
 
 /// `address` as RFC 3986 wants it: the `url` crate follows the WHATWG's standard, which lets more stand as it is.
-fn uri(address: &str) -> Cow<'_, str> {
+pub fn uri(address: &str) -> Cow<'_, str> {
     let address = match Url::parse(address) {
         Ok(url) if !address.is_ascii() => Cow::Owned(url.into()),
         _ => Cow::Borrowed(address),

@@ -18,6 +18,7 @@ mod link;
 mod local;
 mod log;
 mod network;
+mod page;
 mod publish;
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -118,7 +119,7 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     let now = Instant::now();
     // Whoever types looks at the files between two commands.
     let pause = if arguments.console { Duration::ZERO } else { Duration::from_secs(1) };
-    let mut publisher = Publisher::new(&config.feeds, pause, now);
+    let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
     let cursor = || file::beside(&config.journal, ".delivered");
     let mut delivery = config.account.as_ref().map(|account| Delivery::new(cursor(), account.interval, now));

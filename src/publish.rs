@@ -1,22 +1,52 @@
 //! Keeps the files that show the links up to date with the journal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::feed::Feed;
+use crate::feed::{Feed, View};
+use crate::file::replace;
 use crate::journal::Journal;
 use crate::log;
+use crate::page::Page;
 
-/// All files that show links. One that cannot be written holds up no other.
+/// A file that shows links.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub path: PathBuf,
+    pub view: View,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Feed(Feed),
+    Page(Page),
+}
+
+impl Output {
+    /// Brings the file up to date with the journal; one that would not change is not touched.
+    ///
+    /// An error names the file and says what is wrong with it.
+    fn write(&self, journal: &Journal) -> Result<(), String> {
+        let text = match &self.kind {
+            Kind::Feed(feed) => feed.render(&self.view, journal),
+            Kind::Page(page) => page.render(&self.view, journal),
+        };
+        let written = text.and_then(|text| replace(&self.path, &text));
+        written.map_err(|e| format!("{}: {}", self.path.display(), log::os(&e)))
+    }
+}
+
+/// Keeps all outputs up to date. One that cannot be written holds up no other.
 pub struct Publisher<'a> {
-    files: Vec<File<'a>>,
-    /// The least time between two writes of one file.
+    outputs: Vec<Watched<'a>>,
+    /// The least time between two writes of one output.
     pause: Duration,
 }
 
-struct File<'a> {
-    feed: &'a Feed,
-    /// The journal knows of more than the file shows.
+struct Watched<'a> {
+    output: &'a Output,
+    /// The journal knows of more than it shows.
     stale: bool,
     /// When it may be written again.
     next: Instant,
@@ -25,43 +55,43 @@ struct File<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    /// Every file is due: links or settings may be newer than it.
-    pub fn new(feeds: &'a [Feed], pause: Duration, now: Instant) -> Publisher<'a> {
-        let file = |feed| File { feed, stale: true, next: now, wait: Duration::ZERO };
-        Publisher { files: feeds.iter().map(file).collect(), pause }
+    /// Every output is due: links or settings may be newer than it.
+    pub fn new(outputs: &'a [Output], pause: Duration, now: Instant) -> Publisher<'a> {
+        let watched = |output| Watched { output, stale: true, next: now, wait: Duration::ZERO };
+        Publisher { outputs: outputs.iter().map(watched).collect(), pause }
     }
 
     /// Something has changed in `channel`.
     pub fn touch(&mut self, channel: &str) {
-        for file in &mut self.files {
-            file.stale |= file.feed.channels.iter().any(|own| own == channel);
+        for watched in &mut self.outputs {
+            watched.stale |= watched.output.view.channels.iter().any(|own| own == channel);
         }
     }
 
-    /// When the next file is to be written; `None`: all are up to date.
+    /// When the next output is to be written; `None`: all are up to date.
     pub fn deadline(&self) -> Option<Instant> {
-        self.files.iter().filter(|file| file.stale).map(|file| file.next).min()
+        self.outputs.iter().filter(|watched| watched.stale).map(|watched| watched.next).min()
     }
 
-    /// A file that could not be written when it was tried last.
+    /// The file of an output that could not be written when it was tried last.
     pub fn failing(&self) -> Option<&Path> {
-        self.files.iter().find(|file| !file.wait.is_zero()).map(|file| file.feed.path.as_path())
+        self.outputs.iter().find(|watched| !watched.wait.is_zero()).map(|watched| watched.output.path.as_path())
     }
 
     /// Writes what is due. What fails is logged and tried again after 1 min, doubling to 15.
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
-        for file in self.files.iter_mut().filter(|file| file.stale && file.next <= now) {
-            match file.feed.publish(journal) {
+        for watched in self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now) {
+            match watched.output.write(journal) {
                 Ok(()) => {
-                    if !file.wait.is_zero() {
-                        log::line(format_args!("{}: written again", file.feed.path.display()));
+                    if !watched.wait.is_zero() {
+                        log::line(format_args!("{}: written again", watched.output.path.display()));
                     }
-                    (file.stale, file.next, file.wait) = (false, now + self.pause, Duration::ZERO);
+                    (watched.stale, watched.next, watched.wait) = (false, now + self.pause, Duration::ZERO);
                 }
                 Err(why) => {
-                    file.wait = (file.wait * 2).clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
-                    file.next = now + file.wait;
-                    log::line(format_args!("{why}; next try in {} s", file.wait.as_secs()));
+                    watched.wait = (watched.wait * 2).clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
+                    watched.next = now + watched.wait;
+                    log::line(format_args!("{why}; next try in {} s", watched.wait.as_secs()));
                 }
             }
         }

@@ -12,28 +12,23 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Place {
     dir: tempfile::TempDir,
     journal: Journal,
-    feeds: Vec<Feed>,
+    outputs: Vec<Output>,
 }
 
 impl Place {
     fn new(channels: &[&str]) -> Place {
         let dir = tempfile::tempdir().unwrap();
-        let feed = |channel: &&str| {
+        let output = |channel: &&str| {
             let folder = dir.path().join(channel);
             fs::create_dir(&folder).unwrap();
-            Feed {
-                path: folder.join("links.xml"),
-                channels: vec![channel.to_string()],
-                title: "Links".into(),
-                url: None,
-                channel_url: "irc://irc.example.org/".into(),
-                items: 100,
-                log_url: None,
-            }
+            let (channels, title) = (vec![channel.to_string()], "Links".into());
+            let view = View { channels, title, items: 100, log_url: None };
+            let kind = Kind::Feed(Feed { url: None, about: "irc://irc.example.org/".into() });
+            Output { path: folder.join("links.xml"), view, kind }
         };
-        let feeds = channels.iter().map(feed).collect();
+        let outputs = channels.iter().map(output).collect();
         let journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
-        Place { dir, journal, feeds }
+        Place { dir, journal, outputs }
     }
 
     fn add(&mut self, channel: &str) {
@@ -55,9 +50,9 @@ impl Place {
 fn at_the_start_every_file_is_brought_up_to_date() {
     let mut place = Place::new(&["a", "b"]);
     place.add("a");
-    let feeds = place.feeds.clone();
+    let outputs = place.outputs.clone();
     let now = Instant::now();
-    let mut publisher = Publisher::new(&feeds, SECOND, now);
+    let mut publisher = Publisher::new(&outputs, SECOND, now);
     assert_eq!(publisher.deadline(), Some(now));
     publisher.publish(&place.journal, now);
     assert_eq!((place.shown("a"), place.shown("b")), (Some(1), Some(0)));
@@ -67,9 +62,9 @@ fn at_the_start_every_file_is_brought_up_to_date() {
 #[test]
 fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     let mut place = Place::new(&["a", "b"]);
-    let feeds = place.feeds.clone();
+    let outputs = place.outputs.clone();
     let start = Instant::now();
-    let mut publisher = Publisher::new(&feeds, SECOND, start);
+    let mut publisher = Publisher::new(&outputs, SECOND, start);
     publisher.publish(&place.journal, start);
     let quiet = start + SECOND;
     for (after, shown) in [(0, 1), (1, 1), (999, 1), (1000, 4), (1001, 4)] {
@@ -91,9 +86,9 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
 #[test]
 fn a_file_of_another_channel_is_not_written() {
     let mut place = Place::new(&["a", "b"]);
-    let feeds = place.feeds.clone();
+    let outputs = place.outputs.clone();
     let now = Instant::now();
-    let mut publisher = Publisher::new(&feeds, Duration::ZERO, now);
+    let mut publisher = Publisher::new(&outputs, Duration::ZERO, now);
     publisher.publish(&place.journal, now);
     place.add("a");
     publisher.touch("b");
@@ -104,11 +99,11 @@ fn a_file_of_another_channel_is_not_written() {
 #[test]
 fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     let mut place = Place::new(&["a", "b"]);
-    let feeds = place.feeds.clone();
+    let outputs = place.outputs.clone();
     let folder = place.dir.path().join("a");
     fs::remove_dir(&folder).unwrap();
     let mut now = Instant::now();
-    let mut publisher = Publisher::new(&feeds, SECOND, now);
+    let mut publisher = Publisher::new(&outputs, SECOND, now);
     // 1, 2, 4, 8 min, then 15 each time; from the first try on.
     for (n, wait) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
         place.add("b");
@@ -116,7 +111,7 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
         publisher.touch("b");
         publisher.publish(&place.journal, now);
         assert_eq!((place.shown("a"), place.shown("b")), (None, Some(n + 1)));
-        assert_eq!(publisher.failing(), Some(feeds[0].path.as_path()));
+        assert_eq!(publisher.failing(), Some(outputs[0].path.as_path()));
         now += Duration::from_secs(wait);
         assert_eq!(publisher.deadline(), Some(now));
     }
@@ -131,4 +126,12 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     publisher.touch("a");
     publisher.publish(&place.journal, now);
     assert_eq!(publisher.deadline(), Some(now + Duration::from_secs(60)));
+}
+
+#[test]
+fn an_error_names_the_file_in_plain_words() {
+    let mut place = Place::new(&["a"]);
+    place.outputs[0].path = place.dir.path().join("none/links.xml");
+    let error = place.outputs[0].write(&place.journal).unwrap_err();
+    assert_eq!(error, format!("{}: No such file or directory", place.outputs[0].path.display()));
 }
