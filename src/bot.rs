@@ -10,6 +10,7 @@ use crate::irc::Said;
 use crate::journal::{Action, Journal};
 use crate::link::Link;
 use crate::log;
+use crate::publish::Publisher;
 
 /// A command is one function and one row of a table.
 pub struct Command {
@@ -70,11 +71,10 @@ pub struct Bot<'a> {
     pub journal: Journal,
     /// `None`: no account is configured.
     pub delivery: Option<Delivery>,
+    pub publisher: Publisher<'a>,
     /// No two of one name.
     pub commands: Vec<&'static Command>,
     pub started: Instant,
-    /// The channels whose feeds are to be brought up to date.
-    pub touched: Vec<String>,
 }
 
 impl Bot<'_> {
@@ -82,7 +82,7 @@ impl Bot<'_> {
     /// Other bots share the prefix, so what is no command here gets no answer.
     pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Settled> {
         if self.journal.check(self.delivery.as_ref().map(Delivery::cursor)) {
-            self.touched.extend(self.config.irc.channels.iter().map(|channel| channel.name.clone()));
+            self.config.irc.channels.iter().for_each(|channel| self.publisher.touch(&channel.name));
             self.delivery.iter_mut().for_each(Delivery::wake);
         }
         let mut replies = Vec::new();
@@ -115,7 +115,7 @@ impl Bot<'_> {
     /// Writes an event of `link` to the journal. An error is for the person who gave the command.
     pub fn save(&mut self, action: Action, link: &Link) -> Result<(), String> {
         self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(|why| could_not_save(&why))?;
-        self.touched.push(link.channel.clone());
+        self.publisher.touch(&link.channel);
         if let Some(delivery) = &mut self.delivery {
             delivery.wake();
         }

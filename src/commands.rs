@@ -63,5 +63,6 @@ fn status(bot: &Bot, _: &Request) -> Answer {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
-    Ok(format!("status: {VERSION}, {up}; {owed}"))
+    let file = bot.publisher.failing().map(|path| format!("; could not write {}", path.display()));
+    Ok(format!("status: {VERSION}, {up}; {owed}{}", file.unwrap_or_default()))
 }

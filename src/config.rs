@@ -17,11 +17,14 @@ use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
 use crate::delicious::Login;
+use crate::feed::{Feed, View};
 use crate::file::beside;
 use crate::irc::names::CaseMapping;
 use crate::irc::{Channel, Reply, Sasl, connection};
 use crate::link::{LogUrl, Zone, address, percent_encode, with_channel};
-use crate::{delicious, feed, irc, log};
+use crate::page::{Alternate, Page};
+use crate::publish::{Kind, Output};
+use crate::{delicious, irc, log};
 
 #[rustfmt::skip]
 const KEYS: &[&str] = &[
@@ -45,7 +48,7 @@ pub struct Config {
     /// Whether the network is asked for what was said in the bot's absence.
     #[allow(dead_code)]
     pub catch_up: bool,
-    pub feeds: Vec<feed::Feed>,
+    pub outputs: Vec<Output>,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
     /// The keys `local.NAME` by NAME, for src/local.rs.
@@ -76,10 +79,10 @@ impl Config {
         let log_url = conf.option("log_url", |value| log_url(value, zone))?;
         let journal = conf.get("journal", "links.tsv", |value| path_in(conf.folder, value))?;
         let reconnect = conf.get("reconnect", "20", |value| number(value, 1..=600))?;
-        let feeds = feeds(conf, &server, &irc.channels, log_url.as_ref())?;
+        let outputs = outputs(conf, &server, &irc, zone, log_url.as_ref())?;
         let account = account(conf, &irc.owner)?;
         check_secrecy(conf, &server, &irc, mode)?;
-        check_files(conf, &journal, &feeds)?;
+        check_files(conf, &journal, &outputs)?;
         let local = |line: &Line| Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()));
         Ok(Config {
             secrets: secrets(conf, &irc, account.as_ref().map(|account| &account.login)),
@@ -91,7 +94,7 @@ impl Config {
             capture: conf.get("capture", "no", yes_or_no)?,
             catch_up: conf.get("catch_up", "yes", yes_or_no)?,
             local: conf.lines.iter().filter_map(local).collect(),
-            feeds,
+            outputs,
             log_url,
             account,
         })
@@ -244,38 +247,62 @@ fn sasl(conf: &Conf) -> Result<Option<Sasl>, String> {
     }
 }
 
-/// One feed for all channels, or, with `{channel}` in the file's name, one for each.
-fn feeds(
+/// The feeds and pages: one for all channels, or, with `{channel}` in the file's name, one for each.
+fn outputs(
     conf: &Conf,
     server: &connection::Settings,
-    channels: &[Channel],
+    irc: &irc::Settings,
+    zone: Zone,
     log_url: Option<&LogUrl>,
-) -> Result<Vec<feed::Feed>, String> {
-    let pattern = conf.get("feed", "links.xml", |value| path_in(Path::new(""), value).map(|_| value.to_owned()))?;
+) -> Result<Vec<Output>, String> {
+    let is_file = |value: &str| path_in(Path::new(""), value).map(|_| value.to_owned());
+    let feed = conf.get("feed", "links.xml", is_file)?;
+    let page = conf.get("page", "links.html", is_file)?;
     let title = conf.text("feed_title");
     let url = conf.option("feed_url", |value| address(&with_channel(value, "")).map(|_| value.to_owned()))?;
     let items = conf.get("feed_items", "100", |value| number(value, 1..=10_000))? as usize;
-    let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
-    let each = pattern.contains("{channel}");
-    if url.as_ref().is_some_and(|url| url.contains("{channel}") != each) {
+    if url.as_ref().is_some_and(|url| url.contains("{channel}") != feed.contains("{channel}")) {
         return Err(conf.fault("feed_url", "must hold {channel} where feed does, and only there"));
     }
-    let groups = if each { names.chunks(1) } else { names.chunks(names.len()) };
-    let feed = |names: &[String]| {
-        let name = names[0].strip_prefix('#').unwrap_or(&names[0]);
-        let in_file = name.replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
-        let default_title = format!("Links from {}", names.join(", "));
-        Ok(feed::Feed {
-            path: path_in(conf.folder, &pattern.replace("{channel}", &in_file))?,
-            channels: names.to_vec(),
-            title: title.as_ref().map_or(default_title, |title| title.replace("{channel}", name)),
-            url: url.as_ref().map(|url| with_channel(url, &names[0])),
-            channel_url: channel_url(server, &names[0]),
-            items,
-            log_url: log_url.cloned(),
-        })
+    let names: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
+    let groups = |pattern: &str| names.chunks(if pattern.contains("{channel}") { 1 } else { names.len() });
+    let title = |group: &[String]| match &title {
+        Some(title) => title.replace("{channel}", without_sign(&group[0])),
+        None => format!("Links from {}", group.join(", ")),
     };
-    groups.map(feed).collect()
+    let path = |pattern: &str, group: &[String]| {
+        let name = without_sign(&group[0]).replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
+        path_in(conf.folder, &pattern.replace("{channel}", &name)).unwrap_or_default()
+    };
+    let url = |group: &[String]| url.as_ref().map(|url| with_channel(url, &group[0]));
+    let output = |pattern: &str, group: &[String], kind| {
+        let view = View { channels: group.to_vec(), title: title(group), items, log_url: log_url.cloned() };
+        Output { path: path(pattern, group), view, kind }
+    };
+    let feeds = groups(&feed).map(|group| {
+        // Both files are served from one folder.
+        let page = file_name(&path(&page, group));
+        let page = url(group).and_then(|url| Some(Url::parse(&url).ok()?.join(&page).ok()?.into()));
+        let about = page.unwrap_or_else(|| channel_url(server, &group[0]));
+        output(&feed, group, Kind::Feed(Feed { url: url(group), about }))
+    });
+    let pages = groups(&page).map(|group| {
+        let feeds = groups(&feed).filter(|feed| feed.iter().any(|channel| group.contains(channel)));
+        let href = |of: &[String]| url(of).unwrap_or_else(|| file_name(&path(&feed, of)));
+        let feeds = feeds.map(|of| Alternate { title: title(of), href: href(of) }).collect();
+        let example = format!("{}url http://www.example.com/ Title For Link", irc.prefix);
+        output(&page, group, Kind::Page(Page { feeds, zone, example }))
+    });
+    Ok(feeds.chain(pages).collect())
+}
+
+fn without_sign(channel: &str) -> &str {
+    channel.strip_prefix('#').unwrap_or(channel)
+}
+
+/// As a relative address.
+fn file_name(path: &Path) -> String {
+    percent_encode(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// As browsers and IRC programs know it: `ircs://irc.libera.chat/%23dev`.
@@ -404,11 +431,16 @@ fn warnings(conf: &Conf, server: &connection::Settings, account: Option<&delicio
 }
 
 /// Each file that linkbot writes must be one of its own, in a folder that is there.
-fn check_files(conf: &Conf, journal: &Path, feeds: &[feed::Feed]) -> Result<(), String> {
+fn check_files(conf: &Conf, journal: &Path, outputs: &[Output]) -> Result<(), String> {
     let mut taken = HashSet::from([path_in(Path::new(""), &conf.path.to_string_lossy())?]);
-    let journal = ["", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", beside(journal, suffix)));
-    let feeds = feeds.iter().flat_map(|feed| ["", ".tmp"].map(|suffix| ("feed", beside(&feed.path, suffix))));
-    for (key, path) in journal.into_iter().chain(feeds) {
+    let pem = ["tls_pin", "tls_cert", "tls_key"].iter().filter_map(|key| conf.value(key));
+    taken.extend(pem.filter_map(|value| path_in(conf.folder, value).ok()));
+    let journal = ["", ".tmp", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", beside(journal, suffix)));
+    let outputs = outputs.iter().flat_map(|output| {
+        let key = if matches!(output.kind, Kind::Feed(_)) { "feed" } else { "page" };
+        ["", ".tmp"].map(|suffix| (key, beside(&output.path, suffix)))
+    });
+    for (key, path) in journal.into_iter().chain(outputs) {
         let folder = Path::new(".").join(path.parent().unwrap_or(&path));
         if !folder.is_dir() {
             return Err(conf.fault(key, &format!("there is no folder {}; make it", folder.display())));

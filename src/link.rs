@@ -24,6 +24,38 @@ pub struct Link {
     pub posted: OffsetDateTime,
 }
 
+impl Link {
+    /// The title as people see it, without its tags, and the tags. What would be nothing but tags is named
+    /// by its address.
+    pub fn named(&self) -> (&str, Vec<&str>) {
+        let (title, tags) = split_tags(&self.title);
+        (if title.is_empty() { &self.url } else { title }, tags)
+    }
+
+    /// The host of its address, without `www.`.
+    pub fn host(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap_or_default();
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        host.strip_prefix("www.").unwrap_or(host)
+    }
+}
+
+/// Takes the tags off the end of a title: words like `#rust`, given without their `#`.
+pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
+    let is_tag = |tag: &str| {
+        tag.contains(char::is_alphabetic) && tag.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '+'))
+    };
+    let (mut rest, mut tags) = (title, Vec::new());
+    loop {
+        let (before, word) = rest.rsplit_once(' ').unwrap_or(("", rest));
+        let Some(tag) = word.strip_prefix('#').filter(|tag| is_tag(tag)) else { break };
+        tags.push(tag);
+        rest = before;
+    }
+    tags.reverse();
+    (rest, tags)
+}
+
 /// The address as it is stored: normalised, punycode and percent-encoded by the `url` crate.
 ///
 /// An error is a few words for the person who posted it.
@@ -120,6 +152,18 @@ pub enum Zone {
     Local,
 }
 
+impl Zone {
+    /// `time` as clocks there show it.
+    pub fn at(self, time: OffsetDateTime) -> OffsetDateTime {
+        let offset = match self {
+            Zone::Fixed(offset) => offset,
+            Zone::Local => UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC),
+        };
+        // In another zone the last day that there is may have no name.
+        time.checked_to_offset(offset).unwrap_or(time)
+    }
+}
+
 /// Where the channel's web log tells of a given second: `log_url` and `timezone` of bot.conf.
 #[derive(Clone, Debug)]
 pub struct LogUrl {
@@ -139,14 +183,8 @@ impl LogUrl {
 
     /// The address of the second in which `link` was posted.
     pub fn of(&self, link: &Link) -> String {
-        let offset = match self.zone {
-            Zone::Fixed(offset) => offset,
-            Zone::Local => UtcOffset::local_offset_at(link.posted).unwrap_or(UtcOffset::UTC),
-        };
-        // In another zone the last day that there is may have no name.
-        let posted = link.posted.checked_to_offset(offset).unwrap_or(link.posted);
         // `new` has tried the pattern; a year out of range is all that could fail here.
-        let text = posted.format(&self.pattern).unwrap_or_default();
+        let text = self.zone.at(link.posted).format(&self.pattern).unwrap_or_default();
         with_channel(&text, &link.channel)
     }
 }

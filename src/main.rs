@@ -18,6 +18,8 @@ mod link;
 mod local;
 mod log;
 mod network;
+mod page;
+mod publish;
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,11 +32,11 @@ use bot::{Bot, Request};
 use config::Config;
 use delicious::Account;
 use delivery::Delivery;
-use feed::Publisher;
 use irc::names::CaseMapping;
 use irc::{Said, VERSION, message};
 use journal::Journal;
 use network::Network;
+use publish::Publisher;
 
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
@@ -121,8 +123,11 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
         return Ok(());
     }
     let mut journal = Journal::open(&config.journal)?;
-    let mut publisher = Publisher::new(&config.feeds, &journal)?;
     let now = Instant::now();
+    // Whoever types looks at the files between two commands.
+    let pause = if arguments.console { Duration::ZERO } else { Duration::from_secs(1) };
+    let mut publisher = Publisher::new(&config.outputs, pause, now);
+    publisher.publish(&journal, now);
     let cursor = || file::beside(&config.journal, ".delivered");
     let delivery = config.account.as_ref().map(|account| Delivery::new(cursor(), account.interval, now));
     if let Some(delivery) = &delivery {
@@ -132,24 +137,20 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     // A fork's row wins over ours of the same name.
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
-    let mut bot = Bot { config: &config, journal, delivery, commands, started: now, touched: Vec::new() };
-    if arguments.console {
-        console(&mut bot, &mut publisher)
-    } else {
-        serve(&mut bot, &mut publisher, arguments.verbose)
-    }
+    let mut bot = Bot { config: &config, journal, delivery, publisher, commands, started: now };
+    if arguments.console { console(&mut bot) } else { serve(&mut bot, arguments.verbose) }
 }
 
 /// The loop: take in, commit, answer, publish, deliver.
-fn serve(bot: &mut Bot, publisher: &mut Publisher, verbose: bool) -> ! {
+fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
     let mut network = Network::new(bot.config, verbose);
     loop {
-        let until = [publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
+        let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
         let requests = network.take_in(until.into_iter().flatten().min());
         let replies = bot.turn(requests, |request| network.may_look(request));
         network.answer(replies);
-        publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
+        bot.publisher.publish(&bot.journal, Instant::now());
         if let Some(account) = &mut account {
             deliver(bot, account, network.idle);
         }
@@ -170,7 +171,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
 }
 
 /// The same commands from standard input, said in the first channel; no network at all.
-fn console(bot: &mut Bot, publisher: &mut Publisher) -> Result<(), String> {
+fn console(bot: &mut Bot) -> Result<(), String> {
     /// Far more than a line of IRC can hold.
     const LONGEST_LINE: usize = 16 * 1024;
 
@@ -209,7 +210,7 @@ fn console(bot: &mut Bot, publisher: &mut Publisher) -> Result<(), String> {
             posted: OffsetDateTime::now_utc(),
         });
         let replies = bot.turn(vec![request], |_| true);
-        publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
+        bot.publisher.publish(&bot.journal, Instant::now());
         for reply in replies {
             let (Ok(text) | Err(text)) = reply.answer;
             if !say(&text) {

@@ -98,7 +98,7 @@ fn what_is_said_on_irc_is_delivered_with_the_time_of_its_posting() {
     let request = bookmarks.request();
     assert_eq!((asked_for(&request), request.argument("dt")), ("One", Some(format!("{posted}Z").as_str())));
     owing.bot.logs("delivered: http://www.example.com/1");
-    assert_eq!(owing.home.feed().entries[0].published.unwrap().to_rfc3339(), format!("{posted}+00:00"));
+    assert_eq!(owing.home.await_feed(&["One"]).entries[0].published.unwrap().to_rfc3339(), format!("{posted}+00:00"));
 }
 
 #[test]

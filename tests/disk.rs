@@ -57,8 +57,9 @@ fn a_feed_that_found_no_room_is_whole_after_the_next_start() {
     let mut client = server.welcome();
     // Room for the journal's line, in the page that it has already, but none for a second feed.
     failures::post(&mut client, "first").unwrap();
-    client.barrier();
-    let feed = home.read("disk/links.xml");
+    let feed = common::eventually("the first link in the feed", || {
+        Some(home.read("disk/links.xml")).filter(|feed| feed.contains("first"))
+    });
     fill(&home, "disk/filler");
     failures::post(&mut client, "second").unwrap();
     let log = bot.logs("links.xml");

@@ -112,10 +112,12 @@ fn with_channel_in_its_name_there_is_a_feed_for_each_channel() {
     client.expect("PRIVMSG #dev :saved: One");
     client.say("alice", "##c++", ".url http://www.example.com/2 Two");
     client.expect("PRIVMSG ##c++ :saved: Two");
-    client.barrier();
-    let feed = |name: &str| titles(&feed_rs::parser::parse(home.read(name).as_bytes()).unwrap());
-    assert_eq!(feed("dev.xml"), ["One"]);
-    assert_eq!(feed("_c__.xml"), ["Two"]);
+    for (name, title) in [("dev.xml", "One"), ("_c__.xml", "Two")] {
+        common::eventually(name, || {
+            let feed = feed_rs::parser::parse(home.read(name).as_bytes()).unwrap();
+            (titles(&feed) == [title]).then_some(())
+        });
+    }
 }
 
 #[test]
@@ -133,4 +135,17 @@ fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
     client.expect("PRIVMSG #dev :saved: Two");
     client.barrier();
     assert_eq!(home.titles(), ["One", "Two"]);
+    client.say("alice", "#dev", ".status");
+    assert!(client.until("PRIVMSG #dev :status: ").contains("public/links.xml"));
+}
+
+#[test]
+fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
+    let home = Home::new(&format!("{CONF}feed = {{channel}}/links.xml\n").replace("#dev", "#dev, #ops"));
+    fs::create_dir(home.path("ops")).unwrap();
+    let ended = home.console(".url http://www.example.com/1 One\n.status\n");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("saved: One\nstatus: ") && ended.stdout.contains("dev/links.xml"), "{ended:?}");
+    assert!(ended.stderr.contains("dev/links.xml: No such file or directory; next try in 60 s"), "{ended:?}");
+    assert!(home.path("ops/links.xml").exists());
 }

@@ -82,14 +82,11 @@ fn a_link_is_kept(ircd: &Ircd, conf: &str) {
     assert_eq!(journal.len(), 1);
     assert_eq!(journal[0][1..], ["add", "#dev", "alice", "", "http://www.example.com/", "Title For Link"]);
 
-    // The bookmark is offered when the feed has been written.
     let request = bookmarks.request();
     let arguments = ["url", "description", "extended"].map(|name| request.argument(name).unwrap());
     assert_eq!(arguments, ["http://www.example.com/", "Title For Link", "posted by alice"]);
 
-    let feed = home.feed();
-    assert_eq!(feed.entries.len(), 1);
-    assert_eq!(feed.entries[0].title.as_ref().unwrap().content, "Title For Link");
+    let feed = home.await_feed(&["Title For Link"]);
     assert_eq!(feed.entries[0].links[0].href, "http://www.example.com/");
 }
 

@@ -67,6 +67,15 @@ impl Home {
         feed_rs::parser::parse(self.read("links.xml").as_bytes()).unwrap()
     }
 
+    /// The feed once it shows these titles, newest first: it is written once a second.
+    pub fn await_feed(&self, titles: &[&str]) -> feed_rs::model::Feed {
+        eventually(&format!("a feed with {titles:?}"), || {
+            let feed = self.feed();
+            let shown = feed.entries.iter().map(|entry| entry.title.as_ref().unwrap().content.as_str());
+            shown.eq(titles.iter().copied()).then_some(feed)
+        })
+    }
+
     /// `links.tsv.delivered`, once it says `time`.
     pub fn await_cursor(&self, time: &str) {
         eventually(&format!("a cursor at {time}"), || {

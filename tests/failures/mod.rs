@@ -36,9 +36,12 @@ pub fn whole_journal(home: &Home, name: &str) -> Vec<Vec<String>> {
 pub fn assert_feed_is_whole(home: &Home) {
     let newest = whole_journal(home, "links.tsv");
     let newest: Vec<_> = newest.iter().rev().take(ITEMS).map(|line| (line[5].clone(), line[6].clone())).collect();
-    let shown = home.feed().entries.into_iter();
-    let shown: Vec<_> = shown.map(|e| (e.links[0].href.clone(), e.title.unwrap().content)).collect();
-    assert_eq!(shown, newest, "the feed holds the newest links");
+    // It is written once a second.
+    eventually("a feed that holds the newest links", || {
+        let shown = home.feed().entries.into_iter();
+        let shown: Vec<_> = shown.map(|e| (e.links[0].href.clone(), e.title.unwrap().content)).collect();
+        (shown == newest).then_some(())
+    });
 }
 
 /// Each of `titles` stands in the journal once.

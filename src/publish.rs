@@ -1,0 +1,103 @@
+//! Keeps the files that show the links up to date with the journal.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::feed::{Feed, View};
+use crate::file::replace;
+use crate::journal::Journal;
+use crate::log;
+use crate::page::Page;
+
+/// A file that shows links.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub path: PathBuf,
+    pub view: View,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Feed(Feed),
+    Page(Page),
+}
+
+impl Output {
+    /// Brings the file up to date with the journal; one that would not change is not touched.
+    ///
+    /// An error names the file and says what is wrong with it.
+    fn write(&self, journal: &Journal) -> Result<(), String> {
+        let text = match &self.kind {
+            Kind::Feed(feed) => feed.render(&self.view, journal),
+            Kind::Page(page) => page.render(&self.view, journal),
+        };
+        let written = text.and_then(|text| replace(&self.path, &text));
+        written.map_err(|e| format!("{}: {}", self.path.display(), log::os(&e)))
+    }
+}
+
+/// Keeps all outputs up to date. One that cannot be written holds up no other.
+pub struct Publisher<'a> {
+    outputs: Vec<Watched<'a>>,
+    /// The least time between two writes of one output.
+    pause: Duration,
+}
+
+struct Watched<'a> {
+    output: &'a Output,
+    /// The journal knows of more than it shows.
+    stale: bool,
+    /// When it may be written again.
+    next: Instant,
+    /// The wait after a failure; zero while all goes well.
+    wait: Duration,
+}
+
+impl<'a> Publisher<'a> {
+    /// Every output is due: links or settings may be newer than it.
+    pub fn new(outputs: &'a [Output], pause: Duration, now: Instant) -> Publisher<'a> {
+        let watched = |output| Watched { output, stale: true, next: now, wait: Duration::ZERO };
+        Publisher { outputs: outputs.iter().map(watched).collect(), pause }
+    }
+
+    /// Something has changed in `channel`.
+    pub fn touch(&mut self, channel: &str) {
+        for watched in &mut self.outputs {
+            watched.stale |= watched.output.view.channels.iter().any(|own| own == channel);
+        }
+    }
+
+    /// When the next output is to be written; `None`: all are up to date.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.outputs.iter().filter(|watched| watched.stale).map(|watched| watched.next).min()
+    }
+
+    /// The file of an output that could not be written when it was tried last.
+    pub fn failing(&self) -> Option<&Path> {
+        self.outputs.iter().find(|watched| !watched.wait.is_zero()).map(|watched| watched.output.path.as_path())
+    }
+
+    /// Writes what is due. What fails is logged and tried again after 1 min, doubling to 15.
+    pub fn publish(&mut self, journal: &Journal, now: Instant) {
+        for watched in self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now) {
+            match watched.output.write(journal) {
+                Ok(()) => {
+                    if !watched.wait.is_zero() {
+                        log::line(format_args!("{}: written again", watched.output.path.display()));
+                    }
+                    (watched.stale, watched.next, watched.wait) = (false, now + self.pause, Duration::ZERO);
+                }
+                Err(why) => {
+                    watched.wait = (watched.wait * 2).clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
+                    watched.next = now + watched.wait;
+                    log::line(format_args!("{why}; next try in {} s", watched.wait.as_secs()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/unit/publish.rs"]
+mod tests;

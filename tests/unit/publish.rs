@@ -1,0 +1,137 @@
+use std::fs;
+
+use time::OffsetDateTime;
+
+use super::*;
+use crate::journal::Action;
+use crate::link::Link;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A feed for each channel in a folder of its own, and a journal beside them.
+struct Place {
+    dir: tempfile::TempDir,
+    journal: Journal,
+    outputs: Vec<Output>,
+}
+
+impl Place {
+    fn new(channels: &[&str]) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let output = |channel: &&str| {
+            let folder = dir.path().join(channel);
+            fs::create_dir(&folder).unwrap();
+            let (channels, title) = (vec![channel.to_string()], "Links".into());
+            let view = View { channels, title, items: 100, log_url: None };
+            let kind = Kind::Feed(Feed { url: None, about: "irc://irc.example.org/".into() });
+            Output { path: folder.join("links.xml"), view, kind }
+        };
+        let outputs = channels.iter().map(output).collect();
+        let journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
+        Place { dir, journal, outputs }
+    }
+
+    fn add(&mut self, channel: &str) {
+        let (nick, account, url) = ("alice".into(), String::new(), "http://www.example.com/".into());
+        let posted = OffsetDateTime::now_utc();
+        let link = Link { channel: channel.into(), nick, account, url, title: "Title For Link".into(), posted };
+        self.journal.append(Action::Add, &link, posted).unwrap();
+        self.journal.commit().unwrap();
+    }
+
+    /// How many links the channel's feed shows; `None`: there is no such file.
+    fn shown(&self, channel: &str) -> Option<usize> {
+        let text = fs::read_to_string(self.dir.path().join(channel).join("links.xml")).ok()?;
+        Some(text.matches("<item>").count())
+    }
+}
+
+#[test]
+fn at_the_start_every_file_is_brought_up_to_date() {
+    let mut place = Place::new(&["a", "b"]);
+    place.add("a");
+    let outputs = place.outputs.clone();
+    let now = Instant::now();
+    let mut publisher = Publisher::new(&outputs, SECOND, now);
+    assert_eq!(publisher.deadline(), Some(now));
+    publisher.publish(&place.journal, now);
+    assert_eq!((place.shown("a"), place.shown("b")), (Some(1), Some(0)));
+    assert_eq!((publisher.deadline(), publisher.failing()), (None, None));
+}
+
+#[test]
+fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
+    let mut place = Place::new(&["a", "b"]);
+    let outputs = place.outputs.clone();
+    let start = Instant::now();
+    let mut publisher = Publisher::new(&outputs, SECOND, start);
+    publisher.publish(&place.journal, start);
+    let quiet = start + SECOND;
+    for (after, shown) in [(0, 1), (1, 1), (999, 1), (1000, 4), (1001, 4)] {
+        place.add("a");
+        publisher.touch("a");
+        publisher.publish(&place.journal, quiet + Duration::from_millis(after));
+        assert_eq!(place.shown("a"), Some(shown), "{after} ms");
+    }
+    assert_eq!(publisher.deadline(), Some(quiet + 2 * SECOND));
+    publisher.publish(&place.journal, quiet + 2 * SECOND);
+    assert_eq!((place.shown("a"), publisher.deadline()), (Some(5), None));
+    // The other channel's file was quiet all the time.
+    place.add("b");
+    publisher.touch("b");
+    publisher.publish(&place.journal, quiet + 2 * SECOND);
+    assert_eq!(place.shown("b"), Some(1));
+}
+
+#[test]
+fn a_file_of_another_channel_is_not_written() {
+    let mut place = Place::new(&["a", "b"]);
+    let outputs = place.outputs.clone();
+    let now = Instant::now();
+    let mut publisher = Publisher::new(&outputs, Duration::ZERO, now);
+    publisher.publish(&place.journal, now);
+    place.add("a");
+    publisher.touch("b");
+    publisher.publish(&place.journal, now);
+    assert_eq!(place.shown("a"), Some(0));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
+    let mut place = Place::new(&["a", "b"]);
+    let outputs = place.outputs.clone();
+    let folder = place.dir.path().join("a");
+    fs::remove_dir(&folder).unwrap();
+    let mut now = Instant::now();
+    let mut publisher = Publisher::new(&outputs, SECOND, now);
+    // 1, 2, 4, 8 min, then 15 each time; from the first try on.
+    for (n, wait) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
+        place.add("b");
+        publisher.touch("a");
+        publisher.touch("b");
+        publisher.publish(&place.journal, now);
+        assert_eq!((place.shown("a"), place.shown("b")), (None, Some(n + 1)));
+        assert_eq!(publisher.failing(), Some(outputs[0].path.as_path()));
+        now += Duration::from_secs(wait);
+        assert_eq!(publisher.deadline(), Some(now));
+    }
+    fs::create_dir(&folder).unwrap();
+    publisher.publish(&place.journal, now - Duration::from_millis(1));
+    assert_eq!(place.shown("a"), None);
+    publisher.publish(&place.journal, now);
+    assert_eq!((place.shown("a"), publisher.deadline(), publisher.failing()), (Some(0), None, None));
+    // The next failure begins with a minute again.
+    fs::remove_dir_all(&folder).unwrap();
+    now += SECOND;
+    publisher.touch("a");
+    publisher.publish(&place.journal, now);
+    assert_eq!(publisher.deadline(), Some(now + Duration::from_secs(60)));
+}
+
+#[test]
+fn an_error_names_the_file_in_plain_words() {
+    let mut place = Place::new(&["a"]);
+    place.outputs[0].path = place.dir.path().join("none/links.xml");
+    let error = place.outputs[0].write(&place.journal).unwrap_err();
+    assert_eq!(error, format!("{}: No such file or directory", place.outputs[0].path.display()));
+}
