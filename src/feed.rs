@@ -159,10 +159,9 @@ impl Display for Escape<'_> {
 
 /// `address` as RFC 3986 wants it: the `url` crate follows the WHATWG's standard, which lets more stand as it is.
 pub fn uri(address: &str) -> Cow<'_, str> {
-    let address = match Url::parse(address) {
-        Ok(url) if !address.is_ascii() => Cow::Owned(url.into()),
-        _ => Cow::Borrowed(address),
-    };
+    // A stored address is ASCII already; one of bot.conf may name its host in another script.
+    let parsed = if address.is_ascii() { None } else { Url::parse(address).ok() };
+    let address = parsed.map_or(Cow::Borrowed(address), |url| Cow::Owned(url.into()));
     // Brackets may stand around an IPv6 address and nowhere else.
     let host = address.find("//").map_or(0, |slashes| slashes + 2);
     let path = address[host..].find(['/', '?', '#']).map_or(address.len(), |end| host + end);

@@ -1,7 +1,6 @@
 //! One link: address, title, poster, and where the channel's log tells of it.
 
-use std::iter::Peekable;
-use std::str::Chars;
+use std::ops::Range;
 
 use time::format_description::OwnedFormatItem;
 use time::{OffsetDateTime, UtcOffset};
@@ -81,17 +80,133 @@ pub fn address(text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
+/// What two spellings of one address have in common: it lacks the scheme, `www.`, the default port, a final
+/// slash, the fragment, and the parameters by which campaigns are followed.
+#[allow(dead_code, reason = "for the commands to come")]
+pub fn key(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    let host = host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(host);
+    let mut key = format!("{host}{path}");
+    let follows = |name: &str| name.starts_with("utm_") || matches!(name, "fbclid" | "gclid");
+    let own = query.split('&').filter(|parameter| !follows(parameter.split('=').next().unwrap_or_default()));
+    let query = own.collect::<Vec<_>>().join("&");
+    if !query.is_empty() {
+        key += &format!("?{query}");
+    }
+    // Such a fragment is a page of an application that runs in the browser.
+    if fragment.starts_with(['/', '!']) {
+        key += &format!("#{fragment}");
+    }
+    key.strip_suffix('/').map(str::to_owned).unwrap_or(key)
+}
+
+/// The most links that are made of one line.
+const MOST_FOUND: usize = 5;
+
+/// The links in a line of talk: each address once, as it is stored, and its title. That is the line without
+/// the addresses; if nothing is said in it, the address without its scheme.
+#[allow(dead_code, reason = "for the commands to come")]
+pub fn found(text: &str) -> Vec<(String, String)> {
+    // Nearly every line: it shall cost next to nothing.
+    if !text.contains("://") {
+        return Vec::new();
+    }
+    let (mut urls, mut words, mut end) = (Vec::new(), String::new(), 0);
+    for span in addresses(text) {
+        words += &text[end..span.start];
+        end = span.end;
+        let url = address(&text[span]);
+        urls.extend(url.ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)));
+    }
+    let title = title(&(words + &text[end..]));
+    let (said, tags) = split_tags(&title);
+    let named = |url: String| {
+        if said.contains(char::is_alphanumeric) {
+            return (url, title.clone());
+        }
+        let (_, bare) = url.split_once("://").unwrap_or_default();
+        let mut title = bare.strip_suffix('/').unwrap_or(bare).to_owned();
+        title.extend(tags.iter().flat_map(|tag| [" #", tag]));
+        (url, title)
+    };
+    urls.into_iter().map(named).collect()
+}
+
+/// Where the addresses in a line of talk are. Every character is looked at once.
+pub fn addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let (mut rest, mut in_word) = (text, false);
+    std::iter::from_fn(move || {
+        while let Some(c) = rest.chars().next() {
+            if !in_word && begins_address(rest) {
+                let start = text.len() - rest.len();
+                let (length, next) = measure(rest);
+                rest = &rest[next..];
+                return Some(start..start + length);
+            }
+            (rest, in_word) = (after(c, rest), c.is_alphanumeric());
+        }
+        None
+    })
+}
+
+fn begins_address(text: &str) -> bool {
+    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    begins("http://") || begins("https://")
+}
+
+/// How long the address is with which `text` begins, and where to look for the next one.
+fn measure(text: &str) -> (usize, usize) {
+    // It does not end with punctuation, nor with a bracket that has no partner in it.
+    let (mut open, mut length) = ([0; 3], 0);
+    for (i, c) in text.char_indices() {
+        if ends_address(c) || c == ',' && begins_address(&text[i + 1..]) {
+            return (length, i);
+        }
+        let belongs = match ("([{".find(c), ")]}".find(c)) {
+            (Some(kind), _) => {
+                open[kind] += 1;
+                false
+            }
+            (_, Some(kind)) => {
+                let has_partner = open[kind] > 0;
+                open[kind] -= usize::from(has_partner);
+                has_partner
+            }
+            _ => !".,;:!?'*".contains(c),
+        };
+        if belongs {
+            length = i + c.len_utf8();
+        }
+    }
+    (length, text.len())
+}
+
+/// White space, what cannot be seen, and the quotes and punctuation that stand around an address.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '<' | '>' | '"' | '«' | '»' | '‹' | '›' | '\u{2018}'..='\u{201f}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        // CJK punctuation, and its full-width and half-width forms.
+        || matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3020}' | '\u{3030}')
+        || matches!(c, '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}')
+        || matches!(c, '\u{ff5b}'..='\u{ff65}')
+}
+
 /// The title as it is stored: IRC formatting, control characters and bidirectional overrides removed,
 /// white space folded. Empty if nothing is left.
 pub fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
+    let mut rest = text;
     let mut blank = false;
-    while let Some(c) = rest.next() {
+    while let Some(c) = rest.chars().next() {
+        rest = after(c, rest);
         match c {
-            // Colours: \x03 with "12,34" behind it, \x04 with six hex digits, twice.
-            '\x03' => skip_colour(&mut rest, 2, |c| c.is_ascii_digit()),
-            '\x04' => skip_colour(&mut rest, 6, |c| c.is_ascii_hexdigit()),
             // NEL is white space to Unicode, but a C1 control first.
             c if c.is_whitespace() && c != '\u{85}' => blank = true,
             c if is_unwanted(c) => {}
@@ -108,15 +223,20 @@ pub fn title(text: &str) -> String {
     out.trim_matches(ends).to_owned()
 }
 
-/// Skips a colour's `most` digits and, where a comma and another digit follow, as many again.
-fn skip_colour(rest: &mut Peekable<Chars>, most: usize, digit: fn(&char) -> bool) {
-    let skip = |rest: &mut Peekable<Chars>| (0..most).take_while(|_| rest.next_if(digit).is_some()).count();
-    if skip(rest) > 0 {
-        let mut ahead = rest.clone();
-        if ahead.next() == Some(',') && ahead.peek().is_some_and(digit) {
-            rest.next();
-            skip(rest);
-        }
+/// What follows `c` in `text`, which begins with it. A colour takes its digits along: \x03 up to "12,34",
+/// \x04 six hex digits, twice.
+fn after(c: char, text: &str) -> &str {
+    let rest = &text[c.len_utf8()..];
+    let (most, digit): (_, fn(&u8) -> bool) = match c {
+        '\x03' => (2, u8::is_ascii_digit),
+        '\x04' => (6, u8::is_ascii_hexdigit),
+        _ => return rest,
+    };
+    let digits = |text: &str| text.bytes().take(most).take_while(digit).count();
+    let (first, rest) = rest.split_at(digits(rest));
+    match rest.strip_prefix(',') {
+        Some(second) if !first.is_empty() && digits(second) > 0 => &second[digits(second)..],
+        _ => rest,
     }
 }
 
