@@ -66,7 +66,7 @@ impl World {
     fn step(&mut self, service: &mut dyn FnMut(&str, Duration) -> Verdict) -> bool {
         let Some(deadline) = self.delivery.deadline() else { return false };
         self.now = self.now.max(deadline - self.boot);
-        let Some((entry, unclear)) = self.delivery.next(&mut self.journal, self.boot + self.now) else { return true };
+        let Some((entry, unclear)) = self.delivery.next(&self.journal, self.boot + self.now) else { return true };
         let name = entry.link.title.clone();
         self.tries.push((self.now, name.clone(), unclear));
         let verdict = service(&name, self.now);

@@ -736,7 +736,7 @@ proptest! {
         ),
     ) {
         if let Ok(Some(event)) = parse_line(columns.join("\t").as_bytes()) {
-            let line = format_line(event.time, event.action, &event.link);
+            let line = format_line(&event);
             prop_assert_eq!(parse_line(line.trim_end_matches('\n').as_bytes()).unwrap().unwrap().time, event.time);
         }
     }
