@@ -115,15 +115,8 @@ impl Journal {
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
         let last = last_time(&file, len)?;
-        Ok(Journal {
-            path: path.to_owned(),
-            file,
-            id: (meta.dev(), meta.ino()),
-            len,
-            committed: len,
-            last,
-            usable: Ok(()),
-        })
+        let id = (meta.dev(), meta.ino());
+        Ok(Journal { path: path.to_owned(), file, id, len, committed: len, last, usable: Ok(()) })
     }
 
     /// What is appended next gets a later time than this.
@@ -246,8 +239,8 @@ impl Journal {
             file::put(&self.path, &lines(&owed), meta.permissions())?;
         }
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
-        // So has an editor's copy. A line that someone took out before it was delivered comes back: a saved link is
-        // not lost because it came while the editor was open.
+        // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
+        // taken out on purpose looks the same, and comes back.
         let there = new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
         owed.retain(|event| !there.contains(&event.time));
         new.write(&lines(&owed)).and(new.commit())?;
