@@ -115,15 +115,8 @@ impl Journal {
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
         let last = last_time(&file, len)?;
-        Ok(Journal {
-            path: path.to_owned(),
-            file,
-            id: (meta.dev(), meta.ino()),
-            len,
-            committed: len,
-            last,
-            usable: Ok(()),
-        })
+        let id = (meta.dev(), meta.ino());
+        Ok(Journal { path: path.to_owned(), file, id, len, committed: len, last, usable: Ok(()) })
     }
 
     /// What is appended next gets a later time than this.
@@ -139,7 +132,7 @@ impl Journal {
         let next = self.last.checked_add(Duration::MILLISECOND);
         let next = next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
         let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
-        self.write(&format_line(time, action, link))?;
+        self.write(&format_line(&Event { time, action, link: link.clone() }))?;
         self.last = time;
         Ok(time)
     }
@@ -237,17 +230,20 @@ impl Journal {
         let meta = self.file.metadata()?;
         // Someone may have appended to it before it went.
         (self.len, self.committed) = (meta.len(), meta.len());
-        let mut owed = self.after(cursor).collect::<io::Result<Vec<_>>>()?;
+        let mut owed: Vec<Event> = self.after(cursor).collect::<io::Result<_>>()?;
+        owed.reverse();
+        let lines = |events: &[Event]| events.iter().map(format_line).collect::<String>();
         let kept = owed.len();
         if what_is_at(&self.path)?.is_none() {
             // Whole from the beginning: after a crash nobody would know of the old file.
-            file::put(&self.path, &format_lines(&owed), meta.permissions())?;
+            file::put(&self.path, &lines(&owed), meta.permissions())?;
         }
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
-        // An editor's copy has them already.
+        // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
+        // taken out on purpose looks the same, and comes back.
         let there = new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
         owed.retain(|event| !there.contains(&event.time));
-        new.write(&format_lines(&owed)).and(new.commit())?;
+        new.write(&lines(&owed)).and(new.commit())?;
         let what = "moved away or replaced; going on with the file there now; still owed, and kept";
         log::line(format_args!("{}: {what}: {kept}", self.path.display()));
         // The cursor still holds a time of the old file; what comes now must be later.
@@ -297,9 +293,8 @@ impl Journal {
 fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() => Err(io::Error::other("not a regular file")),
-        Ok(meta) => Ok(Some(meta)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+        meta => meta.map(Some),
     }
 }
 
@@ -434,23 +429,19 @@ fn fold(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<En
     None
 }
 
-fn format_line(time: OffsetDateTime, action: Action, link: &Link) -> String {
-    let name = Action::NAMES.iter().find(|(_, a)| *a == action).map_or("", |(name, _)| name);
-    let mut line = format!("{}\t{name}", format_time(time));
+fn format_line(Event { time, action, link }: &Event) -> String {
+    let name = Action::NAMES.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
+    let mut line = format!("{}\t{name}", format_time(*time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
         // A nick or an account is the server's word; were there a tab or a line end in it, it would
         // write a column or a line of its own.
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
-    if (link.posted - time).abs() > Duration::SECOND {
+    if (link.posted - *time).abs() > Duration::SECOND {
         line += &format!("\t{}", format_time(link.posted));
     }
     line + "\n"
-}
-
-fn format_lines(newest_first: &[Event]) -> String {
-    newest_first.iter().rev().map(|event| format_line(event.time, event.action, &event.link)).collect()
 }
 
 /// Reads a line without its line end.
@@ -492,8 +483,8 @@ fn parse_line(line: &[u8]) -> Parsed {
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 
-/// How many lines a part of the file has, and those that are skipped: the how manieth from the end each is, and what
-/// is wrong with it. The last one comes first.
+/// How many lines a part of the file has, and which of them, counted from the end, are skipped, and why. The last
+/// one comes first.
 fn faults(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
     let (mut lines, mut bad) = (0, Vec::new());
     for line in Backwards::new(file, from, to) {

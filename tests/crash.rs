@@ -319,6 +319,47 @@ fn survives(fault: &str) -> bool {
 }
 
 #[test]
+#[ignore = "needs strace (.ci/run runs it)"]
+fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
+    for fault in [
+        "openat:signal=KILL",
+        "write:signal=KILL",
+        "fdatasync:signal=KILL",
+        "rename:signal=KILL",
+        "openat:error=EACCES",
+        "write:error=ENOSPC",
+        "fdatasync:error=EIO",
+        "rename:error=EACCES",
+    ] {
+        let server = IrcServer::plain();
+        let service = Bookmarks::plain(|_| Answer::http("503 Service Unavailable", ""));
+        let home = Home::new(&(server.conf() + &service.conf()));
+        let (file, fault) = (home.path("links.tsv.tmp"), format!("inject={fault}:when=1"));
+        let options = ["-P", file.to_str().unwrap(), "-e", &fault];
+        let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
+        let mut client = server.welcome();
+        for title in ["one", "two"] {
+            failures::post(&mut client, title).unwrap();
+        }
+        let owed = home.read("links.tsv");
+        std::fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
+        client.send("PING :look");
+        match client.next_line() {
+            None => {
+                assert_eq!(std::fs::read_to_string(home.path("links.tsv")).unwrap_or(owed.clone()), owed, "{fault}")
+            }
+            // It is tried again with each round.
+            Some(_) => {
+                bot.logs("nothing can be saved: ");
+                failures::post(&mut client, "three").unwrap();
+                assert!(home.read("links.tsv").starts_with(&owed), "{fault}");
+                assert_eq!(home.titles(), ["one", "two", "three"], "{fault}");
+            }
+        }
+    }
+}
+
+#[test]
 #[ignore = "needs strace, takes minutes (.ci/run runs it)"]
 fn each_call_on_the_bots_files_may_kill_it_or_fail() {
     let shelf = Shelf::default();
