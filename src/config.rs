@@ -375,7 +375,7 @@ fn login(conf: &mut Conf) -> Login {
 fn user_agent(owner: &str) -> String {
     let owner = owner.replace(|c: char| !matches!(c, ' '..='~') || matches!(c, '(' | ')' | '\\'), "");
     let comment = if owner.trim().is_empty() { String::new() } else { format!(" ({})", owner.trim()) };
-    format!("linkbot/{}{comment}", env!("CARGO_PKG_VERSION"))
+    format!("{}{comment}", irc::VERSION.replace(' ', "/"))
 }
 
 /// No secret may be read by others here, or by anyone on its way.

@@ -32,12 +32,10 @@ use delicious::Account;
 use delivery::Delivery;
 use feed::Publisher;
 use irc::names::CaseMapping;
-use irc::{Said, message};
+use irc::{Said, VERSION, message};
 use journal::Journal;
 use network::Network;
 
-/// How the program names itself to people.
-const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
 Sits in an IRC channel and keeps the links that people share there:
@@ -134,14 +132,14 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
 }
 
 /// The loop: take in, commit, answer, publish, deliver.
-fn serve(bot: &mut Bot, publisher: &mut Publisher, verbose: bool) -> Result<(), String> {
+fn serve(bot: &mut Bot, publisher: &mut Publisher, verbose: bool) -> ! {
     let account = bot.config.account.clone().map(Account::new);
     let mut network = Network::new(bot.config, verbose);
     loop {
         let until = [publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
-        let requests = network.take_in(until.into_iter().flatten().min())?;
+        let requests = network.take_in(until.into_iter().flatten().min());
         let replies = bot.turn(requests, |request| network.may_look(request));
-        network.answer(replies)?;
+        network.answer(replies);
         publisher.publish(&bot.journal, std::mem::take(&mut bot.touched), Instant::now());
         if let Some(account) = &account {
             deliver(bot, account, network.idle);

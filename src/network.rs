@@ -45,47 +45,51 @@ impl<'a> Network<'a> {
             backoff: Backoff::new(config.reconnect),
             next_try: Instant::now(),
             idle: true,
-            buffer: vec![0; 16 * 1024],
+            buffer: vec![0; MOST_AT_ONCE],
         }
     }
 
     /// Waits for bytes until `until` or the connection's own deadline, and returns the commands among them.
     /// This is the only place that blocks for long.
-    ///
-    /// An error is final: no new try could go better.
-    pub fn take_in(&mut self, until: Option<Instant>) -> Result<Vec<Request>, String> {
+    pub fn take_in(&mut self, until: Option<Instant>) -> Vec<Request> {
         self.idle = true;
+        let mut requests = Vec::new();
         let Some(online) = &mut self.online else {
             self.wait_and_connect(until);
-            return Ok(Vec::new());
+            return requests;
         };
-        let mut requests = Vec::new();
-        let mut until = until.map_or(online.session.deadline(), |other| other.min(online.session.deadline()));
+        let mut until = until.into_iter().chain([online.session.deadline()]).min();
         let mut taken = 0;
-        let result = loop {
-            match online.connection.read(&mut self.buffer, Some(until)) {
-                Ok(None) => break Ok(()),
-                Ok(Some(n)) => {
-                    self.idle = false;
-                    taken += n;
-                    online.receive(&self.buffer[..n], self.verbose, &mut requests);
+        loop {
+            let n = match online.connection.read(&mut self.buffer, until) {
+                Ok(Some(n)) => n,
+                Ok(None) => break,
+                Err(e) => break online.broken(&e),
+            };
+            taken += n;
+            online.lines.push(&self.buffer[..n]);
+            let now = now();
+            while let Some(line) = online.lines.next() {
+                if self.verbose {
+                    log::line(format_args!("<- {}", message::text(line)));
                 }
-                Err(e) => break Err(e),
+                if let Some(said) = online.session.receive(line, now) {
+                    requests.push(Request::new(said));
+                }
             }
             // Commands share one commit. TLS hands over one record a read, so ask for what is there already.
             if requests.is_empty() || taken >= MOST_AT_ONCE {
-                break Ok(());
+                break;
             }
-            until = Instant::now();
-        };
-        match result {
-            Ok(()) => Ok(requests),
-            Err(e) => self.lost(e).map(|()| requests),
+            until = Some(Instant::now());
         }
+        self.idle = taken == 0;
+        requests
     }
 
     /// Sends the answers, and whatever else is due.
-    pub fn answer(&mut self, replies: Vec<Settled>) -> Result<(), String> {
+    pub fn answer(&mut self, replies: Vec<Settled>) {
+        let Some(online) = &mut self.online else { return };
         for reply in replies {
             let (Ok(text) | Err(text)) = &reply.answer;
             let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
@@ -97,18 +101,17 @@ impl<'a> Network<'a> {
             if reply.saves {
                 log::line(format_args!("{target} {}: {text}", reply.request.nick));
             }
-            if let Some(online) = &mut self.online {
-                online.session.answer(target, text, kind);
-            }
+            online.session.answer(target, text, kind);
         }
-        let Some(online) = &mut self.online else { return Ok(()) };
         online.session.tick(Instant::now());
-        match online.flush(self.verbose) {
-            Err(e) => self.lost(e),
-            Ok(()) => match online.session.end().cloned() {
-                Some(end) => self.ended(end),
-                None => Ok(()),
-            },
+        let bytes = online.session.take();
+        if self.verbose {
+            bytes.lines().for_each(|line| log::line(format_args!("-> {line}")));
+        }
+        online.session.take_log().into_iter().for_each(log::line);
+        online.connection.write(bytes.as_bytes()).unwrap_or_else(|e| online.broken(&e));
+        if let Some(end) = online.session.end.take() {
+            self.lost(&end);
         }
     }
 
@@ -130,27 +133,13 @@ impl<'a> Network<'a> {
                 let session = Session::new(&self.config.irc, now());
                 self.online = Some(Online { connection, session, lines: Lines::default() });
             }
-            Err(end) => self.plan(end, Duration::ZERO),
+            Err(end) => self.lost(&end),
         }
     }
 
-    /// The connection broke. What the server said last tells more than how it broke.
-    fn lost(&mut self, error: io::Error) -> Result<(), String> {
-        let said = self.online.as_ref().and_then(|online| online.session.end().cloned());
-        self.ended(said.unwrap_or_else(|| End::new(Retry::Soon, log::os(&error))))
-    }
-
-    fn ended(&mut self, end: End) -> Result<(), String> {
-        let Some(mut online) = self.online.take() else { return Ok(()) };
-        online.session.take_log().into_iter().for_each(log::line);
-        if end.retry == Retry::Never {
-            return Err(end.why);
-        }
-        self.plan(end, online.session.registered(Instant::now()));
-        Ok(())
-    }
-
-    fn plan(&mut self, end: End, registered: Duration) {
+    /// Not connected, or not any more.
+    fn lost(&mut self, end: &End) {
+        let registered = self.online.take().map_or(Duration::ZERO, |o| o.session.registered(Instant::now()));
         // Each RandomState is seeded anew: the standard library's only source of chance.
         let random = RandomState::new().build_hasher().finish();
         let wait = self.backoff.wait(end.retry, registered, random);
@@ -160,24 +149,9 @@ impl<'a> Network<'a> {
 }
 
 impl Online<'_> {
-    fn receive(&mut self, bytes: &[u8], verbose: bool, requests: &mut Vec<Request>) {
-        self.lines.push(bytes);
-        let now = now();
-        while let Some(line) = self.lines.next() {
-            if verbose {
-                log::line(format_args!("<- {}", message::text(line)));
-            }
-            requests.extend(self.session.receive(line, now).map(Request::new));
-        }
-    }
-
-    fn flush(&mut self, verbose: bool) -> io::Result<()> {
-        let bytes = self.session.take();
-        if verbose {
-            bytes.lines().for_each(|line| log::line(format_args!("-> {line}")));
-        }
-        self.session.take_log().into_iter().for_each(log::line);
-        if bytes.is_empty() { Ok(()) } else { self.connection.write(bytes.as_bytes()) }
+    /// What the server said last tells more than how the connection broke.
+    fn broken(&mut self, error: &io::Error) {
+        self.session.end.get_or_insert_with(|| End::new(Retry::Soon, log::os(error)));
     }
 }
 

@@ -101,7 +101,13 @@ fn with_channel_in_its_name_there_is_a_feed_for_each_channel() {
     let conf = server.conf().replace("#dev", "#dev, ##c++");
     let home = Home::new(&(conf + "feed = {channel}.xml\nfeed_title = Links\n"));
     let _bot = home.start();
-    let mut client = server.welcome();
+    let mut client = server.accept();
+    client.register("");
+    for channel in ["#dev", "##c++"] {
+        assert_eq!(client.line(), format!("JOIN {channel}"));
+        client.let_in(channel);
+    }
+    client.barrier();
     client.say("alice", "#dev", ".url http://www.example.com/1 One");
     client.expect("PRIVMSG #dev :saved: One");
     client.say("alice", "##c++", ".url http://www.example.com/2 Two");

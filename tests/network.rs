@@ -35,9 +35,8 @@ fn it_registers_joins_every_channel_and_answers_ping() {
     client.expect("CAP END");
     client.numeric("001", ":Welcome");
     client.numeric("422", ":MOTD File is missing");
-    // Channels with a key come first, so that each key stands under its channel.
-    assert_eq!(client.line(), "JOIN #Secret,#dev,#ops key");
-    for channel in ["#Secret", "#dev", "#ops"] {
+    for (join, channel) in [("JOIN #dev", "#dev"), ("JOIN #Secret key", "#Secret"), ("JOIN #ops", "#ops")] {
+        assert_eq!(client.line(), join);
         client.let_in(channel);
     }
     client.barrier();
@@ -312,14 +311,56 @@ fn no_secret_is_logged_even_with_v() {
 }
 
 #[test]
-fn a_nick_that_the_server_calls_bad_ends_the_program_without_a_secret_in_its_last_words() {
+fn a_nick_that_the_server_calls_bad_is_told_without_a_secret_and_tried_again_slowly() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "server_password = s3rverpass\n"));
     let mut bot = home.start();
     server.accept().send(":irc.test 432 * linkbot :Erroneous, \x1b[31mas is s3rverpass");
-    let (status, log) = bot.end();
-    assert_eq!(status.code(), Some(1));
-    assert!(log.ends_with("the server refuses the nick linkbot: Erroneous,  [31mas is ***; change nick"), "{log}");
+    let line = bot.logs("not connected");
+    assert!(line.contains("the server refuses the nick linkbot: Erroneous,  [31mas is ***; change nick"), "{line}");
+    assert!(line.contains("next try in 900 s"), "{line}");
+    assert!(bot.is_running());
+}
+
+#[test]
+fn an_endless_refusal_of_nicks_is_given_up_and_tried_again() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let mut bot = home.start();
+    let mut client = server.accept();
+    let mut tried = 0;
+    while let Some(line) = client.next_line() {
+        if let Some(nick) = line.strip_prefix("NICK ") {
+            tried += 1;
+            client.send(&format!(":irc.test 433 * {nick} :Nickname is already in use"));
+        }
+    }
+    assert_eq!(tried, 12);
+    bot.logs("12 nicks were refused");
+    server.welcome();
+}
+
+#[test]
+fn a_refused_channel_is_logged_and_asked_for_again() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    let mut bot = home.start();
+    let mut client = server.accept();
+    client.register("");
+    client.expect("JOIN #dev");
+    client.numeric("520", "#dev :Only operators may enter");
+    assert!(bot.logs("not in #dev").contains("520 Only operators may enter"));
+    client.expect("JOIN #dev");
+    client.let_in("#dev");
+    bot.logs("joined #dev");
+}
+
+#[test]
+fn what_services_whisper_is_logged() {
+    let (_home, mut bot, _server, mut client) = at_home();
+    client.send(":NickServ!services@irc.test NOTICE linkbot :Password incorrect.");
+    bot.logs("notice from NickServ: Password incorrect.");
+    client.barrier();
 }
 
 #[test]
@@ -365,7 +406,7 @@ fn sasl_plain_is_over_before_a_channel_is_joined() {
     let mut client = server.accept();
     client.until("USER ");
     client.send(":irc.test CAP * LS :sasl=EXTERNAL,PLAIN");
-    assert_eq!(client.line(), "CAP REQ :sasl");
+    assert_eq!(client.line(), "CAP REQ sasl");
     client.send(":irc.test CAP * ACK :sasl");
     assert_eq!(client.line(), "AUTHENTICATE PLAIN");
     client.send("AUTHENTICATE +");

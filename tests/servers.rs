@@ -120,7 +120,7 @@ fn a_taken_nick_is_taken_back_when_its_holder_leaves(ircd: Ircd) {
     let holder = Person::enter(&ircd, "linkbot");
     let mut alice = Person::enter(&ircd, "alice");
     let mut bot = home.start();
-    bot.logs("registered as linkbot_");
+    bot.logs("registered as linkbot_: linkbot is taken, asked for every 5 min");
     bot.logs("joined #dev");
     holder.quit();
     bot.logs("the nick is now linkbot");
@@ -156,7 +156,7 @@ fn kicked(ircd: &Ircd, home: &Home) -> (Person, Bot) {
     bot.logs("joined #dev");
     alice.send("KICK #dev linkbot :enough");
     alice.hears("KICK", |line| line.contains(" KICK #dev linkbot "));
-    bot.logs("kicked from #dev by alice: enough");
+    bot.logs("out of #dev: KICK by alice: enough");
     (alice, bot)
 }
 

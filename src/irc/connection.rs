@@ -1,7 +1,7 @@
 //! Bytes in and out: TCP or TLS, their deadlines, and when to connect again. Knows no protocol.
 
 use std::fmt::Display;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
@@ -35,12 +35,10 @@ pub struct Tls {
 pub enum Retry {
     /// After `reconnect` seconds, doubling.
     Soon,
-    /// After 15 min: a login or a certificate that only a person can mend.
+    /// After 15 min: a login, a nick or a certificate that only a person can mend.
     Slow,
     /// After 30 min: the network does not want us just now.
     Banned,
-    /// Not at all: no try could go better.
-    Never,
 }
 
 /// Why a connection is over or never was, in words for the operator.
@@ -80,7 +78,7 @@ impl Backoff {
                 wait
             }
             Retry::Slow => Duration::from_secs(15 * 60),
-            Retry::Banned | Retry::Never => Duration::from_secs(30 * 60),
+            Retry::Banned => Duration::from_secs(30 * 60),
         }
     }
 }
@@ -115,7 +113,7 @@ impl Read for Socket {
             self.tcp.read(buffer)
         };
         result.map_err(|e| match e.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => io::ErrorKind::WouldBlock.into(),
+            ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
             _ => e,
         })
     }
@@ -125,7 +123,7 @@ impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.tcp.write(bytes) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
@@ -163,7 +161,7 @@ impl Connection {
         match result {
             Ok(0) => Err(io::Error::other("the server closed the connection")),
             Ok(n) => Ok(Some(n)),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -175,9 +173,7 @@ impl Connection {
             Stream::Tls(stream) => stream.write_all(bytes),
         };
         result.map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                io::Error::new(io::ErrorKind::TimedOut, "the server has taken nothing for 30 s")
-            }
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::other("the server has taken nothing for 30 s"),
             _ => e,
         })
     }

@@ -123,8 +123,9 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A line with its line end. The last parameter may hold anything; CR, LF and NUL become blanks.
-pub fn format(verb: &str, params: &[&str]) -> String {
+/// A line with its line end, in `most` bytes: what is longer is cut between characters. The last parameter
+/// may hold anything; CR, LF and NUL become blanks.
+pub fn format(verb: &str, params: &[&str], most: usize) -> String {
     let mut line = String::from(verb);
     for (i, param) in params.iter().enumerate() {
         line.push(' ');
@@ -132,8 +133,14 @@ pub fn format(verb: &str, params: &[&str]) -> String {
         if last && (param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0'])) {
             line.push(':');
         }
-        line.extend(param.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }));
+        line.push_str(param);
     }
+    let mut line = line.replace(['\r', '\n', '\0'], " ");
+    let mut end = line.len().min(most.saturating_sub("\r\n".len()));
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    line.truncate(end);
     line.push_str("\r\n");
     line
 }

@@ -41,10 +41,6 @@ impl Bucket {
         true
     }
 
-    pub fn is_full(&mut self, now: Instant) -> bool {
-        self.level(now) == self.most
-    }
-
     /// When the next token comes in.
     fn next(&self) -> Instant {
         self.filled + self.every

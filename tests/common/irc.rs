@@ -167,12 +167,11 @@ impl Client {
         self.send_bytes(&line);
     }
 
-    /// Registers the bot and lets it into the channels that it asks for.
+    /// Registers the bot and lets it into #dev.
     pub fn login(&mut self) {
         self.register("server-time message-tags account-tag");
-        let join = self.expect("JOIN ");
-        let channels = join.split(' ').nth(1).unwrap().to_owned();
-        channels.split(',').for_each(|channel| self.let_in(channel));
+        self.expect("JOIN #dev");
+        self.let_in("#dev");
         self.barrier();
     }
 

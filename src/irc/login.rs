@@ -1,0 +1,237 @@
+//! Getting in: capabilities, SASL, the welcome, and the own nick.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::connection::Retry;
+use super::message::{self, Message};
+use super::names::CaseMapping;
+use super::{Phase, Sasl, Session, VERSION};
+
+/// The capabilities that are asked for where they are offered, besides `sasl`.
+const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
+/// How long services may take to answer `on_connect` before channels are joined without them.
+const SERVICES: Duration = Duration::from_secs(5);
+/// How often a nick that someone else holds is asked for.
+const RECLAIM: Duration = Duration::from_secs(5 * 60);
+/// How many nicks are tried before the connection is given up.
+const NICK_TRIES: usize = 12;
+
+impl Sasl {
+    /// What answers the server's `AUTHENTICATE +`, in base64 (RFC 4616); nothing for EXTERNAL.
+    pub fn payload(&self) -> String {
+        match self {
+            Sasl::Plain { user, password } => BASE64.encode(format!("{user}\0{user}\0{password}")),
+            Sasl::External => String::new(),
+        }
+    }
+}
+
+/// Capabilities and login.
+impl Session<'_> {
+    /// The first lines.
+    pub(super) fn register(&mut self) {
+        let settings = self.settings;
+        if let Some(password) = &settings.server_password {
+            self.send("PASS", &[password]);
+        }
+        self.send("CAP", &["LS", "302"]);
+        self.send("NICK", &[&settings.nick]);
+        let realname = match settings.owner.as_str() {
+            "" => VERSION,
+            owner => &format!("{VERSION}, run by {owner}"),
+        };
+        self.send("USER", &["linkbot", "0", "*", realname]);
+    }
+
+    pub(super) fn cap(&mut self, message: &Message) {
+        let list = message.last();
+        let listing = self.phase == Phase::Capabilities;
+        match message.param(1) {
+            b"LS" if listing => {
+                self.request(&list);
+                // An asterisk says that more lines follow.
+                let more = message.param(2) == b"*" && message.params().count() > 3;
+                if self.unanswered == 0 && !more {
+                    self.begin_login();
+                }
+            }
+            b"NEW" if self.registered.is_some() => self.request(&list),
+            b"NAK" if listing && list.trim() == "sasl" => self.login_failed("the server refuses the capability sasl"),
+            b"ACK" | b"NAK" if listing && self.unanswered > 0 => {
+                self.unanswered -= 1;
+                if self.unanswered == 0 {
+                    self.begin_login();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks for what is used of what is offered, for each by itself: a server refuses a request as a whole.
+    fn request(&mut self, offered: &str) {
+        for item in offered.split_whitespace() {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            if name == "sasl" && self.sasl.is_some() {
+                self.mechanisms = Some(value.to_owned());
+            } else if !CAPABILITIES.contains(&name) {
+                continue;
+            }
+            self.unanswered += 1;
+            self.send("CAP", &["REQ", name]);
+        }
+    }
+
+    /// Every CAP REQ was answered.
+    fn begin_login(&mut self) {
+        let Some(sasl) = self.sasl else { return self.end_capabilities() };
+        let mechanism = if matches!(sasl, Sasl::External) { "EXTERNAL" } else { "PLAIN" };
+        let Some(known) = &self.mechanisms else { return self.login_failed("the server offers no SASL") };
+        if !known.is_empty() && !known.split(',').any(|name| name.eq_ignore_ascii_case(mechanism)) {
+            return self.login_failed(format!("the server knows no SASL {mechanism}, only {known}"));
+        }
+        self.phase = Phase::Login;
+        self.send("AUTHENTICATE", &[mechanism]);
+    }
+
+    /// The server is ready for the login; it gets it once.
+    pub(super) fn authenticate(&mut self) {
+        let Some(sasl) = self.sasl.take() else { return };
+        let payload = sasl.payload();
+        for chunk in payload.as_bytes().chunks(400) {
+            self.send("AUTHENTICATE", &[&message::text(chunk)]);
+        }
+        // It ends with a piece that is not a whole one, be it an empty one.
+        if payload.len().is_multiple_of(400) {
+            self.send("AUTHENTICATE", &["+"]);
+        }
+    }
+
+    pub(super) fn logged_in(&mut self) {
+        self.log.push("logged in".to_owned());
+        self.end_capabilities();
+    }
+
+    /// To join unidentified would be worse than not to join.
+    pub(super) fn login_failed(&mut self, why: impl Display) {
+        self.close(Retry::Slow, format_args!("login failed: {why}; check sasl, sasl_user and sasl_password"));
+    }
+
+    fn end_capabilities(&mut self) {
+        self.phase = Phase::Welcome;
+        self.send("CAP", &["END"]);
+    }
+
+    pub(super) fn welcome(&mut self, message: &Message, now: Instant) {
+        if self.settings.sasl.is_some() && self.phase != Phase::Welcome {
+            return self.login_failed("the server goes on without it");
+        }
+        self.phase = Phase::Burst;
+        self.registered = Some(now);
+        self.nick = message.text(0).into_owned();
+        let (nick, wanted) = (&self.nick, &self.settings.nick);
+        let why = if self.case.eq(nick.as_bytes(), wanted.as_bytes()) {
+            String::new()
+        } else if self.is_wanted(nick.as_bytes()) {
+            format!(": the server cuts {wanted}")
+        } else {
+            let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
+            format!(": {wanted} {why}, asked for every 5 min")
+        };
+        self.log.push(format!("registered as {nick}{why}"));
+        self.plan_reclaim(now);
+    }
+
+    /// ISUPPORT: what this server does otherwise than others.
+    pub(super) fn isupport(&mut self, message: &Message) {
+        for token in message.params().skip(1) {
+            let mut parts = token.splitn(2, |&b| b == b'=');
+            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            match name {
+                b"BOT" => self.bot_mode = value.first().filter(|b| b.is_ascii_alphabetic()).map(|&b| b.into()),
+                b"CASEMAPPING" => self.case = CaseMapping::named(value),
+                // Below the protocol's own 512 there would be no room left for a text.
+                b"LINELEN" => self.line_length = message::text(value).parse().unwrap_or(512).clamp(512, 8191),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn burst_over(&mut self, now: Instant) {
+        if self.phase != Phase::Burst {
+            return;
+        }
+        if let Some(mode) = self.bot_mode {
+            let nick = self.nick.clone();
+            self.send("MODE", &[&nick, &format!("+{mode}")]);
+        }
+        for line in &self.settings.on_connect {
+            self.send(line, &[]);
+        }
+        let services = if self.settings.on_connect.is_empty() { Duration::ZERO } else { SERVICES };
+        self.join_all(now, now + services);
+    }
+
+    pub(super) fn error(&mut self, message: &Message) {
+        let words = message.text(0);
+        let lower = words.to_ascii_lowercase();
+        let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
+        let retry = if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
+        self.close(retry, format_args!("the server says: {words}"));
+    }
+}
+
+/// The own nick.
+impl Session<'_> {
+    /// Tries another: the wanted one with `_`, then its beginning with a number.
+    pub(super) fn nick_refused(&mut self, message: &Message) {
+        let (wanted, words) = (&self.settings.nick, message.last());
+        self.nick_tries += 1;
+        // Of a nick that is not the wanted one it says at most that it is too long.
+        if message.verb == "432" && self.nick_tries == 1 {
+            let remedy = "change nick, unless services hold it only for now";
+            return self.close(Retry::Slow, format_args!("the server refuses the nick {wanted}: {words}; {remedy}"));
+        }
+        if self.nick_tries >= NICK_TRIES {
+            return self.close(Retry::Soon, format_args!("{NICK_TRIES} nicks were refused, the last one: {words}"));
+        }
+        let nick = match self.nick_tries {
+            1 => format!("{wanted}_"),
+            // Nine characters are allowed everywhere (RFC 2812).
+            n => format!("{wanted:.7}{}", n - 1),
+        };
+        self.send("NICK", &[&nick]);
+        self.nick = nick;
+    }
+
+    /// Whether it is the configured nick, or as much of it as the server allows.
+    fn is_wanted(&self, nick: &[u8]) -> bool {
+        let wanted = self.settings.nick.as_bytes().get(..nick.len());
+        !nick.is_empty() && wanted.is_some_and(|wanted| self.case.eq(nick, wanted))
+    }
+
+    fn plan_reclaim(&mut self, now: Instant) {
+        self.reclaim = (!self.is_wanted(self.nick.as_bytes())).then(|| now + RECLAIM);
+    }
+
+    pub(super) fn ask_for_nick(&mut self, now: Instant) {
+        self.send("NICK", &[&self.settings.nick]);
+        self.plan_reclaim(now);
+    }
+
+    /// Someone gave up a nick: if it is the one we want, take it.
+    pub(super) fn nick_is_free(&mut self, nick: &[u8], now: Instant) {
+        if self.reclaim.is_some() && self.is_wanted(nick) {
+            self.ask_for_nick(now);
+        }
+    }
+
+    pub(super) fn renamed(&mut self, message: &Message, now: Instant) {
+        self.nick = message.text(0).into_owned();
+        self.log.push(format!("the nick is now {}", self.nick));
+        self.plan_reclaim(now);
+    }
+}

@@ -1,0 +1,123 @@
+//! What people say to us, and what is not for us.
+
+use std::time::Instant;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::message::{self, Message};
+use super::names::CaseMapping;
+use super::outbox::Kind;
+use super::{Now, Said, Session, VERSION};
+
+/// What servers tag the lines of bots with: the specification's name, and those from before it.
+const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
+/// A server-time is believed within this of the own clock.
+const BELIEVABLE: time::Duration = time::Duration::minutes(10);
+
+impl Session<'_> {
+    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Said> {
+        let target = message.param(0);
+        let mut text = message.param(1);
+        let private = self.is_me(target);
+        if let Some(inner) = text.strip_prefix(b"\x01") {
+            let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
+            let Some(action) = inner.strip_prefix(b"ACTION ") else {
+                if private && !self.is_deaf_to(message, None) {
+                    self.ctcp(message, inner, now.instant);
+                }
+                return None;
+            };
+            text = action;
+        }
+        let text = command(text, &self.settings.prefix, &self.nick, self.case)?;
+        let channel = if private { None } else { Some(&self.memberships[self.configured(target)?]) };
+        let since = channel.and_then(|channel| channel.since);
+        if channel.is_some() && since.is_none() || self.is_deaf_to(message, since) {
+            return None;
+        }
+        let source = message::text(message.source);
+        Some(Said {
+            channel: channel.map(|c| c.channel.name.clone()),
+            nick: message::text(message.nick()).into_owned(),
+            host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
+            account: message.tag("account").unwrap_or_default().into_owned(),
+            text: message::text(text).into_owned(),
+            posted: self.posted(message, now.clock),
+        })
+    }
+
+    /// A NOTICE to us. No line of it is ever answered, but services tell there why they know us or not.
+    pub(super) fn noticed(&mut self, message: &Message, now: Now) {
+        if self.notices.take(now.instant) {
+            self.log.push(format!("notice from {}: {}", message::text(message.nick()), message.text(1)));
+        }
+        self.services_answered(now.instant);
+    }
+
+    /// The own lines, those of other bots, of whom the operator ignores, and what was said before we came.
+    fn is_deaf_to(&self, message: &Message, since: Option<OffsetDateTime>) -> bool {
+        self.is_me(message.nick())
+            || BOT_TAGS.iter().any(|name| message.tag(name).is_some())
+            || is_replay(message, since)
+            || self.settings.ignore.iter().any(|mask| {
+                let name = if mask.contains(['!', '@']) { message.source } else { message.nick() };
+                self.case.fits(mask.as_bytes(), name)
+            })
+    }
+
+    fn posted(&mut self, message: &Message, clock: OffsetDateTime) -> OffsetDateTime {
+        let Some(said) = server_time(message) else { return clock };
+        if (said - clock).abs() <= BELIEVABLE {
+            return said;
+        }
+        if !std::mem::replace(&mut self.warned, true) {
+            let minutes = (said - clock).whole_minutes();
+            self.log.push(format!("the server's time is {minutes} min from this machine's: using this machine's"));
+        }
+        clock
+    }
+
+    /// Answers the three queries that every client answers, in private and by NOTICE.
+    fn ctcp(&mut self, message: &Message, query: &[u8], now: Instant) {
+        let query = message::text(query);
+        let (name, argument) = query.split_once(' ').unwrap_or((&query, ""));
+        let answer = match name.to_ascii_uppercase().as_str() {
+            "VERSION" => format!("VERSION {VERSION}"),
+            "CLIENTINFO" => "CLIENTINFO ACTION CLIENTINFO PING VERSION".to_owned(),
+            "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
+            _ => return,
+        };
+        if self.may_look(&message::text(message.source), now) {
+            self.outbox.push(&message::text(message.nick()), format!("\x01{answer}\x01"), Kind::Look);
+        }
+    }
+}
+
+/// The command in `text`, if it is one: `.url ...`, `linkbot: url ...` or `linkbot, url ...`.
+pub fn command<'t>(text: &'t [u8], prefix: &str, nick: &str, case: CaseMapping) -> Option<&'t [u8]> {
+    if let Some(command) = text.strip_prefix(prefix.as_bytes()) {
+        return Some(command);
+    }
+    let (name, rest) = text.split_at_checked(nick.len())?;
+    let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b","))?.trim_ascii_start();
+    case.eq(name, nick.as_bytes()).then(|| rest.strip_prefix(prefix.as_bytes()).unwrap_or(rest))
+}
+
+/// Whether `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
+pub fn is_nick(name: &str) -> bool {
+    let special = |b: u8| b"[]\\`_^{|}".contains(&b);
+    let allowed = name.bytes().all(|b| b.is_ascii_alphanumeric() || special(b) || b == b'-');
+    allowed && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || special(b))
+}
+
+/// IRCv3 server-time; `None` where the line has none, or one that is no time.
+pub(super) fn server_time(message: &Message) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()
+}
+
+/// Whether it was said before we came. A line that is merely late is not replay: the server's time of the
+/// line is held against the server's time of our JOIN, not against the own clock.
+fn is_replay(message: &Message, since: Option<OffsetDateTime>) -> bool {
+    server_time(message).zip(since).is_some_and(|(said, since)| said < since)
+}
