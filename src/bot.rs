@@ -6,11 +6,13 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::irc::Said;
+use crate::irc::Form;
 use crate::journal::{Action, Journal};
-use crate::link::Link;
+use crate::link::{self, Link};
 use crate::log;
 use crate::publish::Publisher;
+
+pub use crate::irc::Request;
 
 /// A command is one function and one row of a table.
 pub struct Command {
@@ -29,40 +31,33 @@ pub enum Run {
     Save(fn(&mut Bot, &Request) -> Answer),
 }
 
-/// The reply, or what was wrong; each line becomes one IRC line. Begins with fixed words, never with text
+const PRIVATE: &str = "only in a channel: what is said here stays here";
+
+/// Takes a line that is no command. What it answers is paced like a look, what it saves is committed like a save.
+pub type Heard = fn(&mut Bot, &Request) -> Option<Answer>;
+
+/// The reply, or what was wrong; each line becomes one IRC line. A reply begins with fixed words, never with text
 /// that a user chose: a bot with rights could be made to give orders to channel services.
 pub type Answer = Result<String, String>;
 
-/// A command that someone gave.
-pub struct Request {
-    /// As bot.conf spells it; `None`: in private.
-    pub channel: Option<String>,
-    pub nick: String,
-    /// `user@host`; empty in the console.
-    pub host: String,
-    /// The services account; empty where unknown.
-    pub account: String,
-    pub posted: OffsetDateTime,
-    pub name: String,
-    /// What follows the name.
-    pub args: String,
-}
-
-impl Request {
-    /// Takes what was said apart into the command's name and what follows it.
-    pub fn new(said: Said) -> Request {
-        let Said { channel, nick, host, account, text, posted } = said;
-        let (name, args) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
-        Request { channel, nick, host, account, posted, name: name.to_owned(), args: args.trim().to_owned() }
-    }
-}
-
-/// What became of a request that was a command.
-pub struct Settled {
+/// What became of a request.
+pub struct Reply {
     pub request: Request,
     pub answer: Answer,
-    /// It was a [`Run::Save`].
+    /// It is a [`Run::Save`]'s, or something was written.
     pub saves: bool,
+    /// For the log only.
+    pub silent: bool,
+}
+
+impl Reply {
+    /// As it is said: what was wrong begins with the nick of who is meant.
+    pub fn text(&self) -> String {
+        match &self.answer {
+            Err(wrong) if self.request.channel.is_some() => format!("{}: {wrong}", self.request.nick),
+            Ok(text) | Err(text) => text.clone(),
+        }
+    }
 }
 
 /// What a command sees of linkbot.
@@ -71,34 +66,25 @@ pub struct Bot<'a> {
     pub journal: Journal,
     /// `None`: no account is configured.
     pub delivery: Option<Delivery>,
+    /// The feeds and pages.
     pub publisher: Publisher<'a>,
     /// No two of one name.
     pub commands: Vec<&'static Command>,
+    pub heard: [&'static [Heard]; 2],
     pub started: Instant,
+    /// How many events were written in this run.
+    pub written: usize,
 }
 
 impl Bot<'_> {
     /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
-    /// Other bots share the prefix, so what is no command here gets no answer.
-    pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Settled> {
+    pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Reply> {
         if self.journal.check(self.delivery.as_ref().map(Delivery::cursor)) {
             self.config.irc.channels.iter().for_each(|channel| self.publisher.touch(&channel.name));
             self.delivery.iter_mut().for_each(Delivery::wake);
         }
-        let mut replies = Vec::new();
-        for request in requests {
-            let Some(command) = self.command(&request.name) else { continue };
-            // A link whispered to the bot must not become public: in private there is only help.
-            if request.channel.is_none() && command.name != "help" {
-                continue;
-            }
-            let answer = match command.run {
-                Run::Look(_) if !may_look(&request) => continue,
-                Run::Look(look) => look(self, &request),
-                Run::Save(save) => save(self, &request),
-            };
-            replies.push(Settled { request, answer, saves: matches!(command.run, Run::Save(_)) });
-        }
+        let mut replies: Vec<Reply> =
+            requests.into_iter().filter_map(|request| self.run(request, &mut may_look)).collect();
         if let Err(why) = self.journal.commit() {
             let failed = could_not_save(&why);
             for reply in replies.iter_mut().filter(|reply| reply.saves && reply.answer.is_ok()) {
@@ -108,25 +94,85 @@ impl Bot<'_> {
         replies
     }
 
+    /// `None`: nothing is to be said, and nothing was written.
+    fn run(&mut self, mut request: Request, may_look: &mut impl FnMut(&Request) -> bool) -> Option<Reply> {
+        if request.form == Form::Named && self.command(&request.name).is_none() {
+            // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
+            let args = format!("{} {}", request.name, request.args);
+            let (name, args) = if link::begins_address(&args) { ("url", args) } else { ("help", String::new()) };
+            (request.name, request.args) = (name.to_owned(), args);
+        }
+        let before = self.written;
+        let answer = self.answer(&request, || may_look(&request));
+        let written = self.written - before;
+        let heard = || (written > 0).then(|| Ok(format!("captured: {written} events")));
+        let silent = answer.is_none();
+        let is_save = |command: &Command| matches!(command.run, Run::Save(_));
+        let saves = written > 0 || self.command(&request.name).is_some_and(is_save);
+        Some(Reply { answer: answer.or_else(heard)?, saves, silent, request })
+    }
+
+    fn answer(&mut self, request: &Request, mut may_look: impl FnMut() -> bool) -> Option<Answer> {
+        let Some(command) = self.command(&request.name) else {
+            // Other bots share the prefix, so what is no command here gets no answer.
+            return self.hear(request).filter(|_| may_look());
+        };
+        match command.run {
+            // A link whispered to the bot must not become public.
+            _ if request.channel.is_none() && command.name != "help" => may_look().then(|| Err(PRIVATE.into())),
+            Run::Look(look) => may_look().then(|| look(self, request)),
+            Run::Save(save) => Some(save(self, request)),
+        }
+    }
+
+    fn hear(&mut self, request: &Request) -> Option<Answer> {
+        let mut answer = None;
+        if request.form == Form::Talk {
+            for heard in self.heard.into_iter().flatten() {
+                let heard = heard(self, request);
+                answer = answer.or(heard);
+            }
+        }
+        answer
+    }
+
     pub fn command(&self, name: &str) -> Option<&'static Command> {
         self.commands.iter().copied().find(|command| command.name.eq_ignore_ascii_case(name))
     }
 
-    /// Writes an event of `link` to the journal. An error is for the person who gave the command.
-    pub fn save(&mut self, action: Action, link: &Link) -> Result<(), String> {
-        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(|why| could_not_save(&why))?;
-        self.publisher.touch(&link.channel);
-        if let Some(delivery) = &mut self.delivery {
-            delivery.wake();
+    /// The link that the words of `request` make: an address, and then a title. An error says how it is done.
+    pub fn link(&self, request: &Request) -> Result<Link, String> {
+        let usage = |wrong: &str| {
+            let example = self.command(&request.name).map_or("", |command| command.example);
+            format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
+        };
+        let (address, title) = request.args.split_once(char::is_whitespace).unwrap_or((&request.args, ""));
+        if address.is_empty() {
+            return Err(usage("the address and the title are missing"));
         }
-        Ok(())
+        if !link::begins_address(address) && title.split_whitespace().any(link::begins_address) {
+            return Err(usage("the address comes first"));
+        }
+        let url = link::address(address).map_err(|wrong| usage(&wrong))?;
+        let link = link_of(request, url, link::title(title));
+        if link.named().0.is_empty() { Err(usage("the title is missing")) } else { Ok(link) }
     }
 
-    /// What was wrong, and how the command is used.
-    pub fn usage(&self, request: &Request, wrong: &str) -> String {
-        let example = self.command(&request.name).map_or("", |command| command.example);
-        format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
+    /// Writes an event of `link` to the journal. An error is for the person who made the request.
+    pub fn save(&mut self, action: Action, link: &Link) -> Result<(), String> {
+        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(|why| could_not_save(&why))?;
+        self.written += 1;
+        self.publisher.touch(&link.channel);
+        self.delivery.iter_mut().for_each(Delivery::wake);
+        Ok(())
     }
+}
+
+/// The link that `request` tells of.
+pub fn link_of(request: &Request, url: String, title: String) -> Link {
+    let Request { channel, nick, account, posted, .. } = request;
+    let channel = channel.clone().unwrap_or_default();
+    Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
 fn could_not_save(why: &std::io::Error) -> String {

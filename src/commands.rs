@@ -1,18 +1,34 @@
-//! The commands that come with linkbot. Those of a fork stand in local.rs.
+//! The commands that come with linkbot, and what it hears without one: capture. Those of a fork stand in local.rs.
 
+use std::io;
 use std::time::Instant;
 
-use crate::bot::{Answer, Bot, Command, Request, Run};
+use time::Duration;
+
+use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run};
 use crate::irc::VERSION;
-use crate::journal::Action;
+use crate::journal::{Action, Entry};
 use crate::link::{self, Link};
+use crate::log;
 
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "url",
         example: "url http://www.example.com/ Title For Link",
-        help: "saves a link: into the journal, the feed and the bookmarks",
+        help: "saves a link; again with another title, mends the title",
         run: Run::Save(url),
+    },
+    Command {
+        name: "undo",
+        example: "undo http://www.example.com/",
+        help: "takes back a link of yours; without an address, your latest here",
+        run: Run::Save(undo),
+    },
+    Command {
+        name: "find",
+        example: "find words",
+        help: "tells the newest links with these words",
+        run: Run::Look(find),
     },
     Command { name: "help", example: "help url", help: "tells what a command does", run: Run::Look(help) },
     Command {
@@ -23,26 +39,131 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
+pub const HEARD: &[Heard] = &[capture];
+
+/// Without an account a link is its poster's for so long: a nick may change hands.
+const YOURS: Duration = Duration::hours(24);
+/// How many links `.find` tells.
+const FOUND: usize = 3;
+
 fn url(bot: &mut Bot, request: &Request) -> Answer {
-    let (address, title) = request.args.split_once(char::is_whitespace).unwrap_or((&request.args, ""));
-    if address.is_empty() {
-        return Err(bot.usage(request, "the address and the title are missing"));
-    }
-    let url = link::address(address).map_err(|wrong| bot.usage(request, &wrong))?;
-    let title = link::title(title);
-    if title.is_empty() {
-        return Err(bot.usage(request, "the title is missing"));
-    }
-    let link = Link {
-        channel: request.channel.clone().unwrap_or_default(),
-        nick: request.nick.clone(),
-        account: request.account.clone(),
-        url,
-        title,
-        posted: request.posted,
+    let link = bot.link(request)?;
+    post(bot, request, link, false)
+}
+
+/// Keeps a link that someone posted: it is new, mends a title, or was posted before.
+fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
+    let title = link.named().0.to_owned();
+    let Some(before) = newest_with(bot, &link.channel, &link.url)? else {
+        bot.save(Action::Add, &link)?;
+        return Ok(format!("saved: {title}"));
     };
-    bot.save(Action::Add, &link)?;
-    Ok(format!("saved: {}", link.title))
+    // Events name an address as its `add` spelt it.
+    link.url.clone_from(&before.link.url);
+    let yours = is_yours(&before.link, request);
+    let mends = if yours { link.title != before.link.title } else { before.link.named().0 == link::bare(&link.url) };
+    if mends && !captured {
+        bot.save(Action::Title, &link)?;
+        return Ok(format!("saved: {title}"));
+    }
+    let is_known = |nick: &String| request.case.eq(nick.as_bytes(), link.nick.as_bytes());
+    if !yours && !before.again.iter().any(is_known) {
+        bot.save(Action::Again, &link)?;
+    }
+    let Link { nick, posted, .. } = &before.link;
+    let title = before.link.named().0;
+    Ok(format!("saved before: {}, {}: {title}", unhighlighted(nick), age(request.posted - *posted)))
+}
+
+/// The link with this address among the newest of its channel.
+fn newest_with(bot: &Bot, channel: &str, url: &str) -> Result<Option<Entry>, String> {
+    let key = link::key(url);
+    let mut newest = standing(bot, channel).take(bot.config.feed_items);
+    newest.find(|entry| entry.as_ref().map_or(true, |e| link::key(&e.link.url) == key)).transpose().map_err(unread)
+}
+
+/// The links of a channel, newest first.
+fn standing(bot: &Bot, channel: &str) -> impl Iterator<Item = io::Result<Entry>> {
+    bot.journal.newest_first().filter(move |entry| entry.as_ref().map_or(true, |e| e.link.channel == channel))
+}
+
+fn unread(why: io::Error) -> String {
+    format!("the journal cannot be read: {}", log::os(&why))
+}
+
+/// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
+fn is_yours(link: &Link, request: &Request) -> bool {
+    if !link.account.is_empty() && !request.account.is_empty() {
+        return link.account == request.account;
+    }
+    request.case.eq(link.nick.as_bytes(), request.nick.as_bytes()) && request.posted - link.posted <= YOURS
+}
+
+fn undo(bot: &mut Bot, request: &Request) -> Answer {
+    let channel = request.channel.as_deref().unwrap_or_default();
+    let before = match request.args.split_whitespace().next() {
+        Some(address) => {
+            let url = link::address(address).map_err(|_| "not among the newest links")?;
+            let before = newest_with(bot, channel, &url)?.ok_or("not among the newest links")?;
+            if !is_yours(&before.link, request) {
+                return Err(format!("not yours: posted by {}", before.link.nick));
+            }
+            before
+        }
+        None => {
+            let mut yours = standing(bot, channel).take_while(|entry| {
+                // Nobody without an account has a link farther back: that saves reading the whole journal.
+                let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
+                entry.as_ref().map_or(true, near)
+            });
+            let yours = yours.find(|entry| entry.as_ref().map_or(true, |e| is_yours(&e.link, request)));
+            yours.transpose().map_err(unread)?.ok_or("no link of yours in the last 24 hours here")?
+        }
+    };
+    let link = bot::link_of(request, before.link.url.clone(), String::new());
+    bot.save(Action::Remove, &link)?;
+    Ok(format!("removed: {}", before.link.named().0))
+}
+
+fn find(bot: &Bot, request: &Request) -> Answer {
+    let words: Vec<String> = request.args.split_whitespace().map(str::to_lowercase).collect();
+    let fits = |entry: &Entry| {
+        let Link { title, url, nick, .. } = &entry.link;
+        let text = format!("{title} {url} {nick}").to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let channel = request.channel.as_deref().unwrap_or_default();
+    let found = standing(bot, channel).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
+    let found: Vec<Entry> = found.collect::<io::Result<_>>().map_err(unread)?;
+    if found.is_empty() {
+        return Ok("nothing found".into());
+    }
+    let lines: Vec<String> = found.iter().rev().map(|entry| found_line(entry, request)).collect();
+    Ok(lines.join("\n"))
+}
+
+/// A line too long for IRC loses the end of its title, never of its address.
+fn found_line(entry: &Entry, request: &Request) -> String {
+    let Link { url, nick, posted, .. } = &entry.link;
+    let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
+    let title = entry.link.named().0;
+    let room = request.room.saturating_sub(before.len() + " ".len() + url.len());
+    format!("{before}{} {url}", &title[..title.floor_char_boundary(room)])
+}
+
+/// A nick that highlights nobody: with a zero-width space behind its first character.
+fn unhighlighted(nick: &str) -> String {
+    let mut chars = nick.chars();
+    chars.next().map(|first| format!("{first}\u{200b}{}", chars.as_str())).unwrap_or_default()
+}
+
+fn age(age: Duration) -> String {
+    match age.whole_minutes() {
+        ..1 => "just now".into(),
+        minutes @ 1..60 => format!("{minutes} min ago"),
+        minutes @ 60..1440 => format!("{} h ago", minutes / 60),
+        minutes => format!("{} d ago", minutes / 1440),
+    }
 }
 
 fn help(bot: &Bot, request: &Request) -> Answer {
@@ -51,8 +172,13 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     if let Some(command) = bot.command(name) {
         return Ok(format!("usage: {prefix}{} ({})", command.example, command.help));
     }
+    if request.channel.is_none() {
+        return Ok(format!("commands: {prefix}help; the others work in a channel only"));
+    }
     let names: Vec<_> = bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
-    let all = format!("commands: {}; more of one: {prefix}help url", names.join(" "));
+    let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
+    let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
+    let all = format!("commands: {}; more of one: {prefix}help url{links}", names.join(" "));
     if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
 }
 
@@ -65,4 +191,18 @@ fn status(bot: &Bot, _: &Request) -> Answer {
     };
     let file = bot.publisher.failing().map(|path| format!("; could not write {}", path.display()));
     Ok(format!("status: {VERSION}, {up}; {owed}{}", file.unwrap_or_default()))
+}
+
+/// Every address that anyone posts is kept, silently: `capture = yes`.
+fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
+    let off = || link::title(&request.args).to_lowercase().starts_with("[off]");
+    if !bot.config.capture || request.channel.is_none() || off() {
+        return None;
+    }
+    for (url, title) in link::found(&request.args) {
+        if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
+            log::line(format_args!("{} {}: {why}", request.channel.as_deref().unwrap_or_default(), request.nick));
+        }
+    }
+    None
 }

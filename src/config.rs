@@ -43,12 +43,13 @@ pub struct Config {
     pub reconnect: Duration,
     pub journal: PathBuf,
     /// Whether every link that anyone posts is saved, not only those given to a command.
-    #[allow(dead_code)]
     pub capture: bool,
     /// Whether the network is asked for what was said in the bot's absence.
     #[allow(dead_code)]
     pub catch_up: bool,
     pub outputs: Vec<Output>,
+    /// How many links of a channel count as its newest.
+    pub feed_items: usize,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
     /// The keys `local.NAME` by NAME, for src/local.rs.
@@ -94,6 +95,7 @@ impl Config {
             capture: conf.get("capture", "no", yes_or_no)?,
             catch_up: conf.get("catch_up", "yes", yes_or_no)?,
             local: conf.lines.iter().filter_map(local).collect(),
+            feed_items: outputs[0].view.items,
             outputs,
             log_url,
             account,
@@ -234,6 +236,7 @@ fn irc(conf: &Conf) -> Result<irc::Settings, String> {
         ignore: conf.all("ignore").flat_map(words).collect(),
         rejoin: conf.get("rejoin", "no", yes_or_no)?,
         reply: conf.get("reply", "privmsg", reply)?,
+        hears: |_| false,
     })
 }
 
@@ -279,11 +282,13 @@ fn outputs(
         let view = View { channels: group.to_vec(), title: title(group), items, log_url: log_url.cloned() };
         Output { path: path(pattern, group), view, kind }
     };
+    // Feeds and pages are served from one folder.
+    let page_url = |group: &[String]| {
+        let (feed, page) = (Url::parse(&url(group)?).ok()?, file_name(&path(&page, group)));
+        feed.join(&page).ok().map(String::from)
+    };
     let feeds = groups(&feed).map(|group| {
-        // Both files are served from one folder.
-        let page = file_name(&path(&page, group));
-        let page = url(group).and_then(|url| Some(Url::parse(&url).ok()?.join(&page).ok()?.into()));
-        let about = page.unwrap_or_else(|| channel_url(server, &group[0]));
+        let about = page_url(group).unwrap_or_else(|| channel_url(server, &group[0]));
         output(&feed, group, Kind::Feed(Feed { url: url(group), about }))
     });
     let pages = groups(&page).map(|group| {
@@ -291,7 +296,7 @@ fn outputs(
         let href = |of: &[String]| url(of).unwrap_or_else(|| file_name(&path(&feed, of)));
         let feeds = feeds.map(|of| Alternate { title: title(of), href: href(of) }).collect();
         let example = format!("{}url http://www.example.com/ Title For Link", irc.prefix);
-        output(&page, group, Kind::Page(Page { feeds, zone, example }))
+        output(&page, group, Kind::Page(Page { url: page_url(group), feeds, zone, example }))
     });
     Ok(feeds.chain(pages).collect())
 }

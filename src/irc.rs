@@ -22,7 +22,7 @@ use connection::{End, Retry};
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Kind, Outbox};
-pub use talk::{command, is_nick};
+pub use talk::{Form, Request, is_nick, words};
 
 /// How the program names itself to people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
@@ -53,6 +53,8 @@ pub struct Settings {
     /// Whether to try once, after 60 s, to return to a channel after a KICK.
     pub rejoin: bool,
     pub reply: Reply,
+    /// Whether anyone listens for a line that is no command. Asked for every such line.
+    pub hears: fn(&[u8]) -> bool,
 }
 
 #[derive(Clone)]
@@ -85,21 +87,6 @@ pub enum Reply {
 pub struct Now {
     pub instant: Instant,
     pub clock: OffsetDateTime,
-}
-
-/// A command that someone gave, without what made it one (the prefix, or the bot's name).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// As bot.conf spells it; `None`: said in private.
-    pub channel: Option<String>,
-    pub nick: String,
-    /// `user@host`: who it is when the nick changes.
-    pub host: String,
-    /// The services account; empty where unknown.
-    pub account: String,
-    pub text: String,
-    /// The server's time where it is believable, else the own clock's.
-    pub posted: OffsetDateTime,
 }
 
 /// How far a connection has come.
@@ -262,8 +249,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes one line of the server in. `Some`: it was a command for us.
-    pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Said> {
+    /// Takes one line of the server in. `Some`: someone said what is listened for.
+    pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
         self.heard = now.instant;
         self.pinged = None;
         let message = Message::parse(line)?;

@@ -82,7 +82,6 @@ pub fn address(text: &str) -> Result<String, String> {
 
 /// What two spellings of one address have in common: it lacks the scheme, `www.`, the default port, a final
 /// slash, the fragment, and the parameters by which campaigns are followed.
-#[allow(dead_code, reason = "for the commands to come")]
 pub fn key(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
@@ -107,14 +106,14 @@ pub fn key(url: &str) -> String {
 /// The most links that are made of one line.
 const MOST_FOUND: usize = 5;
 
+/// Whether [`found`] is worth the call: asked for every line that anyone says.
+pub fn may_hold_address(text: &[u8]) -> bool {
+    text.windows(3).any(|bytes| bytes == b"://")
+}
+
 /// The links in a line of talk: each address once, as it is stored, and its title. That is the line without
 /// the addresses; if nothing is said in it, the address without its scheme.
-#[allow(dead_code, reason = "for the commands to come")]
 pub fn found(text: &str) -> Vec<(String, String)> {
-    // Nearly every line: it shall cost next to nothing.
-    if !text.contains("://") {
-        return Vec::new();
-    }
     let (mut urls, mut words, mut end) = (Vec::new(), String::new(), 0);
     for span in addresses(text) {
         words += &text[end..span.start];
@@ -128,12 +127,17 @@ pub fn found(text: &str) -> Vec<(String, String)> {
         if said.contains(char::is_alphanumeric) {
             return (url, title.clone());
         }
-        let (_, bare) = url.split_once("://").unwrap_or_default();
-        let mut title = bare.strip_suffix('/').unwrap_or(bare).to_owned();
+        let mut title = bare(&url).to_owned();
         title.extend(tags.iter().flat_map(|tag| [" #", tag]));
         (url, title)
     };
     urls.into_iter().map(named).collect()
+}
+
+/// What a link without words is called: its address without scheme and final slash.
+pub fn bare(url: &str) -> &str {
+    let (_, bare) = url.split_once("://").unwrap_or_default();
+    bare.strip_suffix('/').unwrap_or(bare)
 }
 
 /// Where the addresses in a line of talk are. Every character is looked at once.
@@ -153,7 +157,8 @@ pub fn addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-fn begins_address(text: &str) -> bool {
+/// Whether `text` begins as every address does.
+pub fn begins_address(text: &str) -> bool {
     let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     begins("http://") || begins("https://")
 }

@@ -33,10 +33,10 @@ use config::Config;
 use delicious::Account;
 use delivery::Delivery;
 use irc::names::CaseMapping;
-use irc::{Said, VERSION, message};
+use irc::{VERSION, message};
 use journal::Journal;
 use network::Network;
-use publish::Publisher;
+use publish::{Kind, Publisher};
 
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
@@ -111,7 +111,12 @@ fn misused() -> ExitCode {
 
 /// An error is one line for the operator.
 fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
-    let config = Config::read(path)?;
+    let mut config = Config::read(path)?;
+    config.irc.hears = match config.capture {
+        _ if !local::HEARD.is_empty() => |_| true,
+        true => link::may_hold_address,
+        false => |_| false,
+    };
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
     let skipped = journal::skipped(&config.journal, if arguments.check { journal::REACH } else { LOOK_BACK });
@@ -137,7 +142,8 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     // A fork's row wins over ours of the same name.
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
-    let mut bot = Bot { config: &config, journal, delivery, publisher, commands, started: now };
+    let heard = [local::HEARD, commands::HEARD];
+    let mut bot = Bot { config: &config, journal, delivery, publisher, commands, heard, started: now, written: 0 };
     if arguments.console { console(&mut bot) } else { serve(&mut bot, arguments.verbose) }
 }
 
@@ -183,7 +189,10 @@ fn console(bot: &mut Bot) -> Result<(), String> {
     // Whoever reads us may go away at any time: then there is nobody to tell.
     let mut say = |text: &str| writeln!(output, "{text}").and_then(|()| output.flush()).is_ok();
     if io::stdin().is_terminal() {
-        say(&format!("{VERSION}: you are {you} in {channel}; {}help lists the commands", settings.prefix));
+        let pages = bot.config.outputs.iter().filter(|output| matches!(output.kind, Kind::Page(_)));
+        let page = pages.map(|page| page.path.display()).next().expect("there is always a page");
+        let greeting = format!("you are {you} in {channel}; {}help lists the commands", settings.prefix);
+        say(&format!("{VERSION}: {greeting}; your links will be in {page}: open it in a browser"));
     }
     let mut line = Vec::new();
     loop {
@@ -200,21 +209,26 @@ fn console(bot: &mut Bot) -> Result<(), String> {
             continue;
         }
         let (nick, text) = speaker(line.trim_ascii()).unwrap_or((you.as_bytes(), line.trim_ascii()));
-        let Some(text) = irc::command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459) else { continue };
-        let request = Request::new(Said {
+        let (form, name, args) = irc::words(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
+        let request = Request {
             channel: Some(channel.clone()),
             nick: message::text(nick).into_owned(),
             host: String::new(),
             account: String::new(),
-            text: message::text(text).into_owned(),
+            case: CaseMapping::Rfc1459,
             posted: OffsetDateTime::now_utc(),
-        });
+            form,
+            name: message::text(name).into_owned(),
+            args: message::text(args).trim().to_owned(),
+            room: usize::MAX,
+        };
         let replies = bot.turn(vec![request], |_| true);
         bot.publisher.publish(&bot.journal, Instant::now());
         for reply in replies {
-            let (Ok(text) | Err(text)) = reply.answer;
-            if !say(&text) {
-                return Ok(());
+            match &reply.answer {
+                Err(why) if reply.silent => log::line(why),
+                _ if reply.silent || say(&reply.text()) => {}
+                _ => return Ok(()),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::bot::{Request, Settled};
+use crate::bot::{Reply, Request};
 use crate::config::Config;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, Lines};
@@ -73,8 +73,8 @@ impl<'a> Network<'a> {
                 if self.verbose {
                     log::line(format_args!("<- {}", message::text(line)));
                 }
-                if let Some(said) = online.session.receive(line, now) {
-                    requests.push(Request::new(said));
+                if let Some(request) = online.session.receive(line, now) {
+                    requests.push(request);
                 }
             }
             // Commands share one commit. TLS hands over one record a read, so ask for what is there already.
@@ -88,10 +88,9 @@ impl<'a> Network<'a> {
     }
 
     /// Sends the answers, and whatever else is due.
-    pub fn answer(&mut self, replies: Vec<Settled>) {
+    pub fn answer(&mut self, replies: Vec<Reply>) {
         let Some(online) = &mut self.online else { return };
         for reply in replies {
-            let (Ok(text) | Err(text)) = &reply.answer;
             let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
             let kind = match (reply.saves, &reply.answer) {
                 (true, Ok(_)) => Kind::Saved,
@@ -99,9 +98,12 @@ impl<'a> Network<'a> {
                 (false, Ok(_)) => Kind::Look,
             };
             if reply.saves {
+                let (Ok(text) | Err(text)) = &reply.answer;
                 log::line(format_args!("{target} {}: {text}", reply.request.nick));
             }
-            online.session.answer(target, text, kind);
+            if !reply.silent {
+                online.session.answer(target, &reply.text(), kind);
+            }
         }
         online.session.tick(Instant::now());
         let bytes = online.session.take();

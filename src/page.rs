@@ -20,6 +20,8 @@ const REL: &str = "noopener nofollow ugc";
 /// What a page has besides.
 #[derive(Clone, Debug)]
 pub struct Page {
+    /// Its public address, if it is known.
+    pub url: Option<String>,
     /// The feeds of its channels.
     pub feeds: Vec<Alternate>,
     /// The zone of the times that it shows.

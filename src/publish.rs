@@ -78,6 +78,13 @@ impl<'a> Publisher<'a> {
         self.outputs.iter().find(|watched| !watched.wait.is_zero()).map(|watched| watched.output.path.as_path())
     }
 
+    /// The public address of the page that shows `channel`, if it is known.
+    pub fn page(&self, channel: &str) -> Option<&str> {
+        let outputs = self.outputs.iter().map(|watched| watched.output);
+        let mut here = outputs.filter(|output| output.view.channels.iter().any(|own| own == channel));
+        here.find_map(|output| if let Kind::Page(page) = &output.kind { page.url.as_deref() } else { None })
+    }
+
     /// Writes what is due. What fails is logged and tried again after 1 min, doubling to 15.
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
         for watched in self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now) {

@@ -52,7 +52,7 @@ impl Bucket {
 pub enum Kind {
     /// To a command that only looks: may be dropped.
     Look,
-    /// `saved: ...`: several become `saved: 97 more links`.
+    /// `saved: ...`, `removed: ...`: several become `saved: 97 more links`.
     Saved,
     /// What was wrong with a command that writes: equal ones are said once.
     Failed,
@@ -72,9 +72,15 @@ impl Line {
             && self.kind == other.kind
             && match self.kind {
                 Kind::Look => false,
-                Kind::Saved => true,
+                Kind::Saved => self.verb() == other.verb(),
                 Kind::Failed => self.text == other.text,
             }
+    }
+}
+
+impl Line {
+    fn verb(&self) -> &str {
+        self.text.split(':').next().unwrap_or_default()
     }
 }
 
@@ -127,7 +133,7 @@ impl Outbox {
         }
         if line.count > 1 {
             line.text = match line.kind {
-                Kind::Saved => format!("saved: {} more links", line.count),
+                Kind::Saved => format!("{}: {} more links", line.verb(), line.count),
                 _ => format!("{} ({} times)", line.text, line.count),
             };
         }

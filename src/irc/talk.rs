@@ -8,15 +8,48 @@ use time::format_description::well_known::Rfc3339;
 use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::Kind;
-use super::{Now, Said, Session, VERSION};
+use super::{MASK, Now, Session, VERSION};
 
 /// What servers tag the lines of bots with: the specification's name, and those from before it.
 const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// A server-time is believed within this of the own clock.
 const BELIEVABLE: time::Duration = time::Duration::minutes(10);
 
+/// What someone said, in a channel or in private.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// As bot.conf spells it; `None`: in private.
+    pub channel: Option<String>,
+    pub nick: String,
+    /// `user@host`: who it is when the nick changes. Empty in the console.
+    pub host: String,
+    /// The services account; empty where unknown.
+    pub account: String,
+    /// How nicks compare there.
+    pub case: CaseMapping,
+    /// The server's time where it is believable, else the own clock's.
+    pub posted: OffsetDateTime,
+    pub form: Form,
+    /// The command's name; empty for talk.
+    pub name: String,
+    /// What follows the name; all of it for talk.
+    pub args: String,
+    /// How many bytes a line of the answer may have.
+    pub room: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `.url ...`: other bots may share the prefix.
+    Prefixed,
+    /// `linkbot: url ...`
+    Named,
+    /// No command.
+    Talk,
+}
+
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Said> {
+    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
         let target = message.param(0);
         let mut text = message.param(1);
         let private = self.is_me(target);
@@ -30,20 +63,27 @@ impl Session<'_> {
             };
             text = action;
         }
-        let text = command(text, &self.settings.prefix, &self.nick, self.case)?;
+        let (form, name, args) = words(text, &self.settings.prefix, &self.nick, self.case);
+        if form == Form::Talk && (private || !(self.settings.hears)(args)) {
+            return None;
+        }
         let channel = if private { None } else { Some(&self.memberships[self.configured(target)?]) };
         let since = channel.and_then(|channel| channel.since);
         if channel.is_some() && since.is_none() || self.is_deaf_to(message, since) {
             return None;
         }
         let source = message::text(message.source);
-        Some(Said {
+        Some(Request {
             channel: channel.map(|c| c.channel.name.clone()),
             nick: message::text(message.nick()).into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
             account: message.tag("account").unwrap_or_default().into_owned(),
-            text: message::text(text).into_owned(),
+            case: self.case,
             posted: self.posted(message, now.clock),
+            form,
+            name: message::text(name).into_owned(),
+            args: message::text(args).trim().to_owned(),
+            room: self.line_length - (self.nick.len() + MASK + "PRIVMSG  :\r\n".len() + target.len()),
         })
     }
 
@@ -94,14 +134,23 @@ impl Session<'_> {
     }
 }
 
-/// The command in `text`, if it is one: `.url ...`, `linkbot: url ...` or `linkbot, url ...`.
-pub fn command<'t>(text: &'t [u8], prefix: &str, nick: &str, case: CaseMapping) -> Option<&'t [u8]> {
-    if let Some(command) = text.strip_prefix(prefix.as_bytes()) {
-        return Some(command);
+/// Takes a line apart: the name of a command and what follows it, or all of it as talk. A command begins with a
+/// letter, so `...` is none.
+pub fn words<'t>(text: &'t [u8], prefix: &str, nick: &str, case: CaseMapping) -> (Form, &'t [u8], &'t [u8]) {
+    let named = || {
+        let (_, rest) = text.split_at_checked(nick.len()).filter(|(name, _)| case.eq(name, nick.as_bytes()))?;
+        let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b","))?.trim_ascii();
+        Some((Form::Named, rest.strip_prefix(prefix.as_bytes()).unwrap_or(rest)))
+    };
+    let prefixed =
+        text.strip_prefix(prefix.as_bytes()).filter(|rest| rest.first().is_some_and(u8::is_ascii_alphabetic));
+    match prefixed.map(|rest| (Form::Prefixed, rest)).or_else(named) {
+        None => (Form::Talk, b"", text),
+        Some((form, command)) => {
+            let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
+            (form, &command[..end], &command[end..])
+        }
     }
-    let (name, rest) = text.split_at_checked(nick.len())?;
-    let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b","))?.trim_ascii_start();
-    case.eq(name, nick.as_bytes()).then(|| rest.strip_prefix(prefix.as_bytes()).unwrap_or(rest))
 }
 
 /// Whether `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
