@@ -24,6 +24,31 @@ pub struct Link {
     pub posted: OffsetDateTime,
 }
 
+impl Link {
+    /// The title as people see it, without its tags, and the tags. What would be nothing but tags is named
+    /// by its address.
+    pub fn named(&self) -> (&str, Vec<&str>) {
+        let (title, tags) = split_tags(&self.title);
+        (if title.is_empty() { &self.url } else { title }, tags)
+    }
+}
+
+/// Takes the tags off the end of a title: words like `#rust`, given without their `#`.
+pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
+    let is_tag = |tag: &str| {
+        tag.contains(char::is_alphabetic) && tag.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '+'))
+    };
+    let (mut rest, mut tags) = (title, Vec::new());
+    loop {
+        let (before, word) = rest.rsplit_once(' ').unwrap_or(("", rest));
+        let Some(tag) = word.strip_prefix('#').filter(|tag| is_tag(tag)) else { break };
+        tags.push(tag);
+        rest = before;
+    }
+    tags.reverse();
+    (rest, tags)
+}
+
 /// The address as it is stored: normalised, punycode and percent-encoded by the `url` crate.
 ///
 /// An error is a few words for the person who posted it.
