@@ -2,7 +2,6 @@
 //!
 //! No two of them answer alike, so an answer is judged by status and body together, and tolerantly.
 
-use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
@@ -32,8 +31,6 @@ const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(12);
 /// The wait after an answer that did not come in time.
 const BREATHER: Duration = Duration::from_secs(30);
-/// More than a request, or the header of an answer, needs.
-const BUFFER: usize = 16 << 10;
 /// How much of the service's words is shown, in characters.
 const LONGEST_WORDS: usize = 200;
 /// So much of a secret's beginning would tell of it, in characters.
@@ -94,7 +91,8 @@ pub enum Change {
     Delete,
 }
 
-/// What the service's answer means for the link; of a delete, `AlreadyThere` means gone already. `why` is for the operator, without secrets.
+/// What the service's answer means for the link; of a delete, `AlreadyThere` is gone already. `why` is for the operator,
+/// without secrets.
 ///
 /// `unclear`: it may be stored all the same. `suspect`: it may be the link's own fault. `by_status`: judged by the HTTP
 /// status alone, without a `<result>`. `Hold` is what only the operator can mend: credentials or configuration.
@@ -134,8 +132,9 @@ impl Account {
             .timeout_connect(Some(Duration::from_secs(4)))
             .timeout_send_request(Some(Duration::from_secs(1)))
             .timeout_recv_body(Some(Duration::from_secs(2)))
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
+            // Enough for any request, and for the header of any answer.
+            .input_buffer_size(16 << 10)
+            .output_buffer_size(16 << 10)
             .http_status_as_error(false)
             // A redirect followed would carry the login to wherever it leads.
             .max_redirects(0)
@@ -267,10 +266,7 @@ impl Settings {
         let at = path + add[path..].rfind("add")?;
         let mut request = Url::parse(&format!("{}delete{}", &add[..at], &add[at + "add".len()..])).ok()?;
         request.query_pairs_mut().append_pair("url", &link.url);
-        if let Login::Token(token) = &self.login {
-            request.query_pairs_mut().append_pair("auth_token", token);
-        }
-        Some(request)
+        Some(self.with_token(request))
     }
 
     /// The request's address; `None` if there is none of `posts/delete`.
@@ -303,11 +299,8 @@ impl Settings {
             if self.scuttle && self.shared == Some(true) {
                 query.append_pair("status", "0");
             }
-            if let Login::Token(token) = &self.login {
-                query.append_pair("auth_token", token);
-            }
             drop(query);
-            request
+            self.with_token(request)
         };
         let too_long = |request: &Url| request[url::Position::BeforePath..].len() > LONGEST_TARGET;
 
@@ -327,13 +320,23 @@ impl Settings {
         Some(request)
     }
 
+    fn with_token(&self, mut request: Url) -> Url {
+        if let Login::Token(token) = &self.login {
+            request.query_pairs_mut().append_pair("auth_token", token);
+        }
+        request
+    }
+
     /// `delicious_tags`, then the link's own.
     fn tags(&self, channel: &str, own: Vec<&str>) -> String {
         let channel = channel.strip_prefix('#').unwrap_or(channel);
-        let mut tags: Vec<String> = self.tags.iter().map(|tag| tag.replace("{channel}", channel)).collect();
-        tags.extend(own.into_iter().map(str::to_owned));
-        let mut seen = HashSet::new();
-        tags.retain(|tag| seen.insert(tag.clone()));
+        let configured = self.tags.iter().map(|tag| tag.replace("{channel}", channel));
+        let mut tags = Vec::new();
+        for tag in configured.chain(own.into_iter().map(str::to_owned)) {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
         tags.join(" ")
     }
 }

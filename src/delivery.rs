@@ -162,8 +162,8 @@ impl Delivery {
             }
             let Some(item) = self.owed.window.values().next().filter(|_| !self.stale) else { continue };
             let unclear = self.tried.get(&item.link.url).is_some_and(|tried| tried.unclear);
+            let item = item.clone();
             let Some(item) = in_full(item.clone(), unclear, journal) else {
-                let (_, item) = self.owed.window.pop_first()?;
                 self.done(&item);
                 continue;
             };
@@ -183,8 +183,8 @@ impl Delivery {
             Ok(owed) => self.owed = owed,
             Err(e) => return self.later(format!("the journal cannot be read: {}", log::os(&e)), Duration::ZERO, now),
         }
-        let newest = || journal.events().flatten().next().map_or(self.cursor, |event| event.time);
-        self.newest = self.newest.or_else(|| Some(newest()));
+        let newest = || journal.events().flatten().next().map(|event| event.time);
+        self.newest = self.newest.or_else(newest).or(Some(self.cursor));
         let times = journal.after(self.cursor).flatten().map(|event| event.time);
         let oldest = self.owed.oldest();
         self.settled.extend(times.filter(|time| oldest.is_none_or(|oldest| *time < oldest)).max());
