@@ -154,8 +154,11 @@ impl Bot<'_> {
             return Err(usage("the address comes first"));
         }
         let url = link::address(address).map_err(|wrong| usage(&wrong))?;
-        let link = link_of(request, url, link::title(title));
-        if link.named().0.is_empty() { Err(usage("the title is missing")) } else { Ok(link) }
+        let title = link::title(title);
+        if link::split_tags(&title).0.is_empty() {
+            return Err(usage("the title is missing"));
+        }
+        Ok(link_of(request, url, title))
     }
 
     /// Writes an event of `link` to the journal. An error is for the person who made the request.

@@ -31,8 +31,6 @@ const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(12);
 /// The wait after an answer that did not come in time.
 const BREATHER: Duration = Duration::from_secs(30);
-/// More than a request, or the header of an answer, needs.
-const BUFFER: usize = 16 << 10;
 /// How much of the service's words is shown, in characters.
 const LONGEST_WORDS: usize = 200;
 /// So much of a secret's beginning would tell of it, in characters.
@@ -84,7 +82,17 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// What the service's answer means for the link. `why` is for the operator, without secrets.
+/// What is asked of the service: to store a link that it does not know, to give one its new title, to take one away.
+/// `unclear`: an earlier try may have stored it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Add { unclear: bool },
+    Replace,
+    Delete,
+}
+
+/// What the service's answer means for the link; of a delete, `AlreadyThere` is gone already. `why` is for the operator,
+/// without secrets.
 ///
 /// `unclear`: it may be stored all the same. `suspect`: it may be the link's own fault. `by_status`: judged by the HTTP
 /// status alone, without a `<result>`. `Hold` is what only the operator can mend: credentials or configuration.
@@ -124,8 +132,9 @@ impl Account {
             .timeout_connect(Some(Duration::from_secs(4)))
             .timeout_send_request(Some(Duration::from_secs(1)))
             .timeout_recv_body(Some(Duration::from_secs(2)))
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
+            // Enough for any request, and for the header of any answer.
+            .input_buffer_size(16 << 10)
+            .output_buffer_size(16 << 10)
             .http_status_as_error(false)
             // A redirect followed would carry the login to wherever it leads.
             .max_redirects(0)
@@ -133,14 +142,16 @@ impl Account {
         Account { settings, agent: config.build().into(), patience: SHORTEST_PATIENCE }
     }
 
-    /// Offers `link` to the service; blocks for 19 s at most, besides the system's name lookup.
+    /// Asks the service for one change; blocks for 19 s at most, besides the system's name lookup.
     ///
-    /// `log_url` is where the channel's log tells of it; `now` bounds `dt`; `unclear` says that an earlier
-    /// try of this link may have stored it.
-    pub fn add(&mut self, link: &Link, log_url: Option<&str>, now: OffsetDateTime, unclear: bool) -> Verdict {
+    /// `log_url` is where the channel's log tells of the link; `now` bounds `dt`.
+    pub fn send(&mut self, change: Change, link: &Link, log_url: Option<&str>, now: OffsetDateTime) -> Verdict {
+        let Some(request) = self.settings.request(change, link, log_url, now) else {
+            return Refused { why: "no address of posts/delete follows from delicious".into(), by_status: false };
+        };
         let mut request = self
             .agent
-            .get(request(&self.settings, link, log_url, now).as_str())
+            .get(request.as_str())
             .header("User-Agent", &self.settings.user_agent)
             // Pinbook would answer anything else with JSON, linkhut with 406.
             .header("Accept", "application/xml");
@@ -170,11 +181,11 @@ impl Account {
         let mut body = Vec::new();
         // If it breaks off, what came before counts: a complete result is one, and no result is one to ask for again.
         let _ = answer.into_body().into_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
-        self.judge(status, after, &body, unclear)
+        self.judge(change, status, after, &body)
     }
 
     /// Reads an answer. On 2xx the result decides, on every other status the status does.
-    fn judge(&self, status: u16, after: Option<Duration>, body: &[u8], unclear: bool) -> Verdict {
+    fn judge(&self, change: Change, status: u16, after: Option<Duration>, body: &[u8]) -> Verdict {
         let body = String::from_utf8_lossy(body);
         let code = result_code(&body);
         let why = match code {
@@ -190,6 +201,12 @@ impl Account {
             suspect: unclear && after.is_none(),
         };
         match (status, code.map(str::to_ascii_lowercase).as_deref()) {
+            (200..300, Some("item not found" | "something went wrong")) | (404, _) if change == Change::Delete => {
+                AlreadyThere
+            }
+            (405 | 501, _) if change == Change::Delete => {
+                Refused { why: format!("{why}: the service does not delete"), by_status: false }
+            }
             (200..300, None) => {
                 later(format!("{why} without a result: an error page, or delicious is not the add address"), true)
             }
@@ -199,7 +216,7 @@ impl Account {
                 Hold { why: format!("{why}: {}", self.advice()) }
             }
             // linkhut and Scuttle say this of a link they know, too.
-            (200..300, Some("something went wrong")) if unclear => AlreadyThere,
+            (200..300, Some("something went wrong")) if change == (Change::Add { unclear: true }) => AlreadyThere,
             (200..300, Some("something went wrong")) => {
                 Refused { why: format!("refused, or already there: {why}"), by_status: false }
             }
@@ -241,52 +258,87 @@ impl Account {
     }
 }
 
-/// The request's address: `posts/add` with `link` as its arguments.
-fn request(settings: &Settings, link: &Link, log_url: Option<&str>, now: OffsetDateTime) -> Url {
-    // Scuttle's database cannot hold what lies above U+FFFF: it says 500, for ever.
-    let plain = |c| if settings.scuttle && c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c };
-    let plain = |text: &str| text.chars().map(plain).collect::<String>();
-    // Scuttle decodes `url` once more than it should.
-    let url = if settings.scuttle { link.url.replace('%', "%25").replace('+', "%2B") } else { link.url.clone() };
-    let dt = if link.posted > now + FURTHEST_AHEAD { now } else { link.posted };
-    let dt = dt.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"));
-    let dt = dt.expect("every time has these parts");
-    let tags = plain(&settings.tags.join(" "));
-    let build = |title: &str, note: &str| {
-        let mut request = settings.add.clone();
-        let mut query = request.query_pairs_mut();
-        query.append_pair("url", &url).append_pair("description", title).append_pair("extended", note);
-        // Only `no` stores a new link everywhere, and never overwrites what someone wrote before.
-        query.append_pair("tags", &tags).append_pair("dt", &dt).append_pair("replace", "no");
-        if let Some(shared) = settings.shared {
-            query.append_pair("shared", if shared { "yes" } else { "no" });
-        }
-        // Where links are private by default, SemanticScuttle does not hear `shared=yes`.
-        if settings.scuttle && settings.shared == Some(true) {
-            query.append_pair("status", "0");
-        }
-        if let Login::Token(token) = &settings.login {
-            query.append_pair("auth_token", token);
-        }
-        drop(query);
-        request
-    };
-    let too_long = |request: &Url| request[url::Position::BeforePath..].len() > LONGEST_TARGET;
+impl Settings {
+    /// `posts/delete` of `link`, whose address even Scuttle decodes once only here.
+    fn delete(&self, link: &Link) -> Option<Url> {
+        let add = self.add.as_str();
+        let path = self.add[..url::Position::BeforePath].len();
+        let at = path + add[path..].rfind("add")?;
+        let mut request = Url::parse(&format!("{}delete{}", &add[..at], &add[at + "add".len()..])).ok()?;
+        request.query_pairs_mut().append_pair("url", &link.url);
+        Some(self.with_token(request))
+    }
 
-    let mut title: String = plain(&link.title).chars().take(LONGEST_TITLE).collect();
-    let note = plain(&format!("posted by {}", link.nick));
-    if let Some(log_url) = log_url {
-        let request = build(&title, &format!("{note}: {}", plain(log_url)));
-        if !too_long(&request) {
-            return request;
+    /// The request's address; `None` if there is none of `posts/delete`.
+    fn request(&self, change: Change, link: &Link, log_url: Option<&str>, now: OffsetDateTime) -> Option<Url> {
+        let replace = match change {
+            Change::Add { .. } => "no",
+            Change::Replace => "yes",
+            Change::Delete => return self.delete(link),
+        };
+        // Scuttle's database cannot hold what lies above U+FFFF: it says 500, for ever.
+        let plain = |c| if self.scuttle && c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c };
+        let plain = |text: &str| text.chars().map(plain).collect::<String>();
+        // Scuttle decodes `url` once more than it should.
+        let url = if self.scuttle { link.url.replace('%', "%25").replace('+', "%2B") } else { link.url.clone() };
+        let dt = if link.posted > now + FURTHEST_AHEAD { now } else { link.posted };
+        let dt = dt.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"));
+        let dt = dt.expect("every time has these parts");
+        let (title, own) = link.named();
+        let tags = plain(&self.tags(&link.channel, own));
+        let build = |title: &str, note: &str| {
+            let mut request = self.add.clone();
+            let mut query = request.query_pairs_mut();
+            query.append_pair("url", &url).append_pair("description", title).append_pair("extended", note);
+            // Of a new link only `no` stores it everywhere, and never overwrites what someone wrote before.
+            query.append_pair("tags", &tags).append_pair("dt", &dt).append_pair("replace", replace);
+            if let Some(shared) = self.shared {
+                query.append_pair("shared", if shared { "yes" } else { "no" });
+            }
+            // Where links are private by default, SemanticScuttle does not hear `shared=yes`.
+            if self.scuttle && self.shared == Some(true) {
+                query.append_pair("status", "0");
+            }
+            drop(query);
+            self.with_token(request)
+        };
+        let too_long = |request: &Url| request[url::Position::BeforePath..].len() > LONGEST_TARGET;
+
+        let mut title: String = plain(title).chars().take(LONGEST_TITLE).collect();
+        let note = plain(&format!("posted by {}", link.nick));
+        if let Some(log_url) = log_url {
+            let request = build(&title, &format!("{note}: {}", plain(log_url)));
+            if !too_long(&request) {
+                return Some(request);
+            }
         }
+        let mut request = build(&title, &note);
+        while too_long(&request) && title.chars().nth(1).is_some() {
+            title.pop();
+            request = build(&title, &note);
+        }
+        Some(request)
     }
-    let mut request = build(&title, &note);
-    while too_long(&request) && title.chars().nth(1).is_some() {
-        title.pop();
-        request = build(&title, &note);
+
+    fn with_token(&self, mut request: Url) -> Url {
+        if let Login::Token(token) = &self.login {
+            request.query_pairs_mut().append_pair("auth_token", token);
+        }
+        request
     }
-    request
+
+    /// `delicious_tags`, then the link's own.
+    fn tags(&self, channel: &str, own: Vec<&str>) -> String {
+        let channel = channel.strip_prefix('#').unwrap_or(channel);
+        let configured = self.tags.iter().map(|tag| tag.replace("{channel}", channel));
+        let mut tags = Vec::new();
+        for tag in configured.chain(own.into_iter().map(str::to_owned)) {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        tags.join(" ")
+    }
 }
 
 /// What an error of ureq means. Its own text is never shown: it may hold the address, and that the token.

@@ -170,9 +170,9 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     if Instant::now() < if idle { due } else { due + OVERDUE } {
         return;
     }
-    let Some((item, unclear)) = delivery.next(&bot.journal, Instant::now()) else { return };
+    let Some(item) = delivery.next(&bot.journal, Instant::now()) else { return };
     let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&item.link));
-    let verdict = account.add(&item.link, log_url.as_deref(), OffsetDateTime::now_utc(), unclear);
+    let verdict = account.send(item.change, &item.link, log_url.as_deref(), OffsetDateTime::now_utc());
     delivery.settle(&item, verdict, Instant::now(), OffsetDateTime::now_utc());
 }
 

@@ -151,6 +151,38 @@ fn stored_links_move_the_cursor_and_are_never_sent_again() {
 }
 
 #[test]
+fn a_new_title_and_a_removal_reach_the_account() {
+    let bookmarks = Bookmarks::answering([]);
+    let mut owing =
+        Owing::start(&bookmarks, "delicious_token = alice:0A\ndelicious_tags = irc {channel}\n", &[ONE, TWO]);
+    bookmarks.request();
+    assert_eq!(bookmarks.request().argument("replace"), Some("no"));
+    owing.home.await_cursor(&owing.time(1));
+    owing.bot.kill();
+    let later = |event: &str| format!("2100-01-01T00:00:0{event}\n");
+    let events = [
+        later("1.000Z\ttitle\t#dev\talice\t\thttp://www.example.com/1\tUno #rust"),
+        later("2.000Z\tremove\t#dev\talice\t\thttp://www.example.com/2\t"),
+    ];
+    let journal = owing.home.path("links.tsv");
+    let saved = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, saved + &events.concat()).unwrap();
+    let mut again = owing.home.start();
+    let title = bookmarks.request();
+    assert_eq!(
+        ["description", "tags", "replace"].map(|name| title.argument(name).unwrap()),
+        ["Uno", "irc dev rust", "yes"]
+    );
+    let delete = bookmarks.request();
+    assert_eq!(delete.path, "/v1/posts/delete");
+    let expected = [("url", "http://www.example.com/2"), ("auth_token", "alice:0A")];
+    assert_eq!(delete.query, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    again.logs("title changed: http://www.example.com/1");
+    again.logs("deleted: http://www.example.com/2");
+    owing.home.await_cursor("2100-01-01T00:00:02.000Z");
+}
+
+#[test]
 fn without_its_cursor_the_delivery_starts_over_and_says_so() {
     let bookmarks = Bookmarks::answering([]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE]);

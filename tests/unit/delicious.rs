@@ -7,6 +7,7 @@ use time::macros::datetime;
 
 use super::*;
 
+const ADD: Change = Change::Add { unclear: false };
 const NOW: OffsetDateTime = datetime!(2026-11-22 10:31:19 UTC);
 
 fn settings() -> Settings {
@@ -38,7 +39,10 @@ fn link() -> Link {
 
 /// The arguments as a service reads them.
 fn sent(settings: &Settings, link: &Link, log_url: Option<&str>) -> HashMap<String, String> {
-    let url = request(settings, link, log_url, NOW);
+    arguments(&settings.request(ADD, link, log_url, NOW).unwrap())
+}
+
+fn arguments(url: &Url) -> HashMap<String, String> {
     let pairs: Vec<_> = url.query_pairs().into_owned().collect();
     let map: HashMap<_, _> = pairs.iter().cloned().collect();
     assert_eq!(map.len(), pairs.len(), "an argument twice in {url}");
@@ -46,7 +50,7 @@ fn sent(settings: &Settings, link: &Link, log_url: Option<&str>) -> HashMap<Stri
 }
 
 fn verdict(status: u16, body: &str) -> Verdict {
-    account(Login::Nobody).judge(status, None, body.as_bytes(), false)
+    account(Login::Nobody).judge(ADD, status, None, body.as_bytes())
 }
 
 // ---- The request
@@ -108,7 +112,7 @@ fn a_request_over_2000_bytes_loses_the_log_address_first_then_the_end_of_the_tit
     assert_eq!((note_lost["extended"].as_str(), &note_lost["description"]), ("posted by bob", &long.title));
 
     let longer = Link { title: "🦀".repeat(255), ..long.clone() };
-    let url = request(&settings(), &longer, Some(&log_url), NOW);
+    let url = settings().request(ADD, &longer, Some(&log_url), NOW).unwrap();
     let target = url[url::Position::BeforePath..].len();
     assert!((1980..=2000).contains(&target), "{target}");
     let title_cut = sent(&settings(), &longer, Some(&log_url));
@@ -136,6 +140,49 @@ fn scuttle_reads_back_the_address_though_it_decodes_twice() {
     assert_eq!(twice[0].1, link().url);
     assert_eq!(sent["description"], "C++ & <b>ü</b> \u{fffd}");
     assert_eq!(sent["extended"], "posted by b\u{fffd}b");
+}
+
+#[test]
+fn a_new_title_replaces_what_is_there() {
+    let url = settings().request(Change::Replace, &link(), None, NOW).unwrap();
+    let mut expected = sent(&settings(), &link(), None);
+    assert_eq!(expected.insert("replace".into(), "yes".into()).as_deref(), Some("no"));
+    assert_eq!(arguments(&url), expected);
+}
+
+#[test]
+fn a_delete_names_the_address_and_nothing_else() {
+    for (add, delete) in [
+        ("https://api.example.org/v1/posts/add", "https://api.example.org/v1/posts/delete?url="),
+        ("https://add.example.org/add/posts_add.php", "https://add.example.org/add/posts_delete.php?url="),
+        ("http://example.org/api.php?method=add", "http://example.org/api.php?method=delete&url="),
+    ] {
+        let add = Url::parse(add).unwrap();
+        // Scuttle decodes it once only here.
+        let scuttle = Settings { add, scuttle: true, shared: Some(true), ..settings() };
+        let url = scuttle.request(Change::Delete, &link(), None, NOW).unwrap();
+        assert!(url.as_str().starts_with(delete), "{url}");
+        assert_eq!(arguments(&url)["url"], link().url);
+        assert_eq!(arguments(&url).len(), 1 + usize::from(delete.contains("method")));
+    }
+    let login = Login::Token("alice:0A".into());
+    let url = Settings { login, ..settings() }.request(Change::Delete, &link(), None, NOW).unwrap();
+    assert_eq!(arguments(&url)["auth_token"], "alice:0A");
+}
+
+#[test]
+fn where_no_address_of_posts_delete_follows_a_delete_is_refused_and_nothing_is_sent() {
+    let add = Url::parse("http://add.example.invalid/put").unwrap();
+    let verdict = Account::new(Settings { add, ..settings() }).send(Change::Delete, &link(), None, NOW);
+    assert!(matches!(verdict, Refused { by_status: false, .. }), "{verdict:?}");
+}
+
+#[test]
+fn the_tags_of_a_title_stand_behind_those_of_bot_conf_and_no_longer_in_it() {
+    let tags = ["irc", "{channel}", "links"].map(String::from).to_vec();
+    let link = Link { title: "Why #1 is #best #rust #irc #c++".into(), ..link() };
+    let sent = sent(&Settings { tags, ..settings() }, &link, None);
+    assert_eq!((sent["description"].as_str(), sent["tags"].as_str()), ("Why #1 is", "irc dev links best rust c++"));
 }
 
 // ---- The answer: sections 5 and 6 of the API's facts
@@ -211,7 +258,7 @@ fn a_refused_login_is_a_matter_of_credentials() {
 
 #[test]
 fn credentials_come_with_the_keys_to_check() {
-    let text = |login| match account(login).judge(401, None, b"", false) {
+    let text = |login| match account(login).judge(ADD, 401, None, b"") {
         Hold { why } => why,
         other => panic!("{other:?}"),
     };
@@ -243,9 +290,35 @@ fn a_refusal_is_for_good_and_says_whether_a_result_came_with_it() {
 }
 
 #[test]
+fn what_is_gone_is_as_good_as_deleted() {
+    let judge = |status, body: &str| account(Login::Nobody).judge(Change::Delete, status, None, body.as_bytes());
+    assert_eq!(judge(200, "<result code=\"done\" />"), Stored);
+    for (status, body) in [
+        (200, "<result code=\"item not found\" />"),
+        (404, "<result code=\"item not found\" />"),
+        (404, ""),
+        (200, "<result code=\"something went wrong\" />"),
+    ] {
+        assert_eq!(judge(status, body), AlreadyThere, "{status} {body}");
+    }
+    for status in [405, 501] {
+        assert!(matches!(judge(status, ""), Refused { by_status: false, .. }), "{status}");
+    }
+    assert!(matches!(judge(401, ""), Hold { .. }) && matches!(judge(403, ""), Hold { .. }));
+    assert!(matches!(judge(500, ""), TryLater { .. }) && matches!(judge(429, ""), TryLater { .. }));
+}
+
+#[test]
+fn a_new_title_that_went_wrong_is_refused_also_after_an_unclear_try() {
+    let body = b"<result code=\"something went wrong\" />";
+    let verdict = account(Login::Nobody).judge(Change::Replace, 200, None, body);
+    assert!(matches!(verdict, Refused { by_status: false, .. }), "{verdict:?}");
+}
+
+#[test]
 fn something_went_wrong_after_an_unclear_try_means_that_the_try_had_worked() {
     let body = b"<result code=\"something went wrong\" />";
-    assert_eq!(account(Login::Nobody).judge(200, None, body, true), AlreadyThere);
+    assert_eq!(account(Login::Nobody).judge(Change::Add { unclear: true }, 200, None, body), AlreadyThere);
 }
 
 #[test]
@@ -262,7 +335,7 @@ fn a_fault_of_the_service_is_tried_again_and_may_have_stored_the_link() {
 
 #[test]
 fn what_says_nothing_of_the_link_is_no_reason_to_suspect_it() {
-    let suspects = |status, after| match account(Login::Nobody).judge(status, after, b"", false) {
+    let suspects = |status, after| match account(Login::Nobody).judge(ADD, status, after, b"") {
         TryLater { suspect, .. } => suspect,
         other => panic!("{other:?}"),
     };
@@ -358,7 +431,7 @@ proptest! {
         ],
         unclear: bool,
     ) {
-        account(Login::Token("a:b".into())).judge(status, None, &body, unclear);
+        account(Login::Token("a:b".into())).judge(Change::Add { unclear }, status, None, &body);
     }
 
     #[test]
@@ -392,7 +465,7 @@ fn over_http(settings: Settings, answer: &'static [u8]) -> (Verdict, String) {
         let _ = stream.write_all(answer);
         String::from_utf8(asked).unwrap()
     });
-    let verdict = Account::new(Settings { add, ..settings }).add(&link(), None, NOW, false);
+    let verdict = Account::new(Settings { add, ..settings }).send(ADD, &link(), None, NOW);
     (verdict, service.join().unwrap())
 }
 
@@ -470,11 +543,11 @@ fn a_slow_service_is_given_more_time_and_a_quick_one_less() {
     });
     let mut account = Account::new(Settings { add, ..settings() });
     let hung = TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true, suspect: true };
-    assert_eq!(account.add(&link(), None, NOW, false), hung);
+    assert_eq!(account.send(ADD, &link(), None, NOW), hung);
     assert_eq!(account.patience, SHORTEST_PATIENCE * 2);
-    assert_eq!(account.add(&link(), None, NOW, false), Stored);
+    assert_eq!(account.send(ADD, &link(), None, NOW), Stored);
     assert_eq!(account.patience, SHORTEST_PATIENCE);
-    assert_eq!(account.add(&link(), None, NOW, false), Stored);
+    assert_eq!(account.send(ADD, &link(), None, NOW), Stored);
     assert_eq!(account.patience, SHORTEST_PATIENCE, "never less");
     service.join().unwrap();
 }
@@ -501,7 +574,7 @@ fn a_connection_that_is_refused_has_stored_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let add = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    let verdict = Account::new(Settings { add, ..settings() }).add(&link(), None, NOW, false);
+    let verdict = Account::new(Settings { add, ..settings() }).send(ADD, &link(), None, NOW);
     let why = "connection refused".into();
     assert_eq!(verdict, TryLater { why, at_least: Duration::ZERO, unclear: false, suspect: false });
 }
@@ -509,6 +582,6 @@ fn a_connection_that_is_refused_has_stored_nothing() {
 #[test]
 fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
     let login = Login::Bearer("line\nbreak".into());
-    let verdict = account(login).add(&link(), None, NOW, false);
+    let verdict = account(login).send(ADD, &link(), None, NOW);
     assert!(matches!(&verdict, Hold { why } if !why.contains("break")), "{verdict:?}");
 }

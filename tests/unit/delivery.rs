@@ -57,22 +57,58 @@ impl World {
     }
 
     fn post(&mut self, i: usize) {
-        self.journal.append(Action::Add, &link(i), START + time::Duration::minutes(i as i64)).unwrap();
+        self.write(Action::Add, link(i));
+    }
+
+    fn title(&mut self, i: usize, title: &str) {
+        self.write(Action::Title, Link { title: title.into(), ..link(i) });
+    }
+
+    fn remove(&mut self, i: usize) {
+        self.write(Action::Remove, link(i));
+    }
+
+    fn write(&mut self, action: Action, link: Link) {
+        self.journal.append(action, &link, link.posted).unwrap();
         self.journal.commit().unwrap();
         self.delivery.wake();
     }
 
+    /// Everything is taken; returns what was offered for it.
+    fn deliver(&mut self) -> Vec<String> {
+        let before = self.tries.len();
+        self.run(self.now + WEEK, |_, _| Verdict::Stored);
+        assert_eq!(self.delivery.deadline(), None);
+        let last = self.journal.events().next().unwrap().unwrap().time;
+        assert_eq!(self.cursor(), format_time(last) + "\n", "the cursor is at the last event");
+        self.tried()[before..].iter().map(|name| name.to_string()).collect()
+    }
+
     /// Sleeps until the delivery wants something, and lets `service` answer; false when nothing is owed.
+    fn serve(&mut self, service: &mut dyn FnMut(&Item) -> Verdict) -> bool {
+        self.step_with(&mut |item, _, _| service(item))
+    }
+
     fn step(&mut self, service: &mut dyn FnMut(&str, Duration) -> Verdict) -> bool {
+        self.step_with(&mut |_, name, now| service(name, now))
+    }
+
+    fn step_with(&mut self, service: &mut dyn FnMut(&Item, &str, Duration) -> Verdict) -> bool {
         let Some(deadline) = self.delivery.deadline() else { return false };
         self.now = self.now.max(deadline - self.boot);
-        let Some((entry, unclear)) = self.delivery.next(&self.journal, self.boot + self.now) else { return true };
-        let name = entry.link.title.clone();
+        let Some(item) = self.delivery.next(&self.journal, self.boot + self.now) else { return true };
+        let number = item.link.url.rsplit('/').next().unwrap_or_default();
+        let name = match item.change {
+            Change::Add { .. } => item.link.title.clone(),
+            Change::Replace => format!("{number}: {}", item.link.title),
+            Change::Delete => format!("-{number}"),
+        };
+        let unclear = item.change == Change::Add { unclear: true };
         self.tries.push((self.now, name.clone(), unclear));
-        let verdict = service(&name, self.now);
+        let verdict = service(&item, &name, self.now);
         self.now += Duration::from_secs(1);
         let clock = START + time::Duration::days(1) + self.now;
-        self.delivery.settle(&entry, verdict, self.boot + self.now, clock);
+        self.delivery.settle(&item, verdict, self.boot + self.now, clock);
         true
     }
 
@@ -396,15 +432,6 @@ fn the_same_address_keeps_its_order() {
 }
 
 #[test]
-fn a_removed_link_is_not_sent_and_a_new_title_is() {
-    let mut world = World::new(3);
-    world.journal.append(Action::Remove, &link(2), START + HOUR).unwrap();
-    world.journal.append(Action::Title, &Link { title: "third".into(), ..link(3) }, START + HOUR).unwrap();
-    world.run(HOUR, |_, _| Verdict::Stored);
-    assert_eq!(world.tried(), ["1", "third"]);
-}
-
-#[test]
 fn any_number_of_refusals_with_a_result_is_passed_over() {
     let mut world = World::new(5);
     world.run(HOUR, |_, _| refused(false));
@@ -489,6 +516,119 @@ fn the_status_says_what_is_owed_since_when_and_what_comes_next() {
     assert_eq!(world.status(), expected);
 }
 
+// ---- New titles and removals
+
+#[test]
+fn a_new_title_and_a_removal_follow_their_link() {
+    let mut world = World::new(2);
+    assert_eq!(world.deliver(), ["1", "2"]);
+    world.title(1, "one");
+    world.remove(2);
+    assert!(world.status().starts_with("owed: 2 since"), "{}", world.status());
+    assert_eq!(world.deliver(), ["1: one", "-2"]);
+    assert_eq!((logged("title changed: http://example.com/1"), logged("deleted: http://example.com/2")), (1, 1));
+    world.write(Action::Again, Link { nick: "carol".into(), ..link(1) });
+    assert_eq!(world.deliver(), [""; 0]);
+}
+
+#[test]
+fn a_new_title_comes_with_its_links_own_words() {
+    let mut world = World::new(1);
+    world.deliver();
+    world.write(Action::Title, Link { title: "one".into(), nick: "carol".into(), ..link(1) });
+    let item = world.delivery.next(&world.journal, world.boot + world.now + INTERVAL).unwrap();
+    assert_eq!(item.link, Link { title: "one".into(), ..link(1) });
+}
+
+#[test]
+fn of_several_titles_the_last_one_is_sent_and_none_of_a_removed_link() {
+    let mut world = World::new(2);
+    world.deliver();
+    world.title(1, "uno");
+    world.title(2, "due");
+    world.title(1, "one");
+    world.remove(2);
+    assert_eq!(world.deliver(), ["1: one", "-2"]);
+}
+
+#[test]
+fn a_link_whose_title_changed_before_it_was_sent_is_sent_once_with_the_new_one() {
+    let mut world = World::new(2);
+    world.title(1, "uno");
+    world.title(1, "one");
+    assert_eq!(world.deliver(), ["one", "2"]);
+}
+
+#[test]
+fn a_link_that_was_already_there_gets_its_new_title_afterwards() {
+    let mut world = World::new(3);
+    world.title(1, "one");
+    world.step(&mut |_, _| Verdict::AlreadyThere);
+    assert_eq!(world.cursor(), "2026-11-22T10:01:00.000Z\n");
+    assert_eq!(world.deliver(), ["2", "3", "1: one"]);
+    assert_eq!(logged("the title there stays"), 0);
+}
+
+#[test]
+fn a_link_removed_before_it_was_sent_is_never_sent() {
+    let mut world = World::new(1);
+    world.deliver();
+    world.post(2);
+    world.title(2, "two");
+    world.remove(2);
+    assert_eq!(world.deliver(), [""; 0]);
+}
+
+#[test]
+fn what_may_have_been_sent_is_deleted() {
+    // By an earlier run.
+    let mut world = World::new(1);
+    world.remove(1);
+    assert_eq!(world.deliver(), ["-1"]);
+    // By a try without a clear answer.
+    world.post(2);
+    world.step(&mut |_, _| later());
+    world.remove(2);
+    assert_eq!(world.deliver(), ["-2"]);
+}
+
+#[test]
+fn nothing_is_said_of_a_link_that_is_still_owed() {
+    let mut world = World::new(2);
+    world.step(&mut |_, _| refused(true));
+    world.title(1, "one");
+    world.run(HOUR, |name, _| if name == "one" { refused(true) } else { Verdict::Stored });
+    assert!(world.tried().iter().all(|name| ["1", "2", "one"].contains(name)), "{:?}", world.tried());
+}
+
+#[test]
+fn what_stands_elsewhere_is_not_deleted() {
+    let mut world = World::new(1);
+    let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
+    world.write(Action::Add, elsewhere.clone());
+    world.deliver();
+    world.remove(1);
+    assert_eq!(world.deliver(), [""; 0]);
+    world.write(Action::Remove, elsewhere);
+    assert_eq!(world.deliver(), ["-1"]);
+}
+
+#[test]
+fn a_link_posted_anew_is_deleted_and_added() {
+    let mut world = World::new(1);
+    world.deliver();
+    world.remove(1);
+    world.write(Action::Add, Link { title: "anew".into(), ..link(1) });
+    // Also where the delete fails: then the add must wait for it.
+    let mut sick = 12;
+    world.run(WEEK, |name, _| {
+        sick -= 1;
+        if sick > 0 && name == "-1" { later() } else { Verdict::Stored }
+    });
+    assert_eq!(world.tried()[world.tries.len() - 2..], ["-1", "anew"]);
+    assert!(!world.tried()[..world.tries.len() - 2].contains(&"anew"));
+}
+
 proptest! {
     // Every case writes files.
     #![proptest_config(ProptestConfig {
@@ -538,5 +678,60 @@ proptest! {
             prop_assert!(stored.contains(&i.to_string()) || named, "link {} is lost: {:?}", i, world.tries);
         }
         prop_assert_eq!(world.cursor(), format_time(link(links).posted) + "\n");
+    }
+
+    #[test]
+    fn in_the_end_the_service_holds_what_stands_in_the_journal(
+        acts in proptest::collection::vec((0..8u8, 1..4usize, 0..2usize), 1..25),
+        weather in proptest::collection::vec(0..6u8, 0..40),
+    ) {
+        let mut world = World::new(0);
+        let mut shelf: BTreeMap<String, String> = BTreeMap::new();
+        let mut weather = weather.into_iter();
+        let mut service = |item: &Item| {
+            let Link { url, title, .. } = item.link.clone();
+            let kind = weather.next().unwrap_or(0);
+            let failed = Verdict::TryLater {
+                why: format!("kind {kind}"), at_least: Duration::ZERO, unclear: kind != 5, suspect: false,
+            };
+            if kind > 3 {
+                return failed;
+            }
+            let is_known = shelf.contains_key(&url);
+            match item.change {
+                Change::Add { .. } if is_known => {}
+                Change::Add { .. } | Change::Replace => drop(shelf.insert(url, title)),
+                Change::Delete => drop(shelf.remove(&url)),
+            }
+            match kind {
+                3 => failed,
+                _ if is_known && matches!(item.change, Change::Add { .. }) => Verdict::AlreadyThere,
+                _ => Verdict::Stored,
+            }
+        };
+        for (act, i, who) in acts {
+            let nick = ["bob", "carol"][who].to_owned();
+            let stands = world.journal.newest_first().any(|entry| entry.unwrap().link.url == link(i).url);
+            let title = format!("title {}", world.tries.len() + world.journal.events().count());
+            let link = Link { nick, title, ..link(i) };
+            match act {
+                // linkbot writes no second `add` of a link that stands.
+                0..=2 if !stands => world.write(Action::Add, link),
+                0 => world.write(Action::Again, link),
+                1 => world.write(Action::Title, link),
+                2 => world.write(Action::Remove, link),
+                3 => world.restart(),
+                _ => drop(world.serve(&mut service)),
+            }
+        }
+        for step in 0.. {
+            if !world.serve(&mut service) {
+                break;
+            }
+            prop_assert!(step < 200, "it never comes to an end");
+        }
+        let stands: BTreeMap<String, String> =
+            world.journal.newest_first().map(|entry| entry.unwrap().link).map(|link| (link.url, link.title)).collect();
+        prop_assert_eq!(shelf, stands);
     }
 }
