@@ -44,10 +44,12 @@ fn what_is_not_given_has_its_default() {
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
     assert!(config.log_url.is_none() && config.account.is_none() && config.warnings.is_empty());
-    let [feed] = &config.feeds[..] else { panic!("one feed for all channels") };
-    assert_eq!((feed.path.as_path(), feed.items), (Path::new("links.xml"), 100));
-    assert_eq!(feed.title, "Links from #dev, #Rust");
-    assert_eq!(feed.channels, ["#dev", "#Rust"]);
+    let [feed, page] = &config.outputs[..] else { panic!("one feed and one page for all channels") };
+    assert_eq!((feed.path.as_path(), page.path.as_path()), (Path::new("links.xml"), Path::new("links.html")));
+    for view in [&feed.view, &page.view] {
+        assert_eq!((view.title.as_str(), view.items), ("Links from #dev, #Rust", 100));
+        assert_eq!(view.channels, ["#dev", "#Rust"]);
+    }
     let account = good("delicious = https://example.org/posts/add").account.unwrap();
     assert_eq!((account.tags, account.shared, account.scuttle), (vec!["irc".to_owned()], None, false));
     assert_eq!(account.interval, Duration::from_secs(3));
@@ -386,31 +388,61 @@ fn a_feed_for_each_channel_has_its_own_names() {
     let config = good(
         "feed = tests/{channel}.xml\nfeed_title = News of {channel}\nfeed_url = https://example.org/f/{channel}.xml\nfeed_items = 7",
     );
-    let [dev, rust] = &config.feeds[..] else { panic!("one feed for each channel") };
+    let [dev, rust, page] = &config.outputs[..] else { panic!("one feed for each channel, and a page for all") };
     assert_eq!((dev.path.as_path(), rust.path.as_path()), (Path::new("tests/dev.xml"), Path::new("tests/Rust.xml")));
-    assert_eq!((dev.title.as_str(), dev.items), ("News of dev", 7));
-    assert_eq!(dev.channels, ["#dev"]);
-    assert_eq!(rust.url.as_deref(), Some("https://example.org/f/Rust.xml"));
-    assert_eq!(good("feed = {channel}.xml").feeds[1].title, "Links from #Rust");
-    let feeds = |channels: &str| {
+    assert_eq!((dev.view.title.as_str(), dev.view.items), ("News of dev", 7));
+    assert_eq!(dev.view.channels, ["#dev"]);
+    assert_eq!(feed(rust).url.as_deref(), Some("https://example.org/f/Rust.xml"));
+    assert_eq!(feed(rust).about, "https://example.org/f/links.html");
+    assert_eq!(page.view.channels, ["#dev", "#Rust"]);
+    assert_eq!(alternates(page), ["https://example.org/f/dev.xml", "https://example.org/f/Rust.xml"]);
+    assert_eq!(good("feed = {channel}.xml").outputs[1].view.title, "Links from #Rust");
+    let outputs = |channels: &str| {
         let text = format!(
             "server = localhost:1\nchannels = {channels}\nfeed = {{channel}}.xml\nfeed_url = http://x/{{channel}}"
         );
-        Config::parse(Path::new("tests/bot.conf"), &text, CLOSED).map(|config| config.feeds)
+        Config::parse(Path::new("tests/bot.conf"), &text, CLOSED).map(|config| config.outputs)
     };
-    let feed = &feeds("##c++/ü").unwrap()[0];
-    assert_eq!(feed.path, Path::new("tests/_c___ü.xml"));
-    assert_eq!(feed.url.as_deref(), Some("http://x/%23c%2B%2B%2F%C3%BC"));
-    let meeting = feeds("#c+, #c-, #c*").err().unwrap();
+    let output = &outputs("##c++/ü").unwrap()[0];
+    assert_eq!(output.path, Path::new("tests/_c___ü.xml"));
+    assert_eq!(feed(output).url.as_deref(), Some("http://x/%23c%2B%2B%2F%C3%BC"));
+    let meeting = outputs("#c+, #c-, #c*").err().unwrap();
     assert_eq!(meeting, "tests/bot.conf:3: feed: tests/c_.xml is another file of linkbot already; choose another name");
+}
+
+fn feed(output: &Output) -> &Feed {
+    let Kind::Feed(feed) = &output.kind else { panic!("{output:?} is no feed") };
+    feed
+}
+
+/// Where the page says that its feeds are.
+fn alternates(output: &Output) -> Vec<&str> {
+    let Kind::Page(page) = &output.kind else { panic!("{output:?} is no page") };
+    page.feeds.iter().map(|feed| feed.href.as_str()).collect()
+}
+
+#[test]
+fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
+    let config = good("page = tests/{channel}.html\nfeed = tests/all links.xml");
+    let [_, dev, rust] = &config.outputs[..] else { panic!("one feed, and a page for each channel") };
+    assert_eq!((dev.path.as_path(), rust.path.as_path()), (Path::new("tests/dev.html"), Path::new("tests/Rust.html")));
+    assert_eq!((alternates(dev), alternates(rust)), (vec!["all%20links.xml"], vec!["all%20links.xml"]));
+    let config = good("page = {channel}.html\nfeed = {channel}.xml\nprefix = !");
+    assert_eq!(alternates(&config.outputs[2]), ["dev.xml"]);
+    let Kind::Page(page) = &config.outputs[3].kind else { panic!("a page for each channel") };
+    assert_eq!(page.example, "!url http://www.example.com/ Title For Link");
+    let meeting = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
+    let fault = Config::parse(Path::new("bot.conf"), meeting, CLOSED).err().unwrap();
+    assert_eq!(fault, "bot.conf:3: page: c_.html is another file of linkbot already; choose another name");
 }
 
 #[test]
 fn a_feed_without_an_address_is_about_its_channel() {
     let of = |server: &str, tls: &str| {
         let text = format!("server = {server}\nchannels = #dev, #b\ntls = {tls}");
-        Config::parse(Path::new("bot.conf"), &text, CLOSED).unwrap().feeds[0].channel_url.clone()
+        Config::parse(Path::new("bot.conf"), &text, CLOSED).unwrap().outputs[0].clone()
     };
+    let of = |server, tls| feed(&of(server, tls)).about.clone();
     assert_eq!(of("irc.libera.chat:6697", "yes"), "ircs://irc.libera.chat/%23dev");
     assert_eq!(of("localhost:6667", "no"), "irc://localhost/%23dev");
     assert_eq!(of("[::1]:7000", "no"), "irc://[::1]:7000/%23dev");
@@ -445,7 +477,7 @@ fn paths_are_relative_to_the_folder_of_the_file() {
         Config::parse(Path::new("tests/bot.conf"), &format!("{BASE}journal = unit/a.tsv\nfeed = /tmp/a.xml"), CLOSED);
     let config = config.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.journal, Path::new("tests/unit/a.tsv"));
-    assert_eq!(config.feeds[0].path, Path::new("/tmp/a.xml"));
+    assert_eq!(config.outputs[0].path, Path::new("/tmp/a.xml"));
 }
 
 #[test]
@@ -648,8 +680,8 @@ fn the_shipped_defaults_are_the_true_ones() {
     assert_eq!(example("prefix"), config.irc.prefix);
     assert_eq!(example("reconnect"), config.reconnect.as_secs().to_string());
     assert_eq!(Path::new(&example("journal")), config.journal);
-    assert_eq!(Path::new(&example("feed")), config.feeds[0].path);
-    assert_eq!(example("feed_items"), config.feeds[0].items.to_string());
+    assert_eq!(Path::new(&example("feed")), config.outputs[0].path);
+    assert_eq!(example("feed_items"), config.outputs[0].view.items.to_string());
     let account = config.account.unwrap();
     assert_eq!(example("delicious_tags"), account.tags.join(" "));
     assert_eq!(example("delicious_interval"), account.interval.as_secs().to_string());

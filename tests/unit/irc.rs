@@ -21,6 +21,7 @@ fn settings() -> Settings {
         ignore: Vec::new(),
         rejoin: false,
         reply: Reply::Privmsg,
+        hears: |_| false,
     }
 }
 
@@ -34,6 +35,13 @@ fn plain(user: &str, password: &str) -> Settings {
 
 fn external() -> Settings {
     Settings { sasl: Some(Sasl::External), ..settings() }
+}
+
+impl Request {
+    /// The command as it was said.
+    fn text(&self) -> String {
+        format!("{} {}", self.name, self.args).trim().to_owned()
+    }
 }
 
 /// A conversation with a server whose lines and clock the test makes up.
@@ -78,18 +86,18 @@ impl Talk {
     }
 
     /// The server says a line.
-    fn says(&mut self, line: &str) -> Option<Said> {
+    fn says(&mut self, line: &str) -> Option<Request> {
         self.says_bytes(line.as_bytes())
     }
 
-    fn says_bytes(&mut self, line: &[u8]) -> Option<Said> {
+    fn says_bytes(&mut self, line: &[u8]) -> Option<Request> {
         let said = self.session.receive(line, self.now);
         self.session.tick(self.now.instant);
         said
     }
 
     /// The server says a line in the channel, at a time of its own.
-    fn says_at(&mut self, time: OffsetDateTime, line: &str) -> Option<Said> {
+    fn says_at(&mut self, time: OffsetDateTime, line: &str) -> Option<Request> {
         self.says(&format!("@time={} {line}", time.format(&Rfc3339).unwrap()))
     }
 
@@ -500,7 +508,7 @@ fn the_own_nick_is_the_first_parameter_of_001() {
     talk.says(":server 001 Guest42 :Welcome");
     talk.says(":server 376 Guest42 :End");
     talk.says(":Guest42!bot@host JOIN #dev");
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :Guest42: url x").unwrap().text, "url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :Guest42: url x").unwrap().text(), "url x");
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x"), None);
     assert_eq!(talk.says(":Guest42!bot@host PRIVMSG #dev :.url x"), None, "our own line");
 }
@@ -510,7 +518,7 @@ fn a_line_without_a_nick_and_a_second_welcome_change_no_nick() {
     let mut talk = Talk::home(settings());
     for line in ["001", "NICK", ":linkbot!bot@host NICK", ":server 001 other :Welcome"] {
         talk.says(line);
-        assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").unwrap().text, "url x", "{line}");
+        assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").unwrap().text(), "url x", "{line}");
     }
 }
 
@@ -899,7 +907,7 @@ fn who_is_made_to_leave_stays_out_until_invited() {
 fn a_command_begins_with_the_prefix_or_the_bots_name() {
     let mut talk = Talk::home(settings());
     for line in [".url x", "linkbot: url x", "LINKBOT, url x", "linkbot:url x", "linkbot: .url x"] {
-        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line).text, "url x");
+        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line).text(), "url x");
     }
     for line in ["url x", "linkbot url x", "linkbots: url x", "x .url", "", "link", "linkbot"] {
         assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")), None, "{line}");
@@ -910,13 +918,18 @@ fn a_command_begins_with_the_prefix_or_the_bots_name() {
 fn who_said_it_and_where_is_told_in_full() {
     let mut talk = Talk::home(settings());
     let said = talk.says("@account=al;msgid=1 :alice!a@host PRIVMSG #DEV :.url x").unwrap();
-    let expected = Said {
+    let expected = Request {
         channel: Some("#dev".into()),
         nick: "alice".into(),
         host: "a@host".into(),
         account: "al".into(),
-        text: "url x".into(),
+        case: CaseMapping::Rfc1459,
         posted: START,
+        form: Form::Prefixed,
+        name: "url".into(),
+        args: "x".into(),
+        // :linkbot!1234567890@HOST PRIVMSG #DEV :...
+        room: 510 - ":linkbot!@ PRIVMSG #DEV :".len() - 10 - 63,
     };
     assert_eq!(said, expected);
     assert_eq!(talk.says(":alice!a@host PRIVMSG #dev :.url x").unwrap().account, "");
@@ -931,8 +944,8 @@ fn what_is_said_in_private_is_told_apart() {
 #[test]
 fn text_is_utf_8_or_else_latin_1() {
     let mut talk = Talk::home(settings());
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text, "url caf\u{e9}");
-    assert_eq!(talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text, "url caf\u{e9}");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text(), "url caf\u{e9}");
+    assert_eq!(talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text(), "url caf\u{e9}");
 }
 
 #[test]
@@ -1043,8 +1056,8 @@ fn a_ctcp_ping_is_capped_and_ctcp_is_rate_limited() {
 #[test]
 fn an_action_is_text() {
     let mut talk = Talk::home(settings());
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x\x01").unwrap().text, "url x");
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text, "url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x\x01").unwrap().text(), "url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text(), "url x");
 }
 
 #[test]

@@ -8,7 +8,12 @@ use crate::link::{Link, LogUrl};
 
 fn page() -> Page {
     let feeds = vec![Alternate { title: "Links from #dev".into(), href: "links.xml".into() }];
-    Page { feeds, zone: Zone::Fixed(offset!(UTC)), example: ".url http://www.example.com/ Title For Link".into() }
+    Page {
+        url: None,
+        feeds,
+        zone: Zone::Fixed(offset!(UTC)),
+        example: ".url http://www.example.com/ Title For Link".into(),
+    }
 }
 
 fn view() -> View {
