@@ -213,7 +213,7 @@ fn a_second_linkbot_on_the_same_journal_ends_at_once() {
 #[test]
 fn foreign_lines_of_the_journal_are_skipped_and_named_once() {
     let good = |second: u32, title: &str| {
-        format!("2026-11-22T10:31:{second}.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\t{title}\n")
+        format!("2026-11-22T10:31:{second}.123Z\tadd\t#dev\talice\t\thttp://www.example.com/{second}\t{title}\n")
     };
     let mut journal = format!("# a comment\n{}hello\n", good(10, "One")).into_bytes();
     journal.extend(b"2026-11-22T10:31:11.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tCaf\xe9\n");
