@@ -178,6 +178,6 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
-fn could_not_save(why: &std::io::Error) -> String {
+pub fn could_not_save(why: &std::io::Error) -> String {
     format!("could not save: {}", log::os(why))
 }
