@@ -105,7 +105,7 @@ impl Bot<'_> {
         let before = self.written;
         let answer = self.answer(&request, || may_look(&request));
         let written = self.written - before;
-        let heard = || (written > 0).then(|| Ok(format!("captured: {written} events")));
+        let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
         let silent = answer.is_none();
         let is_save = |command: &Command| matches!(command.run, Run::Save(_));
         let saves = written > 0 || self.command(&request.name).is_some_and(is_save);
