@@ -264,6 +264,9 @@ fn account(conf: &Conf, owner: &str) -> Result<Option<delicious::Settings>, Stri
         [None, None, None, Some(bearer)] => Login::Bearer(bearer),
         _ => return Err(conf.fault("delicious", "needs one login: user and password, or a token, or a bearer token")),
     };
+    if add.is_none() && !matches!(login, Login::Nobody) {
+        return Err(conf.fault("delicious", "is missing: the login needs the full address of the service's posts/add"));
+    }
     let tags = conf.get("delicious_tags", "irc", tags)?;
     let shared = conf.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(conf.get("delicious_interval", "3", |value| number(value, 0..=86_400))?);

@@ -38,7 +38,7 @@ use journal::Journal;
 use network::Network;
 use publish::Publisher;
 
-const USAGE: &str = "usage: linkbot [-v | --console | --check] bot.conf";
+const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
   -v         log the raw lines of the connection, without secrets
   --console  read commands from standard input, without any network
@@ -49,6 +49,13 @@ const HELP: &str = "
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Serve,
+    Console,
+    Check,
+}
+
 fn main() -> ExitCode {
     // The words of a panic could hold a secret.
     std::panic::set_hook(Box::new(|panic| {
@@ -56,24 +63,25 @@ fn main() -> ExitCode {
             log::line(format_args!("ended by a fault of its own at {place}: please report it"));
         }
     }));
-    let (mut flag, mut path) = (None, None);
+    let (mut verbose, mut mode, mut path) = (false, Mode::Serve, None);
     for argument in std::env::args_os().skip(1) {
-        let slot = if argument.as_encoded_bytes().starts_with(b"-") { &mut flag } else { &mut path };
-        if slot.replace(argument).is_some() {
-            return misused();
+        match argument.to_str() {
+            Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
+            Some("--version") => return print(format_args!("{VERSION}")),
+            Some("-v") => verbose = true,
+            Some("--console") if mode == Mode::Serve => mode = Mode::Console,
+            Some("--check") if mode == Mode::Serve => mode = Mode::Check,
+            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => return misused(),
+            _ => path = Some(argument),
         }
     }
-    match (flag.as_ref().map_or(Some(""), |flag| flag.to_str()), path) {
-        (Some("--help" | "-h"), _) => print(format_args!("{USAGE}\n{HELP}")),
-        (Some("--version"), _) => print(format_args!("{VERSION}")),
-        (Some(flag @ ("" | "-v" | "--console" | "--check")), Some(path)) => match run(Path::new(&path), flag) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                log::last_line(why);
-                ExitCode::FAILURE
-            }
-        },
-        _ => misused(),
+    let Some(path) = path else { return misused() };
+    match run(Path::new(&path), mode, verbose) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            log::last_line(why);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -90,7 +98,7 @@ fn misused() -> ExitCode {
 }
 
 /// An error is one line for the operator.
-fn run(path: &Path, flag: &str) -> Result<(), String> {
+fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears = match config.capture {
         _ if !local::HEARD.is_empty() => |_| true,
@@ -99,17 +107,19 @@ fn run(path: &Path, flag: &str) -> Result<(), String> {
     };
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    let skipped = journal::skipped(&config.journal, journal::REACH);
+    // Who starts the bot wants it in the channel soon.
+    let within = if mode == Mode::Check { journal::REACH } else { 1 << 20 };
+    let skipped = journal::skipped(&config.journal, within);
     let skipped = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))?;
     skipped.iter().for_each(log::line);
-    if flag == "--check" {
+    if mode == Mode::Check {
         print(format_args!("{}: ok", path.display()));
         return Ok(());
     }
     let mut journal = Journal::open(&config.journal)?;
     let now = Instant::now();
     // Whoever types looks at the files between two commands.
-    let pause = if flag == "--console" { Duration::ZERO } else { Duration::from_secs(1) };
+    let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
     let cursor = file::beside(&config.journal, ".delivered");
@@ -123,7 +133,7 @@ fn run(path: &Path, flag: &str) -> Result<(), String> {
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
     let mut bot = Bot { config: &config, journal, delivery, publisher, commands, heard, started: now, written: 0 };
-    if flag == "--console" { console(&mut bot) } else { serve(&mut bot, flag == "-v") }
+    if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
 /// The loop: take in, commit, answer, publish, deliver.
