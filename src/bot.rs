@@ -105,7 +105,7 @@ impl Bot<'_> {
         let before = self.written;
         let answer = self.answer(&request, || may_look(&request));
         let written = self.written - before;
-        let heard = || (written > 0).then(|| Ok(format!("captured: {written} events")));
+        let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
         let silent = answer.is_none();
         let is_save = |command: &Command| matches!(command.run, Run::Save(_));
         let saves = written > 0 || self.command(&request.name).is_some_and(is_save);
@@ -178,6 +178,6 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
-fn could_not_save(why: &std::io::Error) -> String {
+pub fn could_not_save(why: &std::io::Error) -> String {
     format!("could not save: {}", log::os(why))
 }

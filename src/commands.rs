@@ -1,11 +1,12 @@
 //! The commands that come with linkbot, and what it hears without one: capture. Those of a fork stand in local.rs.
 
+use std::collections::HashSet;
 use std::io;
 use std::time::Instant;
 
 use time::Duration;
 
-use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run};
+use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run, could_not_save};
 use crate::irc::VERSION;
 use crate::journal::{Action, Entry};
 use crate::link::{self, Link};
@@ -67,7 +68,7 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
         return Ok(format!("saved: {title}"));
     }
     let is_known = |nick: &String| request.case.eq(nick.as_bytes(), link.nick.as_bytes());
-    if !yours && !before.again.iter().any(is_known) {
+    if !yours && !before.again.iter().chain([&before.link.nick]).any(is_known) {
         bot.save(Action::Again, &link)?;
     }
     let Link { nick, posted, .. } = &before.link;
@@ -79,16 +80,13 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
 fn newest_with(bot: &Bot, channel: &str, url: &str) -> Result<Option<Entry>, String> {
     let key = link::key(url);
     let mut newest = standing(bot, channel).take(bot.config.feed_items);
-    newest.find(|entry| entry.as_ref().map_or(true, |e| link::key(&e.link.url) == key)).transpose().map_err(unread)
+    let found = newest.find(|entry| entry.as_ref().map_or(true, |e| link::key(&e.link.url) == key));
+    found.transpose().map_err(|why| could_not_save(&why))
 }
 
 /// The links of a channel, newest first.
 fn standing(bot: &Bot, channel: &str) -> impl Iterator<Item = io::Result<Entry>> {
     bot.journal.newest_first().filter(move |entry| entry.as_ref().map_or(true, |e| e.link.channel == channel))
-}
-
-fn unread(why: io::Error) -> String {
-    format!("the journal cannot be read: {}", log::os(&why))
 }
 
 /// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
@@ -116,8 +114,12 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
                 let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
                 entry.as_ref().map_or(true, near)
             });
-            let yours = yours.find(|entry| entry.as_ref().map_or(true, |e| is_yours(&e.link, request)));
-            yours.transpose().map_err(unread)?.ok_or("no link of yours in the last 24 hours here")?
+            // An event belongs to the nearest link with its address: one behind that cannot be named.
+            let mut nearest = HashSet::new();
+            let mut is_it = |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
+            let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it));
+            let yours = yours.transpose().map_err(|why| could_not_save(&why))?;
+            yours.ok_or("no link of yours in the last 24 hours here")?
         }
     };
     let link = bot::link_of(request, before.link.url.clone(), String::new());
@@ -134,7 +136,8 @@ fn find(bot: &Bot, request: &Request) -> Answer {
     };
     let channel = request.channel.as_deref().unwrap_or_default();
     let found = standing(bot, channel).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
-    let found: Vec<Entry> = found.collect::<io::Result<_>>().map_err(unread)?;
+    let found: Vec<Entry> =
+        found.collect::<io::Result<_>>().map_err(|why| format!("the journal cannot be read: {}", log::os(&why)))?;
     if found.is_empty() {
         return Ok("nothing found".into());
     }
@@ -148,7 +151,8 @@ fn found_line(entry: &Entry, request: &Request) -> String {
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
     let title = entry.link.named().0;
     let room = request.room.saturating_sub(before.len() + " ".len() + url.len());
-    format!("{before}{} {url}", &title[..title.floor_char_boundary(room)])
+    let end = (0..=room.min(title.len())).rev().find(|&end| title.is_char_boundary(end));
+    format!("{before}{} {url}", &title[..end.unwrap_or_default()])
 }
 
 /// A nick that highlights nobody: with a zero-width space behind its first character.
@@ -206,3 +210,7 @@ fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
     }
     None
 }
+
+#[cfg(test)]
+#[path = "../tests/unit/commands.rs"]
+mod tests;

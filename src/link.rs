@@ -275,12 +275,12 @@ pub struct LogUrl {
 }
 
 impl LogUrl {
-    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
-    ///
-    /// An error says what is wrong with the pattern.
+    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`). An error says what
+    /// is wrong with it.
     pub fn new(pattern: &str, zone: Zone) -> Result<LogUrl, String> {
         let pattern = time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
-        OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
+        let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
+        address(&with_channel(&example, ""))?;
         Ok(LogUrl { pattern, zone })
     }
 

@@ -40,11 +40,11 @@ fn lines_are_said_by_user_else_by_you_and_with_a_nick_before_them_by_that_one() 
         assert_eq!(Ended::of(linkbot, input.as_bytes()).status, Some(0));
         home.journal().last().unwrap()[3].clone()
     };
-    assert_eq!(as_user(Some("carol"), ".url http://example.com/ One\n"), "carol");
-    assert_eq!(as_user(None, ".url http://example.com/ Two\n"), "you");
-    assert_eq!(as_user(Some("carol"), "<bob> .url http://example.com/ Three\n"), "bob");
+    assert_eq!(as_user(Some("carol"), ".url http://example.com/1 One\n"), "carol");
+    assert_eq!(as_user(None, ".url http://example.com/2 Two\n"), "you");
+    assert_eq!(as_user(Some("carol"), "<bob> .url http://example.com/3 Three\n"), "bob");
     // That would forge a column.
-    assert_eq!(as_user(Some("a\tb"), ".url http://example.com/ Four\n"), "you");
+    assert_eq!(as_user(Some("a\tb"), ".url http://example.com/4 Four\n"), "you");
 }
 
 #[test]
@@ -106,10 +106,10 @@ fn bad_use_is_told_with_the_usage_and_saves_nothing() {
     for (arguments, why) in refused {
         let ended = home.console(format!(".url {arguments}\n"));
         let reply = ended.stdout.strip_suffix('\n').expect("a reply");
-        assert!(reply.ends_with(USAGE) && !reply.starts_with("usage"), "{arguments}: {reply}");
-        let told = reply.strip_suffix(USAGE).unwrap();
+        assert!(reply.ends_with(USAGE), "{arguments}: {reply}");
+        // It is for who asked. Else someone could make the bot give orders to other bots, or to channel services.
+        let told = reply.strip_suffix(USAGE).unwrap().strip_prefix("you: ").expect(reply);
         assert!(told.contains(why), "{arguments}: {reply}");
-        // Else someone could make the bot give orders to other bots, or to channel services.
         assert!(told.starts_with("the ") || told.starts_with("an ") || told.starts_with("not "), "{reply}");
         assert!(!reply.contains('\n') && !reply.contains("alice"), "{reply}");
     }
@@ -142,9 +142,9 @@ fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
 }
 
 #[test]
-fn an_unknown_command_and_plain_talk_get_no_answer() {
+fn behind_the_prefix_an_unknown_command_gets_no_answer_and_plain_talk_neither() {
     let home = Home::new(CONF);
-    let input = ".weather Berlin\n.\n..\nlinkbot\nlinkbot: weather\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
+    let input = ".weather Berlin\n.\n..\nlinkbot\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
     let ended = home.console(input);
     assert_eq!((ended.stdout.as_str(), ended.status), ("", Some(0)));
     assert_eq!(home.journal().len(), 0);

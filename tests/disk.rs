@@ -159,8 +159,8 @@ fn all_who_share_a_commit_share_its_failure() {
         format!(":{nick}!{nick}@host.example PRIVMSG #dev :.url {} {title}\r\n", failures::address(title))
     };
     client.send_bytes((line("alice", "one") + &line("bob", "two")).as_bytes());
-    for _ in 0..2 {
-        client.expect("PRIVMSG #dev :could not save: Input/output error");
+    for nick in ["alice", "bob"] {
+        assert_eq!(client.line(), format!("PRIVMSG #dev :{nick}: could not save: Input/output error"));
     }
     failures::post(&mut client, "three").unwrap();
     bot.kill();

@@ -34,16 +34,15 @@ fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
     let home = Home::new(&server.conf());
     let _bot = home.start();
     let mut client = server.welcome();
-    for (said, _) in zoo {
-        client.say("alice", "#dev", [b".url http://www.example.com/?a=1&b=<2> ".as_slice(), said].concat());
+    for (n, (said, _)) in zoo.iter().enumerate() {
+        let url = format!(".url http://www.example.com/?a={n}&b=<2> ");
+        client.say("alice", "#dev", [url.as_bytes(), said].concat());
     }
     let meant: Vec<_> = zoo.iter().map(|(_, meant)| meant.to_string()).collect();
     common::eventually("all titles", || (home.titles() == meant).then_some(()));
-    // Answers come paced; what is in the journal now is in the feed when the bot asks for more.
-    let feed = common::eventually("the feed", || Some(home.feed()).filter(|feed| feed.entries.len() == zoo.len()));
-    assert_eq!(titles(&feed), meant.into_iter().rev().collect::<Vec<_>>(), "newest first");
-    for entry in &feed.entries {
-        assert_eq!(entry.links[0].href, "http://www.example.com/?a=1&b=%3C2%3E");
+    let newest_first: Vec<_> = meant.iter().rev().map(String::as_str).collect();
+    for (n, entry) in home.await_feed(&newest_first).entries.iter().rev().enumerate() {
+        assert_eq!(entry.links[0].href, format!("http://www.example.com/?a={n}&b=%3C2%3E"));
         assert_eq!(entry.authors[0].name, "alice");
         assert!(entry.summary.as_ref().unwrap().content.contains("posted by alice in"));
     }
@@ -143,9 +142,11 @@ fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
 fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
     let home = Home::new(&format!("{CONF}feed = {{channel}}/links.xml\n").replace("#dev", "#dev, #ops"));
     fs::create_dir(home.path("ops")).unwrap();
+    // A folder in the feed's place.
+    fs::create_dir_all(home.path("dev/links.xml")).unwrap();
     let ended = home.console(".url http://www.example.com/1 One\n.status\n");
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.stdout.starts_with("saved: One\nstatus: ") && ended.stdout.contains("dev/links.xml"), "{ended:?}");
-    assert!(ended.stderr.contains("dev/links.xml: No such file or directory; next try in 60 s"), "{ended:?}");
+    assert!(ended.stderr.contains("dev/links.xml: Is a directory; next try in 60 s"), "{ended:?}");
     assert!(home.path("ops/links.xml").exists());
 }

@@ -1,4 +1,4 @@
-//! A fork adds its command in src/local.rs and merges what upstream does, without a conflict. It compiles
+//! A fork adds its commands in src/local.rs and merges what upstream does, without a conflict. It compiles
 //! linkbot a second time, so it runs in `.ci/run` only.
 
 mod common;
@@ -9,15 +9,33 @@ use std::process::Command;
 
 use common::bot::{Ended, Home};
 
+const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
+
 #[test]
 #[ignore = "compiles linkbot again (.ci/run does it)"]
-fn a_fork_has_its_own_command_and_merges_upstream_without_a_conflict() {
+fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let fork = Repository::copy_to(folder.path());
 
     fork.edit("src/local.rs", |local| local.lines().map(uncommented).collect());
-    fork.commit("A command of our own");
-    assert_eq!(console(&fork.build(), ".hello\n.wave\n"), "hello, you\n");
+    fork.commit("Commands of our own");
+    let linkbot = fork.build();
+    let home = Home::new(CONF);
+    let said = ".hello\n.wave\n.read http://www.example.com/ A Book\n.read\nthanks, linkbot\n.help\n";
+    let told = console(&linkbot, &home, said);
+    let told: Vec<_> = told.lines().collect();
+    assert_eq!(told[..2], ["hello, you", "to read: A Book"]);
+    assert!(told[2].starts_with("you: the address and the title are missing; usage: .read "), "{told:?}");
+    assert_eq!(told[3], "you are welcome");
+    assert!(told[4].starts_with("commands: .hello .read .url "), "{told:?}");
+    assert_eq!(home.journal()[0][1..], ["add", "#dev", "you", "", "http://www.example.com/", "A Book #toread"]);
+    let feed = home.feed();
+    assert_eq!(feed.entries[0].title.as_ref().unwrap().content, "A Book");
+    assert_eq!(feed.entries[0].categories[1].term, "toread");
+
+    // Its own key.
+    home.configure(&format!("{CONF}local.greeting = good day\n"));
+    assert_eq!(console(&linkbot, &home, ".hello\n"), "good day, you\n");
 
     fork.git(&["checkout", "--quiet", "upstream"]);
     fork.edit("src/commands.rs", |commands| {
@@ -36,10 +54,11 @@ fn a_fork_has_its_own_command_and_merges_upstream_without_a_conflict() {
     fork.git(&["checkout", "--quiet", "fork"]);
     fork.git(&["merge", "--quiet", "--no-edit", "upstream"]);
     let linkbot = fork.build();
-    assert_eq!(console(&linkbot, ".hello\n.wave\n"), "hello, you\no/\n");
+    let home = Home::new(CONF);
+    assert_eq!(console(&linkbot, &home, ".hello\n.wave\n"), "hello, you\no/\n");
 
     // A panic tells where it was in one line, and none of its words, for they could hold a secret.
-    let ended = run(&linkbot, ".wave secret\n");
+    let ended = run(&linkbot, &home, ".wave secret\n");
     assert!(ended.stderr.contains("Z ended by a fault of its own at src/commands.rs:"), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
@@ -53,14 +72,13 @@ fn uncommented(line: &str) -> String {
 }
 
 /// What the console of this linkbot says.
-fn console(linkbot: &Path, input: &str) -> String {
-    let ended = run(linkbot, input);
+fn console(linkbot: &Path, home: &Home, input: &str) -> String {
+    let ended = run(linkbot, home, input);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     ended.stdout
 }
 
-fn run(linkbot: &Path, input: &str) -> Ended {
-    let home = Home::new("server = localhost:6667\ntls = no\nchannels = #dev\n");
+fn run(linkbot: &Path, home: &Home, input: &str) -> Ended {
     let mut command = Command::new(linkbot);
     command.args(["--console", "bot.conf"]).current_dir(home.path("")).env_clear();
     Ended::of(command, input.as_bytes())

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 
 use common::bot::{Bot, Home};
+use common::eventually;
 use common::irc::IrcServer;
 use failures::Shelf;
 
@@ -56,8 +57,11 @@ fn costs(links: usize) -> Vec<(&'static str, [u64; 2])> {
     client.barrier();
     let [time, ..] = &home.journal().pop().unwrap()[..] else { unreachable!() };
     home.await_cursor(time);
+    for file in ["links.xml", "links.html"] {
+        eventually(file, || home.read(file).contains(">one more<").then_some(()));
+    }
     client.barrier();
-    costs.push(("a save and its delivery", spent(&bot)));
+    costs.push(("a save, its delivery, feed and page", spent(&bot)));
 
     client.say("alice", "#dev", ".status");
     client.until("PRIVMSG #dev :status");

@@ -60,7 +60,7 @@ fn saved_is_said_when_the_link_is_in_the_journal() {
 fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
     let (_home, _bot, _server, mut client) = at_home();
     for said in
-        [".url http://a.example/ One", "linkbot: url http://a.example/ One", "LinkBot, url http://a.example/ One"]
+        [".url http://a.example/ One", "linkbot: url http://b.example/ One", "LinkBot, url http://c.example/ One"]
     {
         client.say("alice", "#dev", said);
         assert_eq!(client.line(), "PRIVMSG #dev :saved: One");
@@ -76,7 +76,7 @@ fn a_renamed_bot_listens_to_its_new_name() {
 }
 
 #[test]
-fn bad_use_gets_one_line_that_begins_with_fixed_words() {
+fn bad_use_gets_one_line_that_begins_with_the_nick_of_who_is_meant() {
     let (home, _bot, _server, mut client) = at_home();
     for (said, why) in [
         (".url", "the address and the title are missing"),
@@ -84,7 +84,7 @@ fn bad_use_gets_one_line_that_begins_with_fixed_words() {
         (".url .deop alice", "the address must begin with http:// or https://"),
     ] {
         client.say("alice", "#dev", said);
-        let line = client.expect(&format!("PRIVMSG #dev :{why}"));
+        let line = client.expect(&format!("PRIVMSG #dev :alice: {why}; "));
         assert!(line.ends_with(USAGE), "{line}");
     }
     client.barrier();
@@ -98,7 +98,6 @@ fn what_is_not_for_the_bot_gets_no_answer() {
     client.say("alice", "#dev", "http://www.example.com/ is nice");
     client.say("alice", "#other", ".url http://www.example.com/ Not configured");
     client.say("alice", "@#dev", ".url http://www.example.com/ For operators");
-    client.say("alice", "linkbot", ".url http://www.example.com/ Whispered");
     client.say("linkbot", "#dev", ".url http://www.example.com/ My own");
     client.send(":alice!a@host.example NOTICE #dev :.url http://www.example.com/ Notice");
     client.send("@bot :robot!r@host.example PRIVMSG #dev :.url http://www.example.com/ A bot");

@@ -21,12 +21,11 @@ const RECLAIM: Duration = Duration::from_secs(5 * 60);
 const NICK_TRIES: usize = 12;
 
 impl Sasl {
-    /// What answers the server's `AUTHENTICATE +`, in base64 (RFC 4616); nothing for EXTERNAL.
-    pub fn payload(&self) -> String {
-        match self {
-            Sasl::Plain { user, password } => BASE64.encode(format!("{user}\0{user}\0{password}")),
-            Sasl::External => String::new(),
-        }
+    /// What answers the server's `AUTHENTICATE +` (RFC 4616), in base64, cut as it is sent; nothing for EXTERNAL.
+    pub fn pieces(&self) -> Vec<String> {
+        let Sasl::Plain { user, password } = self else { return Vec::new() };
+        let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
+        payload.as_bytes().chunks(400).map(|piece| message::text(piece).into_owned()).collect()
     }
 }
 
@@ -100,12 +99,12 @@ impl Session<'_> {
     /// The server is ready for the login; it gets it once.
     pub(super) fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
-        let payload = sasl.payload();
-        for chunk in payload.as_bytes().chunks(400) {
-            self.send("AUTHENTICATE", &[&message::text(chunk)]);
+        let pieces = sasl.pieces();
+        for piece in &pieces {
+            self.send("AUTHENTICATE", &[piece]);
         }
         // It ends with a piece that is not a whole one, be it an empty one.
-        if payload.len().is_multiple_of(400) {
+        if pieces.last().is_none_or(|piece| piece.len() == 400) {
             self.send("AUTHENTICATE", &["+"]);
         }
     }

@@ -55,7 +55,7 @@ pub fn assert_saved_once<'a>(journal: &[Vec<String>], titles: impl IntoIterator<
     }
 }
 
-/// What the bot says to `.url`: `Ok` for `saved: ...`.
+/// What the bot says to alice's `.url`: `Ok` for `saved: ...`, else what was wrong.
 pub fn post(client: &mut Client, title: &str) -> Result<(), String> {
     try_post(client, title).expect("the bot stays in the channel")
 }
@@ -66,7 +66,10 @@ pub fn try_post(client: &mut Client, title: &str) -> Option<Result<(), String>> 
     loop {
         let line = client.next_line()?;
         let Some(answer) = line.strip_prefix("PRIVMSG #dev :") else { continue };
-        return Some(if answer == format!("saved: {title}") { Ok(()) } else { Err(answer.to_owned()) });
+        if answer == format!("saved: {title}") {
+            return Some(Ok(()));
+        }
+        return Some(Err(answer.strip_prefix("alice: ").unwrap_or_else(|| panic!("{answer}")).to_owned()));
     }
 }
 

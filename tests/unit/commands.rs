@@ -1,0 +1,257 @@
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::config::Config;
+use crate::irc::Form;
+use crate::irc::names::CaseMapping;
+use crate::journal::{Journal, format_time};
+use crate::publish::Publisher;
+
+/// How many links of a channel count as its newest.
+const ITEMS: usize = 3;
+const CHANNELS: [&str; 2] = ["#dev", "#ops"];
+/// Nick and account: one nick under two accounts and under none, one account under two nicks.
+const PEOPLE: [(&str, &str); 6] =
+    [("alice", ""), ("Alice", ""), ("alice", "ann"), ("bob", "ann"), ("alice", "eve"), ("bob", "")];
+/// Each as two people spell it, as it is stored, and without its scheme and final slash.
+const ADDRESSES: [[(&str, &str, &str); 2]; 3] = [
+    [
+        ("http://a.example", "http://a.example/", "a.example"),
+        ("HTTPS://www.a.example/#top", "https://www.a.example/#top", "www.a.example/#top"),
+    ],
+    [
+        ("http://b.example/x?y=1", "http://b.example/x?y=1", "b.example/x?y=1"),
+        (
+            "http://b.example:80/x?utm_source=z&y=1",
+            "http://b.example/x?utm_source=z&y=1",
+            "b.example/x?utm_source=z&y=1",
+        ),
+    ],
+    [
+        ("https://c.example/d/", "https://c.example/d/", "c.example/d"),
+        ("https://c.example/d?fbclid=1", "https://c.example/d?fbclid=1", "c.example/d?fbclid=1"),
+    ],
+];
+const TITLES: [&str; 3] = ["One", "Two #tag", "a.example"];
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// `.url`, with one of the [`TITLES`].
+    Url(usize),
+    /// Words around the address, or the address alone.
+    Talk(bool),
+    UndoThat,
+    Undo,
+}
+
+/// Someone does it in a channel, with an address in one of its spellings.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    act: Act,
+    channel: usize,
+    who: usize,
+    address: (usize, usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let act = prop_oneof![
+        4 => (0..TITLES.len()).prop_map(Act::Url),
+        3 => any::<bool>().prop_map(Act::Talk),
+        2 => Just(Act::UndoThat),
+        1 => Just(Act::Undo),
+    ];
+    // Mostly in one channel.
+    let channel = prop_oneof![3 => Just(0), 1 => Just(1)];
+    (act, channel, 0..PEOPLE.len(), (0..ADDRESSES.len(), 0..2usize)).prop_map(|(act, channel, who, address)| Step {
+        act,
+        channel,
+        who,
+        address,
+    })
+}
+
+/// A link as people see it.
+#[derive(Clone, Debug, PartialEq)]
+struct Shown {
+    channel: &'static str,
+    url: &'static str,
+    title: String,
+    poster: (&'static str, &'static str),
+    /// Posted longer ago than a nick proves anything.
+    old: bool,
+    again: Vec<&'static str>,
+}
+
+/// What the commands promise, by the plainest means: the links that stand, oldest first.
+#[derive(Default)]
+struct Model(Vec<Shown>);
+
+impl Model {
+    fn is_yours(link: &Shown, (nick, account): (&str, &str)) -> bool {
+        match link.poster {
+            (_, owner) if !owner.is_empty() && !account.is_empty() => owner == account,
+            (poster, _) => poster.eq_ignore_ascii_case(nick) && !link.old,
+        }
+    }
+
+    /// Where the link with this address is, if it is among the newest.
+    fn newest(&self, channel: &str, address: usize) -> Option<usize> {
+        let here = self.0.iter().enumerate().rev().filter(|(_, link)| link.channel == channel).take(ITEMS);
+        here.clone().find(|(_, link)| ADDRESSES[address].iter().any(|(_, url, _)| *url == link.url)).map(|(i, _)| i)
+    }
+
+    /// What is answered to a step; an error begins so.
+    fn take(&mut self, step: Step) -> Option<Result<String, &'static str>> {
+        let (channel, who) = (CHANNELS[step.channel], PEOPLE[step.who]);
+        let (_, url, bare) = ADDRESSES[step.address.0][step.address.1];
+        let found = self.newest(channel, step.address.0);
+        match step.act {
+            Act::Url(title) => Some(Ok(self.post(found, (channel, url), who, TITLES[title], false))),
+            Act::Talk(words) => {
+                self.post(found, (channel, url), who, if words { "look at" } else { bare }, true);
+                None
+            }
+            Act::UndoThat => Some(match found {
+                None => Err("not among the newest links"),
+                Some(i) if !Model::is_yours(&self.0[i], who) => Err("not yours: posted by "),
+                Some(i) => Ok(format!("removed: {}", link::split_tags(&self.0.remove(i).title).0)),
+            }),
+            Act::Undo => {
+                // An event names its link by the address, so one behind a newer link with the same is out of reach.
+                let is_hidden =
+                    |i: usize| self.0[i + 1..].iter().any(|l| (l.channel, l.url) == (channel, self.0[i].url));
+                let is_it =
+                    |&i: &usize| self.0[i].channel == channel && Model::is_yours(&self.0[i], who) && !is_hidden(i);
+                let latest = (0..self.0.len()).rev().find(is_it);
+                let removed = latest.map(|i| format!("removed: {}", link::split_tags(&self.0.remove(i).title).0));
+                Some(removed.ok_or("no link of yours in the last 24 hours here"))
+            }
+        }
+    }
+
+    fn post(
+        &mut self,
+        found: Option<usize>,
+        (channel, url): (&'static str, &'static str),
+        who: (&'static str, &'static str),
+        title: &str,
+        captured: bool,
+    ) -> String {
+        let plain = link::split_tags(title).0;
+        let Some(i) = found else {
+            self.0.push(Shown { channel, url, title: title.into(), poster: who, old: false, again: vec![] });
+            return format!("saved: {plain}");
+        };
+        let link = &mut self.0[i];
+        let yours = Model::is_yours(link, who);
+        let bare = ADDRESSES.as_flattened().iter().find(|(_, url, _)| *url == link.url).unwrap().2;
+        if !captured && if yours { link.title != title } else { link.title == bare } {
+            link.title = title.into();
+            return format!("saved: {plain}");
+        }
+        let same = |nick: &str| nick.eq_ignore_ascii_case(who.0);
+        if !yours && !same(link.poster.0) && !link.again.iter().any(|nick| same(nick)) {
+            link.again.push(who.0);
+        }
+        let age = if link.old { "1 d ago" } else { "just now" };
+        let nick = format!("{}\u{200b}{}", &link.poster.0[..1], &link.poster.0[1..]);
+        format!("saved before: {nick}, {age}: {}", link::split_tags(&link.title).0)
+    }
+}
+
+/// bot.conf in a folder of its own.
+fn config() -> (tempfile::TempDir, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.conf");
+    let channels = CHANNELS.join(", ");
+    let text = format!("server = localhost:1\ntls = no\nchannels = {channels}\ncapture = yes\nfeed_items = {ITEMS}\n");
+    std::fs::write(&path, text).unwrap();
+    let config = Config::read(&path).unwrap();
+    (folder, config)
+}
+
+fn request(step: Step) -> Request {
+    let (nick, account) = PEOPLE[step.who];
+    let said = ADDRESSES[step.address.0][step.address.1].0;
+    let (name, args) = match step.act {
+        Act::Url(title) => ("url", format!("{said} {}", TITLES[title])),
+        Act::Talk(true) => ("", format!("look at {said}")),
+        Act::Talk(false) => ("", said.to_owned()),
+        Act::UndoThat => ("undo", said.to_owned()),
+        Act::Undo => ("undo", String::new()),
+    };
+    Request {
+        channel: Some(CHANNELS[step.channel].to_owned()),
+        nick: nick.to_owned(),
+        host: String::new(),
+        account: account.to_owned(),
+        case: CaseMapping::Rfc1459,
+        posted: OffsetDateTime::now_utc(),
+        form: if name.is_empty() { Form::Talk } else { Form::Prefixed },
+        name: name.to_owned(),
+        args,
+        room: usize::MAX,
+    }
+}
+
+proptest! {
+    // Every case writes files.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases / 2,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn whatever_people_do_the_links_that_stand_and_the_answers_are_the_plain_models(
+        before in prop::collection::vec((0..CHANNELS.len(), 0..PEOPLE.len(), 0..ADDRESSES.len(), 0..2usize), 0..4),
+        turns in prop::collection::vec(prop::collection::vec(step(), 1..8), 1..8),
+    ) {
+        let (_folder, config) = config();
+        let mut model = Model::default();
+        let mut journal = String::new();
+        for (n, (channel, who, address, spelling)) in before.into_iter().enumerate() {
+            let time = OffsetDateTime::now_utc() - Duration::hours(30) + Duration::seconds(n as i64);
+            let (poster, (_, url, _)) = (PEOPLE[who], ADDRESSES[address][spelling]);
+            let (channel, title, time) = (CHANNELS[channel], format!("Old {n}"), format_time(time));
+            journal += &format!("{time}\tadd\t{channel}\t{}\t{}\t{url}\t{title}\n", poster.0, poster.1);
+            model.0.push(Shown { channel, url, title, poster, old: true, again: vec![] });
+        }
+        std::fs::write(&config.journal, journal).unwrap();
+        let mut bot = Bot {
+            config: &config,
+            journal: Journal::open(&config.journal).unwrap(),
+            delivery: None,
+            publisher: Publisher::new(&[], std::time::Duration::ZERO, Instant::now()),
+            commands: COMMANDS.iter().collect(),
+            heard: [&[], HEARD],
+            started: Instant::now(),
+            written: 0,
+        };
+        for steps in turns {
+            let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
+            let replies = bot.turn(steps.into_iter().map(request).collect(), |_| true);
+            let spoken: Vec<_> = replies.into_iter().filter(|reply| !reply.silent).collect();
+            prop_assert_eq!(spoken.len(), expected.len());
+            for (reply, (step, expected)) in spoken.into_iter().zip(expected) {
+                match (&reply.answer, &expected) {
+                    (Ok(told), Ok(meant)) => prop_assert_eq!(told, meant),
+                    (Err(wrong), Err(meant)) => prop_assert!(wrong.starts_with(meant), "{wrong} instead of {meant}"),
+                    (told, meant) => prop_assert!(false, "{step:?}: {told:?} instead of {meant:?}"),
+                }
+            }
+        }
+        let view = |entry: io::Result<Entry>| {
+            let Entry { link, again, .. } = entry.unwrap();
+            (link.channel, link.url, link.title, link.nick, link.account, again)
+        };
+        let shown: Vec<_> = bot.journal.newest_first().map(view).collect();
+        let meant = model.0.iter().rev().map(|link| {
+            let [channel, url, nick, account] = [link.channel, link.url, link.poster.0, link.poster.1].map(str::to_owned);
+            let again: Vec<_> = link.again.iter().map(|&nick| nick.to_owned()).collect();
+            (channel, url, link.title.clone(), nick, account, again)
+        });
+        prop_assert_eq!(shown, meant.collect::<Vec<_>>());
+    }
+}
