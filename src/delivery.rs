@@ -379,7 +379,7 @@ impl Delivery {
         let Some(&cursor) = before.last() else { return };
         self.cursor = cursor;
         self.settled.retain(|time| *time > cursor);
-        let saved = file::replace(&self.path, &(format_time(cursor) + "\n"));
+        let saved = file::replace(&self.path, (format_time(cursor) + "\n").as_bytes());
         let is_known = std::mem::replace(&mut self.unwritten, saved.is_err());
         if let Err(e) = saved
             && !is_known
