@@ -2,7 +2,7 @@
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
 use std::io::{self, Write};
 
 use time::OffsetDateTime;
@@ -137,20 +137,21 @@ pub struct Escape<'a>(pub &'a str);
 impl Display for Escape<'_> {
     fn fmt(&self, out: &mut Formatter) -> fmt::Result {
         let mut rest = self.0;
-        let may_stand = |c| match c {
-            '&' | '<' | '>' | '"' => false,
-            _ => matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..),
-        };
-        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| !may_stand(c)) {
-            out.write_str(&rest[..at])?;
-            out.write_str(match c {
-                '&' => "&#x26;",
-                '<' => "&#x3C;",
-                '>' => "&#x3E;",
-                '"' => "&#x22;",
-                _ => "",
-            })?;
-            rest = &rest[at + c.len_utf8()..];
+        // Besides these only U+FFFE and U+FFFF, which begin with the last, may be changed.
+        let may_change = |b| matches!(b, ..b' ' | b'&' | b'<' | b'>' | b'"' | 0xef);
+        while let Some(at) = rest.bytes().position(may_change) {
+            let (before, from) = rest.split_at(at);
+            let mut chars = from.chars();
+            out.write_str(before)?;
+            match chars.next().unwrap_or_default() {
+                '&' => out.write_str("&#x26;")?,
+                '<' => out.write_str("&#x3C;")?,
+                '>' => out.write_str("&#x3E;")?,
+                '"' => out.write_str("&#x22;")?,
+                c @ ('\t' | '\n' | '\r' | ' '..='\u{fffd}') => out.write_char(c)?,
+                _ => {}
+            }
+            rest = chars.as_str();
         }
         out.write_str(rest)
     }

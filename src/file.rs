@@ -39,10 +39,12 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Where symbolic links lead, also if nothing is there yet.
+/// Where a symbolic link leads, also if nothing is there yet.
 fn resolve(path: &Path) -> PathBuf {
-    let dangling = || Some(path.parent()?.join(fs::read_link(path).ok()?));
-    fs::canonicalize(path).ok().or_else(dangling).unwrap_or(path.to_owned())
+    match fs::read_link(path) {
+        Ok(target) => fs::canonicalize(path).unwrap_or(path.with_file_name(target)),
+        Err(_) => path.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -424,23 +424,23 @@ fn parse_line(line: &[u8]) -> Parsed {
         return Ok(None);
     }
     let text = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
-    let columns: Vec<&str> = text.split('\t').collect();
-    let [time, action, channel, nick, account, url, more @ ..] = &columns[..] else {
-        return Err("fewer than seven columns");
-    };
+    let mut columns = text.split('\t');
+    let mut next = || columns.next().ok_or("fewer than seven columns");
+    let (time, action, channel, nick, account, url) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    let (title, posted) = (columns.next().unwrap_or_default(), columns.next());
     let time = parse_time(time).ok_or("not a time")?;
-    let posted = more.get(1).map_or(Some(time), |posted| parse_time(posted)).ok_or("not a time of posting")?;
-    let &(_, action) = Action::NAMES.iter().find(|(name, _)| name == action).ok_or("unknown action")?;
+    let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
+    let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
     // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
     if !link::begins_address(url) || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("not an address");
     }
     // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
-    let title = link::title(more.first().unwrap_or(&""));
+    let title = link::title(title);
     if matches!(action, Action::Add | Action::Title) && title.is_empty() {
         return Err("no title");
     }
-    let [channel, nick, account, url] = [channel, nick, account, url].map(|&field| field.to_owned());
+    let [channel, nick, account, url] = [channel, nick, account, url].map(str::to_owned);
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 

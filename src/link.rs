@@ -145,7 +145,7 @@ pub fn addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
                 rest = &rest[next..];
                 return Some(start..start + length);
             }
-            (rest, in_word) = (after(c, rest), c.is_alphanumeric());
+            (rest, in_word) = (after(c, &rest[c.len_utf8()..]), c.is_alphanumeric());
         }
         None
     })
@@ -200,9 +200,8 @@ fn ends_address(c: char) -> bool {
 /// The title as it is stored: without IRC formatting, control characters, bidirectional overrides and what XML forbids,
 /// white space folded. Empty if nothing is left.
 pub fn title(text: &str) -> String {
-    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(c) = rest.chars().next() {
-        rest = after(c, rest);
+    let (mut out, mut chars) = (String::with_capacity(text.len()), text.chars());
+    while let Some(c) = chars.next() {
         match c {
             '!'..='~' => out.push(c),
             // NEL is white space to Unicode, but a C1 control first.
@@ -211,7 +210,7 @@ pub fn title(text: &str) -> String {
                     out.push(' ');
                 }
             }
-            c if c.is_control() => {}
+            c if c.is_control() => chars = after(c, chars.as_str()).chars(),
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {}
             c => out.push(c),
         }
@@ -220,17 +219,15 @@ pub fn title(text: &str) -> String {
     out.trim_matches([' ', '\u{200b}']).to_owned()
 }
 
-/// What follows `c` in `text`, which begins with it. A colour takes its digits along: \x03 up to "12,34",
-/// \x04 six hex digits, twice.
+/// What follows a colour's digits, if `c` begins a colour: for \x03 up to "12,34", for \x04 six hex digits, twice.
 fn after(c: char, text: &str) -> &str {
-    let rest = &text[c.len_utf8()..];
     let (most, digit): (_, fn(&u8) -> bool) = match c {
         '\x03' => (2, u8::is_ascii_digit),
         '\x04' => (6, u8::is_ascii_hexdigit),
-        _ => return rest,
+        _ => return text,
     };
     let digits = |text: &str| text.bytes().take(most).take_while(digit).count();
-    let (first, rest) = rest.split_at(digits(rest));
+    let (first, rest) = text.split_at(digits(text));
     match rest.strip_prefix(',') {
         Some(second) if !first.is_empty() && digits(second) > 0 => &second[digits(second)..],
         _ => rest,
