@@ -163,9 +163,8 @@ pub fn uri(address: &str) -> String {
     let parsed = if address.is_ascii() { None } else { Url::parse(address).ok() };
     let address = parsed.as_ref().map_or(address, Url::as_str);
     // Brackets may stand around an IPv6 address and nowhere else.
-    let path = address.match_indices('/').nth(2).map_or(address.len(), |(slash, _)| slash);
-    let fragment = address.find('#');
-    let bytes = address.as_bytes();
+    let path = address.match_indices('/').nth(2).map_or(0, |(slash, _)| slash);
+    let (fragment, bytes) = (address.find('#'), address.as_bytes());
     let mut out = String::with_capacity(address.len());
     for (i, &byte) in bytes.iter().enumerate() {
         let may_stand = match byte {

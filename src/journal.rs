@@ -167,8 +167,8 @@ impl Journal {
     /// Looks, before each batch, whether the file is still the one and as long as linkbot left it, and goes on with
     /// what is there. If that fails nothing can be saved, until a later check succeeds.
     ///
-    /// True if there is something that linkbot did not write. The events after `cursor` are still owed, so a new file
-    /// gets them, too; `None`: there is no account.
+    /// True if there is something that linkbot did not write. A new file gets the events after `cursor`, which are
+    /// still owed, if there is an account.
     pub fn check(&mut self, cursor: Option<OffsetDateTime>) -> bool {
         let changed = self.go_on(cursor).map_err(|e| log::os(&e));
         if let (Ok(()), Err(why)) = (&self.usable, &changed) {
@@ -295,7 +295,7 @@ fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
 }
 
 /// A part of the file from its end, also if its last line has no end; without a first line that begins before the part.
-/// As an iterator its events; after an error there are no more.
+/// As an iterator its events.
 struct Backwards<'a> {
     file: &'a File,
     /// Where reading stops; from the middle of the file on one byte early, to see whether a line ends there.
@@ -350,17 +350,8 @@ impl Iterator for Backwards<'_> {
     type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.line() {
-                Ok(Some(Ok(Some(event)))) => return Some(Ok(event)),
-                Ok(Some(_)) => {}
-                Ok(None) => return None,
-                Err(e) => {
-                    (self.at, self.buf) = (self.from, Vec::new());
-                    return Some(Err(e));
-                }
-            }
-        }
+        let mut lines = std::iter::from_fn(|| self.line().transpose());
+        lines.find_map(|line| line.map(|line| line.ok().flatten()).transpose())
     }
 }
 
@@ -386,7 +377,6 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
         }
         let Later { title, mut again, .. } = later.remove(&key).unwrap_or_default();
         link.title = title.unwrap_or(link.title);
-        again.retain(|nick| *nick != link.nick);
         again.reverse();
         return Some(Entry { time, link, again });
     }
@@ -396,8 +386,7 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
         // What was said of a link before it was removed went with it.
         _ if later.removes > 0 => {}
         Action::Title => later.title = later.title.take().or(Some(link.title)),
-        _ if later.again.contains(&link.nick) => {}
-        _ => later.again.push(link.nick),
+        Action::Again | Action::Add => later.again.push(link.nick),
     }
     None
 }
@@ -407,8 +396,7 @@ fn format_line(Event { time, action, link }: &Event) -> String {
     let mut line = format!("{}\t{name}", format_time(*time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
-        // A nick or an account is the server's word; were there a tab or a line end in it, it would
-        // write a column or a line of its own.
+        // A nick is the server's word: a tab or a line end in it would make a column or a line.
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
     if (link.posted - *time).abs() > Duration::SECOND {

@@ -115,14 +115,11 @@ pub fn found(text: &str) -> Vec<(String, String)> {
         let url = address(&text[span]);
         urls.extend(url.ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)));
     }
-    let title = title(&(words + &text[end..]));
-    let (said, tags) = split_tags(&title);
+    let line = title(&(words + &text[end..]));
+    let (said, _) = split_tags(&line);
     let named = |url: String| {
-        if said.contains(char::is_alphanumeric) {
-            return (url, title.clone());
-        }
-        let mut title = bare(&url).to_owned();
-        title.extend(tags.iter().flat_map(|tag| [" #", tag]));
+        let said_nothing = !said.contains(char::is_alphanumeric);
+        let title = if said_nothing { title(&[bare(&url), &line[said.len()..]].join(" ")) } else { line.clone() };
         (url, title)
     };
     urls.into_iter().map(named).collect()
@@ -189,12 +186,9 @@ fn ends_address(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c, '<' | '>' | '"' | '«' | '»' | '‹' | '›' | '\u{2018}'..='\u{201f}')
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        // CJK punctuation, and its full-width and half-width forms.
-        || matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3020}' | '\u{3030}')
-        || matches!(c, '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}')
-        || matches!(c, '\u{ff5b}'..='\u{ff65}')
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        // CJK punctuation, and full-width forms.
+        || matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3020}' | '\u{ff01}'..='\u{ff65}')
 }
 
 /// The title as it is stored: without IRC formatting, control characters, bidirectional overrides and what XML forbids,

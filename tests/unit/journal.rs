@@ -573,18 +573,6 @@ fn a_link_posted_beside_a_cursor_from_the_future_is_still_owed() {
     assert_eq!(journal.after(cursor).next().unwrap().unwrap().link.posted, NOON);
 }
 
-#[test]
-fn nobody_stands_twice_in_again_and_the_poster_not_at_all() {
-    let (_folder, path) = place();
-    let mut journal = open(&path);
-    for (action, nick) in [("add", "bob"), ("again", "carol"), ("again", "bob"), ("again", "dave"), ("again", "carol")]
-    {
-        let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).unwrap();
-        journal.append(action, &Link { nick: nick.into(), ..link("", "T") }, NOON).unwrap();
-    }
-    assert_eq!(journal.newest_first().next().unwrap().unwrap().again, ["dave", "carol"]);
-}
-
 /// What a journal says, by the plainest means: all links in order, each event applied as it comes.
 #[derive(Default)]
 struct Model(Vec<(Entry, bool)>);
