@@ -46,6 +46,9 @@ const HELP: &str = "
   --version  print the version
   --help     print this";
 
+/// How much of the journal's end is looked through for faults at start, in bytes.
+const LOOK_BACK: u64 = 1 << 20;
+
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
 
@@ -99,7 +102,7 @@ fn run(path: &Path, flag: &str) -> Result<(), String> {
     };
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    let skipped = journal::skipped(&config.journal, journal::REACH);
+    let skipped = journal::skipped(&config.journal, if flag == "--check" { journal::REACH } else { LOOK_BACK });
     let skipped = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))?;
     skipped.iter().for_each(log::line);
     if flag == "--check" {
