@@ -46,6 +46,9 @@ const HELP: &str = "
   --version  print the version
   --help     print this";
 
+/// How much of the journal's end is looked through for faults at start, in bytes.
+const LOOK_BACK: u64 = 1 << 20;
+
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
 
