@@ -199,18 +199,18 @@ impl Account {
             (200..300, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
                 Hold { why: format!("{why}: {CHECK_LOGIN}") }
             }
-            (200..300, Some(_)) => Refused { why, by_status: false },
             (200..300, None) => later(format!("{why} without a result: {CHECK_ADDRESS}"), true),
             (300..400 | 404..=406, _) => Hold { why: format!("{why}: {CHECK_ADDRESS}") },
             (408 | 425 | 429, _) => later(why, false),
-            (400..=499 | 501, Some(_)) => Refused { why, by_status: false },
+            (200..300 | 400..=499 | 501, Some(_)) => Refused { why, by_status: false },
             (400..=499 | 501, None) => Refused { why: format!("{why}: {CHECK_ADDRESS}"), by_status: true },
             // 5xx, and 999 of Delicious and linkhut.
             _ => later(format!("{why}: see the service's own log"), true),
         }
     }
 
-    /// The service's words in lower case, fit for the log: as far as they are plain, and none that may show a part of the login.
+    /// The service's words in lower case, fit for the log: as far as they are plain, and none that may show a part of
+    /// the login.
     fn words(&self, code: &str) -> String {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
         let words: String = code.chars().take_while(is_plain).take(LONGEST_WORDS).collect();
@@ -247,7 +247,9 @@ impl Settings {
         let dt = dt.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"));
         let dt = dt.expect("every time has these parts");
         let (title, own) = link.named();
-        let tags = plain(&self.tags(&link.channel, own));
+        let channel = link.channel.strip_prefix('#').unwrap_or(&link.channel);
+        let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
+        let tags = plain(tags.trim_end());
         let build = |title: &str, note: &str| {
             let mut request = self.add.clone();
             let mut query = request.query_pairs_mut();
@@ -264,18 +266,16 @@ impl Settings {
             drop(query);
             self.with_token(request)
         };
-        let too_long = |request: &Url| request[url::Position::BeforePath..].len() > LONGEST_TARGET;
+        let fits = |request: &Url| request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
 
         let mut title: String = plain(title).chars().take(LONGEST_TITLE).collect();
         let note = plain(&format!("posted by {}", link.nick));
-        if let Some(log_url) = log_url {
-            let request = build(&title, &format!("{note}: {}", plain(log_url)));
-            if !too_long(&request) {
-                return Some(request);
-            }
+        let with_log = log_url.map(|log_url| build(&title, &format!("{note}: {}", plain(log_url))));
+        if let Some(request) = with_log.filter(fits) {
+            return Some(request);
         }
         let mut request = build(&title, &note);
-        while too_long(&request) && title.chars().nth(1).is_some() {
+        while !fits(&request) && title.chars().nth(1).is_some() {
             title.pop();
             request = build(&title, &note);
         }
@@ -287,19 +287,6 @@ impl Settings {
             request.query_pairs_mut().append_pair("auth_token", token);
         }
         request
-    }
-
-    /// `delicious_tags`, then the link's own.
-    fn tags(&self, channel: &str, own: Vec<&str>) -> String {
-        let channel = channel.strip_prefix('#').unwrap_or(channel);
-        let configured = self.tags.iter().map(|tag| tag.replace("{channel}", channel));
-        let mut tags = Vec::new();
-        for tag in configured.chain(own.into_iter().map(str::to_owned)) {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
-        tags.join(" ")
     }
 }
 

@@ -157,7 +157,7 @@ impl Delivery {
     }
 
     /// Walks over the events after the cursor, newest first. Of a link that was removed only the removal is owed, of
-    /// several titles only the newest; an `add` comes with it at once.
+    /// several titles only the newest.
     fn survey(&self, journal: &Journal) -> io::Result<Owed> {
         let mut owed = Owed::default();
         // Of a channel's address: how many of the next `add`s are removed, and the title of the next one.
@@ -176,6 +176,7 @@ impl Delivery {
                     continue;
                 }
                 Action::Add => {
+                    // The `title` follows all the same: if the link is already there, this does not change it.
                     link.title = title.take().unwrap_or(link.title);
                     Change::Add { unclear: tried.is_some_and(|tried| tried.unclear) }
                 }
@@ -217,15 +218,15 @@ impl Delivery {
         };
         let wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
         let tried = self.tried.entry(item.link.url.clone()).or_default();
-        let others_went = tried.accepted < self.accepted;
+        let others_accepted = tried.accepted < self.accepted;
         tried.accepted = self.accepted;
         tried.unclear |= unclear;
-        tried.proofs += u32::from(others_went && (unclear || by_status));
+        tried.proofs += u32::from(others_accepted && (unclear || by_status));
         if tried.proofs == PROOFS {
             return self.pass_over(item, &format!("the service takes other links, but of this one it says {why}"));
         }
         // A captive portal refuses everything: once around there is no hurry any more.
-        let waits = !by_status || tried.turn.is_some() && !others_went;
+        let waits = !by_status || (tried.turn.is_some() && !others_accepted);
         if by_status || wait == LONGEST_WAIT {
             tried.turn = Some(now);
         }
@@ -288,7 +289,7 @@ impl Delivery {
     /// Tells each reason once, again when the wait has become the longest, and then from time to time.
     fn stop(&mut self, why: String, wait: Duration, at_least: Duration, now: Instant) {
         self.wait = wait;
-        self.at = now + wait.max(at_least).max(self.interval);
+        self.at = self.at.max(now + wait.max(at_least));
         self.told.retain(|_, at| now < *at + REMINDER);
         let grows = wait < LONGEST_WAIT;
         if self.told.contains_key(&(why.clone(), grows)) {
