@@ -130,7 +130,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("feed_url = http://x/{channel}.xml", "3: feed_url: must hold {channel} where feed does"),
         ("feed = {channel}.xml\nfeed_url = http://x/", "4: feed_url: must hold {channel} where feed does"),
         ("delicious = ftp://example.org/", "3: delicious: the address must begin with http"),
-        ("delicious = https:", "3: delicious: not an address: empty host"),
+        ("delicious = https://", "3: delicious: not an address: empty host"),
         ("delicious = https://a:b@example.org/", "3: delicious: an address with a user name or password in it"),
         ("delicious = https://x/posts/add?auth_token=a:b", "3: delicious: must not hold the token"),
         ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
