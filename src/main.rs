@@ -110,8 +110,7 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     };
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    // Who starts the bot wants it in the channel soon.
-    let within = if mode == Mode::Check { journal::REACH } else { 1 << 20 };
+    let within = if mode == Mode::Check { journal::REACH } else { LOOK_BACK };
     let skipped = journal::skipped(&config.journal, within);
     let skipped = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))?;
     skipped.iter().for_each(log::line);
