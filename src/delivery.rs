@@ -76,6 +76,8 @@ struct Owed {
     window: BTreeMap<(Option<Instant>, OffsetDateTime), Item>,
     /// The oldest of the others.
     rest: Option<OffsetDateTime>,
+    /// The removals of what was never sent.
+    needless: Vec<OffsetDateTime>,
 }
 
 #[derive(Default)]
@@ -92,7 +94,7 @@ struct Tried {
 
 impl Owed {
     fn new(newest: OffsetDateTime) -> Owed {
-        Owed { count: 0, newest, window: BTreeMap::new(), rest: None }
+        Owed { count: 0, newest, window: BTreeMap::new(), rest: None, needless: Vec::new() }
     }
 
     fn oldest(&self) -> Option<OffsetDateTime> {
@@ -160,7 +162,8 @@ impl Delivery {
                 }
             }
             let item = self.owed.window.values().next()?.clone();
-            match in_full(item.clone(), journal) {
+            let needed = Some(item.clone()).filter(|item| !self.owed.needless.contains(&item.time));
+            match needed.and_then(|item| in_full(item, journal)) {
                 None => self.done(&item),
                 item => return item,
             }
@@ -186,8 +189,7 @@ impl Delivery {
                 Action::Add if !removes.is_empty() => {
                     // What was never sent need not be deleted; what a former run has sent nobody knows.
                     let is_unsent = self.begun.is_some_and(|begun| time > begun) && !self.settled.contains(&time);
-                    let removed = removes.pop().filter(|_| is_unsent && tried.is_none());
-                    owed.count -= removed.and_then(|time| owed.window.remove(&(None, time))).iter().count();
+                    owed.needless.extend(removes.pop().filter(|_| is_unsent && tried.is_none()));
                     continue;
                 }
                 Action::Add => {
