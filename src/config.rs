@@ -1,16 +1,14 @@
 //! bot.conf: `key = value` lines. The first fault found is the one that is told.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io;
+use std::fs;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use native_tls::{Certificate, Identity, TlsConnector};
+use native_tls::{Certificate, Identity};
 use time::UtcOffset;
 use time::macros::format_description;
 use ureq::{Proxy, ProxyProtocol};
@@ -18,7 +16,6 @@ use url::{Host, Url};
 
 use crate::delicious::Login;
 use crate::feed::{Feed, View};
-use crate::file::beside;
 use crate::irc::names::CaseMapping;
 use crate::irc::{Channel, Reply, Sasl, connection};
 use crate::link::{LogUrl, Zone, address, percent_encode, with_channel};
@@ -30,9 +27,9 @@ use crate::{delicious, irc, log};
 const KEYS: &[&str] = &[
     "server", "tls", "tls_pin", "tls_cert", "tls_key", "nick", "owner", "channels", "server_password", "sasl",
     "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "rejoin", "catch_up",
-    "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone", "delicious", "delicious_user",
-    "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags", "delicious_shared",
-    "delicious_interval", "delicious_scuttle",
+    "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone",
+    "delicious", "delicious_user", "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags",
+    "delicious_shared", "delicious_interval", "delicious_scuttle",
 ];
 
 /// bot.conf, read and found good.
@@ -62,10 +59,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads bot.conf and the PEM files that it names.
-    ///
-    /// An error is one line, `bot.conf:12: key: what is wrong, what would be right`. No value that may be a
-    /// secret is quoted in it.
+    /// Reads bot.conf and the PEM files that it names. An error is one line with the place, the fault and the
+    /// remedy, and quotes no value that may be a secret.
     pub fn read(path: &Path) -> Result<Config, String> {
         let (text, mode) = read(path)?;
         Config::parse(path, &text, mode)
@@ -77,20 +72,20 @@ impl Config {
         let server = server(conf)?;
         let irc = irc(conf)?;
         let zone = conf.get("timezone", "utc", zone)?;
-        let log_url = conf.option("log_url", |value| log_url(value, zone))?;
+        let log_url = conf.option("log_url", |value| LogUrl::new(value, zone))?;
         let journal = conf.get("journal", "links.tsv", |value| path_in(conf.folder, value))?;
-        let reconnect = conf.get("reconnect", "20", |value| number(value, 1..=600))?;
-        let outputs = outputs(conf, &server, &irc, zone, log_url.as_ref())?;
+        let outputs = outputs(conf, &irc, zone, log_url.as_ref())?;
         let account = account(conf, &irc.owner)?;
-        check_secrecy(conf, &server, &irc, mode)?;
+        let is_exposed = server.tls.is_none() && !is_loopback(&server.host);
+        check_secrecy(conf, &irc, is_exposed, mode)?;
         check_files(conf, &journal, &outputs)?;
         let local = |line: &Line| Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()));
         Ok(Config {
-            secrets: secrets(conf, &irc, account.as_ref().map(|account| &account.login)),
-            warnings: warnings(conf, &server, account.as_ref()),
+            secrets: secrets(conf, &irc, account.as_ref()),
+            warnings: warnings(conf, is_exposed, account.as_ref()),
             server,
             irc,
-            reconnect: Duration::from_secs(reconnect),
+            reconnect: Duration::from_secs(conf.get("reconnect", "20", |value| number(value, 1..=600))?),
             journal,
             capture: conf.get("capture", "no", yes_or_no)?,
             catch_up: conf.get("catch_up", "yes", yes_or_no)?,
@@ -109,8 +104,6 @@ struct Conf<'a> {
     /// What paths in bot.conf are relative to.
     folder: &'a Path,
     lines: Vec<Line<'a>>,
-    /// The number of the line after the last one.
-    end: usize,
 }
 
 struct Line<'a> {
@@ -121,11 +114,9 @@ struct Line<'a> {
 
 impl<'a> Conf<'a> {
     fn new(path: &'a Path, text: &'a str) -> Result<Conf<'a>, String> {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let mut conf = Conf { path, folder, lines: Vec::new(), end: text.lines().count() + 1 };
-        // Some editors begin a file with a byte-order mark.
-        let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim);
-        for (number, line) in (1..).zip(lines).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let mut conf = Conf { path, folder: path.parent().unwrap_or(Path::new("")), lines: Vec::new() };
+        let lines = (1..).zip(text.lines().map(str::trim));
+        for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let (key, value) = conf.split(line).map_err(|what| format!("{}:{number}: {what}", path.display()))?;
             conf.lines.push(Line { number, key, value });
         }
@@ -135,25 +126,14 @@ impl<'a> Conf<'a> {
     /// The key and the value of `line`, which comes after `self.lines`.
     fn split(&self, line: &'a str) -> Result<(&'a str, &'a str), String> {
         let (key, value) = line.split_once('=').map_or(("", ""), |(k, v)| (k.trim_end(), v.trim_start()));
-        let local = key.strip_prefix("local.");
-        let name = local.unwrap_or(key);
-        let fits =
-            |b: u8| b.is_ascii_alphabetic() || b"_-".contains(&b) || local.is_some() && b"0123456789.".contains(&b);
-        // Else it might be a piece of a password, so it is not named.
-        if name.is_empty() || !name.bytes().all(fits) {
-            return Err("not a line like key = value; a comment begins with #".into());
-        }
-        if local.is_none() && !KEYS.contains(&key) {
-            let shared = |known: &str| known.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count();
-            let nearest = KEYS.iter().max_by_key(|known| (shared(known), Reverse(known.len())));
-            let hint = nearest.filter(|known| shared(known) > 2).map(|known| format!("; did you mean {known}?"));
-            return Err(format!("{key}: unknown key{}", hint.unwrap_or_default()));
+        if !KEYS.contains(&key) && !key.starts_with("local.") {
+            // Anything but letters might be a piece of a password, so it is not named.
+            let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+            let unknown = format!("{key}: unknown key; the bot.conf that comes with linkbot names them all");
+            return Err(if is_key { unknown } else { "not a line like key = value; a comment begins with #".into() });
         }
         if self.line(key).is_some() && !matches!(key, "on_connect" | "ignore") {
             return Err(format!("{key}: was given above already; leave one of the two"));
-        }
-        if value.contains(|c: char| c.is_control() && c != '\t') {
-            return Err(format!("{key}: holds a control character; remove it"));
         }
         Ok((key, value))
     }
@@ -167,18 +147,13 @@ impl<'a> Conf<'a> {
         self.line(key).map(|line| line.value).filter(|value| !value.is_empty())
     }
 
-    fn has(&self, key: &str) -> bool {
-        self.value(key).is_some()
-    }
-
     fn text(&self, key: &str) -> Option<String> {
         self.value(key).map(str::to_owned)
     }
 
     /// The value of `key`, or `default` where it is not given.
     fn get<T>(&self, key: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
-        let value = self.line(key).map_or(default, |line| line.value);
-        parse(value).map_err(|what| self.fault(key, &what))
+        parse(self.value(key).unwrap_or(default)).map_err(|what| self.fault(key, &what))
     }
 
     /// The value of a key that has no default.
@@ -191,48 +166,40 @@ impl<'a> Conf<'a> {
         self.lines.iter().filter(move |line| line.key == key && !line.value.is_empty()).map(|line| line.value)
     }
 
-    /// An error if one of `keys` is given, which needs what is not there.
-    fn refuse(&self, keys: &[&str], needs: &str) -> Result<(), String> {
-        match keys.iter().find(|key| self.has(key)) {
-            Some(key) => Err(self.fault(key, needs)),
-            None => Ok(()),
-        }
-    }
-
     fn fault(&self, key: &str, what: &str) -> String {
-        self.at(self.line(key).map_or(self.end, |line| line.number), key, what)
-    }
-
-    fn at(&self, number: usize, key: &str, what: &str) -> String {
-        format!("{}:{number}: {key}: {what}", self.path.display())
+        let number = self.line(key).map(|line| format!(":{}", line.number)).unwrap_or_default();
+        format!("{}{number}: {key}: {what}", self.path.display())
     }
 }
 
 fn server(conf: &Conf) -> Result<connection::Settings, String> {
     let (host, port) = conf.get("server", "", host_and_port)?;
-    let tls = conf.get("tls", "yes", yes_or_no)?;
-    if !tls {
-        conf.refuse(&["tls_pin", "tls_cert", "tls_key"], "needs tls = yes")?;
-    }
-    if !conf.has("tls_cert") {
-        conf.refuse(&["tls_key"], "needs tls_cert, the file of its certificate")?;
-    }
     let path = |value: &str| conf.folder.join(value);
     let pin = conf.option("tls_pin", |value| pin(&path(value)))?;
     let key = conf.value("tls_key").or(conf.value("tls_cert")).map(path).unwrap_or_default();
     let identity = conf.option("tls_cert", |value| identity(&path(value), &key))?;
+    let tls = conf.get("tls", "yes", yes_or_no)?;
+    if !tls && (pin.is_some() || identity.is_some()) {
+        return Err(conf.fault("tls", "must be yes where tls_pin or tls_cert is given"));
+    }
     Ok(connection::Settings { host, port, tls: tls.then_some(connection::Tls { pin, identity }) })
 }
 
 fn irc(conf: &Conf) -> Result<irc::Settings, String> {
+    let sasl = match (conf.value("sasl"), conf.text("sasl_user"), conf.text("sasl_password")) {
+        (None, None, None) => None,
+        (Some("plain"), Some(user), Some(password)) => Some(Sasl::Plain { user, password }),
+        (Some("external"), None, None) if conf.value("tls_cert").is_some() => Some(Sasl::External),
+        _ => return Err(conf.fault("sasl", "must be plain, with user and password, or external, with tls_cert")),
+    };
     Ok(irc::Settings {
         nick: conf.get("nick", "linkbot", nick)?,
         owner: conf.text("owner").unwrap_or_default(),
         channels: conf.get("channels", "", channels)?,
         server_password: conf.text("server_password"),
-        sasl: sasl(conf)?,
+        sasl,
         on_connect: conf.all("on_connect").map(str::to_owned).collect(),
-        prefix: conf.get("prefix", ".", prefix)?,
+        prefix: conf.value("prefix").unwrap_or(".").to_owned(),
         ignore: conf.all("ignore").flat_map(words).collect(),
         rejoin: conf.get("rejoin", "no", yes_or_no)?,
         reply: conf.get("reply", "privmsg", reply)?,
@@ -240,28 +207,11 @@ fn irc(conf: &Conf) -> Result<irc::Settings, String> {
     })
 }
 
-fn sasl(conf: &Conf) -> Result<Option<Sasl>, String> {
-    let (user, password) = (conf.text("sasl_user"), conf.text("sasl_password"));
-    match (conf.value("sasl"), user, password) {
-        (None, None, None) => Ok(None),
-        (Some("plain"), Some(user), Some(password)) => Ok(Some(Sasl::Plain { user, password })),
-        (Some("external"), None, None) if conf.has("tls_cert") => Ok(Some(Sasl::External)),
-        _ => Err(conf.fault("sasl", "must be plain, with sasl_user and sasl_password, or external, with tls_cert")),
-    }
-}
-
 /// The feeds and pages: one for all channels, or, with `{channel}` in the file's name, one for each.
-fn outputs(
-    conf: &Conf,
-    server: &connection::Settings,
-    irc: &irc::Settings,
-    zone: Zone,
-    log_url: Option<&LogUrl>,
-) -> Result<Vec<Output>, String> {
-    let is_file = |value: &str| path_in(Path::new(""), value).map(|_| value.to_owned());
+fn outputs(conf: &Conf, irc: &irc::Settings, zone: Zone, log_url: Option<&LogUrl>) -> Result<Vec<Output>, String> {
+    let is_file = |value: &str| path_in(conf.folder, value).map(|_| value.to_owned());
     let feed = conf.get("feed", "links.xml", is_file)?;
     let page = conf.get("page", "links.html", is_file)?;
-    let title = conf.text("feed_title");
     let url = conf.option("feed_url", |value| address(&with_channel(value, "")).map(|_| value.to_owned()))?;
     let items = conf.get("feed_items", "100", |value| number(value, 1..=10_000))? as usize;
     if url.as_ref().is_some_and(|url| url.contains("{channel}") != feed.contains("{channel}")) {
@@ -269,31 +219,34 @@ fn outputs(
     }
     let names: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
     let groups = |pattern: &str| names.chunks(if pattern.contains("{channel}") { 1 } else { names.len() });
-    let title = |group: &[String]| match &title {
-        Some(title) => title.replace("{channel}", without_sign(&group[0])),
+    // Every name begins with `#`, and `{channel}` stands for the rest.
+    let title = |group: &[String]| match conf.value("feed_title") {
+        Some(title) => title.replace("{channel}", &group[0][1..]),
         None => format!("Links from {}", group.join(", ")),
     };
     let path = |pattern: &str, group: &[String]| {
-        let name = without_sign(&group[0]).replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
+        let name = group[0][1..].replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "_");
         path_in(conf.folder, &pattern.replace("{channel}", &name)).unwrap_or_default()
     };
+    // Feeds and pages are served from one folder.
+    let href = |pattern: &str, group: &[String]| {
+        percent_encode(&path(pattern, group).file_name().unwrap_or_default().to_string_lossy())
+    };
     let url = |group: &[String]| url.as_ref().map(|url| with_channel(url, &group[0]));
+    let page_url = |group: &[String]| Some(Url::parse(&url(group)?).ok()?.join(&href(&page, group)).ok()?.into());
     let output = |pattern: &str, group: &[String], kind| {
         let view = View { channels: group.to_vec(), title: title(group), items, log_url: log_url.cloned() };
         Output { path: path(pattern, group), view, kind }
     };
-    // Feeds and pages are served from one folder.
-    let page_url = |group: &[String]| {
-        let (feed, page) = (Url::parse(&url(group)?).ok()?, file_name(&path(&page, group)));
-        feed.join(&page).ok().map(String::from)
-    };
+    let scheme = if conf.value("tls") == Some("no") { "irc" } else { "ircs" };
+    let server = format!("{scheme}://{}", conf.value("server").unwrap_or_default());
     let feeds = groups(&feed).map(|group| {
-        let about = page_url(group).unwrap_or_else(|| channel_url(server, &group[0]));
+        let about = page_url(group).unwrap_or_else(|| format!("{server}/{}", percent_encode(&group[0])));
         output(&feed, group, Kind::Feed(Feed { url: url(group), about }))
     });
     let pages = groups(&page).map(|group| {
-        let feeds = groups(&feed).filter(|feed| feed.iter().any(|channel| group.contains(channel)));
-        let href = |of: &[String]| url(of).unwrap_or_else(|| file_name(&path(&feed, of)));
+        let feeds = groups(&feed).filter(|of| of.iter().any(|channel| group.contains(channel)));
+        let href = |of| url(of).unwrap_or_else(|| href(&feed, of));
         let feeds = feeds.map(|of| Alternate { title: title(of), href: href(of) }).collect();
         let example = format!("{}url http://www.example.com/ Title For Link", irc.prefix);
         output(&page, group, Kind::Page(Page { url: page_url(group), feeds, zone, example }))
@@ -301,49 +254,25 @@ fn outputs(
     Ok(feeds.chain(pages).collect())
 }
 
-fn without_sign(channel: &str) -> &str {
-    channel.strip_prefix('#').unwrap_or(channel)
-}
-
-/// As a relative address.
-fn file_name(path: &Path) -> String {
-    percent_encode(&path.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// As browsers and IRC programs know it: `ircs://irc.libera.chat/%23dev`.
-fn channel_url(server: &connection::Settings, channel: &str) -> String {
-    let (scheme, default_port) = if server.tls.is_some() { ("ircs", 6697) } else { ("irc", 6667) };
-    let host = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
-    let port = if server.port == default_port { String::new() } else { format!(":{}", server.port) };
-    format!("{scheme}://{host}{port}/{}", percent_encode(channel))
-}
-
 fn account(conf: &Conf, owner: &str) -> Result<Option<delicious::Settings>, String> {
     let add = conf.option("delicious", endpoint)?;
-    if add.is_none() {
-        let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
-        conf.refuse(&login, "needs delicious, the full address of the service's posts/add")?;
+    let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+    let login = match login.map(|key| conf.text(key)) {
+        [None, None, None, None] => Login::Nobody,
+        [Some(user), Some(password), None, None] => Login::Basic { user, password },
+        [None, None, Some(token), None] => Login::Token(token),
+        [None, None, None, Some(bearer)] => Login::Bearer(bearer),
+        _ => return Err(conf.fault("delicious", "needs one login: user and password, or a token, or a bearer token")),
+    };
+    if add.is_none() && !matches!(login, Login::Nobody) {
+        return Err(conf.fault("delicious", "is missing: the login needs the full address of the service's posts/add"));
     }
-    let login = login(conf)?;
     let tags = conf.get("delicious_tags", "irc", tags)?;
     let shared = conf.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(conf.get("delicious_interval", "3", |value| number(value, 0..=86_400))?);
     let scuttle = conf.get("delicious_scuttle", "no", yes_or_no)?;
     let user_agent = user_agent(owner);
     Ok(add.map(|add| delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))
-}
-
-fn login(conf: &Conf) -> Result<Login, String> {
-    let user = conf.option("delicious_user", |value| must_be("without a colon", !value.contains(':'), value))?;
-    let is_word = |value: &str| value.bytes().all(|b| b.is_ascii_graphic());
-    let bearer = conf.option("delicious_bearer", |value| must_be("one word of ASCII", is_word(value), value))?;
-    match (user, conf.text("delicious_password"), conf.text("delicious_token"), bearer) {
-        (None, None, None, None) => Ok(Login::Nobody),
-        (Some(user), Some(password), None, None) => Ok(Login::Basic { user, password }),
-        (None, None, Some(token), None) => Ok(Login::Token(token)),
-        (None, None, None, Some(bearer)) => Ok(Login::Bearer(bearer)),
-        _ => Err(conf.fault("delicious", "needs one login: user and password, or a token, or a bearer token")),
-    }
 }
 
 /// What a header can hold: ASCII, and no parentheses inside those of a comment (RFC 9110, 5.6.5).
@@ -354,25 +283,21 @@ fn user_agent(owner: &str) -> String {
 }
 
 /// No secret may be read by others here, or by anyone on its way.
-fn check_secrecy(conf: &Conf, server: &connection::Settings, irc: &irc::Settings, mode: u32) -> Result<(), String> {
+fn check_secrecy(conf: &Conf, irc: &irc::Settings, is_exposed: bool, mode: u32) -> Result<(), String> {
     for line in conf.lines.iter().filter(|line| !secrets_in(line, irc).is_empty()) {
-        if mode & 0o007 != 0 {
-            return Err(conf.at(line.number, line.key, &open_to_others(conf.path)));
-        }
-        if is_exposed(server) && matches!(line.key, "sasl_password" | "on_connect") {
-            return Err(conf.at(line.number, line.key, "would cross the network unencrypted; set tls = yes"));
+        check_mode(conf.path, mode)?;
+        if is_exposed && matches!(line.key, "sasl_password" | "on_connect") {
+            return Err(conf.fault("tls", &format!("must be yes, or {} crosses the network unencrypted", line.key)));
         }
     }
     Ok(())
 }
 
-fn open_to_others(path: &Path) -> String {
+/// Whether a file that holds a secret is closed to others; its group may read it.
+fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
     let path = path.display();
-    format!("{path} holds a secret and is open to every user; mend that with: chmod o-rwx {path}")
-}
-
-fn is_exposed(server: &connection::Settings) -> bool {
-    server.tls.is_none() && !is_loopback(&server.host)
+    let open = format!("{path} holds a secret and is open to every user; mend that with: chmod o-rwx {path}");
+    if mode & 0o007 == 0 { Ok(()) } else { Err(open) }
 }
 
 fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {
@@ -402,24 +327,19 @@ fn passwords<'a>(line: &'a str, nick: &str) -> Vec<&'a str> {
 }
 
 /// What the log must not show, also as it travels: percent-encoded, misread, or as the base64 of a login.
-fn secrets(conf: &Conf, irc: &irc::Settings, login: Option<&Login>) -> Vec<String> {
-    let mut secrets: Vec<_> = conf.lines.iter().flat_map(|line| secrets_in(line, irc)).map(str::to_owned).collect();
-    secrets.extend(login.map(Login::secrets).unwrap_or_default());
-    // It is sent in pieces of 400.
-    let payload = irc.sasl.as_ref().map(Sasl::payload).unwrap_or_default();
-    secrets.extend(payload.as_bytes().chunks(400).map(|chunk| String::from_utf8_lossy(chunk).into_owned()));
-    let encoded: Vec<String> = secrets.iter().map(|secret| percent_encode(secret)).collect();
+fn secrets(conf: &Conf, irc: &irc::Settings, account: Option<&delicious::Settings>) -> Vec<String> {
+    let given = conf.lines.iter().flat_map(|line| secrets_in(line, irc)).map(str::to_owned);
+    let sent = irc.sasl.iter().flat_map(Sasl::pieces).chain(account.into_iter().flat_map(|to| to.login.secrets()));
     // A server's line with one byte that is not UTF-8 is read as Latin-1, all of it.
-    let misread: Vec<String> = secrets.iter().map(|secret| secret.bytes().map(char::from).collect()).collect();
-    secrets.extend(encoded.into_iter().chain(misread));
-    secrets
+    let forms = |secret: String| [percent_encode(&secret), secret.bytes().map(char::from).collect(), secret];
+    given.chain(sent).flat_map(forms).collect()
 }
 
 /// What is probably wrong, but may be meant.
-fn warnings(conf: &Conf, server: &connection::Settings, account: Option<&delicious::Settings>) -> Vec<String> {
+fn warnings(conf: &Conf, is_exposed: bool, account: Option<&delicious::Settings>) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut warn = |is_so: bool, key, what| warnings.extend(is_so.then(|| conf.fault(key, what)));
-    let is_open = conf.has("server_password") && is_exposed(server);
+    let is_open = is_exposed && conf.value("server_password").is_some();
     warn(is_open, "server_password", "crosses the network unencrypted; set tls = yes if the server has it");
     let Some(delicious::Settings { add, login, scuttle, .. }) = account else { return warnings };
     let has_login = !matches!(login, Login::Nobody);
@@ -427,10 +347,9 @@ fn warnings(conf: &Conf, server: &connection::Settings, account: Option<&delicio
     let is_open = has_login && add.scheme() == "http" && !is_loopback(host);
     warn(is_open, "delicious", "the login crosses the network unencrypted; use https:// if the service has it");
     warn(!has_login, "delicious", "no login is given; services want delicious_token, or what bot.conf's example names");
-    let path = add.path();
-    let ends_in_add = path.strip_suffix(".php").unwrap_or(path).ends_with("add");
+    let ends_in_add = add.path().ends_with("add") || add.path().ends_with("add.php");
     warn(!ends_in_add, "delicious", "does not end in posts/add or posts_add.php, where services take links");
-    let is_scuttle = path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add");
+    let is_scuttle = add.path().ends_with("/posts_add.php") || add.path().ends_with("/api/posts/add");
     warn(is_scuttle && !scuttle, "delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
     warnings
 }
@@ -438,20 +357,17 @@ fn warnings(conf: &Conf, server: &connection::Settings, account: Option<&delicio
 /// Each file that linkbot writes must be one of its own, in a folder that is there.
 fn check_files(conf: &Conf, journal: &Path, outputs: &[Output]) -> Result<(), String> {
     let mut taken = HashSet::from([path_in(Path::new(""), &conf.path.to_string_lossy())?]);
-    let pem = ["tls_pin", "tls_cert", "tls_key"].iter().filter_map(|key| conf.value(key));
-    taken.extend(pem.filter_map(|value| path_in(conf.folder, value).ok()));
-    let journal = ["", ".tmp", ".delivered", ".delivered.tmp"].map(|suffix| ("journal", beside(journal, suffix)));
-    let outputs = outputs.iter().flat_map(|output| {
-        let key = if matches!(output.kind, Kind::Feed(_)) { "feed" } else { "page" };
-        ["", ".tmp"].map(|suffix| (key, beside(&output.path, suffix)))
+    let outputs = outputs.iter().map(|output| match output.kind {
+        Kind::Feed(_) => ("feed", output.path.as_path()),
+        Kind::Page(_) => ("page", output.path.as_path()),
     });
-    for (key, path) in journal.into_iter().chain(outputs) {
-        let folder = Path::new(".").join(path.parent().unwrap_or(&path));
+    for (key, path) in std::iter::once(("journal", journal)).chain(outputs) {
+        let folder = Path::new(".").join(path.parent().unwrap_or(path));
         if !folder.is_dir() {
             return Err(conf.fault(key, &format!("there is no folder {}; make it", folder.display())));
         }
-        let name = path.display().to_string();
-        if !taken.insert(path) {
+        if !taken.insert(path.to_owned()) {
+            let name = path.display();
             return Err(conf.fault(key, &format!("{name} is another file of linkbot already; choose another name")));
         }
     }
@@ -460,41 +376,31 @@ fn check_files(conf: &Conf, journal: &Path, outputs: &[Output]) -> Result<(), St
 
 /// The text of a file, and its mode. An error names the file.
 fn read(path: &Path) -> Result<(String, u32), String> {
-    let read = || -> io::Result<_> {
-        let file = File::open(path)?;
-        Ok((io::read_to_string(&file)?, file.metadata()?.permissions().mode()))
-    };
-    read().map_err(|e| format!("{}: {}", path.display(), log::os(&e)))
+    let read = fs::read_to_string(path).and_then(|text| Ok((text, fs::metadata(path)?.permissions().mode())));
+    read.map_err(|e| format!("{}: {}", path.display(), log::os(&e)))
 }
 
-/// A PEM file (RFC 7468); refused if it holds a private key and is open to others.
-fn pem(path: &Path) -> Result<String, String> {
-    let (text, mode) = read(path)?;
-    if text.contains("PRIVATE KEY-----") && mode & 0o007 != 0 { Err(open_to_others(path)) } else { Ok(text) }
-}
-
-/// The first certificate in `path`, in DER.
+/// The first certificate in a PEM file (RFC 7468), in DER.
 fn pin(path: &Path) -> Result<Vec<u8>, String> {
-    let certificate = Certificate::from_pem(pem(path)?.as_bytes()).and_then(|certificate| certificate.to_der());
-    certificate.map_err(|_| format!("{} holds no certificate, in PEM, or a damaged one", path.display()))
+    let certificate = Certificate::from_pem(read(path)?.0.as_bytes()).and_then(|certificate| certificate.to_der());
+    certificate.map_err(|_| no_certificate(path))
 }
 
-/// The certificates in `path` with their key, which may stand there too.
+/// The certificates in one PEM file with the key in another, or in the same.
 fn identity(path: &Path, key_path: &Path) -> Result<Identity, String> {
-    let (certificates, key) = (pem(path)?, pem(key_path)?);
-    let (path, key_path) = (path.display(), key_path.display());
+    let ((certificates, _), (key, mode)) = (read(path)?, read(key_path)?);
     // native-tls wants PKCS#8, and nothing in front of it.
     let Some(start) = key.find("-----BEGIN PRIVATE KEY-----") else {
-        let convert = format!("openssl pkcs8 -topk8 -nodes -in {key_path} -out {key_path}.new");
-        return Err(format!("{key_path} holds no private key in plain PKCS#8; convert one with: {convert}"));
+        let path = key_path.display();
+        let convert = format!("openssl pkcs8 -topk8 -nodes -in {path} -out {path}.new");
+        return Err(format!("{path} holds no private key in plain PKCS#8; convert one with: {convert}"));
     };
-    let identity = Identity::from_pkcs8(certificates.as_bytes(), &key.as_bytes()[start..]);
-    // Whether certificate and key belong together shows only in use.
-    let tried =
-        identity.and_then(|identity| TlsConnector::builder().identity(identity.clone()).build().map(|_| identity));
-    tried.map_err(|_| {
-        format!("{path} holds no certificate, in PEM, a damaged one, or not that of the key in {key_path}")
-    })
+    check_mode(key_path, mode)?;
+    Identity::from_pkcs8(certificates.as_bytes(), &key.as_bytes()[start..]).map_err(|_| no_certificate(path))
+}
+
+fn no_certificate(path: &Path) -> String {
+    format!("{} holds no certificate, in PEM, or a damaged one", path.display())
 }
 
 fn yes_or_no(value: &str) -> Result<bool, String> {
@@ -512,12 +418,9 @@ fn number(value: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
 
 /// `host:port`, `[::1]:6697`; the host without its brackets.
 fn host_and_port(value: &str) -> Result<(String, u16), String> {
-    let parse = || {
-        let (host, port) = value.rsplit_once(':')?;
-        let host = Host::parse(host).ok()?.to_string().trim_matches(['[', ']']).to_owned();
-        Some((host, port.parse().ok().filter(|&port| port != 0)?))
-    };
-    parse().ok_or_else(|| "must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697".into())
+    let parts = value.rsplit_once(':').and_then(|(host, port)| Some((Host::parse(host).ok()?, port.parse().ok()?)));
+    let (host, port) = parts.ok_or("must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697")?;
+    Ok((host.to_string().trim_matches(['[', ']']).to_owned(), port))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -525,17 +428,8 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn nick(value: &str) -> Result<String, String> {
-    let right = "a nick: letters, digits and []\\`_^{|}-, with neither a digit nor - in front";
-    must_be(right, irc::is_nick(value), value)
-}
-
-fn prefix(value: &str) -> Result<String, String> {
-    let is_good = (1..=10).contains(&value.chars().count()) && !value.contains(char::is_whitespace);
-    must_be("1 to 10 characters without blanks", is_good, value)
-}
-
-fn must_be(right: &str, is_good: bool, value: &str) -> Result<String, String> {
-    if is_good { Ok(value.to_owned()) } else { Err(format!("must be {right}")) }
+    let right = "must be a nick: letters, digits and []\\`_^{|}-, with neither a digit nor - in front";
+    if irc::is_nick(value) { Ok(value.into()) } else { Err(right.into()) }
 }
 
 fn reply(value: &str) -> Result<Reply, String> {
@@ -552,9 +446,8 @@ fn channels(value: &str) -> Result<Vec<Channel>, String> {
     for entry in value.split(',') {
         let mut words = entry.split_whitespace();
         let (name, key) = (words.next().unwrap_or_default(), words.next());
-        // A JOIN with it must fit into a line of IRC.
         let is_key = key.is_none_or(|key| !key.starts_with('#')) && words.next().is_none();
-        if name.len() < 2 || !name.starts_with('#') || !is_key || entry.len() > 200 {
+        if name.len() < 2 || !name.starts_with('#') || !is_key {
             return Err("must be given as \"#name\" or \"#name key\", more of them separated by commas".into());
         }
         if channels.iter().any(|c| CaseMapping::Rfc1459.eq(c.name.as_bytes(), name.as_bytes())) {
@@ -576,20 +469,12 @@ fn tags(value: &str) -> Result<Vec<String>, String> {
 }
 
 fn zone(value: &str) -> Result<Zone, String> {
-    let offset = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
+    let offset = UtcOffset::parse(value, format_description!("[offset_hour sign:mandatory]:[offset_minute]"));
     match value {
         "utc" => Ok(Zone::Fixed(UtcOffset::UTC)),
         "local" => Ok(Zone::Local),
-        _ => UtcOffset::parse(value, offset)
-            .map(Zone::Fixed)
-            .or(Err("must be utc, local, or an offset like +01:00".into())),
+        _ => offset.map(Zone::Fixed).map_err(|_| "must be utc, local, or an offset like +01:00".into()),
     }
-}
-
-fn log_url(value: &str, zone: Zone) -> Result<LogUrl, String> {
-    // The fields in brackets do not keep it from being an address, and `[[` is a bracket.
-    address(&with_channel(value, "").replace("[[", "["))?;
-    LogUrl::new(value, zone).map_err(|what| format!("{what}; a field is for example [year], a bracket is [["))
 }
 
 /// Where the service takes links.
@@ -611,10 +496,7 @@ fn endpoint(value: &str) -> Result<Url, String> {
 /// A path relative to `folder`, without the `.` that would hide that two are the same.
 fn path_in(folder: &Path, value: &str) -> Result<PathBuf, String> {
     let path: PathBuf = folder.join(value).components().filter(|part| *part != Component::CurDir).collect();
-    if value.is_empty() || value.ends_with('/') || path.file_name().is_none() {
-        return Err("must be the name of a file".into());
-    }
-    Ok(path)
+    if path.file_name().is_some() { Ok(path) } else { Err("must be the name of a file".into()) }
 }
 
 #[cfg(test)]

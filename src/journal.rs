@@ -6,15 +6,16 @@
 //! the file to be as it was left.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use time::format_description::StaticFormatDescription;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use time::{Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::link::{self, LONGEST_ADDRESS, Link};
 use crate::{file, log};
@@ -23,8 +24,7 @@ use crate::{file, log};
 pub const REACH: u64 = 16 << 20;
 
 /// What is read at once, in bytes. A line that is longer is not one of linkbot's.
-const BLOCK: usize = 64 << 10;
-const TOO_LONG: &str = "longer than 64 KiB";
+const BLOCK: usize = 32 << 10;
 
 const TIME: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -68,9 +68,12 @@ pub struct Journal {
     file: File,
     /// Device and inode, by which a file put in its place is noticed.
     id: (u64, u64),
-    /// How long the file is, with what is not committed yet.
+    /// How long the file is, without what is pending.
     len: u64,
-    committed: u64,
+    /// The lines that are not written yet.
+    pending: String,
+    /// A commit has failed, and may have left a part of it behind `len`.
+    uncut: bool,
     /// The time of the last event, or later: the next one's is greater.
     last: OffsetDateTime,
     /// Or why nothing can be saved until the next [`Journal::check`].
@@ -82,25 +85,24 @@ impl Journal {
     ///
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
-        let remedy = "the journal must be a file that linkbot may create, read and write";
-        let failed = |e: io::Error| format!("{}: {}; {remedy}", path.display(), log::os(&e));
-        what_is_at(path).map_err(failed)?;
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Self::recover(path, file).map_err(failed),
-            Err(TryLockError::WouldBlock) => {
-                Err(format!("{}: in use by another linkbot; stop that one first", path.display()))
-            }
-            Err(TryLockError::Error(e)) => Err(failed(e)),
-        }
+        Self::recover(path).map_err(|e| {
+            let why = match e.kind() {
+                io::ErrorKind::WouldBlock => "in use by another linkbot; stop that one first".to_owned(),
+                _ => format!("{}; the journal must be a file that linkbot may create, read and write", log::os(&e)),
+            };
+            format!("{}: {why}", path.display())
+        })
     }
 
-    fn recover(path: &Path, file: File) -> io::Result<Journal> {
+    fn recover(path: &Path) -> io::Result<Journal> {
+        what_is_at(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        file.try_lock()?;
         let meta = file.metadata()?;
         let mut len = meta.len();
         let mut lines = Backwards::new(&file, 0, len);
         // A whole event without a line end stays: an editor has left it so.
-        if !ends_with_newline(&file, len)? && lines.next().transpose()?.is_some_and(|line| line.is_err()) {
+        if !ends_with_newline(&file, len)? && lines.line()?.is_some_and(|line| line.is_err()) {
             // What is read of the file and not given yet ends where that line begins.
             len = lines.at + lines.buf.len() as u64;
             let torn = meta.len() - len;
@@ -116,7 +118,7 @@ impl Journal {
         File::open(folder)?.sync_all()?;
         let last = last_time(&file, len)?;
         let id = (meta.dev(), meta.ino());
-        Ok(Journal { path: path.to_owned(), file, id, len, committed: len, last, usable: Ok(()) })
+        Ok(Journal { path: path.to_owned(), file, id, len, pending: String::new(), uncut: false, last, usable: Ok(()) })
     }
 
     /// What is appended next gets a later time than this.
@@ -124,61 +126,41 @@ impl Journal {
         self.last = self.last.max(time);
     }
 
-    /// Writes one event and returns its time; it is on disk only after [`Journal::commit`].
-    ///
-    /// An error's text is for the person who posted the link: `No space left on device`. None of its batch is saved.
+    /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`].
     pub fn append(&mut self, action: Action, link: &Link, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
-        self.usable.clone().map_err(io::Error::other)?;
         let next = self.last.checked_add(Duration::MILLISECOND);
         let next = next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
         let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
-        self.write(&format_line(&Event { time, action, link: link.clone() }))?;
+        self.pending += &format_line(&Event { time, action, link: link.clone() });
         self.last = time;
         Ok(time)
+    }
+
+    /// Puts on disk what was appended since the last commit. After an error none of it is saved.
+    ///
+    /// An error's text is for the persons who posted the links: `No space left on device`.
+    pub fn commit(&mut self) -> io::Result<()> {
+        let lines = std::mem::take(&mut self.pending);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.usable = self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
+        self.usable.clone().map_err(io::Error::other)
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
         // Someone's half line must not become one with ours.
         let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
-        // Counted first: a write that fails may leave a part of it.
-        self.len += lines.len() as u64;
-        (&self.file).write_all(lines.as_bytes()).inspect_err(|e| self.usable = Err(log::os(e)))
-    }
-
-    /// Puts on disk what was appended since the last commit. After an error none of it is saved.
-    ///
-    /// An error's text is for the persons who posted the links.
-    pub fn commit(&mut self) -> io::Result<()> {
-        if self.len == self.committed {
-            return Ok(());
-        }
-        self.usable = self.usable.clone().and_then(|()| self.sync().map_err(|e| log::os(&e)));
-        match self.usable {
-            Ok(()) => self.committed = self.len,
-            // If this fails too, the next check tries it again before anything else is written.
-            Err(_) => drop(self.cut_back()),
-        }
-        self.usable.clone().map_err(io::Error::other)
-    }
-
-    fn sync(&self) -> io::Result<()> {
+        let end = self.len + lines.len() as u64;
+        self.uncut = true;
+        (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         // Safe on disk, but in a file that was moved away or emptied meanwhile, is not saved.
-        match self.len_there()? {
-            Some(len) if len >= self.len => Ok(()),
-            _ => Err(io::Error::other("the journal was replaced or cut short meanwhile")),
+        if self.len_there()?.is_none_or(|len| len < end) {
+            return Err(io::Error::other("the journal was replaced or cut short meanwhile"));
         }
-    }
-
-    /// Nothing that is still wanted stands behind `committed` here: an error of this `sync_data` is the only
-    /// word of it, a later one may well succeed over pages that never reached the disk.
-    fn cut_back(&mut self) -> io::Result<()> {
-        // A file that someone has made shorter must not be filled up with zeros.
-        let len = self.file.metadata()?.len().min(self.committed);
-        self.file.set_len(len)?;
-        self.file.sync_data()?;
-        self.len = self.committed;
+        (self.len, self.uncut) = (end, false);
         Ok(())
     }
 
@@ -197,11 +179,14 @@ impl Journal {
     }
 
     fn go_on(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
-        let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
-        if self.len > self.committed {
-            self.cut_back()?;
-            return self.go_on(cursor);
+        if self.uncut {
+            // A file that someone has made shorter must not be filled up with zeros.
+            self.file.set_len(self.file.metadata()?.len().min(self.len))?;
+            // Nothing new is written before this succeeds: only the first sync after a failed write tells of it.
+            self.file.sync_data()?;
+            self.uncut = false;
         }
+        let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
         let path = self.path.display();
         match len.cmp(&self.len) {
             Ordering::Equal => return Ok(false),
@@ -214,7 +199,7 @@ impl Journal {
             }
         }
         self.not_before(last_time(&self.file, len)?);
-        (self.len, self.committed) = (len, len);
+        self.len = len;
         Ok(true)
     }
 
@@ -229,43 +214,45 @@ impl Journal {
         let cursor = cursor.unwrap_or(self.last);
         let meta = self.file.metadata()?;
         // Someone may have appended to it before it went.
-        (self.len, self.committed) = (meta.len(), meta.len());
+        self.len = meta.len();
         let mut owed: Vec<Event> = self.after(cursor).collect::<io::Result<_>>()?;
         owed.reverse();
-        let lines = |events: &[Event]| events.iter().map(format_line).collect::<String>();
-        let kept = owed.len();
         if what_is_at(&self.path)?.is_none() {
             // Whole from the beginning: after a crash nobody would know of the old file.
-            file::put(&self.path, &lines(&owed), meta.permissions())?;
+            file::put(&self.path, &owed.iter().map(format_line).collect::<String>(), meta.permissions())?;
         }
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
         // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
         // taken out on purpose looks the same, and comes back.
         let there = new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
-        owed.retain(|event| !there.contains(&event.time));
-        new.write(&lines(&owed)).and(new.commit())?;
+        new.pending = owed.iter().filter(|event| !there.contains(&event.time)).map(format_line).collect();
+        new.commit()?;
         let what = "moved away or replaced; going on with the file there now; still owed, and kept";
-        log::line(format_args!("{}: {what}: {kept}", self.path.display()));
+        log::line(format_args!("{}: {what}: {}", self.path.display(), owed.len()));
         // The cursor still holds a time of the old file; what comes now must be later.
         new.not_before(self.last);
         *self = new;
         Ok(())
     }
 
-    /// The newest `reach` bytes, as the last check found them.
+    /// What is pending, and of the file, as the last check found it, the newest `reach` bytes.
     fn backwards(&self, reach: u64) -> Backwards<'_> {
-        let end = if self.usable.is_ok() { self.len } else { self.committed };
-        Backwards::new(&self.file, end.saturating_sub(reach), end)
+        let mut lines = Backwards::new(&self.file, self.len.saturating_sub(reach), self.len);
+        // The file's last line may have no end.
+        lines.buf = ["\n", &self.pending].concat().into();
+        lines
     }
 
     /// The events of the newest [`REACH`] bytes, newest first.
     pub fn events(&self) -> impl Iterator<Item = io::Result<Event>> {
-        self.backwards(REACH).events()
+        self.backwards(REACH)
     }
 
     /// The links of the newest [`REACH`] bytes as they stand now, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = io::Result<Entry>> {
-        standing(self.events())
+        // Mostly empty: then a tree is cheaper than a hash.
+        let mut later = BTreeMap::new();
+        self.events().filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
     }
 
     /// All events after `cursor`, newest first: read until the line that it names; if that is gone, [`REACH`] bytes
@@ -273,17 +260,14 @@ impl Journal {
     pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
         let mut lines = self.backwards(u64::MAX);
         let next = move || {
-            loop {
-                match lines.next()? {
-                    Ok(Ok(Some(event))) => match event.time.cmp(&cursor) {
-                        Ordering::Greater => return Some(Ok(event)),
-                        Ordering::Equal => return None,
-                        Ordering::Less => lines.from = lines.from.max(lines.at.saturating_sub(REACH)),
-                    },
-                    Ok(_) => {}
-                    Err(e) => return Some(Err(e)),
+            while let Some(event) = lines.next() {
+                match event.as_ref().map_or(Ordering::Greater, |event| event.time.cmp(&cursor)) {
+                    Ordering::Greater => return Some(event),
+                    Ordering::Equal => break,
+                    Ordering::Less => lines.from = lines.from.max(lines.at.saturating_sub(REACH)),
                 }
             }
+            None
         };
         std::iter::from_fn(next).fuse()
     }
@@ -300,20 +284,17 @@ fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
 
 fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
     let mut byte = [b'\n'];
-    if len > 0 {
-        file.read_exact_at(&mut byte, len - 1)?;
-    }
+    file.read_at(&mut byte, len.saturating_sub(1))?;
     Ok(byte == [b'\n'])
 }
 
 /// The greatest time among the last events: a line appended by hand may be older than those above it.
 fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
-    let mut newest = Backwards::new(file, 0, end).events().take(100);
-    newest.try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
+    Backwards::new(file, 0, end).take(100).try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
 }
 
-/// The lines of a part of the file, the last one first, also if it has no line end; without a first line that begins
-/// before the part. After an error there are no more.
+/// A part of the file from its end, also if its last line has no end; without a first line that begins before the part.
+/// As an iterator its events; after an error there are no more.
 struct Backwards<'a> {
     file: &'a File,
     /// Where reading stops; from the middle of the file on one byte early, to see whether a line ends there.
@@ -332,21 +313,6 @@ impl<'a> Backwards<'a> {
         Backwards { file, from: from.saturating_sub(1), at: to, buf: Vec::new() }
     }
 
-    fn events(self) -> impl Iterator<Item = io::Result<Event>> + 'a {
-        self.filter_map(|line| line.map(|line| line.ok().flatten()).transpose())
-    }
-
-    /// Reads the block before `buf`.
-    fn load(&mut self) -> io::Result<()> {
-        let n = (self.at - self.from).min(BLOCK as u64);
-        let mut block = vec![0; n as usize];
-        self.file.read_exact_at(&mut block, self.at - n)?;
-        block.append(&mut self.buf);
-        self.buf = block;
-        self.at -= n;
-        Ok(())
-    }
-
     fn line(&mut self) -> io::Result<Option<Parsed>> {
         let mut too_long = false;
         loop {
@@ -354,20 +320,25 @@ impl<'a> Backwards<'a> {
             let end = self.buf.len() - usize::from(self.buf.ends_with(b"\n"));
             let begin = match self.buf[..end].iter().rposition(|&b| b == b'\n') {
                 Some(newline) => newline + 1,
-                // At the beginning of the file a line begins, elsewhere this is the end of one.
-                None if self.at == 0 && !self.buf.is_empty() => 0,
-                None if self.at == self.from => return Ok(None),
-                None => {
+                None if self.at > self.from => {
                     if self.buf.len() > BLOCK {
                         too_long = true;
                         self.buf = vec![b'\n'];
                     }
-                    self.load()?;
+                    let n = (self.at - self.from).min(BLOCK as u64);
+                    self.at -= n;
+                    let mut block = vec![0; n as usize];
+                    self.file.read_exact_at(&mut block, self.at)?;
+                    block.append(&mut self.buf);
+                    self.buf = block;
                     continue;
                 }
+                // At the beginning of the file a line begins, elsewhere this is the end of one.
+                None if self.at == 0 && !self.buf.is_empty() => 0,
+                None => return Ok(None),
             };
             too_long |= self.buf.len() - begin > BLOCK;
-            let line = if too_long { Err(TOO_LONG) } else { parse_line(&self.buf[begin..end]) };
+            let line = if too_long { Err("longer than 32 KiB") } else { parse_line(&self.buf[begin..end]) };
             self.buf.truncate(begin);
             return Ok(Some(line));
         }
@@ -375,14 +346,20 @@ impl<'a> Backwards<'a> {
 }
 
 impl Iterator for Backwards<'_> {
-    type Item = io::Result<Parsed>;
+    type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.line();
-        if line.is_err() {
-            (self.at, self.buf) = (self.from, Vec::new());
+        loop {
+            match self.line() {
+                Ok(Some(Ok(Some(event)))) => return Some(Ok(event)),
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(e) => {
+                    (self.at, self.buf) = (self.from, Vec::new());
+                    return Some(Err(e));
+                }
+            }
         }
-        line.transpose()
     }
 }
 
@@ -398,12 +375,7 @@ struct Later {
 
 /// Makes links of events that come newest first: `title`, `again` and `remove` belong to the nearest earlier
 /// `add` of their channel and address that is not removed.
-pub fn standing(events: impl Iterator<Item = io::Result<Event>>) -> impl Iterator<Item = io::Result<Entry>> {
-    let mut later = HashMap::new();
-    events.filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
-}
-
-fn fold(later: &mut HashMap<(String, String), Later>, event: Event) -> Option<Entry> {
+fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<Entry> {
     let Event { time, action, mut link } = event;
     let key = (link.channel.clone(), link.url.clone());
     if action == Action::Add {
@@ -451,31 +423,19 @@ fn parse_line(line: &[u8]) -> Parsed {
         return Ok(None);
     }
     let text = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
-    let mut columns: Vec<&str> = text.splitn(9, '\t').collect();
-    // Editors take blanks off the end of a line, and with them a column that is empty.
-    if columns.len() == 6 && matches!(columns[1], "again" | "remove") {
-        columns.push("");
-    }
-    let [time, action, channel, nick, account, url, title, rest @ ..] = &columns[..] else {
+    let columns: Vec<&str> = text.split('\t').collect();
+    let [time, action, channel, nick, account, url, more @ ..] = &columns[..] else {
         return Err("fewer than seven columns");
     };
     let time = parse_time(time).ok_or("not a time")?;
-    let posted = match rest {
-        [] => time,
-        [posted] => parse_time(posted).ok_or("not a time of posting")?,
-        _ => return Err("more than eight columns"),
-    };
+    let posted = more.get(1).map_or(Some(time), |posted| parse_time(posted)).ok_or("not a time of posting")?;
     let &(_, action) = Action::NAMES.iter().find(|(name, _)| name == action).ok_or("unknown action")?;
-    if [channel, nick, account].iter().any(|field| field.contains(char::is_control)) {
-        return Err("a control character");
-    }
     // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
-    if rest.is_empty() || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
+    if !link::begins_address(url) || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("not an address");
     }
-    // Who edits a title may well leave two blanks in it, and another program colours.
-    let title = link::title(title);
+    // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
+    let title = link::title(more.first().unwrap_or(&""));
     if matches!(action, Action::Add | Action::Title) && title.is_empty() {
         return Err("no title");
     }
@@ -487,9 +447,10 @@ fn parse_line(line: &[u8]) -> Parsed {
 /// one comes first.
 fn faults(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
     let (mut lines, mut bad) = (0, Vec::new());
-    for line in Backwards::new(file, from, to) {
+    let mut part = Backwards::new(file, from, to);
+    while let Some(line) = part.line()? {
         lines += 1;
-        bad.extend(line?.err().map(|why| (lines, why)));
+        bad.extend(line.err().map(|why| (lines, why)));
     }
     Ok((lines, bad))
 }
@@ -518,10 +479,10 @@ pub fn format_time(time: OffsetDateTime) -> String {
     time.to_offset(UtcOffset::UTC).format(TIME).expect("every time has these parts")
 }
 
-/// Reads what [`format_time`] wrote, and nothing else: no sign before the year either.
+/// Reads what [`format_time`] wrote. The well-known format is read ten times as fast as ours.
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let time = PrimitiveDateTime::parse(text, TIME).ok().filter(|_| text.len() == 24)?;
-    Some(time.assume_utc())
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| text.len() == 24 && text.ends_with('Z'))?;
+    Some(time.truncate_to_millisecond())
 }
 
 #[cfg(test)]

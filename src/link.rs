@@ -5,6 +5,7 @@ use std::ops::Range;
 use time::format_description::OwnedFormatItem;
 use time::{OffsetDateTime, UtcOffset};
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 /// The longest address that is kept, in bytes as stored.
 pub const LONGEST_ADDRESS: usize = 1000;
@@ -60,17 +61,10 @@ pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
 /// An error is a few words for the person who posted it.
 pub fn address(text: &str) -> Result<String, String> {
     let text = text.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text);
-    let url = Url::parse(text).map_err(|e| match e {
-        // Without a scheme the crate calls it a "relative URL without a base", which helps nobody.
-        url::ParseError::RelativeUrlWithoutBase => "the address must begin with http:// or https://".into(),
-        e => format!("not an address: {e}"),
-    })?;
-    if !matches!(url.scheme(), "http" | "https") {
+    if !begins_address(text) {
         return Err("the address must begin with http:// or https://".into());
     }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err("the address has no host".into());
-    }
+    let url = Url::parse(text).map_err(|e| format!("not an address: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("an address with a user name or password in it would be published; leave them out".into());
     }
@@ -203,29 +197,27 @@ fn ends_address(c: char) -> bool {
         || matches!(c, '\u{ff5b}'..='\u{ff65}')
 }
 
-/// The title as it is stored: IRC formatting, control characters and bidirectional overrides removed,
+/// The title as it is stored: without IRC formatting, control characters, bidirectional overrides and what XML forbids,
 /// white space folded. Empty if nothing is left.
 pub fn title(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut blank = false;
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(c) = rest.chars().next() {
         rest = after(c, rest);
         match c {
+            '!'..='~' => out.push(c),
             // NEL is white space to Unicode, but a C1 control first.
-            c if c.is_whitespace() && c != '\u{85}' => blank = true,
-            c if is_unwanted(c) => {}
-            c => {
-                if std::mem::take(&mut blank) && !out.is_empty() {
+            c if c.is_whitespace() && c != '\u{85}' => {
+                if !out.ends_with(' ') {
                     out.push(' ');
                 }
-                out.push(c);
             }
+            c if c.is_control() => {}
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {}
+            c => out.push(c),
         }
     }
     // A zero-width space may stay between words, but a title of nothing else is an empty one.
-    let ends = |c: char| c == '\u{200b}' || c == ' ';
-    out.trim_matches(ends).to_owned()
+    out.trim_matches([' ', '\u{200b}']).to_owned()
 }
 
 /// What follows `c` in `text`, which begins with it. A colour takes its digits along: \x03 up to "12,34",
@@ -245,23 +237,9 @@ fn after(c: char, text: &str) -> &str {
     }
 }
 
-/// What is dropped from a title: controls (white space is folded before), bidirectional overrides and
-/// isolates, the byte-order mark and the two non-characters that XML forbids.
-fn is_unwanted(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters.
+/// Percent-encodes all but letters, digits and `*-._`.
 pub fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
-            _ => out += &format!("%{byte:02X}"),
-        }
-    }
-    out
+    byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// `{channel}` in `pattern`, an address: the channel without its first `#`, percent-encoded.
@@ -297,12 +275,12 @@ pub struct LogUrl {
 }
 
 impl LogUrl {
-    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
-    ///
-    /// An error says what is wrong with the pattern.
+    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`). An error says what
+    /// is wrong with it.
     pub fn new(pattern: &str, zone: Zone) -> Result<LogUrl, String> {
         let pattern = time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
-        OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
+        let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
+        address(&with_channel(&example, ""))?;
         Ok(LogUrl { pattern, zone })
     }
 

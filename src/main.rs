@@ -21,8 +21,8 @@ mod network;
 mod page;
 mod publish;
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -36,14 +36,10 @@ use irc::names::CaseMapping;
 use irc::{VERSION, message};
 use journal::Journal;
 use network::Network;
-use publish::{Kind, Publisher};
+use publish::Publisher;
 
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
-Sits in an IRC channel and keeps the links that people share there:
-`.url http://www.example.com/ Title For Link` becomes a line in a journal,
-an item in a feed and a bookmark.
-
   -v         log the raw lines of the connection, without secrets
   --console  read commands from standard input, without any network
   --check    say whether bot.conf is good, and touch nothing
@@ -56,12 +52,11 @@ const LOOK_BACK: u64 = 1 << 20;
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
 
-#[derive(Default)]
-struct Arguments {
-    verbose: bool,
-    console: bool,
-    check: bool,
-    path: Option<PathBuf>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Serve,
+    Console,
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -71,24 +66,20 @@ fn main() -> ExitCode {
             log::line(format_args!("ended by a fault of its own at {place}: please report it"));
         }
     }));
-    let mut arguments = Arguments::default();
+    let (mut verbose, mut mode, mut path) = (false, Mode::Serve, None);
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
-            Some("-v") => arguments.verbose = true,
-            Some("--console") => arguments.console = true,
-            Some("--check") => arguments.check = true,
             Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
             Some("--version") => return print(format_args!("{VERSION}")),
-            Some(flag) if flag.starts_with('-') => return misused(),
-            _ if arguments.path.is_some() => return misused(),
-            _ => arguments.path = Some(argument.into()),
+            Some("-v") => verbose = true,
+            Some("--console") if mode == Mode::Serve => mode = Mode::Console,
+            Some("--check") if mode == Mode::Serve => mode = Mode::Check,
+            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => return misused(),
+            _ => path = Some(argument),
         }
     }
-    let Some(path) = &arguments.path else { return misused() };
-    if arguments.console && arguments.check {
-        return misused();
-    }
-    match run(&arguments, path) {
+    let Some(path) = path else { return misused() };
+    match run(Path::new(&path), mode, verbose) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             log::last_line(why);
@@ -105,12 +96,12 @@ fn print(text: std::fmt::Arguments) -> ExitCode {
 }
 
 fn misused() -> ExitCode {
-    let _ = writeln!(io::stderr(), "{USAGE}");
+    log::last_line(USAGE);
     ExitCode::from(2)
 }
 
 /// An error is one line for the operator.
-fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
+fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears = match config.capture {
         _ if !local::HEARD.is_empty() => |_| true,
@@ -119,22 +110,22 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     };
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    let skipped = journal::skipped(&config.journal, if arguments.check { journal::REACH } else { LOOK_BACK });
-    if let Some(skipped) = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))? {
-        log::line(skipped);
-    }
-    if arguments.check {
+    let within = if mode == Mode::Check { journal::REACH } else { LOOK_BACK };
+    let skipped = journal::skipped(&config.journal, within);
+    let skipped = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))?;
+    skipped.iter().for_each(log::line);
+    if mode == Mode::Check {
         print(format_args!("{}: ok", path.display()));
         return Ok(());
     }
     let mut journal = Journal::open(&config.journal)?;
     let now = Instant::now();
     // Whoever types looks at the files between two commands.
-    let pause = if arguments.console { Duration::ZERO } else { Duration::from_secs(1) };
+    let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
-    let cursor = || file::beside(&config.journal, ".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor(), account.interval, now));
+    let cursor = file::beside(&config.journal, ".delivered");
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, now));
     if let Some(delivery) = &delivery {
         // The cursor has used up the times before it: a clock may have run ahead.
         journal.not_before(delivery.cursor());
@@ -144,7 +135,7 @@ fn run(arguments: &Arguments, path: &Path) -> Result<(), String> {
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
     let mut bot = Bot { config: &config, journal, delivery, publisher, commands, heard, started: now, written: 0 };
-    if arguments.console { console(&mut bot) } else { serve(&mut bot, arguments.verbose) }
+    if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
 /// The loop: take in, commit, answer, publish, deliver.
@@ -178,41 +169,31 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
 
 /// The same commands from standard input, said in the first channel; no network at all.
 fn console(bot: &mut Bot) -> Result<(), String> {
-    /// Far more than a line of IRC can hold.
-    const LONGEST_LINE: usize = 16 * 1024;
-
     let settings = &bot.config.irc;
     let you = std::env::var("USER").ok().filter(|user| irc::is_nick(user)).unwrap_or_else(|| "you".into());
     let channel = &settings.channels[0].name;
-    let mut input = io::stdin().lock();
-    let mut output = io::stdout().lock();
     // Whoever reads us may go away at any time: then there is nobody to tell.
-    let mut say = |text: &str| writeln!(output, "{text}").and_then(|()| output.flush()).is_ok();
+    let say = |text: &str| writeln!(io::stdout(), "{text}").is_ok();
     if io::stdin().is_terminal() {
-        let pages = bot.config.outputs.iter().filter(|output| matches!(output.kind, Kind::Page(_)));
-        let page = pages.map(|page| page.path.display()).next().expect("there is always a page");
+        let page = bot.config.outputs.last().expect("there is always a page, behind the feeds").path.display();
         let greeting = format!("you are {you} in {channel}; {}help lists the commands", settings.prefix);
         say(&format!("{VERSION}: {greeting}; your links will be in {page}: open it in a browser"));
     }
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = input.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line);
-        if read.map_err(|e| format!("standard input: {}", log::os(&e)))? == 0 {
-            return Ok(());
-        }
-        if line.len() == LONGEST_LINE && line.last() != Some(&b'\n') {
-            input.skip_until(b'\n').map_err(|e| format!("standard input: {}", log::os(&e)))?;
-            if !say(&format!("line too long: at most {LONGEST_LINE} bytes; nothing was saved")) {
-                return Ok(());
-            }
+    for line in io::stdin().lock().split(b'\n') {
+        let line = line.map_err(|e| format!("standard input: {}", log::os(&e)))?;
+        if line.len() > message::LONGEST_LINE {
+            log::line(format_args!("a line is longer than {} bytes: nothing was saved", message::LONGEST_LINE));
             continue;
         }
-        let (nick, text) = speaker(line.trim_ascii()).unwrap_or((you.as_bytes(), line.trim_ascii()));
+        let line = message::text(line.trim_ascii());
+        // `<bob> .url ...` is said by bob; `<http://x/>` is no nick, so it is said by you.
+        let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
+        let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((&you, &line));
+        let text = text.trim_start().as_bytes();
         let (form, name, args) = irc::words(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
         let request = Request {
             channel: Some(channel.clone()),
-            nick: message::text(nick).into_owned(),
+            nick: nick.to_owned(),
             host: String::new(),
             account: String::new(),
             case: CaseMapping::Rfc1459,
@@ -232,11 +213,5 @@ fn console(bot: &mut Bot) -> Result<(), String> {
             }
         }
     }
-}
-
-/// `<bob> .url ...` is said by bob; `<http://x/>` is no nick, so it is said by you.
-fn speaker(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = line.iter().position(|&b| b == b'>')?;
-    let nick = line[..end].strip_prefix(b"<")?;
-    str::from_utf8(nick).is_ok_and(irc::is_nick).then(|| (nick, line[end + 1..].trim_ascii_start()))
+    Ok(())
 }

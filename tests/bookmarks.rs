@@ -357,7 +357,7 @@ fn a_refused_link_is_logged_with_the_services_words_and_passed_over() {
     let bookmarks = Bookmarks::answering([Answer::result("URL smells"), too_long]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO, "http://www.example.com/3 Three"]);
     let line = owing.bot.logs("passed over");
-    assert!(line.contains("URL smells") && line.contains("http://www.example.com/1 One"), "{line}");
+    assert!(line.contains("url smells") && line.contains("http://www.example.com/1 One"), "{line}");
     assert!(owing.bot.logs("passed over").contains("HTTP 414: too long"));
     owing.bot.logs("delivered: http://www.example.com/3");
     owing.home.await_cursor(&owing.time(2));

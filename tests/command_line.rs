@@ -133,7 +133,7 @@ fn a_password_is_not_sent_in_plain_text_to_another_machine() {
     let (identify, server_password) = ("on_connect = NS IDENTIFY 5ecre7", "server_password = 5ecre7");
     for host in ["irc.example.org", "192.0.2.1", "[2001:db8::1]", "127.example.org"] {
         let refused = check(host, identify);
-        assert_refused(&refused, &["bot.conf:4: on_connect: ", "tls"]);
+        assert_refused(&refused, &["bot.conf:2: tls: ", "on_connect"]);
         let warned = check(host, server_password);
         assert_eq!((warned.status, warned.stdout.as_str()), (Some(0), "bot.conf: ok\n"));
         assert!(warned.stderr.contains("bot.conf:4: server_password: "), "{warned:?}");

@@ -21,16 +21,14 @@ const RECLAIM: Duration = Duration::from_secs(5 * 60);
 const NICK_TRIES: usize = 12;
 
 impl Sasl {
-    /// What answers the server's `AUTHENTICATE +`, in base64 (RFC 4616); nothing for EXTERNAL.
-    pub fn payload(&self) -> String {
-        match self {
-            Sasl::Plain { user, password } => BASE64.encode(format!("{user}\0{user}\0{password}")),
-            Sasl::External => String::new(),
-        }
+    /// What answers the server's `AUTHENTICATE +` (RFC 4616), in base64, cut as it is sent; nothing for EXTERNAL.
+    pub fn pieces(&self) -> Vec<String> {
+        let Sasl::Plain { user, password } = self else { return Vec::new() };
+        let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
+        payload.as_bytes().chunks(400).map(|piece| message::text(piece).into_owned()).collect()
     }
 }
 
-/// Capabilities and login.
 impl Session<'_> {
     /// The first lines.
     pub(super) fn register(&mut self) {
@@ -40,10 +38,8 @@ impl Session<'_> {
         }
         self.send("CAP", &["LS", "302"]);
         self.send("NICK", &[&settings.nick]);
-        let realname = match settings.owner.as_str() {
-            "" => VERSION,
-            owner => &format!("{VERSION}, run by {owner}"),
-        };
+        let owner = &settings.owner;
+        let realname = if owner.is_empty() { VERSION } else { &format!("{VERSION}, run by {owner}") };
         self.send("USER", &["linkbot", "0", "*", realname]);
     }
 
@@ -100,12 +96,12 @@ impl Session<'_> {
     /// The server is ready for the login; it gets it once.
     pub(super) fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
-        let payload = sasl.payload();
-        for chunk in payload.as_bytes().chunks(400) {
-            self.send("AUTHENTICATE", &[&message::text(chunk)]);
+        let pieces = sasl.pieces();
+        for piece in &pieces {
+            self.send("AUTHENTICATE", &[piece]);
         }
         // It ends with a piece that is not a whole one, be it an empty one.
-        if payload.len().is_multiple_of(400) {
+        if pieces.last().is_none_or(|piece| piece.len() == 400) {
             self.send("AUTHENTICATE", &["+"]);
         }
     }
@@ -133,28 +129,23 @@ impl Session<'_> {
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
         let (nick, wanted) = (&self.nick, &self.settings.nick);
-        let why = if self.case.eq(nick.as_bytes(), wanted.as_bytes()) {
-            String::new()
-        } else if self.is_wanted(nick.as_bytes()) {
-            format!(": the server cuts {wanted}")
-        } else {
-            let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
-            format!(": {wanted} {why}, asked for every 5 min")
-        };
-        self.log.push(format!("registered as {nick}{why}"));
+        let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
+        let registered = format!("registered as {nick}");
+        let otherwise = format!("{registered}: {wanted} {why}, asked for every 5 min");
+        self.log.push(if self.is_wanted(nick.as_bytes()) { registered } else { otherwise });
         self.plan_reclaim(now);
     }
 
     /// ISUPPORT: what this server does otherwise than others.
     pub(super) fn isupport(&mut self, message: &Message) {
         for token in message.params().skip(1) {
-            let mut parts = token.splitn(2, |&b| b == b'=');
-            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let token = message::text(token);
+            let (name, value) = token.split_once('=').unwrap_or((&token, ""));
             match name {
-                b"BOT" => self.bot_mode = value.first().filter(|b| b.is_ascii_alphabetic()).map(|&b| b.into()),
-                b"CASEMAPPING" => self.case = CaseMapping::named(value),
+                "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
+                "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // Below the protocol's own 512 there would be no room left for a text.
-                b"LINELEN" => self.line_length = message::text(value).parse().unwrap_or(512).clamp(512, 8191),
+                "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
             }
         }
@@ -182,10 +173,7 @@ impl Session<'_> {
         let retry = if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
-}
 
-/// The own nick.
-impl Session<'_> {
     /// Tries another: the wanted one with `_`, then its beginning with a number.
     pub(super) fn nick_refused(&mut self, message: &Message) {
         let (wanted, words) = (&self.settings.nick, message.last());

@@ -96,20 +96,20 @@ fn a_tab_or_line_end_from_a_lying_server_makes_no_column_and_no_line() {
     let mut journal = open(&path);
     let link = Link { nick: "a\tb".into(), account: "c\r\nd".into(), ..link("", "T") };
     journal.append(Action::Add, &link, NOON).unwrap();
+    journal.commit().unwrap();
     let event = journal.events().next().unwrap().unwrap();
     assert_eq!((event.link.nick.as_str(), event.link.account.as_str()), ("ab", "cd"));
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
 }
 
 #[test]
-fn a_time_is_spelt_one_way_only() {
+fn a_time_is_to_the_millisecond_and_utc() {
     let text = "2026-11-22T10:31:19.123Z";
     assert_eq!(parse_time(text), Some(datetime!(2026-11-22 10:31:19.123 UTC)));
     assert_eq!(format_time(datetime!(2026-11-22 11:31:19.123_9 +1)), text);
     for bad in [
         "",
         "2026-11-22T10:31:19Z",
-        "2026-11-22 10:31:19.123Z",
         "2026-11-22T10:31:19.123z",
         "2026-11-22T10:31:19.1234Z",
         "2026-02-29T10:31:19.123Z",
@@ -128,20 +128,17 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
     let good = line(1, "good");
     for (bad, why) in [
         (good.replace("add", "burn"), "unknown action"),
-        (good.replace("T12", " 12"), "not a time"),
-        (good.replace("\tbob", ""), "fewer than seven columns"),
-        (good.replace("\tgood", ""), "fewer than seven columns"),
-        (good.replace("\tgood", "").replace("add", "title"), "fewer than seven columns"),
+        (good.replace("T12", ""), "not a time"),
+        (good.replace("\tbob\t", ""), "fewer than seven columns"),
+        (good.replace("\tgood", ""), "no title"),
+        (good.replace("\tgood", "").replace("add", "title"), "no title"),
         (good.replace("http://example.com/good\tgood", "").replace("add", "remove"), "not an address"),
         (good.replace('\n', "\t2026-11-22T12:00\n"), "not a time of posting"),
-        (good.replace('\n', "\t2026-11-22T12:00:00.000Z\tx\n"), "more than eight columns"),
         (good.replace("http:", "ftp:"), "not an address"),
-        (good.replace("example.com/good", ""), "not an address"),
         (good.replace("com/", "com/ "), "not an address"),
         (good.replace("com/", &"x".repeat(1000)), "not an address"),
         (good.replace("\tgood", "\t"), "no title"),
         (good.replace("\tgood", "\t\x02 "), "no title"),
-        (good.replace("bob", "b\x02b"), "a control character"),
     ] {
         let (_folder, path) = place();
         fs::write(&path, format!("# a comment\n\n{bad}{good}")).unwrap();
@@ -317,9 +314,9 @@ fn a_file_put_there_by_another_linkbot_is_not_written_to() {
     let theirs = open(&other);
     fs::rename(&other, &path).unwrap();
     assert!(!journal.check(None), "there is nothing new to be shown");
-    let error = journal.append(Action::Add, &link("", "T"), NOON).unwrap_err();
+    journal.append(Action::Add, &link("", "T"), NOON).unwrap();
+    let error = journal.commit().unwrap_err();
     assert!(error.to_string().contains("in use by another linkbot"), "{error}");
-    journal.commit().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
     drop(theirs);
     save(&mut journal, "T");
@@ -397,9 +394,8 @@ fn while_the_journals_place_cannot_be_used_nothing_is_saved_and_what_is_owed_wai
     fs::create_dir(&path).unwrap();
     for _ in 0..2 {
         assert!(!journal.check(Some(cursor)));
-        let error = journal.append(Action::Add, &link("", "T"), NOON).unwrap_err();
-        assert_eq!(error.to_string(), "not a regular file");
-        journal.commit().unwrap();
+        journal.append(Action::Add, &link("", "T"), NOON).unwrap();
+        assert_eq!(journal.commit().unwrap_err().to_string(), "not a regular file");
         assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
     }
     fs::remove_dir(&path).unwrap();
@@ -435,76 +431,53 @@ fn a_journal_cut_short_is_gone_on_with_at_its_new_end() {
 
 #[test]
 fn a_batch_whose_file_went_away_under_it_is_not_called_saved() {
-    // Each way to lose it, before a further link of the same batch and without one.
     let ways: [fn(&Path); 3] = [
         |path| fs::remove_file(path).unwrap(),
         |path| fs::rename(path, path.with_extension("old")).unwrap(),
         |path| OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap(),
     ];
     for lose in ways {
-        for further in [false, true] {
-            let (_folder, path) = place();
-            let mut journal = open(&path);
-            save(&mut journal, "before");
-            journal.append(Action::Add, &link("a", "lost"), NOON).unwrap();
-            lose(&path);
-            if further {
-                // In an emptied file this is refused already.
-                let _ = journal.append(Action::Add, &link("b", "further"), NOON);
-            }
-            let error = journal.commit().unwrap_err().to_string();
-            assert!(error.contains("meanwhile"), "{error}");
-            journal.commit().unwrap();
-            save(&mut journal, "after");
-            let titles = titles(&journal);
-            assert_eq!(titles[0], "after");
-            // What was not promised may be there all the same, in a file that was emptied before it was written.
-            assert!(!titles.contains(&"lost".into()) && titles.len() <= 2, "{titles:?}");
-            assert!(!fs::read(&path).unwrap().contains(&0));
-        }
+        let (_folder, path) = place();
+        let mut journal = open(&path);
+        save(&mut journal, "before");
+        journal.append(Action::Add, &link("a", "lost"), NOON).unwrap();
+        lose(&path);
+        let error = journal.commit().unwrap_err().to_string();
+        assert!(error.contains("meanwhile"), "{error}");
+        journal.commit().unwrap();
+        save(&mut journal, "after");
+        // What was not promised may be there all the same, in a file that was emptied before it was written.
+        let mut titles = titles(&journal);
+        titles.retain(|title| title != "lost");
+        assert_eq!(titles, ["after"]);
+        assert!(!fs::read(&path).unwrap().contains(&0));
     }
 }
 
 #[test]
-fn a_write_that_fails_takes_its_batch_along_and_the_next_one_is_saved() {
+fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     let (_folder, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
-    journal.append(Action::Add, &link("a", "same batch"), NOON).unwrap();
+    for title in ["same batch", "not saved"] {
+        journal.append(Action::Add, &link("a", title), NOON).unwrap();
+    }
+    assert_eq!(titles(&journal), ["not saved", "same batch", "one"], "a command sees what those before it wrote");
     // /dev/full takes no byte and cannot be cut back either, as a disk that is worse than full.
     let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
     let real = std::mem::replace(&mut journal.file, full);
-    let error = journal.append(Action::Add, &link("b", "not saved"), NOON).unwrap_err();
-    assert_eq!(log::os(&error), "No space left on device");
+    assert_eq!(journal.commit().unwrap_err().to_string(), "No space left on device");
+    assert!(!journal.check(None));
+    journal.append(Action::Add, &link("b", "refused"), NOON).unwrap();
+    assert!(journal.commit().is_err());
+    journal.commit().unwrap();
     journal.file = real;
+    // A part of the batch may have been written.
     append_by_hand(&path, b"2026-11-22T12:0");
     assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
-    let later = journal.append(Action::Add, &link("c", "same batch"), NOON).unwrap_err();
-    assert_eq!(later.to_string(), "No space left on device");
-    assert_eq!(journal.commit().unwrap_err().to_string(), "No space left on device");
-    journal.commit().unwrap();
     save(&mut journal, "two");
     assert_eq!(titles(&journal), ["two", "one"]);
     assert_eq!(skipped(&path, REACH).unwrap(), None);
-}
-
-#[test]
-fn after_a_failed_sync_nothing_is_saved_until_the_file_is_cut_back_and_synced() {
-    let (_folder, path) = place();
-    let mut journal = open(&path);
-    save(&mut journal, "one");
-    journal.append(Action::Add, &link("a", "lost"), NOON).unwrap();
-    let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
-    let real = std::mem::replace(&mut journal.file, full);
-    let error = log::os(&journal.commit().unwrap_err());
-    assert!(!error.is_empty() && !error.contains("os error"), "{error}");
-    assert!(!journal.check(None));
-    assert!(journal.append(Action::Add, &link("b", "refused"), NOON).is_err());
-    assert!(journal.commit().is_err());
-    journal.file = real;
-    assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
-    save(&mut journal, "two");
-    assert_eq!(titles(&journal), ["two", "one"]);
 }
 
 #[test]
@@ -524,7 +497,7 @@ fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
             let expected: Vec<_> = [after, before].into_iter().filter(|t| !t.is_empty()).collect();
             assert_eq!(titles(&open(&path)), expected, "{long}");
             let number = if before.is_empty() { 1 } else { 2 };
-            let said = (long > BLOCK).then(|| format!("line {number}: longer than 64 KiB"));
+            let said = (long > BLOCK).then(|| format!("line {number}: longer than 32 KiB"));
             let text = skipped(&path, REACH).unwrap();
             assert_eq!(text.as_deref().map(|t| t.split("first is ").nth(1).unwrap()), said.as_deref());
         }
@@ -677,6 +650,7 @@ proptest! {
                 }
                 Step::Commit => journal.commit().unwrap(),
                 Step::Reopen => {
+                    journal.commit().unwrap();
                     drop(journal);
                     journal = open(&path);
                 }
