@@ -46,6 +46,8 @@ pub struct Delivery {
     /// What is settled beyond the cursor.
     settled: BTreeSet<OffsetDateTime>,
     owed: Owed,
+    /// The newest event when this run began.
+    begun: Option<OffsetDateTime>,
     /// `owed` must be read anew: something was written, or a link failed.
     stale: bool,
     /// The owed addresses that have failed.
@@ -66,9 +68,10 @@ pub struct Delivery {
 }
 
 /// The events after the cursor that are not settled.
-#[derive(Default)]
 struct Owed {
     count: usize,
+    /// The time of the newest event.
+    newest: OffsetDateTime,
     /// The next ones in the order of their turns: first those that never gave way to others.
     window: BTreeMap<(Option<Instant>, OffsetDateTime), Item>,
     /// The oldest of the others.
@@ -88,6 +91,10 @@ struct Tried {
 }
 
 impl Owed {
+    fn new(newest: OffsetDateTime) -> Owed {
+        Owed { count: 0, newest, window: BTreeMap::new(), rest: None }
+    }
+
     fn oldest(&self) -> Option<OffsetDateTime> {
         self.window.values().map(|item| item.time).chain(self.rest).min()
     }
@@ -106,7 +113,8 @@ impl Delivery {
             interval,
             cursor: cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH),
             settled: BTreeSet::new(),
-            owed: Owed::default(),
+            owed: Owed::new(OffsetDateTime::UNIX_EPOCH),
+            begun: None,
             stale: true,
             tried: HashMap::new(),
             accepted: 0,
@@ -140,7 +148,10 @@ impl Delivery {
             // Not for each one: a million may be owed.
             if self.stale || self.owed.window.is_empty() {
                 match self.survey(journal) {
-                    Ok(owed) => (self.owed, self.stale) = (owed, false),
+                    Ok(owed) => {
+                        self.begun.get_or_insert(owed.newest);
+                        (self.owed, self.stale) = (owed, false);
+                    }
                     Err(e) => {
                         (self.say)(&format!("nothing is delivered: the journal cannot be read: {}", log::os(&e)));
                         self.at = now + LONGEST_WAIT;
@@ -159,20 +170,24 @@ impl Delivery {
     /// Walks over the events after the cursor, newest first. Of a link that was removed only the removal is owed, of
     /// several titles only the newest.
     fn survey(&self, journal: &Journal) -> io::Result<Owed> {
-        let mut owed = Owed::default();
-        // Of a channel's address: how many of the next `add`s are removed, and the title of the next one.
-        let mut later: HashMap<_, (usize, Option<String>)> = HashMap::new();
+        let mut owed = Owed::new(self.cursor);
+        // Of a channel's address: when the next `add`s are removed, and the title of the next one.
+        let mut later: HashMap<_, (Vec<OffsetDateTime>, Option<String>)> = HashMap::new();
         for event in journal.after(self.cursor) {
             let Event { time, action, mut link } = event?;
             let (removes, title) = later.entry((link.channel.clone(), link.url.clone())).or_default();
             let tried = self.tried.get(&link.url);
+            owed.newest = owed.newest.max(time);
             let change = match action {
                 Action::Remove => {
-                    *removes += 1;
+                    removes.push(time);
                     Change::Delete
                 }
-                Action::Add if *removes > 0 => {
-                    *removes -= 1;
+                Action::Add if !removes.is_empty() => {
+                    // What was never sent need not be deleted; what a former run has sent nobody knows.
+                    let is_unsent = self.begun.is_some_and(|begun| time > begun) && !self.settled.contains(&time);
+                    let removed = removes.pop().filter(|_| is_unsent && tried.is_none());
+                    owed.count -= removed.and_then(|time| owed.window.remove(&(None, time))).iter().count();
                     continue;
                 }
                 Action::Add => {
@@ -180,7 +195,7 @@ impl Delivery {
                     link.title = title.take().unwrap_or(link.title);
                     Change::Add { unclear: tried.is_some_and(|tried| tried.unclear) }
                 }
-                Action::Title if *removes == 0 && title.is_none() => {
+                Action::Title if removes.is_empty() && title.is_none() => {
                     *title = Some(link.title.clone());
                     Change::Replace
                 }

@@ -178,8 +178,10 @@ fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
         .map_err(|e| End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os(&e))))?;
     let mut why = format!("{host} has no address");
     for address in addresses {
-        let connected = TcpStream::connect_timeout(&address, CONNECT)
-            .and_then(|tcp| tcp.set_write_timeout(Some(WRITE)).map(|()| tcp));
+        let connected = TcpStream::connect_timeout(&address, CONNECT).and_then(|tcp| {
+            tcp.set_nodelay(true)?;
+            tcp.set_write_timeout(Some(WRITE)).map(|()| tcp)
+        });
         match connected {
             Ok(tcp) => return Ok(tcp),
             Err(e) => why = format!("cannot connect to {address}: {}", crate::log::os(&e)),
