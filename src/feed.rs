@@ -2,12 +2,11 @@
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
-use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
-use std::io;
+use std::io::{self, Write};
 
 use time::OffsetDateTime;
-use time::macros::format_description;
+use time::format_description::well_known::Rfc2822;
 use url::Url;
 
 use crate::journal::{Entry, Journal, format_time};
@@ -25,9 +24,15 @@ pub struct View {
 }
 
 impl View {
-    pub fn newest_first(&self, journal: &Journal) -> impl Iterator<Item = io::Result<Entry>> {
-        let is_ours = |entry: &io::Result<Entry>| entry.as_ref().map_or(true, |entry| self.shows(&entry.link));
-        journal.newest_first().filter(is_ours).take(self.items)
+    pub fn newest_first(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
+        let links = journal.newest_first();
+        links.filter(|entry| entry.as_ref().map_or(true, |e| self.shows(&e.link))).take(self.items).collect()
+    }
+
+    /// The time of the newest event, so that an unchanged journal gives an unchanged file.
+    pub fn changed(&self, journal: &Journal) -> io::Result<Option<OffsetDateTime>> {
+        let newest = journal.events().find(|event| event.as_ref().map_or(true, |e| self.shows(&e.link)));
+        Ok(newest.transpose()?.map(|event| event.time))
     }
 
     fn shows(&self, link: &Link) -> bool {
@@ -36,7 +41,7 @@ impl View {
 
     /// The place in the channel's log, ready to be escaped.
     pub fn log_uri(&self, link: &Link) -> Option<String> {
-        self.log_url.as_ref().map(|log_url| uri(&log_url.of(link)).into_owned())
+        self.log_url.as_ref().map(|log_url| uri(&log_url.of(link)))
     }
 }
 
@@ -50,20 +55,10 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub fn render(&self, view: &View, journal: &Journal) -> io::Result<String> {
-        let mut events = journal.events().skip_while(|event| event.as_ref().is_ok_and(|e| !view.shows(&e.link)));
-        let changed = events.next().transpose()?.map(|event| event.time);
-        self.document(view, changed, view.newest_first(journal))
-    }
-
-    /// `changed` is the time of the newest event, so that an unchanged journal gives an unchanged file.
-    fn document(
-        &self,
-        view: &View,
-        changed: Option<OffsetDateTime>,
-        entries: impl Iterator<Item = io::Result<Entry>>,
-    ) -> io::Result<String> {
-        let mut out = format!(
+    pub fn render(&self, view: &View, changed: Option<OffsetDateTime>, entries: &[Entry]) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        write!(
+            out,
             concat!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
                 "<rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\"",
@@ -73,27 +68,28 @@ impl Feed {
             Escape(&view.title),
             Escape(&uri(&self.about)),
             Escape(&view.channels.join(", ")),
-        );
+        )?;
         if let Some(url) = &self.url {
             let href = uri(url);
-            out += &format!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{}\"/>\n", Escape(&href));
+            writeln!(out, "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{}\"/>", Escape(&href))?;
         }
         if let Some(changed) = changed {
-            out += &format!("<lastBuildDate>{}</lastBuildDate>\n", date(changed));
+            writeln!(out, "<lastBuildDate>{}</lastBuildDate>", date(changed))?;
         }
         for entry in entries {
-            out += &item(view, &entry?);
+            item(&mut out, view, entry)?;
         }
-        out.push_str("</channel>\n</rss>\n");
+        writeln!(out, "</channel>\n</rss>")?;
         Ok(out)
     }
 }
 
-fn item(view: &View, entry: &Entry) -> String {
+fn item(out: &mut Vec<u8>, view: &View, entry: &Entry) -> io::Result<()> {
     let link = &entry.link;
     let (title, tags) = link.named();
     let log_uri = view.log_uri(link);
-    let mut out = format!(
+    write!(
+        out,
         concat!(
             "<item>\n<title>{}</title>\n<link>{}</link>\n<description>{}</description>\n",
             "<dc:creator>{}</dc:creator>\n",
@@ -102,31 +98,30 @@ fn item(view: &View, entry: &Entry) -> String {
         Escape(&uri(&link.url)),
         Escape(&description(entry, log_uri.as_deref())),
         Escape(&link.nick),
-    );
+    )?;
     for category in [link.channel.as_str()].into_iter().chain(tags) {
-        out += &format!("<category>{}</category>\n", Escape(category));
+        writeln!(out, "<category>{}</category>", Escape(category))?;
     }
     if let Some(log_uri) = log_uri {
-        out += &format!("<comments>{}</comments>\n", Escape(&log_uri));
+        writeln!(out, "<comments>{}</comments>", Escape(&log_uri))?;
     }
-    out += &format!(
-        "<guid isPermaLink=\"false\">linkbot:{}/{}</guid>\n<pubDate>{}</pubDate>\n</item>\n",
+    writeln!(
+        out,
+        "<guid isPermaLink=\"false\">linkbot:{}/{}</guid>\n<pubDate>{}</pubDate>\n</item>",
         percent_encode(&link.channel),
         format_time(entry.time),
         date(link.posted),
-    );
-    out
+    )
 }
 
 /// HTML: who posted it, that being the link into the log, and who posted it again.
 fn description(entry: &Entry, log_uri: Option<&str>) -> String {
     let (nick, channel) = (Escape(&entry.link.nick), Escape(&entry.link.channel));
-    let mut html = match log_uri {
+    let html = match log_uri {
         None => format!("posted by {nick} in {channel}"),
         Some(log_uri) => format!("<a href=\"{}\">posted by {nick} in {channel}</a>", Escape(log_uri)),
     };
-    html += &again(entry);
-    html
+    html + &again(entry)
 }
 
 /// HTML: who posted it again; nothing, if nobody did.
@@ -148,9 +143,13 @@ impl Display for Escape<'_> {
         };
         while let Some((at, c)) = rest.char_indices().find(|&(_, c)| !may_stand(c)) {
             out.write_str(&rest[..at])?;
-            if matches!(c, '&' | '<' | '>' | '"') {
-                write!(out, "&#x{:X};", c as u32)?;
-            }
+            out.write_str(match c {
+                '&' => "&#x26;",
+                '<' => "&#x3C;",
+                '>' => "&#x3E;",
+                '"' => "&#x22;",
+                _ => "",
+            })?;
             rest = &rest[at + c.len_utf8()..];
         }
         out.write_str(rest)
@@ -158,41 +157,35 @@ impl Display for Escape<'_> {
 }
 
 /// `address` as RFC 3986 wants it: the `url` crate follows the WHATWG's standard, which lets more stand as it is.
-pub fn uri(address: &str) -> Cow<'_, str> {
+pub fn uri(address: &str) -> String {
     // A stored address is ASCII already; one of bot.conf may name its host in another script.
     let parsed = if address.is_ascii() { None } else { Url::parse(address).ok() };
-    let address = parsed.map_or(Cow::Borrowed(address), |url| Cow::Owned(url.into()));
+    let address = parsed.as_ref().map_or(address, Url::as_str);
     // Brackets may stand around an IPv6 address and nowhere else.
-    let host = address.find("//").map_or(0, |slashes| slashes + 2);
-    let path = address[host..].find(['/', '?', '#']).map_or(address.len(), |end| host + end);
+    let path = address.match_indices('/').nth(2).map_or(address.len(), |(slash, _)| slash);
     let fragment = address.find('#');
     let bytes = address.as_bytes();
-    let may_stand = |i: usize| match bytes[i] {
-        b'[' | b']' => i < path,
-        b'#' => fragment == Some(i),
-        b'%' => bytes.len() > i + 2 && bytes[i + 1..i + 3].iter().all(u8::is_ascii_hexdigit),
-        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
-        byte => byte.is_ascii_graphic(),
-    };
-    if (0..bytes.len()).all(may_stand) {
-        return address;
-    }
-    let mut out = String::with_capacity(2 * address.len());
+    let mut out = String::with_capacity(address.len());
     for (i, &byte) in bytes.iter().enumerate() {
-        if may_stand(i) {
+        let may_stand = match byte {
+            b'[' | b']' => i < path,
+            b'#' => fragment == Some(i),
+            b'%' => bytes.len() > i + 2 && bytes[i + 1..i + 3].iter().all(u8::is_ascii_hexdigit),
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
+            byte => byte.is_ascii_graphic(),
+        };
+        if may_stand {
             out.push(byte as char);
         } else {
             out += &format!("%{byte:02X}");
         }
     }
-    out.into()
+    out
 }
 
-/// `time`, which is UTC, as RFC 822 has it, with a year of four digits as in RFC 1123.
+/// With a year of four digits, as in RFC 1123.
 fn date(time: OffsetDateTime) -> String {
-    let rfc822 =
-        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
-    time.format(rfc822).unwrap_or_default()
+    time.format(&Rfc2822).unwrap_or_default()
 }
 
 #[cfg(test)]

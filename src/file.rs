@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Puts `text` at `path` in one step, and on disk before that; a file that would not change is not touched.
-pub fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     // For the web server, whatever the umask.
@@ -15,15 +15,15 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Puts `text` at `path` in one step, and on disk before that.
-pub fn put(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
-    let path = resolve(path)?;
+pub fn put(path: &Path, text: &[u8], permissions: Permissions) -> io::Result<()> {
+    let path = resolve(path);
     let temporary = beside(&path, ".tmp");
     let write = || {
         // What a crash has left there may be anything, also a link to elsewhere.
         let _ = fs::remove_file(&temporary);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.set_permissions(permissions)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         file.sync_data()?;
         fs::rename(&temporary, &path)
     };
@@ -39,17 +39,10 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Where the symbolic links lead, also if nothing is there yet.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    // As many as Linux follows.
-    for _ in 0..40 {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(io::Error::other("too many levels of symbolic links"))
+/// Where symbolic links lead, also if nothing is there yet.
+fn resolve(path: &Path) -> PathBuf {
+    let dangling = || Some(path.parent()?.join(fs::read_link(path).ok()?));
+    fs::canonicalize(path).ok().or_else(dangling).unwrap_or(path.to_owned())
 }
 
 #[cfg(test)]

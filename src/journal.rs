@@ -219,7 +219,8 @@ impl Journal {
         owed.reverse();
         if what_is_at(&self.path)?.is_none() {
             // Whole from the beginning: after a crash nobody would know of the old file.
-            file::put(&self.path, &owed.iter().map(format_line).collect::<String>(), meta.permissions())?;
+            let lines: String = owed.iter().map(format_line).collect();
+            file::put(&self.path, lines.as_bytes(), meta.permissions())?;
         }
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
         // An editor's copy has them already, but not a link that was saved while the editor was open. One that was

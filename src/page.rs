@@ -2,13 +2,13 @@
 //!
 //! HTML with the classes of microformats2 (h-feed, h-entry). Nothing in it runs, and nothing is fetched for it.
 
-use std::io;
+use std::io::{self, Write};
 
-use time::OffsetDateTime;
 use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::feed::{Escape, View, again, uri};
-use crate::journal::{Entry, Journal};
+use crate::journal::Entry;
 use crate::link::Zone;
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
@@ -38,40 +38,30 @@ pub struct Alternate {
 }
 
 impl Page {
-    pub fn render(&self, view: &View, journal: &Journal) -> io::Result<String> {
-        Ok(self.document(view, &view.newest_first(journal).collect::<io::Result<Vec<_>>>()?))
-    }
-
-    fn document(&self, view: &View, entries: &[Entry]) -> String {
-        let mut out = self.head(view);
-        out += &format!("<main class=\"h-feed\">\n<h1 class=\"p-name\">{}</h1>\n", Escape(&view.title));
+    pub fn render(&self, view: &View, entries: &[Entry]) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.head(&mut out, view)?;
+        writeln!(out, "<main class=\"h-feed\">\n<h1 class=\"p-name\">{}</h1>", Escape(&view.title))?;
         if entries.is_empty() {
             let channels = view.channels.join(" or ");
             let (channels, example) = (Escape(&channels), Escape(&self.example));
-            out += &format!("<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>\n");
-        } else {
-            out += &format!("<p>Newest first, times in {}.</p>\n", self.zones(entries));
+            writeln!(out, "<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>")?;
         }
-        let feeds = self
-            .feeds
-            .iter()
-            .map(|feed| format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&feed.href), Escape(&feed.title)));
-        out += &format!("<p>For feed readers: {}</p>\n", feeds.collect::<Vec<_>>().join(", "));
-        let day = |entry: &Entry| self.zone.at(entry.link.posted).date();
-        for entries in entries.chunk_by(|a, b| day(a) == day(b)) {
-            out += &heading(self.zone.at(entries[0].link.posted));
-            out += "<ul>\n";
-            for entry in entries {
-                out += &self.item(view, entry);
-            }
-            out += "</ul>\n";
+        let feed =
+            |feed: &Alternate| format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&feed.href), Escape(&feed.title));
+        writeln!(out, "<p>For feed readers: {}</p>", self.feeds.iter().map(feed).collect::<Vec<_>>().join(", "))?;
+        if let Some(newest) = entries.first() {
+            // The same for all, also where clocks were changed meanwhile.
+            let offset = self.zone.at(newest.link.posted).offset();
+            list(&mut out, view, entries, offset)?;
         }
-        out += "</main>\n</body>\n</html>\n";
-        out
+        writeln!(out, "</main>\n</body>\n</html>")?;
+        Ok(out)
     }
 
-    fn head(&self, view: &View) -> String {
-        let mut out = format!(
+    fn head(&self, out: &mut Vec<u8>, view: &View) -> io::Result<()> {
+        write!(
+            out,
             concat!(
                 "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ",
@@ -80,71 +70,58 @@ impl Page {
             ),
             STYLE_HASH,
             Escape(&view.title),
-        );
+        )?;
         for feed in &self.feeds {
             let (title, href) = (Escape(&feed.title), Escape(&feed.href));
-            out +=
-                &format!("<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">\n");
+            writeln!(out, "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">")?;
         }
-        out += &format!("<style>{}</style>\n</head>\n<body>\n", style());
-        out
+        writeln!(out, "<style>{}</style>\n</head>\n<body>", style())
     }
+}
 
-    /// The offsets of the times on the page: more than one where clocks were changed meanwhile.
-    fn zones(&self, entries: &[Entry]) -> String {
-        let mut offsets: Vec<_> = entries.iter().map(|entry| self.zone.at(entry.link.posted).offset()).collect();
-        offsets.dedup();
-        let name = |offset: &time::UtcOffset| {
-            let hours = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
-            if offset.is_utc() { "UTC".to_owned() } else { offset.format(hours).unwrap_or_default() }
-        };
-        offsets.iter().map(name).collect::<Vec<_>>().join(" and ")
+/// The links day by day, newest first.
+fn list(out: &mut Vec<u8>, view: &View, entries: &[Entry], offset: UtcOffset) -> io::Result<()> {
+    let hours = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
+    let name = if offset.is_utc() { "UTC".to_owned() } else { offset.format(hours).unwrap_or_default() };
+    writeln!(out, "<p>Newest first, times in {name}.</p>")?;
+    let posted = |entry: &Entry| Zone::Fixed(offset).at(entry.link.posted);
+    for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
+        let day = posted(&entries[0]).date();
+        let words = format!("{}, {} {} {}", day.weekday(), day.day(), day.month(), day.year());
+        writeln!(out, "<h2><time datetime=\"{day}\">{words}</time></h2>\n<ul>")?;
+        for entry in entries {
+            item(out, view, entry, posted(entry))?;
+        }
+        writeln!(out, "</ul>")?;
     }
+    Ok(())
+}
 
-    fn item(&self, view: &View, entry: &Entry) -> String {
-        let link = &entry.link;
-        let (title, tags) = link.named();
-        let posted = self.zone.at(link.posted);
-        let mut time = format!(
-            "<time datetime=\"{}\">{:02}:{:02}</time>",
-            link.posted.format(format_description!("[year]-[month]-[day]T[hour]:[minute]Z")).unwrap_or_default(),
-            posted.hour(),
-            posted.minute(),
-        );
-        if let Some(log_uri) = view.log_uri(link) {
-            time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", Escape(&log_uri));
-        }
-        let mut out = format!(
-            concat!(
-                "<li class=\"h-entry\">{}\n<a class=\"p-name u-url\" rel=\"{}\" href=\"{}\">{}</a>\n",
-                "<p><b>{}</b>",
-            ),
-            time,
-            REL,
-            Escape(&uri(&link.url)),
-            Escape(title),
-            Escape(&link.nick),
-        );
-        if view.channels.len() > 1 {
-            out += &format!(" in {}", Escape(&link.channel));
-        }
-        out += &format!("{} · {}", again(entry), Escape(link.host()));
-        for tag in tags {
-            out += &format!(" #{}", Escape(tag));
-        }
-        out += "</p></li>\n";
-        out
+fn item(out: &mut Vec<u8>, view: &View, entry: &Entry, posted: OffsetDateTime) -> io::Result<()> {
+    let link = &entry.link;
+    let (title, tags) = link.named();
+    let utc = link.posted.format(format_description!("[year]-[month]-[day]T[hour]:[minute]Z")).unwrap_or_default();
+    let mut time = format!("<time datetime=\"{utc}\">{:02}:{:02}</time>", posted.hour(), posted.minute());
+    if let Some(log_uri) = view.log_uri(link) {
+        time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", Escape(&log_uri));
     }
+    let (href, title, nick) = (uri(&link.url), Escape(title), Escape(&link.nick));
+    writeln!(out, "<li class=\"h-entry\">{time}")?;
+    writeln!(out, "<a class=\"p-name u-url\" rel=\"{REL}\" href=\"{}\">{title}</a>", Escape(&href))?;
+    write!(out, "<p><b>{nick}</b>")?;
+    if view.channels.len() > 1 {
+        write!(out, " in {}", Escape(&link.channel))?;
+    }
+    write!(out, "{} · {}", again(entry), Escape(link.host()))?;
+    for tag in tags {
+        write!(out, " #{}", Escape(tag))?;
+    }
+    writeln!(out, "</p></li>")
 }
 
 /// In one line: the Nu validator's idea of a hash ends with the first.
 fn style() -> String {
     include_str!("page.css").lines().map(str::trim).collect()
-}
-
-fn heading(day: OffsetDateTime) -> String {
-    let words = format_description!("[weekday], [day padding:none] [month repr:long] [year]");
-    format!("<h2><time datetime=\"{}\">{}</time></h2>\n", day.date(), day.format(words).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Keeps the files that show the links up to date with the journal.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -25,15 +26,13 @@ pub enum Kind {
 
 impl Output {
     /// Brings the file up to date with the journal; one that would not change is not touched.
-    ///
-    /// An error names the file and says what is wrong with it.
-    fn write(&self, journal: &Journal) -> Result<(), String> {
+    fn write(&self, journal: &Journal) -> io::Result<()> {
+        let entries = self.view.newest_first(journal)?;
         let text = match &self.kind {
-            Kind::Feed(feed) => feed.render(&self.view, journal),
-            Kind::Page(page) => page.render(&self.view, journal),
+            Kind::Feed(feed) => feed.render(&self.view, self.view.changed(journal)?, &entries)?,
+            Kind::Page(page) => page.render(&self.view, &entries)?,
         };
-        let written = text.and_then(|text| replace(&self.path, &text));
-        written.map_err(|e| format!("{}: {}", self.path.display(), log::os(&e)))
+        replace(&self.path, &text)
     }
 }
 
@@ -89,16 +88,12 @@ impl<'a> Publisher<'a> {
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
         for watched in self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now) {
             match watched.output.write(journal) {
-                Ok(()) => {
-                    if !watched.wait.is_zero() {
-                        log::line(format_args!("{}: written again", watched.output.path.display()));
-                    }
-                    (watched.stale, watched.next, watched.wait) = (false, now + self.pause, Duration::ZERO);
-                }
-                Err(why) => {
+                Ok(()) => (watched.stale, watched.next, watched.wait) = (false, now + self.pause, Duration::ZERO),
+                Err(e) => {
                     watched.wait = (watched.wait * 2).clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
                     watched.next = now + watched.wait;
-                    log::line(format_args!("{why}; next try in {} s", watched.wait.as_secs()));
+                    let (path, why, wait) = (watched.output.path.display(), log::os(&e), watched.wait.as_secs());
+                    log::line(format_args!("{path}: {why}; next try in {wait} s"));
                 }
             }
         }

@@ -6,6 +6,12 @@ use time::macros::{datetime, offset};
 use super::*;
 use crate::link::{Link, LogUrl};
 
+impl Page {
+    fn document(&self, view: &View, entries: &[Entry]) -> String {
+        String::from_utf8(self.render(view, entries).unwrap()).unwrap()
+    }
+}
+
 fn page() -> Page {
     let feeds = vec![Alternate { title: "Links from #dev".into(), href: "links.xml".into() }];
     Page {

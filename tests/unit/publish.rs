@@ -127,11 +127,3 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     publisher.publish(&place.journal, now);
     assert_eq!(publisher.deadline(), Some(now + Duration::from_secs(60)));
 }
-
-#[test]
-fn an_error_names_the_file_in_plain_words() {
-    let mut place = Place::new(&["a"]);
-    place.outputs[0].path = place.dir.path().join("none/links.xml");
-    let error = place.outputs[0].write(&place.journal).unwrap_err();
-    assert_eq!(error, format!("{}: No such file or directory", place.outputs[0].path.display()));
-}
