@@ -108,6 +108,7 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         true => link::may_hold_address,
         false => |_| false,
     };
+    let config = &config;
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
     let within = if mode == Mode::Check { journal::REACH } else { LOOK_BACK };
@@ -119,13 +120,13 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         return Ok(());
     }
     let mut journal = Journal::open(&config.journal)?;
-    let now = Instant::now();
+    let started = Instant::now();
     // Whoever types looks at the files between two commands.
     let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
-    let mut publisher = Publisher::new(&config.outputs, pause, now);
-    publisher.publish(&journal, now);
+    let mut publisher = Publisher::new(&config.outputs, pause, started);
+    publisher.publish(&journal, started);
     let cursor = file::beside(&config.journal, ".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, now));
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, started));
     if let Some(delivery) = &delivery {
         // The cursor has used up the times before it: a clock may have run ahead.
         journal.not_before(delivery.cursor());
@@ -134,14 +135,16 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
-    let mut bot = Bot { config: &config, journal, delivery, publisher, commands, heard, started: now, written: 0 };
+    let mut bot =
+        Bot { config, journal, delivery, publisher, commands, heard, started, written: vec![], history: false };
     if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
 /// The loop: take in, commit, answer, publish, deliver.
 fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
-    let mut network = Network::new(bot.config, verbose);
+    let heard = bot.config.irc.channels.iter().map(|channel| heard(&bot.journal, &channel.name)).collect();
+    let mut network = Network::new(bot.config, heard, verbose);
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
         let requests = network.take_in(until.into_iter().flatten().min());
@@ -152,6 +155,15 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
             deliver(bot, account, network.idle);
         }
     }
+}
+
+/// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so that
+/// is the first posting among what was saved within 10 min.
+fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
+    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel);
+    let newest = events.next()?;
+    let last = events.take_while(|event| newest.time - event.time <= time::Duration::minutes(10));
+    last.map(|event| event.link.posted).chain([newest.link.posted]).min()
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.
@@ -198,6 +210,7 @@ fn console(bot: &mut Bot) -> Result<(), String> {
             account: String::new(),
             case: CaseMapping::Rfc1459,
             posted: OffsetDateTime::now_utc(),
+            history: false,
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),

@@ -1,6 +1,7 @@
 //! Getting in: capabilities, SASL, the welcome, and the own nick.
 
 use std::fmt::Display;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::connection::Retry;
 use super::message::{self, Message};
 use super::names::CaseMapping;
-use super::{Phase, Sasl, Session, VERSION};
+use super::{Phase, Sasl, Session, VERSION, history};
 
 /// The capabilities that are asked for where they are offered, besides `sasl`.
 const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
@@ -46,13 +47,17 @@ impl Session<'_> {
     pub(super) fn cap(&mut self, message: &Message) {
         let list = message.last();
         let listing = self.phase == Phase::Capabilities;
+        self.keeps_history |= message.param(1) == b"ACK" && list.trim() == "draft/chathistory";
         match message.param(1) {
-            b"LS" if listing => {
-                self.request(&list);
+            b"LS" if listing && self.offered.len() < message::LONGEST_LINE => {
+                self.offered += &format!("{list} ");
                 // An asterisk says that more lines follow.
-                let more = message.param(2) == b"*" && message.params().count() > 3;
-                if self.unanswered == 0 && !more {
-                    self.begin_login();
+                if message.param(2) != b"*" || message.params().count() <= 3 {
+                    let offered = std::mem::take(&mut self.offered);
+                    self.request(&offered);
+                    if self.unanswered == 0 {
+                        self.begin_login();
+                    }
                 }
             }
             b"NEW" if self.registered.is_some() => self.request(&list),
@@ -69,11 +74,14 @@ impl Session<'_> {
 
     /// Asks for what is used of what is offered, for each by itself: a server refuses a request as a whole.
     fn request(&mut self, offered: &str) {
+        let is_offered = |name: &&str| offered.split_whitespace().any(|item| item.split('=').next() == Some(*name));
+        let history = history::CAPABILITIES.into_iter().filter(|_| self.settings.catch_up).take_while(is_offered);
+        let asked: Vec<&str> = CAPABILITIES.into_iter().chain(history).collect();
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             if name == "sasl" && self.sasl.is_some() {
                 self.mechanisms = Some(value.to_owned());
-            } else if !CAPABILITIES.contains(&name) {
+            } else if !asked.contains(&name) {
                 continue;
             }
             self.unanswered += 1;
@@ -145,6 +153,7 @@ impl Session<'_> {
                 "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // Below the protocol's own 512 there would be no room left for a text.
+                "CHATHISTORY" => self.page = value.parse().ok().filter(|&n| n > 0).unwrap_or(history::PAGE),
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
             }
@@ -158,6 +167,11 @@ impl Session<'_> {
         if let Some(mode) = self.bot_mode {
             let nick = self.nick.clone();
             self.send("MODE", &[&nick, &format!("+{mode}")]);
+        }
+        if self.settings.catch_up && !self.keeps_history {
+            static ONCE: Once = Once::new();
+            let what = "links said while linkbot is away are lost, unless the server replays them";
+            ONCE.call_once(|| self.log.push(format!("this network offers no history (draft/chathistory): {what}")));
         }
         for line in &self.settings.on_connect {
             self.send(line, &[]);

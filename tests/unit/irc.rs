@@ -20,6 +20,7 @@ fn settings() -> Settings {
         prefix: ".".into(),
         ignore: Vec::new(),
         rejoin: false,
+        catch_up: false,
         reply: Reply::Privmsg,
         hears: |_| false,
     }
@@ -53,8 +54,13 @@ struct Talk {
 impl Talk {
     /// Connected; the first lines are still to be [`sent`](Talk::sent).
     fn new(settings: Settings) -> Talk {
+        Talk::after(settings, &[None; 9])
+    }
+
+    /// The same, after its channels were heard up to then.
+    fn after(settings: Settings, heard: &[Option<OffsetDateTime>]) -> Talk {
         let now = Now { instant: Instant::now(), clock: START };
-        Talk { session: Session::new(Box::leak(Box::new(settings)), now), now }
+        Talk { session: Session::new(Box::leak(Box::new(settings)), heard, now), now }
     }
 
     /// The first lines are out, and the server has named its capabilities.
@@ -925,6 +931,7 @@ fn who_said_it_and_where_is_told_in_full() {
         account: "al".into(),
         case: CaseMapping::Rfc1459,
         posted: START,
+        history: false,
         form: Form::Prefixed,
         name: "url".into(),
         args: "x".into(),
