@@ -192,6 +192,7 @@ fn request(step: Step) -> Request {
         name: name.to_owned(),
         args,
         room: usize::MAX,
+        history: false,
     }
 }
 
@@ -227,7 +228,8 @@ proptest! {
             commands: COMMANDS.iter().collect(),
             heard: [&[], HEARD],
             started: Instant::now(),
-            written: 0,
+            written: vec![],
+            history: false,
         };
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
