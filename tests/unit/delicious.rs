@@ -572,6 +572,14 @@ fn a_connection_that_is_refused_has_stored_nothing() {
 }
 
 #[test]
+fn a_name_that_is_not_found_has_stored_nothing() {
+    // As std words it.
+    let why = "failed to lookup address information: Name or service not known";
+    let verdict = failed(&ureq::Error::Io(std::io::Error::other(why)));
+    assert_eq!(verdict, TryLater { why: why.into(), at_least: Duration::ZERO, unclear: false });
+}
+
+#[test]
 fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
     let login = Login::Bearer("line\nbreak".into());
     let verdict = account(login).send(ADD, &link(), None, NOW);

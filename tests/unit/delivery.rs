@@ -359,6 +359,18 @@ fn no_link_is_skipped_because_more_poison_than_memory_stands_before_it() {
 }
 
 #[test]
+fn the_cursor_waits_for_a_link_that_memory_does_not_hold() {
+    let mut world = World::new(WINDOW + 1);
+    let mut tries = 0;
+    // The second one is taken in the second round, when the first one has just been refused again.
+    world.run(HOUR, |name, _| {
+        tries += 1;
+        if name == "2" && tries > WINDOW { Verdict::Stored } else { refused(true) }
+    });
+    assert_eq!((logged("delivered"), world.cursor().as_str()), (1, ""));
+}
+
+#[test]
 fn a_poison_link_alone_is_never_given_up() {
     for no in [later, || refused(true)] {
         LOG.take();
@@ -515,6 +527,7 @@ fn a_new_title_and_a_removal_follow_their_link() {
 #[test]
 fn a_new_title_comes_with_its_links_own_words() {
     let mut world = World::new(1);
+    world.write(Action::Add, Link { channel: "#ops".into(), nick: "dave".into(), ..link(1) });
     world.deliver();
     world.write(Action::Title, Link { title: "one".into(), nick: "carol".into(), ..link(1) });
     let item = world.delivery.next(&world.journal, world.boot + world.now + INTERVAL).unwrap();
