@@ -72,10 +72,7 @@ impl Session<'_> {
             return None;
         }
         let index = if private { None } else { Some(self.configured(target)?) };
-        let history = match index {
-            Some(index) => self.told(index, message, now)?,
-            None => false,
-        };
+        let history = index.map_or(Some(false), |index| self.told(index, message, now))?;
         if !is_heard || self.is_deaf_to(message, history) {
             return None;
         }
