@@ -273,16 +273,13 @@ impl<'a> Session<'a> {
         let registered = self.registered.is_some();
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => {
-                line.clone_into(&mut self.last_line);
-                return self.privmsg(&message, now);
-            }
+            b"PRIVMSG" => return self.privmsg(line, &message, now),
             // Those of the server itself have no user in their source.
             b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
             // It fills a page of history like any other line.
             b"NOTICE" => drop(self.configured(message.param(0)).map(|index| self.told(index, &message, now))),
             b"BATCH" => self.batch(&message, now.instant),
-            b"FAIL" => self.log.push(format!("refused: {} {}", message.text(0), message.last())),
+            b"FAIL" => self.log.push(format!("refused: {} {}: {}", message.text(0), message.text(1), message.last())),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" => self.error(&message),
             b"465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),

@@ -51,7 +51,8 @@ pub enum Form {
 }
 
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
+    pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
+        line.clone_into(&mut self.last_line);
         let target = message.param(0);
         let mut text = message.param(1);
         let private = self.is_me(target);
