@@ -138,8 +138,6 @@ pub struct Session<'a> {
 
     /// How many CAP REQ have not been answered.
     unanswered: usize,
-    /// What the lines of a list have offered so far.
-    offered: String,
     /// The login that is still to be given.
     sasl: Option<&'a Sasl>,
     /// The value of the `sasl` capability: empty where the server names no mechanisms; `None`: not to be had.
@@ -159,9 +157,9 @@ pub struct Session<'a> {
     next_join: Instant,
     /// `draft/chathistory` was granted.
     keeps_history: bool,
-    /// The most lines that are told at once.
+    /// The most lines that the server tells at once; 0: it names no limit.
     page: usize,
-    /// The last PRIVMSG with tags: only its time counts, and only at the end.
+    /// The last PRIVMSG. When the connection ends, its time is looked at.
     last_line: Vec<u8>,
     heard: Instant,
     /// When the server was asked whether it lives; it has not answered yet.
@@ -186,7 +184,6 @@ impl<'a> Session<'a> {
             log: Vec::new(),
             outbox: Outbox::new(now.instant),
             unanswered: 0,
-            offered: String::new(),
             sasl: settings.sasl.as_ref(),
             mechanisms: None,
             nick: settings.nick.clone(),
@@ -198,7 +195,7 @@ impl<'a> Session<'a> {
             memberships: settings.channels.iter().zip(heard).map(Membership::new).collect(),
             next_join: now.instant,
             keeps_history: false,
-            page: history::PAGE,
+            page: 0,
             last_line: Vec::with_capacity(message::LONGEST_LINE),
             heard: now.instant,
             pinged: None,
@@ -276,19 +273,13 @@ impl<'a> Session<'a> {
         let registered = self.registered.is_some();
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => {
-                if line.starts_with(b"@") {
-                    self.last_line.clear();
-                    self.last_line.extend_from_slice(line);
-                }
-                return self.privmsg(&message, now);
-            }
+            b"PRIVMSG" => return self.privmsg(line, &message, now),
             // Those of the server itself have no user in their source.
             b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
             // It fills a page of history like any other line.
             b"NOTICE" => drop(self.configured(message.param(0)).map(|index| self.told(index, &message, now))),
             b"BATCH" => self.batch(&message, now.instant),
-            b"FAIL" => self.log.push(format!("refused: {} {}", message.text(0), message.last())),
+            b"FAIL" => self.log.push(format!("refused: {} {}: {}", message.text(0), message.text(1), message.last())),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" => self.error(&message),
             b"465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),

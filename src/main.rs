@@ -120,13 +120,13 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         return Ok(());
     }
     let mut journal = Journal::open(&config.journal)?;
-    let started = Instant::now();
+    let now = Instant::now();
     // Whoever types looks at the files between two commands.
     let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
-    let mut publisher = Publisher::new(&config.outputs, pause, started);
-    publisher.publish(&journal, started);
+    let mut publisher = Publisher::new(&config.outputs, pause, now);
+    publisher.publish(&journal, now);
     let cursor = file::beside(&config.journal, ".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, started));
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, now));
     if let Some(delivery) = &delivery {
         // The cursor has used up the times before it: a clock may have run ahead.
         journal.not_before(delivery.cursor());
@@ -136,7 +136,7 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
     let mut bot =
-        Bot { config, journal, delivery, publisher, commands, heard, started, written: vec![], history: false };
+        Bot { config, journal, delivery, publisher, commands, heard, started: now, written: vec![], history: false };
     if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 

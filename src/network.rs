@@ -94,17 +94,17 @@ impl<'a> Network<'a> {
     pub fn answer(&mut self, replies: Vec<Reply>) {
         let Some(online) = &mut self.online else { return };
         for reply in replies {
-            if let (true, Some(channel)) = (reply.request.history, &reply.request.channel) {
-                online.session.caught(channel, reply.links);
-                continue;
-            }
             let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
             let kind = match (reply.saves, &reply.answer) {
                 (true, Ok(_)) => Kind::Saved,
                 (_, Err(_)) => Kind::Failed,
                 (false, Ok(_)) => Kind::Look,
             };
-            if reply.saves {
+            if reply.request.history {
+                online.session.caught(target, reply.links);
+            }
+            // What was caught up is told in one line.
+            if reply.saves && !(reply.request.history && reply.answer.is_ok()) {
                 let (Ok(text) | Err(text)) = &reply.answer;
                 log::line(format_args!("{target} {}: {text}", reply.request.nick));
             }
@@ -148,11 +148,10 @@ impl<'a> Network<'a> {
 
     /// Not connected, or not any more.
     fn lost(&mut self, end: &End) {
-        let mut registered = Duration::ZERO;
-        if let Some(Online { session, .. }) = self.online.take() {
-            registered = session.registered(Instant::now());
-            self.heard = session.heard();
-        }
+        let registered = self.online.take().map_or(Duration::ZERO, |online| {
+            self.heard = online.session.heard();
+            online.session.registered(Instant::now())
+        });
         // Each RandomState is seeded anew: the standard library's only source of chance.
         let random = RandomState::new().build_hasher().finish();
         let wait = self.backoff.wait(end.retry, registered, random);

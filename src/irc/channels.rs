@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
 use super::message::{self, Message};
 use super::talk::server_time;
 use super::{Channel, Membership, Now, Past, Phase, Session};
@@ -19,7 +17,7 @@ const REJOIN: Duration = Duration::from_secs(60);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 impl<'a> Membership<'a> {
-    pub(super) fn new((channel, heard): (&'a Channel, &Option<OffsetDateTime>)) -> Membership<'a> {
+    pub(super) fn new((channel, heard): (&'a Channel, &Option<time::OffsetDateTime>)) -> Membership<'a> {
         let past = Past { heard: *heard, ..Past::default() };
         Membership { channel, since: None, again: None, wait: Some(AGAIN), asked: None, refusal: String::new(), past }
     }

@@ -9,14 +9,11 @@ use super::message::Message;
 use super::talk::{BELIEVABLE, server_time};
 use super::{Membership, Now, Session};
 
-/// Each is asked for only where those before it are offered, too.
-pub const CAPABILITIES: [&str; 4] = ["server-time", "message-tags", "batch", "draft/chathistory"];
-const BATCHES: [&[u8]; 3] = [b"chathistory", b"draft/chathistory", b"znc.in/playback"];
 /// How far back is asked, and how many lines of a channel are taken.
 const LONGEST: time::Duration = time::Duration::days(7);
 const MOST: usize = 1000;
 /// The lines of a page where the server names no limit.
-pub const PAGE: usize = 100;
+const PAGE: usize = 100;
 /// After so much silence no more is expected.
 const SILENCE: Duration = Duration::from_secs(10);
 /// What was heard already may be told with a time that is a little older: some servers keep the second only.
@@ -75,25 +72,23 @@ impl Session<'_> {
         if let Some(heard) = past.heard.filter(|_| self.keeps_history) {
             let (h, m, s, ms) = heard.to_hms_milli();
             let after = format!("timestamp={}T{h:02}:{m:02}:{s:02}.{ms:03}Z", heard.date());
-            let lines = self.page.min(MOST - past.lines).to_string();
+            let lines = if self.page == 0 { PAGE } else { self.page }.min(MOST - past.lines);
             let name = &channel.name;
-            self.send("CHATHISTORY", &["AFTER", name, &after, &lines]);
+            self.send("CHATHISTORY", &["AFTER", name, &after, &lines.to_string()]);
         }
     }
 
-    /// BATCH: a page begins, or it is over. One that brought nothing was the last; a full one need not come at all, for
-    /// servers leave out what is no message.
+    /// `BATCH +reference chathistory #channel` begins a page, `BATCH -reference` ends it.
     pub(super) fn batch(&mut self, message: &Message, now: Instant) {
         let Some((sign, reference)) = message.param(0).split_first() else { return };
-        if let (b'+', true, Some(index)) =
-            (sign, BATCHES.contains(&message.param(1)), self.configured(message.param(2)))
-        {
+        if let (b'+', Some(index)) = (sign, self.configured(message.param(2))) {
             self.memberships[index].past.batch = reference.to_vec();
         }
         let ends = |m: &Membership| *sign == b'-' && m.past.until.is_some() && m.past.batch == reference;
         let Some(index) = self.memberships.iter().position(ends) else { return };
         let past = &mut self.memberships[index].past;
         past.until = Some(now);
+        // A page that is not full need not be the last, for servers leave out what is no message; one without news is.
         if self.keeps_history && past.heard > past.asked && past.lines < MOST {
             self.ask(index, now);
         }

@@ -10,10 +10,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::connection::Retry;
 use super::message::{self, Message};
 use super::names::CaseMapping;
-use super::{Phase, Sasl, Session, VERSION, history};
+use super::{Phase, Sasl, Session, VERSION};
 
 /// The capabilities that are asked for where they are offered, besides `sasl`.
 const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
+/// Of use only together: a server grants a request as a whole.
+const HISTORY: &str = "batch draft/chathistory message-tags server-time";
 /// How long services may take to answer `on_connect` before channels are joined without them.
 const SERVICES: Duration = Duration::from_secs(5);
 /// How often a nick that someone else holds is asked for.
@@ -47,17 +49,14 @@ impl Session<'_> {
     pub(super) fn cap(&mut self, message: &Message) {
         let list = message.last();
         let listing = self.phase == Phase::Capabilities;
-        self.keeps_history |= message.param(1) == b"ACK" && list.trim() == "draft/chathistory";
+        self.keeps_history |= message.param(1) == b"ACK" && list.contains("draft/chathistory");
         match message.param(1) {
-            b"LS" if listing && self.offered.len() < message::LONGEST_LINE => {
-                self.offered += &format!("{list} ");
+            b"LS" if listing => {
+                self.request(&list);
                 // An asterisk says that more lines follow.
-                if message.param(2) != b"*" || message.params().count() <= 3 {
-                    let offered = std::mem::take(&mut self.offered);
-                    self.request(&offered);
-                    if self.unanswered == 0 {
-                        self.begin_login();
-                    }
+                let more = message.param(2) == b"*" && message.params().count() > 3;
+                if self.unanswered == 0 && !more {
+                    self.begin_login();
                 }
             }
             b"NEW" if self.registered.is_some() => self.request(&list),
@@ -74,18 +73,17 @@ impl Session<'_> {
 
     /// Asks for what is used of what is offered, for each by itself: a server refuses a request as a whole.
     fn request(&mut self, offered: &str) {
-        let is_offered = |name: &&str| offered.split_whitespace().any(|item| item.split('=').next() == Some(*name));
-        let history = history::CAPABILITIES.into_iter().filter(|_| self.settings.catch_up).take_while(is_offered);
-        let asked: Vec<&str> = CAPABILITIES.into_iter().chain(history).collect();
+        let is_wanted =
+            |name| CAPABILITIES.contains(&name) || self.settings.catch_up && HISTORY.split(' ').any(|h| h == name);
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             if name == "sasl" && self.sasl.is_some() {
                 self.mechanisms = Some(value.to_owned());
-            } else if !asked.contains(&name) {
+            } else if !is_wanted(name) {
                 continue;
             }
             self.unanswered += 1;
-            self.send("CAP", &["REQ", name]);
+            self.send("CAP", &["REQ", if name == "draft/chathistory" { HISTORY } else { name }]);
         }
     }
 
@@ -153,7 +151,8 @@ impl Session<'_> {
                 "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // Below the protocol's own 512 there would be no room left for a text.
-                "CHATHISTORY" => self.page = value.parse().ok().filter(|&n| n > 0).unwrap_or(history::PAGE),
+                // 0: as many as one likes.
+                "CHATHISTORY" => self.page = value.parse().unwrap_or(0),
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
             }
@@ -169,9 +168,9 @@ impl Session<'_> {
             self.send("MODE", &[&nick, &format!("+{mode}")]);
         }
         if self.settings.catch_up && !self.keeps_history {
-            static ONCE: Once = Once::new();
+            static SAID: Once = Once::new();
             let what = "links said while linkbot is away are lost, unless the server replays them";
-            ONCE.call_once(|| self.log.push(format!("this network offers no history (draft/chathistory): {what}")));
+            SAID.call_once(|| self.log.push(format!("this network offers no history (draft/chathistory): {what}")));
         }
         for line in &self.settings.on_connect {
             self.send(line, &[]);

@@ -51,7 +51,8 @@ pub enum Form {
 }
 
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
+    pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
+        line.clone_into(&mut self.last_line);
         let target = message.param(0);
         let mut text = message.param(1);
         let private = self.is_me(target);
@@ -72,10 +73,7 @@ impl Session<'_> {
             return None;
         }
         let index = if private { None } else { Some(self.configured(target)?) };
-        let history = match index {
-            Some(index) => self.told(index, message, now)?,
-            None => false,
-        };
+        let history = index.map_or(Some(false), |index| self.told(index, message, now))?;
         if !is_heard || self.is_deaf_to(message, history) {
             return None;
         }
