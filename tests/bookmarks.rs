@@ -237,7 +237,7 @@ fn what_was_taken_back_before_it_was_sent_is_never_sent() {
     owing.home.await_cursor(&owing.time(4));
     let mut sent: Vec<_> = bookmarks.unasked().iter().map(|request| asked_for(request).to_owned()).collect();
     sent.dedup();
-    assert_eq!(sent, ["One", "Tres"], "once, with the title that it had in the end");
+    assert_eq!(sent, ["One", "Tres"], "with the title that it had in the end");
 }
 
 #[test]

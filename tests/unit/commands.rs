@@ -188,6 +188,7 @@ fn request(step: Step) -> Request {
         account: account.to_owned(),
         case: CaseMapping::Rfc1459,
         posted: OffsetDateTime::now_utc(),
+        history: false,
         form: if name.is_empty() { Form::Talk } else { Form::Prefixed },
         name: name.to_owned(),
         args,
