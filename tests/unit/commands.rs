@@ -193,7 +193,6 @@ fn request(step: Step) -> Request {
         name: name.to_owned(),
         args,
         room: usize::MAX,
-        history: false,
     }
 }
 
