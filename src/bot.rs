@@ -6,8 +6,9 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::irc::Form;
-use crate::journal::{Action, Journal};
+use crate::irc::history::SLACK;
+use crate::irc::{BELIEVABLE, Form};
+use crate::journal::{Action, Event, Journal};
 use crate::link::{self, Link};
 use crate::log;
 use crate::publish::Publisher;
@@ -48,6 +49,8 @@ pub struct Reply {
     pub saves: bool,
     /// For the log only.
     pub silent: bool,
+    /// How many links are new.
+    pub links: usize,
 }
 
 impl Reply {
@@ -72,8 +75,10 @@ pub struct Bot<'a> {
     pub commands: Vec<&'static Command>,
     pub heard: [&'static [Heard]; 2],
     pub started: Instant,
-    /// How many events were written in this run.
-    pub written: usize,
+    /// What the request that runs now has written.
+    pub written: Vec<Action>,
+    /// It is told from history, which may tell what is in the journal.
+    pub history: bool,
 }
 
 impl Bot<'_> {
@@ -102,14 +107,16 @@ impl Bot<'_> {
             let (name, args) = if link::begins_address(&args) { ("url", args) } else { ("help", String::new()) };
             (request.name, request.args) = (name.to_owned(), args);
         }
-        let before = self.written;
-        let answer = self.answer(&request, || may_look(&request));
-        let written = self.written - before;
+        self.written.clear();
+        self.history = request.history;
+        let answer = self.answer(&request, || !request.history && may_look(&request));
+        let written = self.written.len();
         let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
-        let silent = answer.is_none();
+        let silent = answer.is_none() || request.history;
         let is_save = |command: &Command| matches!(command.run, Run::Save(_));
         let saves = written > 0 || self.command(&request.name).is_some_and(is_save);
-        Some(Reply { answer: answer.or_else(heard)?, saves, silent, request })
+        let links = self.written.iter().filter(|action| **action == Action::Add).count();
+        Some(Reply { answer: answer.or_else(heard)?, saves, silent, links, request })
     }
 
     fn answer(&mut self, request: &Request, mut may_look: impl FnMut() -> bool) -> Option<Answer> {
@@ -163,11 +170,39 @@ impl Bot<'_> {
 
     /// Writes an event of `link` to the journal. An error is for the person who made the request.
     pub fn save(&mut self, action: Action, link: &Link) -> Result<(), String> {
+        if action != Action::Remove && self.is_told(link)? {
+            return Ok(());
+        }
         self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(|why| could_not_save(&why))?;
-        self.written += 1;
+        self.written.push(action);
         self.publisher.touch(&link.channel);
         self.delivery.iter_mut().for_each(Delivery::wake);
         Ok(())
+    }
+
+    /// Whether history tells what the journal has: the link, what its poster said of it later, or its removal since
+    /// then. Without an address: whether the poster has just removed any.
+    pub fn is_told(&self, link: &Link) -> Result<bool, String> {
+        let key = link::key(&link.url);
+        for event in self.journal.events().take_while(|_| self.history) {
+            let Event { time, action, link: other } = event.map_err(|why| could_not_save(&why))?;
+            // So much may the clocks differ.
+            if time < link.posted - BELIEVABLE - SLACK {
+                break;
+            }
+            let later = other.posted - link.posted;
+            let is_same = link::key(&other.url) == key;
+            let is_posters = other.nick == link.nick && later >= -SLACK;
+            let is_it = match action {
+                Action::Remove if key.is_empty() => is_posters && later <= SLACK,
+                Action::Remove => is_same && later.is_positive(),
+                _ => is_same && is_posters,
+            };
+            if is_it && other.channel == link.channel {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

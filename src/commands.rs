@@ -8,6 +8,7 @@ use time::Duration;
 
 use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run, could_not_save};
 use crate::irc::VERSION;
+use crate::irc::history::SLACK;
 use crate::journal::{Action, Entry};
 use crate::link::{self, Link};
 use crate::log;
@@ -91,6 +92,10 @@ fn standing(bot: &Bot, channel: &str) -> impl Iterator<Item = io::Result<Entry>>
 
 /// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
 fn is_yours(link: &Link, request: &Request) -> bool {
+    // In history nobody takes back what was posted later.
+    if request.history && link.posted > request.posted + SLACK {
+        return false;
+    }
     if !link.account.is_empty() && !request.account.is_empty() {
         return link.account == request.account;
     }
@@ -107,6 +112,9 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
                 return Err(format!("not yours: posted by {}", before.link.nick));
             }
             before
+        }
+        None if bot.is_told(&bot::link_of(request, String::new(), String::new()))? => {
+            return Err("removed already".into());
         }
         None => {
             let mut yours = standing(bot, channel).take_while(|entry| {

@@ -41,9 +41,6 @@ pub struct Config {
     pub journal: PathBuf,
     /// Whether every link that anyone posts is saved, not only those given to a command.
     pub capture: bool,
-    /// Whether the network is asked for what was said in the bot's absence.
-    #[allow(dead_code)]
-    pub catch_up: bool,
     pub outputs: Vec<Output>,
     /// How many links of a channel count as its newest.
     pub feed_items: usize,
@@ -88,7 +85,6 @@ impl Config {
             reconnect: Duration::from_secs(conf.get("reconnect", "20", |value| number(value, 1..=600))?),
             journal,
             capture: conf.get("capture", "no", yes_or_no)?,
-            catch_up: conf.get("catch_up", "yes", yes_or_no)?,
             local: conf.lines.iter().filter_map(local).collect(),
             feed_items: outputs[0].view.items,
             outputs,
@@ -202,6 +198,7 @@ fn irc(conf: &Conf) -> Result<irc::Settings, String> {
         prefix: conf.value("prefix").unwrap_or(".").to_owned(),
         ignore: conf.all("ignore").flat_map(words).collect(),
         rejoin: conf.get("rejoin", "no", yes_or_no)?,
+        catch_up: conf.get("catch_up", "yes", yes_or_no)?,
         reply: conf.get("reply", "privmsg", reply)?,
         hears: |_| false,
     })

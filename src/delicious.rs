@@ -2,17 +2,19 @@
 //!
 //! No two of them answer alike, so an answer is judged by status and body together, and tolerantly.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
 use crate::link::Link;
+use crate::log;
 
 use Verdict::{AlreadyThere, Hold, Refused, Stored, TryLater};
 
@@ -36,8 +38,12 @@ const LONGEST_WORDS: usize = 200;
 /// So much of a secret's beginning would tell of it, in characters.
 const TELLING: usize = 4;
 
+const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server sees Authorization; or \
+    delicious_token, at Pinboard the whole user:HEX; or delicious_bearer, which must be allowed to write";
+const CHECK_ADDRESS: &str = "an error page, or delicious is not the full add address (https? a slash?)";
+
 /// The account that takes the links: the `delicious*` keys of bot.conf.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The full address of `posts/add`.
     pub add: Url,
@@ -67,18 +73,12 @@ impl Login {
             Login::Nobody => vec![],
             Login::Basic { user, password } => {
                 let pair = format!("{user}:{password}");
-                vec![password.clone(), STANDARD.encode(&pair), STANDARD_NO_PAD.encode(&pair)]
+                vec![password.clone(), STANDARD.encode(pair)]
             }
             // Of `user:HEX`, HEX alone is as good as the whole.
             Login::Token(token) => vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()],
             Login::Bearer(token) => vec![token.clone()],
         }
-    }
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("***")
     }
 }
 
@@ -91,28 +91,17 @@ pub enum Change {
     Delete,
 }
 
-/// What the service's answer means for the link; of a delete, `AlreadyThere` is gone already. `why` is for the operator,
-/// without secrets.
+/// What the service's answer means for the link. `why` is for the operator, without secrets.
 ///
-/// `unclear`: it may be stored all the same. `suspect`: it may be the link's own fault. `by_status`: judged by the HTTP
-/// status alone, without a `<result>`. `Hold` is what only the operator can mend: credentials or configuration.
+/// `unclear`: it may be stored all the same, or it is the link's own fault. `by_status`: judged by the HTTP status
+/// alone, without a `<result>`. `Hold` is what only the operator can mend: credentials or configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Stored,
     AlreadyThere,
-    TryLater { why: String, at_least: Duration, unclear: bool, suspect: bool },
+    TryLater { why: String, at_least: Duration, unclear: bool },
     Refused { why: String, by_status: bool },
     Hold { why: String },
-}
-
-impl Verdict {
-    /// What went wrong.
-    pub fn why(&self) -> Option<&str> {
-        match self {
-            Stored | AlreadyThere => None,
-            TryLater { why, .. } | Refused { why, .. } | Hold { why } => Some(why),
-        }
-    }
 }
 
 pub struct Account {
@@ -186,74 +175,48 @@ impl Account {
 
     /// Reads an answer. On 2xx the result decides, on every other status the status does.
     fn judge(&self, change: Change, status: u16, after: Option<Duration>, body: &[u8]) -> Verdict {
-        let body = String::from_utf8_lossy(body);
+        let body = String::from_utf8_lossy(body).to_ascii_lowercase();
         let code = result_code(&body);
         let why = match code {
-            Some(code) if status / 100 == 2 => self.words(code),
             Some(code) => format!("HTTP {status}: {}", self.words(code)),
             None => format!("HTTP {status}"),
         };
         // A service that asks for less haste says nothing of the link.
-        let later = |why, unclear| TryLater {
-            why,
-            at_least: after.unwrap_or_default(),
-            unclear,
-            suspect: unclear && after.is_none(),
-        };
-        match (status, code.map(str::to_ascii_lowercase).as_deref()) {
+        let later =
+            |why, unclear| TryLater { why, at_least: after.unwrap_or_default(), unclear: unclear && after.is_none() };
+        match (status, code) {
             (200..300, Some("item not found" | "something went wrong")) | (404, _) if change == Change::Delete => {
-                AlreadyThere
+                Stored
             }
-            (405 | 501, _) if change == Change::Delete => {
-                Refused { why: format!("{why}: the service does not delete"), by_status: false }
-            }
-            (200..300, None) => {
-                later(format!("{why} without a result: an error page, or delicious is not the add address"), true)
-            }
+            (405 | 501, _) if change == Change::Delete => Refused { why, by_status: false },
             (200..300, Some("done" | "ok")) => Stored,
             (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => AlreadyThere,
-            (200..300, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
-                Hold { why: format!("{why}: {}", self.advice()) }
-            }
             // linkhut and Scuttle say this of a link they know, too.
             (200..300, Some("something went wrong")) if change == (Change::Add { unclear: true }) => AlreadyThere,
             (200..300, Some("something went wrong")) => {
                 Refused { why: format!("refused, or already there: {why}"), by_status: false }
             }
-            (200..300, Some(_)) => Refused { why, by_status: false },
-            (300..400, _) => Hold {
-                why: format!("{why}, a redirect, is not followed: check the address in delicious (https? a slash?)"),
-            },
-            (404..=406, _) => Hold { why: format!("{why}: check that delicious is the full add address") },
+            (200..300, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
+                Hold { why: format!("{why}: {CHECK_LOGIN}") }
+            }
+            (200..300, None) => later(format!("{why} without a result: {CHECK_ADDRESS}"), true),
+            (300..400 | 404..=406, _) => Hold { why: format!("{why}: {CHECK_ADDRESS}") },
             (408 | 425 | 429, _) => later(why, false),
-            (400..=499 | 501, _) => Refused { why, by_status: code.is_none() },
+            (200..300 | 400..=499 | 501, Some(_)) => Refused { why, by_status: false },
+            (400..=499 | 501, None) => Refused { why: format!("{why}: {CHECK_ADDRESS}"), by_status: true },
             // 5xx, and 999 of Delicious and linkhut.
             _ => later(format!("{why}: see the service's own log"), true),
         }
     }
 
-    /// What to do when the service does not accept the login.
-    fn advice(&self) -> &'static str {
-        match &self.settings.login {
-            Login::Nobody => "give delicious_user and delicious_password, delicious_token or delicious_bearer",
-            // Behind CGI, SemanticScuttle may never see the header.
-            Login::Basic { .. } => {
-                "check delicious_user and delicious_password, and whether the server sees Authorization"
-            }
-            Login::Token(token) if !token.contains(':') => "check delicious_token; Pinboard wants the whole user:HEX",
-            Login::Token(_) => "check delicious_token",
-            Login::Bearer(_) => "check delicious_bearer, and that it may write (posts:write)",
-        }
-    }
-
-    /// The service's words, fit for the log: as far as they are plain, and none that may show a part of the login.
+    /// The service's words in lower case, fit for the log: as far as they are plain, and none that may show a part of
+    /// the login.
     fn words(&self, code: &str) -> String {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
         let words: String = code.chars().take_while(is_plain).take(LONGEST_WORDS).collect();
-        // Forms have a `+` for a blank.
-        let fold = |text: &str| text.to_ascii_lowercase().replace('+', " ");
-        let beginnings = self.settings.login.secrets().into_iter().map(|s| s.chars().take(TELLING).collect::<String>());
-        let shows = beginnings.filter(|s| !s.is_empty()).any(|s| fold(&words).contains(&fold(&s)));
+        let secrets = self.settings.login.secrets().into_iter().filter(|secret| !secret.is_empty());
+        let mut beginnings = secrets.map(|secret| secret.chars().take(TELLING).collect::<String>());
+        let shows = beginnings.any(|beginning| words.contains(&beginning.to_ascii_lowercase()));
         if shows || words.is_empty() { "words that are not shown".into() } else { words }
     }
 }
@@ -261,10 +224,9 @@ impl Account {
 impl Settings {
     /// `posts/delete` of `link`, whose address even Scuttle decodes once only here.
     fn delete(&self, link: &Link) -> Option<Url> {
-        let add = self.add.as_str();
-        let path = self.add[..url::Position::BeforePath].len();
-        let at = path + add[path..].rfind("add")?;
-        let mut request = Url::parse(&format!("{}delete{}", &add[..at], &add[at + "add".len()..])).ok()?;
+        let (host, path) = self.add.as_str().split_at(self.add[..url::Position::BeforePath].len());
+        let (before, after) = path.rsplit_once("add")?;
+        let mut request = Url::parse(&format!("{host}{before}delete{after}")).ok()?;
         request.query_pairs_mut().append_pair("url", &link.url);
         Some(self.with_token(request))
     }
@@ -285,7 +247,9 @@ impl Settings {
         let dt = dt.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"));
         let dt = dt.expect("every time has these parts");
         let (title, own) = link.named();
-        let tags = plain(&self.tags(&link.channel, own));
+        let channel = link.channel.strip_prefix('#').unwrap_or(&link.channel);
+        let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
+        let tags = plain(tags.trim_end());
         let build = |title: &str, note: &str| {
             let mut request = self.add.clone();
             let mut query = request.query_pairs_mut();
@@ -302,18 +266,16 @@ impl Settings {
             drop(query);
             self.with_token(request)
         };
-        let too_long = |request: &Url| request[url::Position::BeforePath..].len() > LONGEST_TARGET;
+        let fits = |request: &Url| request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
 
         let mut title: String = plain(title).chars().take(LONGEST_TITLE).collect();
         let note = plain(&format!("posted by {}", link.nick));
-        if let Some(log_url) = log_url {
-            let request = build(&title, &format!("{note}: {}", plain(log_url)));
-            if !too_long(&request) {
-                return Some(request);
-            }
+        let with_log = log_url.map(|log_url| build(&title, &format!("{note}: {}", plain(log_url))));
+        if let Some(request) = with_log.filter(fits) {
+            return Some(request);
         }
         let mut request = build(&title, &note);
-        while too_long(&request) && title.chars().nth(1).is_some() {
+        while !fits(&request) && title.chars().nth(1).is_some() {
             title.pop();
             request = build(&title, &note);
         }
@@ -326,53 +288,29 @@ impl Settings {
         }
         request
     }
-
-    /// `delicious_tags`, then the link's own.
-    fn tags(&self, channel: &str, own: Vec<&str>) -> String {
-        let channel = channel.strip_prefix('#').unwrap_or(channel);
-        let configured = self.tags.iter().map(|tag| tag.replace("{channel}", channel));
-        let mut tags = Vec::new();
-        for tag in configured.chain(own.into_iter().map(str::to_owned)) {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
-        tags.join(" ")
-    }
 }
 
 /// What an error of ureq means. Its own text is never shown: it may hold the address, and that the token.
 fn failed(error: &ureq::Error) -> Verdict {
     use ureq::Error::*;
-    let hold = |why: &str| Hold { why: why.into() };
-    let later = |why: &str, unclear| TryLater { why: why.into(), at_least: Duration::ZERO, unclear, suspect: unclear };
+    let later = |why: &str, unclear| TryLater { why: why.into(), at_least: Duration::ZERO, unclear };
     match error {
-        // Errors of the network come as themselves, also within the handshake; only its breaking off does not.
-        NativeTls(e) if e.to_string().to_ascii_lowercase().contains("unexpected eof") => {
-            later("the connection was closed during the TLS handshake", false)
-        }
-        NativeTls(e) => hold(&format!(
-            "TLS failed ({e}): check the service's certificate, and the system's trust store or SSL_CERT_FILE"
-        )),
-        Tls(_) | Der(_) | Pem(_) | TlsRequired => hold("TLS cannot be used: check the system's trust store"),
-        Http(_) | BadUri(_) | InvalidProxyUrl => {
-            hold("the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY")
-        }
-        Timeout(ureq::Timeout::Connect) => later("no connection within 4 s", false),
+        NativeTls(e) => Hold {
+            why: format!("TLS failed ({e}): check the service's certificate, and the trust store or SSL_CERT_FILE"),
+        },
+        Http(_) | BadUri(_) | InvalidProxyUrl => Hold {
+            why: "the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into(),
+        },
+        Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => later("no connection", false),
         // A server that was merely slow works off what it was sent.
-        Timeout(_) => TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true, suspect: true },
-        HostNotFound => later("the service's name cannot be looked up", false),
-        // std gives a failed lookup neither a kind with a name nor a number.
-        Io(e) if e.to_string().starts_with("failed to lookup") => {
-            later("the service's name cannot be looked up", false)
-        }
+        Timeout(_) => TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true },
         Io(e) => {
-            let refused = [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
-            later(&e.kind().to_string(), !refused.contains(&e.kind()))
+            let why = log::os(e);
+            // std gives a failed lookup neither a kind with a name nor a number.
+            let is_unconnected = matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable);
+            later(&why, !is_unconnected && !why.starts_with("failed to lookup"))
         }
-        Protocol(_) | LargeResponseHeader(..) => later("the answer is not HTTP", true),
-        ConnectProxyFailed(_) => later("the proxy makes no connection", false),
-        _ => later("the request failed", true),
+        _ => later("the answer is not HTTP", true),
     }
 }
 
@@ -388,51 +326,28 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// The result of an answer, trimmed: `<result code="...">` or `<result>...</result>` anywhere in it, for some services
-/// put warnings before the document; else `result_code` or `result` of a JSON object. `None` if it is cut off or empty.
+/// The result of an answer in lower case, trimmed: `<result code="...">` or `<result>...</result>` anywhere in it, for
+/// some services put warnings before the document; else `result_code` or `result` of a JSON object. `None` if it is cut
+/// off or empty.
 fn result_code(body: &str) -> Option<&str> {
-    let lower = body.to_ascii_lowercase();
-    let mut elements = lower.match_indices("<result").map(|(at, tag)| &body[at + tag.len()..]);
-    let code = elements.find_map(element_code).or_else(|| {
-        // A page of HTML may well hold "result":"ok" in a script of its own.
-        let json = body.trim_start_matches('\u{feff}').trim_start().starts_with('{').then_some(body)?;
-        json_string(json, "\"result_code\"").or_else(|| json_string(json, "\"result\""))
-    })?;
+    // `<results>` is another element.
+    let mut elements = body.split("<result").skip(1).filter(|rest| rest.starts_with([' ', '\t', '\r', '\n', '>']));
+    let element = elements.find_map(|rest| match rest.trim_start().strip_prefix('>') {
+        Some(text) => text.split_once('<').map(|(text, _)| text),
+        None => quoted(rest.split_once("code")?.1, '='),
+    });
+    // A page of HTML may well hold "result":"ok" in a script of its own.
+    let json = Some(body.trim_start_matches('\u{feff}').trim_start()).filter(|body| body.starts_with('{'));
+    let json = |key| quoted(json?.split_once(key)?.1, ':');
+    let code = element.or_else(|| json("\"result_code\"")).or_else(|| json("\"result\""))?;
     Some(code.trim()).filter(|code| !code.is_empty())
 }
 
-/// The code of an element whose name ends where `rest` begins.
-fn element_code(mut rest: &str) -> Option<&str> {
-    // `<results>` is another element.
-    rest.starts_with(|c: char| c == '>' || c.is_whitespace()).then_some(())?;
-    loop {
-        rest = rest.trim_start();
-        if let Some(text) = rest.strip_prefix('>') {
-            return text.split_once('<').map(|(text, _)| text);
-        }
-        let (name, value) = rest.split_once('=').filter(|(name, _)| !name.contains(['<', '>', '/']))?;
-        let value = value.trim_start();
-        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        let (value, after) = value[1..].split_once(quote)?;
-        if name.trim().eq_ignore_ascii_case("code") {
-            return Some(value);
-        }
-        rest = after;
-    }
-}
-
-/// The string that belongs to `key` in `json`, its escapes as they are.
-fn json_string<'a>(json: &'a str, key: &str) -> Option<&'a str> {
-    json.match_indices(key).find_map(|(at, _)| {
-        let value = json[at + key.len()..].trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-        let mut escaped = false;
-        let end = value.find(|c| {
-            let end = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            end
-        })?;
-        Some(&value[..end])
-    })
+/// The quoted text behind `sign`.
+fn quoted(rest: &str, sign: char) -> Option<&str> {
+    let value = rest.trim_start().strip_prefix(sign)?.trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    Some(value[1..].split_once(quote)?.0)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod channels;
 pub mod connection;
+pub mod history;
 mod login;
 pub mod message;
 pub mod names;
@@ -19,10 +20,11 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use connection::{End, Retry};
+use history::Past;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Kind, Outbox};
-pub use talk::{Form, Request, is_nick, words};
+pub use talk::{BELIEVABLE, Form, Request, is_nick, words};
 
 /// How the program names itself to people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
@@ -52,6 +54,8 @@ pub struct Settings {
     pub ignore: Vec<String>,
     /// Whether to try once, after 60 s, to return to a channel after a KICK.
     pub rejoin: bool,
+    /// Whether what was said in our absence is asked for.
+    pub catch_up: bool,
     pub reply: Reply,
     /// Whether anyone listens for a line that is no command. Asked for every such line.
     pub hears: fn(&[u8]) -> bool,
@@ -117,6 +121,7 @@ struct Membership<'a> {
     asked: Option<Instant>,
     /// What the server said last of why we are not in it.
     refusal: String,
+    past: Past,
 }
 
 /// One connection's conversation with the server. Made anew for every connection.
@@ -150,6 +155,12 @@ pub struct Session<'a> {
     memberships: Vec<Membership<'a>>,
     /// Before this no JOIN leaves: servers punish those who ask for many channels at once.
     next_join: Instant,
+    /// `draft/chathistory` was granted.
+    keeps_history: bool,
+    /// The most lines that the server tells at once; 0: it names no limit.
+    page: usize,
+    /// The last PRIVMSG. When the connection ends, its time is looked at.
+    last_line: Vec<u8>,
     heard: Instant,
     /// When the server was asked whether it lives; it has not answered yet.
     pinged: Option<Instant>,
@@ -161,8 +172,8 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Begins to register: the first lines are ready to [`take`](Session::take).
-    pub fn new(settings: &'a Settings, now: Now) -> Session<'a> {
+    /// Begins to register: the first lines are ready to [`take`](Session::take). `heard`: up to when each channel was.
+    pub fn new(settings: &'a Settings, heard: &[Option<OffsetDateTime>], now: Now) -> Session<'a> {
         let mut session = Session {
             settings,
             phase: Phase::Capabilities,
@@ -181,8 +192,11 @@ impl<'a> Session<'a> {
             case: CaseMapping::Rfc1459,
             line_length: 512,
             bot_mode: None,
-            memberships: settings.channels.iter().map(Membership::new).collect(),
+            memberships: settings.channels.iter().zip(heard).map(Membership::new).collect(),
             next_join: now.instant,
+            keeps_history: false,
+            page: 0,
+            last_line: Vec::with_capacity(message::LONGEST_LINE),
             heard: now.instant,
             pinged: None,
             warned: false,
@@ -213,7 +227,8 @@ impl<'a> Session<'a> {
         // Counted from the PING, not from the last byte: this process may have been stopped in between.
         let silent = self.pinged.map_or(self.heard + SILENCE, |asked| asked + PONG);
         let register = self.registered.is_none().then(|| self.started + REGISTER);
-        let others = [register, self.reclaim, self.join_due(), self.outbox.deadline()];
+        let history = self.memberships.iter().filter_map(|m| m.past.until).min();
+        let others = [register, self.reclaim, self.join_due(), history, self.outbox.deadline()];
         others.into_iter().flatten().fold(silent, Instant::min)
     }
 
@@ -241,6 +256,7 @@ impl<'a> Session<'a> {
         if self.join_due().is_some_and(|at| now >= at) {
             self.join(now);
         }
+        self.end_history(now);
         while let Some(line) = self.outbox.next(now) {
             let notice = self.settings.reply == Reply::Notice || line.text.starts_with('\x01');
             let verb = if notice { "NOTICE" } else { "PRIVMSG" };
@@ -257,9 +273,13 @@ impl<'a> Session<'a> {
         let registered = self.registered.is_some();
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => return self.privmsg(&message, now),
+            b"PRIVMSG" => return self.privmsg(line, &message, now),
             // Those of the server itself have no user in their source.
             b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
+            // It fills a page of history like any other line.
+            b"NOTICE" => drop(self.configured(message.param(0)).map(|index| self.told(index, &message, now))),
+            b"BATCH" => self.batch(&message, now.instant),
+            b"FAIL" => self.log.push(format!("refused: {} {}: {}", message.text(0), message.text(1), message.last())),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" => self.error(&message),
             b"465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),

@@ -67,8 +67,5 @@ pub fn blank(text: &str, secrets: &[String]) -> String {
 /// What the system says of an error, without the number that only programmers read.
 pub fn os(error: &std::io::Error) -> String {
     let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
 }

@@ -46,6 +46,9 @@ const HELP: &str = "
   --version  print the version
   --help     print this";
 
+/// How much of the journal's end is looked through for faults at start, in bytes.
+const LOOK_BACK: u64 = 1 << 20;
+
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
 
@@ -105,10 +108,10 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         true => link::may_hold_address,
         false => |_| false,
     };
+    let config = &config;
     log::hide(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    // Who starts the bot wants it in the channel soon.
-    let within = if mode == Mode::Check { journal::REACH } else { 1 << 20 };
+    let within = if mode == Mode::Check { journal::REACH } else { LOOK_BACK };
     let skipped = journal::skipped(&config.journal, within);
     let skipped = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))?;
     skipped.iter().for_each(log::line);
@@ -132,14 +135,16 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
-    let mut bot = Bot { config: &config, journal, delivery, publisher, commands, heard, started: now, written: 0 };
+    let mut bot =
+        Bot { config, journal, delivery, publisher, commands, heard, started: now, written: vec![], history: false };
     if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
 /// The loop: take in, commit, answer, publish, deliver.
 fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
-    let mut network = Network::new(bot.config, verbose);
+    let heard = bot.config.irc.channels.iter().map(|channel| heard(&bot.journal, &channel.name)).collect();
+    let mut network = Network::new(bot.config, heard, verbose);
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
         let requests = network.take_in(until.into_iter().flatten().min());
@@ -150,6 +155,15 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
             deliver(bot, account, network.idle);
         }
     }
+}
+
+/// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so that
+/// is the first posting among what was saved within 10 min.
+fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
+    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel);
+    let newest = events.next()?;
+    let last = events.take_while(|event| newest.time - event.time <= time::Duration::minutes(10));
+    last.map(|event| event.link.posted).chain([newest.link.posted]).min()
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.
@@ -196,6 +210,7 @@ fn console(bot: &mut Bot) -> Result<(), String> {
             account: String::new(),
             case: CaseMapping::Rfc1459,
             posted: OffsetDateTime::now_utc(),
+            history: false,
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),

@@ -22,6 +22,8 @@ pub struct Network<'a> {
     /// Log the raw lines.
     verbose: bool,
     online: Option<Online<'a>>,
+    /// Up to when each channel was heard.
+    heard: Vec<Option<OffsetDateTime>>,
     backoff: Backoff,
     /// When to connect, while not connected.
     next_try: Instant,
@@ -37,11 +39,12 @@ struct Online<'a> {
 }
 
 impl<'a> Network<'a> {
-    pub fn new(config: &'a Config, verbose: bool) -> Network<'a> {
+    pub fn new(config: &'a Config, heard: Vec<Option<OffsetDateTime>>, verbose: bool) -> Network<'a> {
         Network {
             config,
             verbose,
             online: None,
+            heard,
             backoff: Backoff::new(config.reconnect),
             next_try: Instant::now(),
             idle: true,
@@ -97,7 +100,11 @@ impl<'a> Network<'a> {
                 (_, Err(_)) => Kind::Failed,
                 (false, Ok(_)) => Kind::Look,
             };
-            if reply.saves {
+            if reply.request.history {
+                online.session.caught(target, reply.links);
+            }
+            // What was caught up is told in one line.
+            if reply.saves && !(reply.request.history && reply.answer.is_ok()) {
                 let (Ok(text) | Err(text)) = &reply.answer;
                 log::line(format_args!("{target} {}: {text}", reply.request.nick));
             }
@@ -132,7 +139,7 @@ impl<'a> Network<'a> {
         log::line(format_args!("connecting to {}:{}", server.host, server.port));
         match Connection::open(server) {
             Ok(connection) => {
-                let session = Session::new(&self.config.irc, now());
+                let session = Session::new(&self.config.irc, &self.heard, now());
                 self.online = Some(Online { connection, session, lines: Lines::default() });
             }
             Err(end) => self.lost(&end),
@@ -141,7 +148,10 @@ impl<'a> Network<'a> {
 
     /// Not connected, or not any more.
     fn lost(&mut self, end: &End) {
-        let registered = self.online.take().map_or(Duration::ZERO, |o| o.session.registered(Instant::now()));
+        let registered = self.online.take().map_or(Duration::ZERO, |online| {
+            self.heard = online.session.heard();
+            online.session.registered(Instant::now())
+        });
         // Each RandomState is seeded anew: the standard library's only source of chance.
         let random = RandomState::new().build_hasher().finish();
         let wait = self.backoff.wait(end.retry, registered, random);

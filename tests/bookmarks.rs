@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use common::Refusing;
 use common::bookmarks::{Answer, Bookmarks, Request};
 use common::bot::{Bot, Home};
@@ -183,6 +186,61 @@ fn a_new_title_and_a_removal_reach_the_account() {
 }
 
 #[test]
+fn what_people_do_on_irc_reaches_the_account() {
+    let bookmarks = Bookmarks::answering([]);
+    let mut owing = Owing::start(&bookmarks, "delicious_tags = irc {channel}\n", &[]);
+    let mut client = owing.server.welcome();
+    client.say("alice", "#dev", format!(".url {ONE} #rust"));
+    assert_eq!(client.line(), "PRIVMSG #dev :saved: One");
+    let request = bookmarks.request();
+    let said = |request: &Request| {
+        ["url", "description", "tags", "replace"].map(|name| request.argument(name).unwrap().to_owned())
+    };
+    assert_eq!(said(&request), ["http://www.example.com/1", "One", "irc dev rust", "no"]);
+    client.say("alice", "#dev", ".url https://www.example.com/1/ Uno");
+    assert_eq!(client.line(), "PRIVMSG #dev :saved: Uno");
+    assert_eq!(said(&bookmarks.request()), ["http://www.example.com/1", "Uno", "irc dev", "yes"]);
+    client.say("bob", "#dev", format!(".url {ONE}"));
+    client.expect("PRIVMSG #dev :saved before: ");
+    client.say("alice", "#dev", ".undo");
+    assert_eq!(client.line(), "PRIVMSG #dev :removed: Uno");
+    let delete = bookmarks.request();
+    assert_eq!(delete.path, "/v1/posts/delete", "that bob posted it again is not sent");
+    assert_eq!(delete.query, [("url".to_owned(), "http://www.example.com/1".to_owned())]);
+    owing.bot.logs("deleted: http://www.example.com/1");
+    owing.home.await_cursor(&owing.time(3));
+    client.say("alice", "#dev", ".status");
+    assert!(client.line().contains("owed: 0;"));
+}
+
+#[test]
+fn what_was_taken_back_before_it_was_sent_is_never_sent() {
+    let is_open = Arc::new(AtomicBool::new(false));
+    let bookmarks = {
+        let is_open = is_open.clone();
+        Bookmarks::plain(move |_| match is_open.load(Ordering::Relaxed) {
+            true => Answer::done(),
+            false => Answer::http("503 Service Unavailable", ""),
+        })
+    };
+    let mut owing = Owing::start(&bookmarks, "", &[ONE]);
+    let mut client = owing.server.welcome();
+    owing.bot.logs("delivery stopped: HTTP 503");
+    client.say("alice", "#dev", format!(".url {TWO}"));
+    client.say("alice", "#dev", ".undo");
+    client.say("alice", "#dev", ".url http://www.example.com/3 Three");
+    client.say("alice", "#dev", ".url http://www.example.com/3 Tres");
+    for answer in ["saved: Two", "removed: Two", "saved: Three", "saved: Tres"] {
+        assert_eq!(client.line(), format!("PRIVMSG #dev :{answer}"));
+    }
+    is_open.store(true, Ordering::Relaxed);
+    owing.home.await_cursor(&owing.time(4));
+    let mut sent: Vec<_> = bookmarks.unasked().iter().map(|request| asked_for(request).to_owned()).collect();
+    sent.dedup();
+    assert_eq!(sent, ["One", "Tres"], "with the title that it had in the end");
+}
+
+#[test]
 fn without_its_cursor_the_delivery_starts_over_and_says_so() {
     let bookmarks = Bookmarks::answering([]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE]);
@@ -299,7 +357,7 @@ fn a_refused_link_is_logged_with_the_services_words_and_passed_over() {
     let bookmarks = Bookmarks::answering([Answer::result("URL smells"), too_long]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO, "http://www.example.com/3 Three"]);
     let line = owing.bot.logs("passed over");
-    assert!(line.contains("URL smells") && line.contains("http://www.example.com/1 One"), "{line}");
+    assert!(line.contains("url smells") && line.contains("http://www.example.com/1 One"), "{line}");
     assert!(owing.bot.logs("passed over").contains("HTTP 414: too long"));
     owing.bot.logs("delivered: http://www.example.com/3");
     owing.home.await_cursor(&owing.time(2));

@@ -11,7 +11,7 @@ use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};
 use common::eventually;
 use common::irc::{Client, IrcServer};
-use failures::{Random, Shelf};
+use failures::{Promises, Random, Shelf, Step};
 
 /// How the service answers while the bot is killed.
 fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Request) -> Answer {
@@ -46,23 +46,38 @@ fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Requ
 /// One run of the bot, from its start to its violent end.
 struct Run<'a> {
     random: &'a mut Random,
-    /// The titles said in it, in order.
-    said: Vec<String>,
-    /// How many of them were promised, one by one or folded.
-    promised: usize,
+    /// What was said in it, in order.
+    said: Vec<Step>,
+    /// How many links and titles were promised, one by one or folded.
+    saved: usize,
+    /// How many removals were.
+    removed: usize,
 }
 
 impl Run<'_> {
+    /// A new link, mostly; else a new title for one that stands, or its end, or its return.
+    fn next(&mut self, name: &str) -> Step {
+        let number = self.said.len();
+        let title = format!("{name} link {number}");
+        let act = self.random.below(6);
+        if act < 3 || number == 0 {
+            return Step { url: failures::address(&title), title: Some(title) };
+        }
+        let Step { url, .. } = &self.said[self.random.below(number as u64) as usize];
+        let stands = self.said.iter().rfind(|step| step.url == *url).is_some_and(|step| step.title.is_some());
+        Step { url: url.clone(), title: Some(title).filter(|_| act == 3 || !stands) }
+    }
+
     fn say(&mut self, client: &mut Client, name: &str) {
         for _ in 0..=self.random.below(12) {
-            let title = format!("{name} link {}", self.said.len());
-            client.say("alice", "#dev", format!(".url {} {title}", failures::address(&title)));
-            self.said.push(title);
+            let step = self.next(name);
+            step.say(client);
+            self.said.push(step);
         }
         client.send("PING :more");
     }
 
-    /// Says links until the bot is dead, and counts what it promises.
+    /// Talks until the bot is dead, and counts what it promises.
     fn until_dead(&mut self, client: &mut Client, name: &str) {
         self.say(client, name);
         while let Some(line) = client.next_line() {
@@ -73,17 +88,35 @@ impl Run<'_> {
                 }
                 continue;
             }
-            let saved = line.strip_prefix("PRIVMSG #dev :saved: ").unwrap_or_else(|| panic!("{line}"));
-            self.promised += match saved.strip_suffix(" more links") {
+            let answer = line.strip_prefix("PRIVMSG #dev :").and_then(|answer| answer.split_once(": "));
+            let (promised, title) = match answer {
+                Some(("saved", title)) => (&mut self.saved, title),
+                Some(("removed", title)) => (&mut self.removed, title),
+                _ => panic!("{line}"),
+            };
+            *promised += match title.strip_suffix(" more links") {
                 Some(folded) => folded.parse().unwrap(),
-                None if self.said.iter().any(|title| title == saved) => 1,
+                None if self.said.iter().any(|step| step.title.as_deref() == Some(title)) => 1,
                 None => panic!("{line}"),
             };
         }
     }
+
+    /// Events are written in the order in which they are asked for: with so many promised, the first so many are
+    /// safe, whichever of them the folded answers stood for.
+    fn note(self, promises: &mut Promises) {
+        let (mut saved, mut removed) = (self.saved, self.removed);
+        for step in self.said {
+            let left = if step.title.is_some() { &mut saved } else { &mut removed };
+            let promised = *left > 0;
+            *left -= usize::from(promised);
+            promises.note(step, promised);
+        }
+        assert_eq!((saved, removed), (0, 0), "more was promised than asked for");
+    }
 }
 
-/// Kills the bot `kills` times and looks after each restart; gives how many links were promised.
+/// Kills the bot `kills` times and looks after each restart; gives how many events were promised.
 fn kill_again_and_again(seed: u64, kills: usize) -> usize {
     println!("seed {seed}");
     let mut random = Random(seed);
@@ -94,7 +127,7 @@ fn kill_again_and_again(seed: u64, kills: usize) -> usize {
         Bookmarks::plain(move |request| mood(&shelf, &moods, request))
     };
     let home = Home::new("");
-    let mut promised = Vec::new();
+    let (mut promises, mut promised) = (Promises::default(), 0);
     for kill in 0..kills {
         // A server of its own for each run: no connection of a dead bot waits in it.
         let server = IrcServer::plain();
@@ -107,40 +140,43 @@ fn kill_again_and_again(seed: u64, kills: usize) -> usize {
             continue;
         }
         let mut client = server.welcome();
-        look(&home, &promised);
+        look(&home, &promises);
         let longest = if random.below(10) == 0 { 4_000 } else { 500 };
         let wait = Duration::from_micros(random.below(longest * 1_000));
         let killer = std::thread::spawn(move || {
             std::thread::sleep(wait);
             drop(bot);
         });
-        let mut run = Run { random: &mut random, said: Vec::new(), promised: 0 };
+        let mut run = Run { random: &mut random, said: Vec::new(), saved: 0, removed: 0 };
         run.until_dead(&mut client, &format!("run {kill}"));
         killer.join().unwrap();
-        // Links are written in the order in which they come: with so many promised, the first so many are safe,
-        // whichever of them the folded answers stood for.
-        promised.extend(run.said.drain(..run.promised));
+        promised += run.saved + run.removed;
+        run.note(&mut promises);
     }
     let server = IrcServer::plain();
     let good = shelf.open();
     home.configure(&format!("{}{}", server.conf(), good.conf()));
     let mut bot: Bot = home.start();
     let mut client = server.welcome();
-    look(&home, &promised);
-    shelf.await_all(&home);
-    failures::post(&mut client, "after all").unwrap();
-    client.barrier();
-    promised.push("after all".to_owned());
-    look(&home, &promised);
+    look(&home, &promises);
+    goes_on(&home, &mut client, &mut promises);
+    // Nobody answers the bot on IRC meanwhile: delivery needs none.
     shelf.await_all(&home);
     bot.kill();
-    promised.len()
+    promised
 }
 
-fn look(home: &Home, promised: &[String]) {
-    let journal = failures::whole_journal(home, "links.tsv");
-    failures::assert_saved_once(&journal, promised);
+fn look(home: &Home, promises: &Promises) {
+    promises.assert_kept(&failures::whole_journal(home, "links.tsv"));
     failures::assert_feed_is_whole(home);
+}
+
+/// One more link is promised and kept.
+fn goes_on(home: &Home, client: &mut Client, promises: &mut Promises) {
+    failures::post(client, "after all").unwrap();
+    promises.note(Step { url: failures::address("after all"), title: Some("after all".to_owned()) }, true);
+    client.barrier();
+    look(home, promises);
 }
 
 /// The seed of this run, or the one that is asked for to see a failure again.
@@ -158,7 +194,7 @@ fn a_bot_that_is_killed_keeps_its_promises() {
 #[ignore = "takes minutes (.ci/run runs it)"]
 fn a_bot_that_is_killed_two_hundred_times_keeps_its_promises() {
     let promised = kill_again_and_again(seed(), 220);
-    println!("{promised} links were promised");
+    println!("{promised} events were promised");
 }
 
 /// A call as strace shows it: its name, the whole line, and whether it succeeded.
@@ -265,32 +301,40 @@ fn under_strace(home: &Home, fault: &str) -> Bot {
     Bot::spawn(failures::strace(home, &options, &[home.path("bot.conf").to_str().unwrap()]))
 }
 
-/// Four saves and their deliveries; gives the titles that were promised, and whether the bot lived on.
-fn four_saves(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Vec<String>, bool) {
-    let mut promised = Vec::new();
-    let Some(mut client) = failures::try_welcome(server, bot) else { return (promised, false) };
-    for title in ["one", "two", "three", "four"] {
-        match failures::try_post(&mut client, title) {
-            Some(Ok(())) => promised.push(title.to_owned()),
+/// Three links, a new title for the first, the end of the second, and their deliveries; gives what was promised, and
+/// whether the bot lived on.
+fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bool) {
+    let mut promises = Promises::default();
+    let Some(mut client) = failures::try_welcome(server, bot) else { return (promises, false) };
+    for (url, title) in
+        [("one", Some("one")), ("two", Some("two")), ("three", Some("three")), ("one", Some("uno")), ("two", None)]
+    {
+        let step = Step { url: failures::address(url), title: title.map(str::to_owned) };
+        let answer = failures::attempt(&mut client, &step);
+        promises.note(step.clone(), answer == Some(Ok(())));
+        match answer {
+            None => return (promises, false),
+            // It may stand there all the same, so it may not be there to be taken back.
             Some(Err(why)) => {
-                assert!(why.starts_with("could not save: "), "{why}");
+                let may_be = ["could not save: ", "not among the newest links"];
+                assert!(may_be.iter().any(|beginning| why.starts_with(beginning)), "{why}");
                 continue;
             }
-            None => return (promised, false),
+            Some(Ok(())) => {}
         }
-        let url = failures::address(title);
-        eventually("the delivery", || (shelf.urls().contains(&url) || !bot.is_running()).then_some(()));
+        let held = || shelf.links().into_iter().find(|(url, _)| *url == step.url).map(|(_, title)| title);
+        eventually("the delivery", || (held() == step.title || !bot.is_running()).then_some(()));
         // Behind this the cursor is where it belongs, or the bot is dead.
         client.send("PING :settled");
         loop {
             match client.next_line() {
-                None => return (promised, false),
+                None => return (promises, false),
                 Some(line) if line.starts_with("PONG") => break,
                 Some(_) => {}
             }
         }
     }
-    (promised, true)
+    (promises, true)
 }
 
 /// A run with one fault, and the run after it; gives whether the fault came to pass.
@@ -299,7 +343,7 @@ fn survives(fault: &str) -> bool {
     let (server, service) = (IrcServer::plain(), shelf.open());
     let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
     let mut bot = under_strace(&home, fault);
-    let (mut promised, lived) = four_saves(&server, &shelf, &mut bot);
+    let (mut promises, lived) = five_steps(&server, &shelf, &mut bot);
     let log = bot.kill();
     assert!(!log.contains("panicked"), "{log}");
     let trace = std::fs::read_to_string(home.path("strace.out")).unwrap_or_default();
@@ -308,11 +352,8 @@ fn survives(fault: &str) -> bool {
     home.configure(&format!("{}{}", server.conf(), service.conf()));
     let mut bot = home.start();
     let mut client = server.welcome();
-    look(&home, &promised);
-    failures::post(&mut client, "afterwards").unwrap_or_else(|why| panic!("{why}"));
-    client.barrier();
-    promised.push("afterwards".to_owned());
-    look(&home, &promised);
+    look(&home, &promises);
+    goes_on(&home, &mut client, &mut promises);
     shelf.await_all(&home);
     bot.kill();
     !lived || trace.contains("(INJECTED)")
@@ -366,8 +407,10 @@ fn each_call_on_the_bots_files_may_kill_it_or_fail() {
     let (server, service) = (IrcServer::plain(), shelf.open());
     let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
     let mut bot = under_strace(&home, "");
-    assert_eq!(four_saves(&server, &shelf, &mut bot).0.len(), 4);
+    assert!(five_steps(&server, &shelf, &mut bot).1);
     bot.kill();
+    shelf.await_all(&home);
+    assert_eq!(shelf.links().len(), 2);
     let trace = home.read("strace.out");
     let mut count = BTreeMap::new();
     for call in calls(&trace) {

@@ -23,7 +23,7 @@ fn fill(home: &Home, name: &str) {
 #[ignore = "mounts a file system, needs root (.ci/run runs it)"]
 fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
     let server = IrcServer::plain();
-    let home = Home::new(&(server.conf() + ON_DISK));
+    let home = Home::new(&(server.conf() + ON_DISK + "capture = yes\n"));
     let disk = Mount::tmpfs(home.path("disk"), "size=64k");
     // A page of memory ends in the middle of the next line: the write is a short one before it is an error.
     let time = "2026-01-01T00:00:00.001Z\tadd\t#dev\tbob\t\thttp://www.example.com/\t";
@@ -38,6 +38,11 @@ fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
         assert_eq!(answer, Err("could not save: No space left on device".to_owned()));
         assert_eq!(home.read("disk/links.tsv"), before, "no half line stays");
     }
+    // Who did not ask is not told.
+    client.say("bob", "#dev", "http://www.example.com/captured is too much, too");
+    client.barrier();
+    bot.logs("#dev bob: could not save: No space left on device");
+    assert_eq!(home.read("disk/links.tsv"), before);
     fs::remove_file(home.path("disk/filler")).unwrap();
     failures::post(&mut client, "there is room again").unwrap();
     client.barrier();
@@ -150,19 +155,29 @@ fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
 #[ignore = "needs strace (.ci/run runs it)"]
 fn all_who_share_a_commit_share_its_failure() {
     let server = IrcServer::plain();
-    let home = Home::new(&server.conf());
+    let home = Home::new(&(server.conf() + "capture = yes\n"));
+    let title = "2026-01-01T00:00:00.001Z\tadd\t#dev\tdave\tdave\thttp://www.example.com/\tDave's\n";
+    home.write("links.tsv", title);
     let journal = home.path("links.tsv");
     let options = ["-P", journal.to_str().unwrap(), "-e", "inject=fdatasync:error=EIO:when=1"];
     let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
     let mut client = server.welcome();
-    let line = |nick, title| {
-        format!(":{nick}!{nick}@host.example PRIVMSG #dev :.url {} {title}\r\n", failures::address(title))
-    };
-    client.send_bytes((line("alice", "one") + &line("bob", "two")).as_bytes());
-    for nick in ["alice", "bob"] {
+    let line = |nick, said: &str| format!("@account={nick} :{nick}!{nick}@host.example PRIVMSG #dev :{said}\r\n");
+    let said = [
+        line("alice", ".url http://www.example.com/1 One"),
+        line("bob", ".url http://www.example.com/2 Two"),
+        line("carol", "captured: http://www.example.com/3"),
+        line("dave", ".undo"),
+        line("dave", ".url http://www.example.com/ Another title"),
+    ];
+    client.send_bytes(said.concat().as_bytes());
+    for nick in ["alice", "bob", "dave", "dave"] {
         assert_eq!(client.line(), format!("PRIVMSG #dev :{nick}: could not save: Input/output error"));
     }
+    client.barrier();
+    bot.logs("#dev carol: could not save: Input/output error");
+    assert_eq!(home.read("links.tsv"), title);
     failures::post(&mut client, "three").unwrap();
     bot.kill();
-    assert_eq!(home.titles(), ["three"]);
+    assert_eq!(home.titles(), ["Dave's", "three"]);
 }

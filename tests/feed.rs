@@ -3,8 +3,9 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
-use common::bot::Home;
+use common::bot::{Ended, Home};
 use common::irc::IrcServer;
 
 const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
@@ -149,4 +150,40 @@ fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
     assert!(ended.stdout.starts_with("saved: One\nstatus: ") && ended.stdout.contains("dev/links.xml"), "{ended:?}");
     assert!(ended.stderr.contains("dev/links.xml: Is a directory; next try in 60 s"), "{ended:?}");
     assert!(home.path("ops/links.xml").exists());
+}
+
+/// The list of articles that newsboat shows after a reload. It keeps for ever what it has in `cache`.
+fn newsboat(home: &Home, cache: &str) -> String {
+    home.write("urls", format!("file://{}\n", home.path("links.xml").display()));
+    // No row has anything on it that a title of the next screen could leave as it is.
+    home.write("newsboat.conf", "feedlist-format \"-\"\narticlelist-format \"%t\"\n");
+    let newsboat = format!("newsboat -q -u urls -C newsboat.conf -c {cache}");
+    let mut ended = None;
+    // On a terminal: into the first feed, and out again.
+    for (command, keys) in [(format!("{newsboat} -x reload"), ""), (newsboat, "\nqq")] {
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).current_dir(home.path("")).env_clear();
+        script
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", home.path(""))
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C.UTF-8");
+        ended = Some(Ended::of(script, keys.as_bytes()));
+        assert_eq!(ended.as_ref().unwrap().status, Some(0), "apt-get install newsboat: {ended:?}");
+    }
+    ended.unwrap().stdout
+}
+
+#[test]
+#[ignore = "needs Debian's package newsboat (.ci/run runs it)"]
+fn newsboat_shows_new_titles_and_nothing_that_was_taken_back() {
+    let home = Home::new(CONF);
+    home.console(".url http://a.example/ First <b>&amp; \u{fc}\n.url http://b.example/ Second\n");
+    let shown = newsboat(&home, "cache.db");
+    assert!(shown.contains("First <b>&amp; \u{fc}") && shown.contains("Second"), "{shown}");
+    home.console(".url http://a.example/ Another title\n.url http://c.example/ Third\n.undo http://b.example/\n");
+    let shown = newsboat(&home, "cache.db");
+    assert!(shown.contains("Another title") && shown.contains("Third") && !shown.contains("First"), "{shown}");
+    let shown = newsboat(&home, "new.db");
+    assert!(shown.contains("Another title") && !shown.contains("Second"), "{shown}");
 }

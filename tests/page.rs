@@ -39,34 +39,69 @@ fn zoo() -> Home {
     home
 }
 
-/// What chromium writes about `links.html` on standard output, and on its log.
-fn chromium(home: &Home, arguments: &[&str]) -> (String, String) {
+/// What chromium writes about `page` on standard output; it must have nothing to say on its console.
+fn chromium(home: &Home, page: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("chromium");
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]);
     command.arg(format!("--user-data-dir={}", home.path("profile").display())).args(arguments);
-    let output = command.arg(home.path("links.html")).output().expect("apt-get install chromium");
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr))
+    let output = command.arg(home.path(page)).output().expect("apt-get install chromium");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !log.contains("CONSOLE"), "{log}");
+    String::from_utf8(output.stdout).unwrap()
 }
+
+/// Chromium's own switch for prefers-color-scheme.
+const DARK: &str = "--blink-settings=preferredColorScheme=0";
+const LIGHT: &str = "--blink-settings=preferredColorScheme=1";
 
 #[test]
 #[ignore = "needs Debian's package chromium (.ci/run runs it)"]
 fn a_browser_shows_the_page_in_the_light_and_in_the_dark_and_has_nothing_to_say() {
     let home = zoo();
-    // Chromium's own switch for prefers-color-scheme: 0 is dark, 1 is light.
-    for scheme in ["--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"] {
+    for (name, scheme) in [("dark", DARK), ("light", LIGHT)] {
         for width in [320, 1200] {
-            let name = format!("{width}{}.png", &scheme[scheme.len() - 1..]);
+            let name = format!("{name}-{width}.png");
             let screenshot = format!("--screenshot={}", home.path(&name).display());
-            let (_, log) = chromium(&home, &[scheme, &format!("--window-size={width},900"), &screenshot]);
-            assert!(!log.contains("CONSOLE"), "{log}");
-            assert!(std::fs::metadata(home.path(&name)).unwrap().len() > 5_000, "{name} shows nothing");
+            chromium(&home, "links.html", &[scheme, &format!("--window-size={width},900"), &screenshot]);
+            let image = std::fs::read(home.path(&name)).unwrap();
+            // PNG has the width there.
+            assert_eq!(image[16..20], u32::to_be_bytes(width), "{name}");
+            assert!(image.len() > 5_000, "{name} shows nothing");
         }
     }
-    let (dom, log) = chromium(&home, &["--dump-dom"]);
-    assert!(!log.contains("CONSOLE"), "{log}");
+}
+
+#[test]
+#[ignore = "needs Debian's package chromium (.ci/run runs it)"]
+fn nothing_that_people_write_becomes_more_than_text() {
+    let home = zoo();
+    let dom = chromium(&home, "links.html", &["--dump-dom"]);
     assert_eq!(dom.matches("<li class=\"h-entry\">").count(), 4);
-    assert!(!dom.contains("<script") && !dom.contains("onclick=\"") && dom.contains("&lt;script&gt;"), "{dom}");
+    assert!(!dom.contains("<script") && dom.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{dom}");
+    let url = "href=\"http://www.example.com/?a=%22onclick=%22alert(1)&amp;b='\"";
+    assert!(dom.contains(url) && !dom.contains("onclick=\""), "{dom}");
+}
+
+#[test]
+#[ignore = "needs Debian's package chromium (.ci/run runs it)"]
+fn nothing_sticks_out_at_320_pixels_and_the_paper_follows_the_scheme() {
+    let home = zoo();
+    // The page itself lets no script run, so another one looks at it.
+    let frame = "<iframe id=page width=320 height=900 style='border: 0' src=links.html></iframe><p id=told></p><script>
+        page.onload = () => {
+            const { body, documentElement } = page.contentDocument;
+            const [, red] = page.contentWindow.getComputedStyle(body).backgroundColor.match(/(\\d+)/);
+            const out = documentElement.scrollWidth - documentElement.clientWidth;
+            told.textContent = `${out} pixels stick out, paper ${red > 127 ? 'light' : 'dark'}`;
+        };
+    </script>";
+    home.write("frame.html", frame);
+    for (name, scheme) in [("dark", DARK), ("light", LIGHT)] {
+        // A file may look into another one only so; the clock of the page runs ahead until all is loaded.
+        let switches = [scheme, "--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"];
+        let dom = chromium(&home, "frame.html", &switches);
+        assert!(dom.contains(&format!(">0 pixels stick out, paper {name}<")), "{dom}");
+    }
 }
 
 #[test]

@@ -225,6 +225,53 @@ fn in_private_there_is_help_and_no_other_command() {
 }
 
 #[test]
+fn who_whispers_on_and_on_is_answered_once_in_a_while() {
+    let (home, _bot, _server, mut client) = at_home("");
+    for _ in 0..8 {
+        client.say("alice", "linkbot", ".url http://www.example.com/ T");
+    }
+    for _ in 0..3 {
+        client.expect("PRIVMSG alice :only in a channel");
+    }
+    client.barrier();
+    assert_eq!(home.journal().len(), 0);
+}
+
+#[test]
+fn no_answer_on_irc_highlights_who_posted_a_link() {
+    let (_home, _bot, _server, mut client) = at_home("");
+    client.say("alice", "#dev", ".url http://www.example.com/ T");
+    assert_eq!(client.line(), "PRIVMSG #dev :saved: T");
+    client.say("bob", "#dev", ".url http://www.example.com/ T");
+    assert_eq!(client.line(), "PRIVMSG #dev :saved before: a\u{200b}lice, just now: T");
+    client.say("bob", "#dev", ".find");
+    assert_eq!(client.line(), "PRIVMSG #dev :found: just now, a\u{200b}lice: T http://www.example.com/");
+}
+
+#[test]
+fn a_folded_answer_says_of_removed_links_that_they_are_removed() {
+    let (home, _bot, _server, mut client) = at_home("");
+    let now = OffsetDateTime::now_utc();
+    let second = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
+    let journal = (0..10).map(|n| {
+        let time = (now - Duration::minutes(10 - n)).format(second).unwrap();
+        format!("{time}\tadd\t#dev\talice\t\thttp://www.example.com/{n}\tNumber {n}\n")
+    });
+    home.write("links.tsv", journal.collect::<String>());
+    let said = ":alice!a@host.example PRIVMSG #dev :.undo\r\n".repeat(10);
+    client.send_bytes((said + ":bob!b@host.example PRIVMSG #dev :.url http://www.example.com/ Saved\r\n").as_bytes());
+    let mut removed = 0;
+    while removed < 10 {
+        let line = client.expect("PRIVMSG #dev :removed: ");
+        let folded = line.strip_prefix("PRIVMSG #dev :removed: ").unwrap().strip_suffix(" more links");
+        removed += folded.map_or(1, |count| count.parse().unwrap());
+    }
+    assert_eq!(removed, 10);
+    assert_eq!(client.line(), "PRIVMSG #dev :saved: Saved");
+    home.await_feed(&["Saved"]);
+}
+
+#[test]
 fn capture_keeps_what_anyone_posts_and_says_nothing() {
     let (home, _bot, _server, mut client) = at_home("capture = yes\n");
     client.say("alice", "#dev", "look at this: http://www.example.com/Foo_(bar), great!");

@@ -49,6 +49,7 @@ on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
     sasl_external_logs_in_by_the_certificate
     a_wrong_password_keeps_the_bot_out
     the_account_of_who_posts_is_in_the_journal
+    what_was_said_in_the_bots_absence_is_caught_up
 }
 
 on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
@@ -228,6 +229,71 @@ fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
     alice.is_told("saved: Second");
     let posters: Vec<_> = home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
     assert_eq!(posters, ["alice ", "alice_away alice"]);
+}
+
+/// InspIRCd replays its history in a batch, with times.
+fn what_was_said_in_the_bots_absence_is_caught_up(ircd: Ircd) {
+    let bookmarks = Bookmarks::plain(|_| Answer::done());
+    let home = home(&ircd, &format!("{}{}", ircd.conf(), bookmarks.conf()));
+    let mut alice = Person::enter(&ircd, "alice");
+    alice.send("MODE #dev +H 50:1d");
+    alice.hears("the mode", |line| line.contains(" MODE #dev "));
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    a_link_is_saved(&mut alice);
+    bookmarks.request();
+    home.await_cursor(&home.journal()[0][0]);
+    bot.kill();
+    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+
+    for n in ["one", "two", "three"] {
+        alice.says(&format!(".url http://www.example.com/{n} Link {n}"));
+    }
+    alice.says(".undo");
+    alice.send("PING :said");
+    alice.hears("PONG", |line| line.contains(" PONG "));
+    let said = seconds_now();
+    // InspIRCd tells the second only.
+    while seconds_now() - said < 2.0 {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut bot = home.start();
+    bot.logs("caught up in #dev: 3 links from ");
+    let titles = ["Link two", "Link one", "Title For Link"];
+    let feed = home.await_feed(&titles);
+    let published: Vec<f64> = feed.entries[..2].iter().map(|e| e.published.unwrap().timestamp() as f64).collect();
+    assert!(published.iter().all(|time| (said - time).abs() < 2.0), "{said} {published:?}");
+    let journal = home.journal();
+    assert_eq!(journal.iter().map(|c| &c[1][..]).collect::<Vec<_>>(), ["add", "add", "add", "add", "remove"]);
+    for columns in &journal[1..] {
+        assert!((seconds(&columns[7]) - said).abs() < 2.0 && seconds(&columns[0]) - said >= 2.0, "{columns:?}");
+    }
+    let sent = [bookmarks.request(), bookmarks.request()];
+    assert_eq!(sent.map(|r| r.argument("description").unwrap().to_owned()), ["Link one", "Link two"]);
+
+    // Killed again, and in the middle: the journal ends after the first of the three.
+    bot.kill();
+    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+    let whole = home.read("links.tsv");
+    home.write("links.tsv", whole.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
+    let mut bot = home.start();
+    bot.logs("caught up in #dev: 2 links from ");
+    home.await_feed(&titles);
+    bot.kill();
+    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+    let mut bot = home.start();
+    bot.logs("caught up in #dev: 0 links from ");
+    assert_eq!(home.journal().len(), 5);
+    // The bot has said one thing in all that time.
+    alice.says(".status");
+    alice.hears("status", |line| {
+        assert!(!line.starts_with(":linkbot") || !line.contains(" PRIVMSG ") || line.contains(":status: "), "{line}");
+        line.contains(":status: ")
+    });
+}
+
+fn seconds_now() -> f64 {
+    time::OffsetDateTime::now_utc().unix_timestamp_nanos() as f64 / 1e9
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::message::{self, Message};
 use super::talk::server_time;
-use super::{Channel, Membership, Now, Phase, Session};
+use super::{Channel, Membership, Now, Past, Phase, Session};
 
 /// Between two JOINs.
 const APART: Duration = Duration::from_millis(500);
@@ -17,8 +17,9 @@ const REJOIN: Duration = Duration::from_secs(60);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 impl<'a> Membership<'a> {
-    pub(super) fn new(channel: &'a Channel) -> Membership<'a> {
-        Membership { channel, since: None, again: None, wait: Some(AGAIN), asked: None, refusal: String::new() }
+    pub(super) fn new((channel, heard): (&'a Channel, &Option<time::OffsetDateTime>)) -> Membership<'a> {
+        let past = Past { heard: *heard, ..Past::default() };
+        Membership { channel, since: None, again: None, wait: Some(AGAIN), asked: None, refusal: String::new(), past }
     }
 }
 
@@ -61,10 +62,12 @@ impl Session<'_> {
             self.log.push(format!("{name} is not a configured channel: left it"));
             return self.send("PART", &[&name]);
         };
+        let heard = self.heard_in(index);
         let membership = &mut self.memberships[index];
         let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
-        *membership = Membership { since: Some(since), ..Membership::new(membership.channel) };
+        *membership = Membership { since: Some(since), ..Membership::new((membership.channel, &heard)) };
         self.log.push(format!("joined {}", membership.channel.name));
+        self.catch_up(index, since, now);
     }
 
     /// A numeric that names one of our channels. What was said there, or which of many reasons keeps us
@@ -87,8 +90,9 @@ impl Session<'_> {
     pub(super) fn put_out(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
+        let heard = self.heard_in(index);
         let membership = &mut self.memberships[index];
-        membership.since = None;
+        (membership.since, membership.past.heard) = (None, heard);
         membership.again = returns.then(|| now + REJOIN);
         membership.wait = None;
         let (name, by) = (&membership.channel.name, message::text(message.nick()));

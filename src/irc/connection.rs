@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use native_tls::{HandshakeError, Identity, TlsConnector, TlsStream};
+use native_tls::{Identity, TlsConnector, TlsStream};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ impl Backoff {
             Retry::Soon => {
                 // ±25 %, so that a whole network's bots do not come back in the same second.
                 let wait = self.next * (750 + (random % 501) as u32) / 1000;
-                self.next = (self.next * 2).min(Duration::from_secs(10 * 60)).max(self.first);
+                self.next = (self.next * 2).min(Duration::from_secs(10 * 60));
                 wait
             }
             Retry::Slow => Duration::from_secs(15 * 60),
@@ -83,18 +83,15 @@ impl Backoff {
     }
 }
 
-pub struct Connection {
-    stream: Stream,
-}
-
-enum Stream {
+pub enum Connection {
     Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
+    Tls(TlsStream<Socket>),
 }
 
 /// A TCP socket whose reads end at a moment. "Nothing came" is always `WouldBlock`, as TLS wants it:
 /// time is up, or a signal came (`^Z` and `fg` must not drop the connection).
-struct Socket {
+#[derive(Debug)]
+pub struct Socket {
     tcp: TcpStream,
     until: Option<Instant>,
 }
@@ -102,17 +99,13 @@ struct Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
-        let result = if left == Some(Duration::ZERO) {
-            // A zero timeout is an error in std.
-            self.tcp.set_nonblocking(true)?;
-            let result = self.tcp.read(buffer);
-            self.tcp.set_nonblocking(false)?;
-            result
-        } else {
+        // A zero timeout is an error in std.
+        let is_over = left == Some(Duration::ZERO);
+        self.tcp.set_nonblocking(is_over)?;
+        if !is_over {
             self.tcp.set_read_timeout(left)?;
-            self.tcp.read(buffer)
-        };
-        result.map_err(|e| match e.kind() {
+        }
+        self.tcp.read(buffer).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
             _ => e,
         })
@@ -121,6 +114,7 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_nonblocking(false)?;
         loop {
             match self.tcp.write(bytes) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -138,22 +132,21 @@ impl Connection {
     /// Connects to the first of the server's addresses that answers, and proves who it is.
     pub fn open(settings: &Settings) -> Result<Connection, End> {
         let socket = Socket { tcp: connect(&settings.host, settings.port)?, until: None };
-        let stream = match &settings.tls {
-            None => Stream::Plain(socket),
-            Some(tls) => Stream::Tls(Box::new(handshake(tls, &settings.host, socket)?)),
-        };
-        Ok(Connection { stream })
+        match &settings.tls {
+            None => Ok(Connection::Plain(socket)),
+            Some(tls) => Ok(Connection::Tls(handshake(tls, &settings.host, socket)?)),
+        }
     }
 
     /// What has come, waiting for it until `until` at most. `None`: nothing came. An end of the stream is an
     /// error like every other.
     pub fn read(&mut self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Option<usize>> {
-        let result = match &mut self.stream {
-            Stream::Plain(socket) => {
+        let result = match self {
+            Connection::Plain(socket) => {
                 socket.until = until;
                 socket.read(buffer)
             }
-            Stream::Tls(stream) => {
+            Connection::Tls(stream) => {
                 stream.get_mut().until = until;
                 stream.read(buffer)
             }
@@ -168,9 +161,9 @@ impl Connection {
 
     /// Writes all of it, or the connection is dead.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let result = match &mut self.stream {
-            Stream::Plain(socket) => socket.write_all(bytes),
-            Stream::Tls(stream) => stream.write_all(bytes),
+        let result = match self {
+            Connection::Plain(socket) => socket.write_all(bytes),
+            Connection::Tls(stream) => stream.write_all(bytes),
         };
         result.map_err(|e| match e.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::other("the server has taken nothing for 30 s"),
@@ -187,8 +180,7 @@ fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
     for address in addresses {
         let connected = TcpStream::connect_timeout(&address, CONNECT).and_then(|tcp| {
             tcp.set_nodelay(true)?;
-            tcp.set_write_timeout(Some(WRITE))?;
-            Ok(tcp)
+            tcp.set_write_timeout(Some(WRITE)).map(|()| tcp)
         });
         match connected {
             Ok(tcp) => return Ok(tcp),
@@ -203,44 +195,27 @@ fn handshake(tls: &Tls, host: &str, mut socket: Socket) -> Result<TlsStream<Sock
     if let Some(identity) = &tls.identity {
         builder.identity(identity.clone());
     }
-    if tls.pin.is_some() {
-        // The pin below takes the place of the authorities: name, date and issuer say nothing more.
-        builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
-    }
+    // The pin below takes the place of the authorities: name, date and issuer say nothing more.
+    let is_pinned = tls.pin.is_some();
+    builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
     let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
 
-    let until = Instant::now() + HANDSHAKE;
-    socket.until = Some(until);
-    let mut result = connector.connect(host, socket);
-    let stream = loop {
-        match result {
-            Ok(stream) => break stream,
-            Err(HandshakeError::WouldBlock(waiting)) if Instant::now() < until => result = waiting.handshake(),
-            Err(HandshakeError::WouldBlock(_)) => {
-                return Err(End::new(Retry::Soon, "the server did not finish the TLS handshake"));
-            }
-            Err(HandshakeError::Failure(e)) => return Err(refused(host, &e)),
+    socket.until = Some(Instant::now() + HANDSHAKE);
+    let stream = connector.connect(host, socket).map_err(|e| match e.to_string() {
+        // native-tls tells a bad certificate from a broken handshake in OpenSSL's words only.
+        e if e.contains("certificate verify failed") => {
+            let why = format_args!("the certificate of {host} is not trusted: {e}; for a self-signed one see tls_pin");
+            End::new(Retry::Slow, why)
         }
-    };
-    if let Some(pin) = &tls.pin {
-        // The handshake has proved that the server holds this certificate's key.
-        let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
-        if shown.as_ref() != Some(pin) {
-            let why = format!("{host} shows another certificate than the one in tls_pin: nothing was sent");
-            return Err(End::new(Retry::Slow, why));
-        }
+        e => End::new(Retry::Soon, format_args!("TLS handshake with {host} failed: {e}")),
+    })?;
+    // The handshake has proved that the server holds this certificate's key.
+    let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
+    if is_pinned && shown != tls.pin {
+        let why = format!("{host} shows another certificate than the one in tls_pin: nothing was sent");
+        return Err(End::new(Retry::Slow, why));
     }
     Ok(stream)
-}
-
-fn refused(host: &str, error: &native_tls::Error) -> End {
-    let text = error.to_string();
-    // native-tls tells a bad certificate from a broken handshake in OpenSSL's words only.
-    if text.contains("certificate verify failed") {
-        let why = format!("the certificate of {host} is not trusted: {text}; for a self-signed one see tls_pin");
-        return End::new(Retry::Slow, why);
-    }
-    End::new(Retry::Soon, format_args!("TLS handshake with {host} failed: {text}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Getting in: capabilities, SASL, the welcome, and the own nick.
 
 use std::fmt::Display;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -13,6 +14,8 @@ use super::{Phase, Sasl, Session, VERSION};
 
 /// The capabilities that are asked for where they are offered, besides `sasl`.
 const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
+/// Of use only together: a server grants a request as a whole.
+const HISTORY: &str = "batch draft/chathistory message-tags server-time";
 /// How long services may take to answer `on_connect` before channels are joined without them.
 const SERVICES: Duration = Duration::from_secs(5);
 /// How often a nick that someone else holds is asked for.
@@ -29,7 +32,6 @@ impl Sasl {
     }
 }
 
-/// Capabilities and login.
 impl Session<'_> {
     /// The first lines.
     pub(super) fn register(&mut self) {
@@ -39,16 +41,15 @@ impl Session<'_> {
         }
         self.send("CAP", &["LS", "302"]);
         self.send("NICK", &[&settings.nick]);
-        let realname = match settings.owner.as_str() {
-            "" => VERSION,
-            owner => &format!("{VERSION}, run by {owner}"),
-        };
+        let owner = &settings.owner;
+        let realname = if owner.is_empty() { VERSION } else { &format!("{VERSION}, run by {owner}") };
         self.send("USER", &["linkbot", "0", "*", realname]);
     }
 
     pub(super) fn cap(&mut self, message: &Message) {
         let list = message.last();
         let listing = self.phase == Phase::Capabilities;
+        self.keeps_history |= message.param(1) == b"ACK" && list.contains("draft/chathistory");
         match message.param(1) {
             b"LS" if listing => {
                 self.request(&list);
@@ -72,15 +73,17 @@ impl Session<'_> {
 
     /// Asks for what is used of what is offered, for each by itself: a server refuses a request as a whole.
     fn request(&mut self, offered: &str) {
+        let is_wanted =
+            |name| CAPABILITIES.contains(&name) || self.settings.catch_up && HISTORY.split(' ').any(|h| h == name);
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             if name == "sasl" && self.sasl.is_some() {
                 self.mechanisms = Some(value.to_owned());
-            } else if !CAPABILITIES.contains(&name) {
+            } else if !is_wanted(name) {
                 continue;
             }
             self.unanswered += 1;
-            self.send("CAP", &["REQ", name]);
+            self.send("CAP", &["REQ", if name == "draft/chathistory" { HISTORY } else { name }]);
         }
     }
 
@@ -132,28 +135,25 @@ impl Session<'_> {
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
         let (nick, wanted) = (&self.nick, &self.settings.nick);
-        let why = if self.case.eq(nick.as_bytes(), wanted.as_bytes()) {
-            String::new()
-        } else if self.is_wanted(nick.as_bytes()) {
-            format!(": the server cuts {wanted}")
-        } else {
-            let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
-            format!(": {wanted} {why}, asked for every 5 min")
-        };
-        self.log.push(format!("registered as {nick}{why}"));
+        let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
+        let registered = format!("registered as {nick}");
+        let otherwise = format!("{registered}: {wanted} {why}, asked for every 5 min");
+        self.log.push(if self.is_wanted(nick.as_bytes()) { registered } else { otherwise });
         self.plan_reclaim(now);
     }
 
     /// ISUPPORT: what this server does otherwise than others.
     pub(super) fn isupport(&mut self, message: &Message) {
         for token in message.params().skip(1) {
-            let mut parts = token.splitn(2, |&b| b == b'=');
-            let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let token = message::text(token);
+            let (name, value) = token.split_once('=').unwrap_or((&token, ""));
             match name {
-                b"BOT" => self.bot_mode = value.first().filter(|b| b.is_ascii_alphabetic()).map(|&b| b.into()),
-                b"CASEMAPPING" => self.case = CaseMapping::named(value),
+                "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
+                "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // Below the protocol's own 512 there would be no room left for a text.
-                b"LINELEN" => self.line_length = message::text(value).parse().unwrap_or(512).clamp(512, 8191),
+                // 0: as many as one likes.
+                "CHATHISTORY" => self.page = value.parse().unwrap_or(0),
+                "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
             }
         }
@@ -166,6 +166,11 @@ impl Session<'_> {
         if let Some(mode) = self.bot_mode {
             let nick = self.nick.clone();
             self.send("MODE", &[&nick, &format!("+{mode}")]);
+        }
+        if self.settings.catch_up && !self.keeps_history {
+            static SAID: Once = Once::new();
+            let what = "links said while linkbot is away are lost, unless the server replays them";
+            SAID.call_once(|| self.log.push(format!("this network offers no history (draft/chathistory): {what}")));
         }
         for line in &self.settings.on_connect {
             self.send(line, &[]);
@@ -181,10 +186,7 @@ impl Session<'_> {
         let retry = if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
-}
 
-/// The own nick.
-impl Session<'_> {
     /// Tries another: the wanted one with `_`, then its beginning with a number.
     pub(super) fn nick_refused(&mut self, message: &Message) {
         let (wanted, words) = (&self.settings.nick, message.last());

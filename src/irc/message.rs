@@ -3,6 +3,7 @@
 //! After the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
 
 use std::borrow::Cow;
+use std::io::BufRead;
 
 /// The longest line, in bytes, with tags and line end: 8191 of tags and 512 of message.
 pub const LONGEST_LINE: usize = 8191 + 512;
@@ -21,9 +22,7 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Parses a line without its line end; `None` if it has no verb.
     pub fn parse(line: &'a [u8]) -> Option<Message<'a>> {
-        let mut rest = line;
-        let mut tags: &[u8] = b"";
-        let mut source: &[u8] = b"";
+        let (mut rest, mut tags, mut source) = (line, &b""[..], &b""[..]);
         if let Some(text) = rest.strip_prefix(b"@") {
             (tags, rest) = word(text);
         }
@@ -87,19 +86,11 @@ impl<'a> Message<'a> {
 
 /// Up to the next space, and what follows it.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    match find(b' ', text) {
-        Some(end) => (&text[..end], &text[end + 1..]),
-        None => (text, b""),
-    }
-}
-
-/// Where `byte` first stands in `text`.
-fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // The compiler makes one comparison of this; `position` looks at one byte after the other.
-    let is_in = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == byte));
-    let (blocks, _) = text.as_chunks();
-    let passed = 16 * blocks.iter().take_while(|block| !is_in(block)).count();
-    text[passed..].iter().position(|&b| b == byte).map(|at| passed + at)
+    let mut rest = text;
+    // It looks at many bytes at once, `position` at one after the other.
+    let length = rest.skip_until(b' ').unwrap_or_default();
+    let word = &text[..length];
+    (word.strip_suffix(b" ").unwrap_or(word), rest)
 }
 
 /// A tag's value as IRCv3 message-tags escapes it; a lone final backslash is dropped.
@@ -135,13 +126,10 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
 /// may hold anything; CR, LF and NUL become blanks.
 pub fn format(verb: &str, params: &[&str], most: usize) -> String {
     let mut line = String::from(verb);
-    for (i, param) in params.iter().enumerate() {
-        line.push(' ');
-        let last = i + 1 == params.len();
-        if last && (param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0'])) {
-            line.push(':');
-        }
-        line.push_str(param);
+    for (i, param) in (1..).zip(params) {
+        let needs_colon = param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0']);
+        line += if i == params.len() && needs_colon { " :" } else { " " };
+        line += param;
     }
     let mut line = line.replace(['\r', '\n', '\0'], " ");
     let mut end = line.len().min(most.saturating_sub("\r\n".len()));
@@ -171,30 +159,20 @@ impl Lines {
         self.held.extend_from_slice(bytes);
     }
 
-    /// The next whole line, without its end (CR LF, or a bare LF); empty lines are passed over.
+    /// The next line, without its end (CR LF, or a bare LF); of one that is too long nothing is left.
     pub fn next(&mut self) -> Option<&[u8]> {
-        loop {
-            let rest = &self.held[self.start..];
-            let Some(length) = find(b'\n', rest) else {
-                if rest.len() >= LONGEST_LINE {
-                    self.dropping = true;
-                }
-                if self.dropping {
-                    self.start = self.held.len();
-                }
-                return None;
-            };
-            let begin = self.start;
-            self.start += length + 1;
-            let mut end = begin + length;
-            if end > begin && self.held[end - 1] == b'\r' {
-                end -= 1;
+        let held = &self.held[self.start..];
+        let length = { held }.skip_until(b'\n').unwrap_or_default();
+        let Some(line) = held[..length].strip_suffix(b"\n") else {
+            self.dropping |= length >= LONGEST_LINE;
+            if self.dropping {
+                self.start = self.held.len();
             }
-            let whole = !std::mem::take(&mut self.dropping) && length < LONGEST_LINE;
-            if whole && end > begin {
-                return Some(&self.held[begin..end]);
-            }
-        }
+            return None;
+        };
+        self.start += length;
+        let is_whole = !std::mem::take(&mut self.dropping) && length <= LONGEST_LINE;
+        Some(if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" })
     }
 }
 

@@ -11,10 +11,10 @@ pub enum CaseMapping {
 
 impl CaseMapping {
     /// The mapping that ISUPPORT names; an unknown one is taken for `rfc1459`.
-    pub fn named(name: &[u8]) -> CaseMapping {
+    pub fn named(name: &str) -> CaseMapping {
         match name {
-            b"ascii" => CaseMapping::Ascii,
-            b"rfc1459-strict" | b"strict-rfc1459" => CaseMapping::Rfc1459Strict,
+            "ascii" => CaseMapping::Ascii,
+            "rfc1459-strict" | "strict-rfc1459" => CaseMapping::Rfc1459Strict,
             _ => CaseMapping::Rfc1459,
         }
     }
@@ -36,29 +36,12 @@ impl CaseMapping {
 
     /// Whether `name` fits `mask`, in which `*` stands for any run of bytes and `?` for any one.
     pub fn fits(self, mask: &[u8], name: &[u8]) -> bool {
-        let (mut m, mut n) = (0, 0);
-        // Where to go on when what follows the last `*` does not fit: with one more byte under it.
-        let mut star = None;
-        while n < name.len() {
-            match mask.get(m) {
-                Some(b'*') => {
-                    star = Some((m, n));
-                    m += 1;
-                }
-                Some(&b) if b == b'?' || self.lower(b) == self.lower(name[n]) => {
-                    m += 1;
-                    n += 1;
-                }
-                _ => match &mut star {
-                    Some((at, under)) => {
-                        *under += 1;
-                        (m, n) = (*at + 1, *under);
-                    }
-                    None => return false,
-                },
-            }
+        match (mask, name) {
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|under| self.fits(rest, &name[under..])),
+            ([b'?', mask @ ..], [_, name @ ..]) => self.fits(mask, name),
+            ([m, mask @ ..], [n, name @ ..]) => self.lower(*m) == self.lower(*n) && self.fits(mask, name),
+            _ => mask.is_empty() && name.is_empty(),
         }
-        mask[m..].iter().all(|&b| b == b'*')
     }
 }
 

@@ -6,44 +6,36 @@ use std::time::{Duration, Instant};
 /// How many lines may wait.
 const LONGEST_QUEUE: usize = 32;
 
-/// A bucket of tokens that fills up again with time.
+/// A bucket of tokens that fills up again with time: one more `every` so often.
 pub struct Bucket {
-    level: u32,
     most: u32,
     every: Duration,
-    /// When the last token came in; counts only while the bucket is not full.
-    filled: Instant,
+    /// When it is full again.
+    full: Instant,
 }
 
 impl Bucket {
-    /// A full bucket of `most` tokens that gains one more `every` so often.
     pub fn new(most: u32, every: Duration, now: Instant) -> Bucket {
-        Bucket { level: most, most, every, filled: now }
+        Bucket { most, every, full: now }
     }
 
-    pub fn level(&mut self, now: Instant) -> u32 {
-        while self.level < self.most && now >= self.filled + self.every {
-            self.level += 1;
-            self.filled += self.every;
-        }
-        self.level
+    fn level(&self, now: Instant) -> u32 {
+        let missing = self.full.saturating_duration_since(now).as_nanos().div_ceil(self.every.as_nanos());
+        self.most.saturating_sub(missing as u32)
     }
 
     /// Takes a token, if there is one.
     pub fn take(&mut self, now: Instant) -> bool {
-        if self.level(now) == 0 {
-            return false;
+        let is_there = self.level(now) > 0;
+        if is_there {
+            self.full = self.full.max(now) + self.every;
         }
-        if self.level == self.most {
-            self.filled = now;
-        }
-        self.level -= 1;
-        true
+        is_there
     }
 
-    /// When the next token comes in.
+    /// When the next token comes into an empty bucket.
     fn next(&self) -> Instant {
-        self.filled + self.every
+        self.full - self.every * (self.most - 1)
     }
 }
 
@@ -76,9 +68,7 @@ impl Line {
                 Kind::Failed => self.text == other.text,
             }
     }
-}
 
-impl Line {
     fn verb(&self) -> &str {
         self.text.split(':').next().unwrap_or_default()
     }
@@ -101,16 +91,14 @@ impl Outbox {
         if self.queue.len() >= LONGEST_QUEUE {
             if let Some(looked) = self.queue.iter().position(|l| l.kind == Kind::Look) {
                 self.queue.remove(looked);
-            } else if kind == Kind::Look {
-                return;
             } else if let Some(same) = self.queue.iter_mut().rfind(|l| l.stands_for(&line)) {
                 // The newest of them, so that the older ones are still said in full.
                 same.count += 1;
                 return;
-            } else if let Some(failed) = self.queue.iter().position(|l| l.kind == Kind::Failed) {
-                self.queue.remove(failed);
+            } else if kind != Kind::Saved {
+                return;
             }
-            // Else only promises wait, each to a channel of its own: one more does no harm.
+            // A promise is never dropped. What can still be one more is the first of its kind in its channel.
         }
         self.queue.push_back(line);
     }
@@ -131,11 +119,8 @@ impl Outbox {
                 !same
             });
         }
-        if line.count > 1 {
-            line.text = match line.kind {
-                Kind::Saved => format!("{}: {} more links", line.verb(), line.count),
-                _ => format!("{} ({} times)", line.text, line.count),
-            };
+        if line.kind == Kind::Saved && line.count > 1 {
+            line.text = format!("{}: {} more links", line.verb(), line.count);
         }
         Some(line)
     }

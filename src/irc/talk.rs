@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::message::{self, Message};
 use super::names::CaseMapping;
@@ -13,7 +13,7 @@ use super::{MASK, Now, Session, VERSION};
 /// What servers tag the lines of bots with: the specification's name, and those from before it.
 const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// A server-time is believed within this of the own clock.
-const BELIEVABLE: time::Duration = time::Duration::minutes(10);
+pub const BELIEVABLE: time::Duration = time::Duration::minutes(10);
 
 /// What someone said, in a channel or in private.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Request {
     pub case: CaseMapping,
     /// The server's time where it is believable, else the own clock's.
     pub posted: OffsetDateTime,
+    /// It was said in our absence: it is not answered.
+    pub history: bool,
     pub form: Form,
     /// The command's name; empty for talk.
     pub name: String,
@@ -49,14 +51,15 @@ pub enum Form {
 }
 
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
+    pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
+        line.clone_into(&mut self.last_line);
         let target = message.param(0);
         let mut text = message.param(1);
         let private = self.is_me(target);
         if let Some(inner) = text.strip_prefix(b"\x01") {
             let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
             let Some(action) = inner.strip_prefix(b"ACTION ") else {
-                if private && !self.is_deaf_to(message, None) {
+                if private && !self.is_deaf_to(message, false) {
                     self.ctcp(message, inner, now.instant);
                 }
                 return None;
@@ -64,22 +67,25 @@ impl Session<'_> {
             text = action;
         }
         let (form, name, args) = words(text, &self.settings.prefix, &self.nick, self.case);
-        if form == Form::Talk && (private || !(self.settings.hears)(args)) {
+        let is_heard = form != Form::Talk || !private && (self.settings.hears)(args);
+        // Each line of history counts.
+        if !is_heard && self.memberships.iter().all(|m| m.past.until.is_none()) {
             return None;
         }
-        let channel = if private { None } else { Some(&self.memberships[self.configured(target)?]) };
-        let since = channel.and_then(|channel| channel.since);
-        if channel.is_some() && since.is_none() || self.is_deaf_to(message, since) {
+        let index = if private { None } else { Some(self.configured(target)?) };
+        let history = index.map_or(Some(false), |index| self.told(index, message, now))?;
+        if !is_heard || self.is_deaf_to(message, history) {
             return None;
         }
         let source = message::text(message.source);
         Some(Request {
-            channel: channel.map(|c| c.channel.name.clone()),
+            channel: index.map(|index| self.memberships[index].channel.name.clone()),
             nick: message::text(message.nick()).into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
             account: message.tag("account").unwrap_or_default().into_owned(),
             case: self.case,
-            posted: self.posted(message, now.clock),
+            posted: self.posted(message, now.clock, history),
+            history,
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),
@@ -95,20 +101,20 @@ impl Session<'_> {
         self.services_answered(now.instant);
     }
 
-    /// The own lines, those of other bots, of whom the operator ignores, and what was said before we came.
-    fn is_deaf_to(&self, message: &Message, since: Option<OffsetDateTime>) -> bool {
+    /// The own lines, also those from before our nick was taken, those of other bots, and of whom the operator ignores.
+    fn is_deaf_to(&self, message: &Message, history: bool) -> bool {
         self.is_me(message.nick())
+            || history && self.case.eq(message.nick(), self.settings.nick.as_bytes())
             || BOT_TAGS.iter().any(|name| message.tag(name).is_some())
-            || is_replay(message, since)
             || self.settings.ignore.iter().any(|mask| {
                 let name = if mask.contains(['!', '@']) { message.source } else { message.nick() };
                 self.case.fits(mask.as_bytes(), name)
             })
     }
 
-    fn posted(&mut self, message: &Message, clock: OffsetDateTime) -> OffsetDateTime {
+    fn posted(&mut self, message: &Message, clock: OffsetDateTime, history: bool) -> OffsetDateTime {
         let Some(said) = server_time(message) else { return clock };
-        if (said - clock).abs() <= BELIEVABLE {
+        if history || (said - clock).abs() <= BELIEVABLE {
             return said;
         }
         if !std::mem::replace(&mut self.warned, true) {
@@ -162,11 +168,5 @@ pub fn is_nick(name: &str) -> bool {
 
 /// IRCv3 server-time; `None` where the line has none, or one that is no time.
 pub(super) fn server_time(message: &Message) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()
-}
-
-/// Whether it was said before we came. A line that is merely late is not replay: the server's time of the
-/// line is held against the server's time of our JOIN, not against the own clock.
-fn is_replay(message: &Message, since: Option<OffsetDateTime>) -> bool {
-    server_time(message).zip(since).is_some_and(|(said, since)| said < since)
+    Some(OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()?.to_offset(UtcOffset::UTC))
 }

@@ -148,8 +148,10 @@ impl Ircd {
         let modules = [
             "botmode",
             "cap",
+            "chanhistory",
             "ircv3",
             "ircv3_accounttag",
+            "ircv3_batch",
             "ircv3_ctctags",
             "ircv3_servertime",
             "sasl",
@@ -176,6 +178,7 @@ impl Ircd {
                      resolvehostnames="no" useident="no">
             <dns server="127.0.0.1" timeout="1">
             <pid file="{path}/pid">
+            <chanhistory maxlines="50">
             <files motd="{path}/inspircd.conf">
             <path configdir="{path}" datadir="{path}" logdir="{path}">
             "#

@@ -4,7 +4,7 @@
 // Every file of tests/ is a crate of its own and uses its own part of this.
 #![allow(dead_code)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -32,10 +32,27 @@ pub fn whole_journal(home: &Home, name: &str) -> Vec<Vec<String>> {
     lines
 }
 
-/// The feed is whole: its items are the journal's newest 100 links, newest first.
+/// The links that stand after the journal's lines, oldest first: address and title.
+pub fn standing(journal: &[Vec<String>]) -> Vec<(String, String)> {
+    let mut links: Vec<(String, String)> = Vec::new();
+    for line in journal {
+        let (url, title) = (line[5].clone(), line[6].clone());
+        let nearest = links.iter().rposition(|link| link.0 == url);
+        match (line[1].as_str(), nearest) {
+            ("add", _) => links.push((url, title)),
+            ("title", Some(nearest)) => links[nearest].1 = title,
+            ("remove", Some(nearest)) => drop(links.remove(nearest)),
+            (action, _) => panic!("{action} of {url}, which does not stand"),
+        }
+    }
+    links
+}
+
+/// The feed is whole: its items are the newest 100 links that stand in the journal, newest first.
 pub fn assert_feed_is_whole(home: &Home) {
-    let newest = whole_journal(home, "links.tsv");
-    let newest: Vec<_> = newest.iter().rev().take(ITEMS).map(|line| (line[5].clone(), line[6].clone())).collect();
+    let mut newest = standing(&whole_journal(home, "links.tsv"));
+    newest.reverse();
+    newest.truncate(ITEMS);
     // It is written once a second.
     eventually("a feed that holds the newest links", || {
         let shown = home.feed().entries.into_iter();
@@ -44,29 +61,65 @@ pub fn assert_feed_is_whole(home: &Home) {
     });
 }
 
-/// Each of `titles` stands in the journal once.
-pub fn assert_saved_once<'a>(journal: &[Vec<String>], titles: impl IntoIterator<Item = &'a String>) {
-    let mut count = HashMap::new();
-    for line in journal {
-        *count.entry(&line[6]).or_insert(0) += 1;
+/// What alice does with a link of hers.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub url: String,
+    /// The title that it gets; `None`: it is taken back.
+    pub title: Option<String>,
+}
+
+impl Step {
+    pub fn say(&self, client: &mut Client) {
+        let Step { url, title } = self;
+        let said = title.as_ref().map_or(format!(".undo {url}"), |title| format!(".url {url} {title}"));
+        client.say("alice", "#dev", said);
     }
-    for title in titles {
-        assert_eq!(count.get(title), Some(&1), "{title} was promised, and stands in the journal so often");
+}
+
+/// What may have become of each link: what was promised last, and then what was said without a promise.
+#[derive(Default)]
+pub struct Promises(BTreeMap<String, Vec<Option<String>>>);
+
+impl Promises {
+    pub fn note(&mut self, step: Step, promised: bool) {
+        let states = self.0.entry(step.url).or_insert_with(|| vec![None]);
+        if promised {
+            states.clear();
+        }
+        states.push(step.title);
+    }
+
+    /// Every link is as it was promised, and no event stands in the journal twice.
+    pub fn assert_kept(&self, journal: &[Vec<String>]) {
+        let mut events = HashSet::new();
+        for line in journal.iter().filter(|line| line[1] != "remove") {
+            assert!(events.insert(&line[5..7]), "written twice: {line:?}");
+        }
+        let links = standing(journal);
+        let stands: HashMap<_, _> = links.iter().map(|(url, title)| (url, title)).collect();
+        assert_eq!(links.len(), stands.len(), "a link stands twice");
+        for (url, states) in &self.0 {
+            let state = stands.get(url).map(|&title| title.clone());
+            assert!(states.contains(&state), "{url} may be {states:?}, and is {state:?}");
+        }
     }
 }
 
 /// What the bot says to alice's `.url`: `Ok` for `saved: ...`, else what was wrong.
 pub fn post(client: &mut Client, title: &str) -> Result<(), String> {
-    try_post(client, title).expect("the bot stays in the channel")
+    let step = Step { url: address(title), title: Some(title.to_owned()) };
+    attempt(client, &step).expect("the bot stays in the channel")
 }
 
-/// As [`post`]; `None`: the bot is gone.
-pub fn try_post(client: &mut Client, title: &str) -> Option<Result<(), String>> {
-    client.say("alice", "#dev", format!(".url {} {title}", address(title)));
+/// What the bot says to it: `Ok` for a promise, else what was wrong; `None`: the bot is gone.
+pub fn attempt(client: &mut Client, step: &Step) -> Option<Result<(), String>> {
+    step.say(client);
+    let promise = step.title.as_ref().map_or("removed: ".to_owned(), |title| format!("saved: {title}"));
     loop {
         let line = client.next_line()?;
         let Some(answer) = line.strip_prefix("PRIVMSG #dev :") else { continue };
-        if answer == format!("saved: {title}") {
+        if answer.starts_with(&promise) {
             return Some(Ok(()));
         }
         return Some(Err(answer.strip_prefix("alice: ").unwrap_or_else(|| panic!("{answer}")).to_owned()));
@@ -93,23 +146,35 @@ pub fn address(title: &str) -> String {
 /// A bookmark service that keeps what it is given, as real ones do: once.
 #[derive(Clone, Default)]
 pub struct Shelf {
-    urls: Arc<Mutex<Vec<String>>>,
+    links: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Shelf {
-    /// The addresses taken, in the order in which they came.
+    /// The addresses and titles that it holds, in the order in which they came.
+    pub fn links(&self) -> Vec<(String, String)> {
+        self.links.lock().unwrap().clone()
+    }
+
     pub fn urls(&self) -> Vec<String> {
-        self.urls.lock().unwrap().clone()
+        self.links().into_iter().map(|(url, _)| url).collect()
     }
 
     /// Takes what the request brings, and answers as Pinboard does.
     pub fn take(&self, request: &Request) -> Answer {
         let url = request.argument("url").unwrap().to_owned();
-        let mut urls = self.urls.lock().unwrap();
-        if urls.contains(&url) {
-            return Answer::result("item already exists");
+        let mut links = self.links.lock().unwrap();
+        let held = links.iter().position(|link| link.0 == url);
+        if request.path.ends_with("/posts/delete") {
+            let Some(held) = held else { return Answer::result("item not found") };
+            links.remove(held);
+            return Answer::done();
         }
-        urls.push(url);
+        let title = request.argument("description").unwrap().to_owned();
+        match held {
+            None => links.push((url, title)),
+            Some(held) if request.argument("replace") == Some("yes") => links[held].1 = title,
+            Some(_) => return Answer::result("item already exists"),
+        }
         Answer::done()
     }
 
@@ -119,14 +184,15 @@ impl Shelf {
         Bookmarks::plain(move |request| shelf.take(request))
     }
 
-    /// Waits until the service has every link of the journal, in the journal's order.
+    /// Waits until the service holds what stands in the journal, in the journal's order.
     pub fn await_all(&self, home: &Home) {
-        let owed: Vec<_> = whole_journal(home, "links.tsv").iter().map(|line| line[5].clone()).collect();
-        let mut taken = self.urls().len();
-        while taken < owed.len() {
-            taken = eventually("the next link at the service", || Some(self.urls().len()).filter(|&now| now > taken));
+        let owed = standing(&whole_journal(home, "links.tsv"));
+        let mut held = self.links();
+        while held != owed {
+            let wrong = held.iter().zip(&owed).position(|(held, owed)| held != owed).unwrap_or(held.len());
+            let what = format!("the service to hold {:?} instead of {:?}", owed.get(wrong), held.get(wrong));
+            held = eventually(&what, || Some(self.links()).filter(|now| *now != held));
         }
-        assert_eq!(self.urls(), owed, "the service has every link, in order");
     }
 }
 

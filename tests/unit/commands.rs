@@ -188,6 +188,7 @@ fn request(step: Step) -> Request {
         account: account.to_owned(),
         case: CaseMapping::Rfc1459,
         posted: OffsetDateTime::now_utc(),
+        history: false,
         form: if name.is_empty() { Form::Talk } else { Form::Prefixed },
         name: name.to_owned(),
         args,
@@ -227,7 +228,8 @@ proptest! {
             commands: COMMANDS.iter().collect(),
             heard: [&[], HEARD],
             started: Instant::now(),
-            written: 0,
+            written: vec![],
+            history: false,
         };
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();

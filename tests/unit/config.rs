@@ -39,7 +39,7 @@ fn what_is_not_given_has_its_default() {
     assert!(config.server.tls.as_ref().is_some_and(|tls| tls.pin.is_none() && tls.identity.is_none()));
     assert_eq!((config.irc.nick.as_str(), config.irc.prefix.as_str()), ("linkbot", "."));
     assert_eq!(config.irc.reply, Reply::Privmsg);
-    assert!(!config.capture && config.catch_up && config.local.is_empty());
+    assert!(!config.capture && config.irc.catch_up && config.local.is_empty());
     assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));

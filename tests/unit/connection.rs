@@ -36,12 +36,6 @@ fn the_jitter_is_a_quarter_both_ways() {
 }
 
 #[test]
-fn a_first_wait_longer_than_10_min_does_not_shrink() {
-    let mut backoff = Backoff::new(30 * MINUTE);
-    assert_eq!([soon(&mut backoff, Duration::ZERO), soon(&mut backoff, Duration::ZERO)], [1800, 1800]);
-}
-
-#[test]
 fn a_failed_login_or_certificate_waits_15_min_and_a_ban_30() {
     let mut backoff = Backoff::new(Duration::from_secs(20));
     assert_eq!(backoff.wait(Retry::Slow, Duration::ZERO, 0), 15 * MINUTE);

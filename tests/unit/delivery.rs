@@ -79,7 +79,8 @@ impl World {
         let before = self.tries.len();
         self.run(self.now + WEEK, |_, _| Verdict::Stored);
         assert_eq!(self.delivery.deadline(), None);
-        let last = self.journal.events().next().unwrap().unwrap().time;
+        let mut sent = self.journal.events().flatten().filter(|event| event.action != Action::Again);
+        let last = sent.next().unwrap().time;
         assert_eq!(self.cursor(), format_time(last) + "\n", "the cursor is at the last event");
         self.tried()[before..].iter().map(|name| name.to_string()).collect()
     }
@@ -138,12 +139,12 @@ fn link(i: usize) -> Link {
 }
 
 fn later() -> Verdict {
-    Verdict::TryLater { why: "HTTP 500".into(), at_least: Duration::ZERO, unclear: true, suspect: true }
+    Verdict::TryLater { why: "HTTP 500".into(), at_least: Duration::ZERO, unclear: true }
 }
 
 fn too_fast(seconds: u64) -> Verdict {
     let at_least = Duration::from_secs(seconds);
-    Verdict::TryLater { why: "HTTP 429".into(), at_least, unclear: false, suspect: false }
+    Verdict::TryLater { why: "HTTP 429".into(), at_least, unclear: false }
 }
 
 fn refused(by_status: bool) -> Verdict {
@@ -181,35 +182,23 @@ fn a_restart_goes_on_behind_the_cursor() {
 }
 
 #[test]
-fn a_cursor_that_cannot_be_read_means_to_start_over_and_to_say_so() {
-    for (text, said) in [(&b"yesterday\n"[..], "not a time"), (b"\xff\xfe", "UTF-8"), (b"", "not a time")] {
+fn a_cursor_that_cannot_be_read_means_to_start_over() {
+    for text in [&b"yesterday\n"[..], b"\xff\xfe", b""] {
         let mut world = World::new(2);
         fs::write(world.cursor_path(), text).unwrap();
         world.restart();
         world.run(HOUR, |_, _| Verdict::Stored);
         assert_eq!(world.tried(), ["1", "2"]);
-        assert_eq!((logged(said), logged("starts with the first link")), (1, 1), "{text:?}");
-        LOG.take();
     }
 }
 
 #[test]
-fn without_a_cursor_nothing_is_said_until_something_is_owed() {
-    let mut world = World::new(0);
-    world.step(&mut |_, _| unreachable!());
-    assert_eq!(logged(""), 0);
-    world.post(1);
-    world.step(&mut |_, _| Verdict::Stored);
-    assert_eq!(logged("No such file or directory; the delivery starts with the first link"), 1);
-}
-
-#[test]
-fn a_cursor_that_cannot_be_written_is_said_once_and_stops_nothing() {
+fn a_cursor_that_cannot_be_written_is_said_and_stops_nothing() {
     let mut world = World::new(3);
     fs::create_dir(world.folder.path().join("cursor.tmp")).unwrap();
     world.run(HOUR, |_, _| Verdict::Stored);
     assert_eq!(world.tried(), ["1", "2", "3"]);
-    assert_eq!(logged("a restart would deliver links again"), 1);
+    assert_eq!(logged("a restart would deliver links again"), 3);
     fs::remove_dir(world.folder.path().join("cursor.tmp")).unwrap();
     world.post(4);
     world.step(&mut |_, _| Verdict::Stored);
@@ -242,7 +231,7 @@ fn only_a_try_without_a_clear_answer_is_remembered_as_unclear() {
     let mut world = World::new(1);
     let mut answers = [false, true, false].into_iter();
     world.run(HOUR, |_, _| match answers.next() {
-        Some(unclear) => Verdict::TryLater { why: String::new(), at_least: Duration::ZERO, unclear, suspect: false },
+        Some(unclear) => Verdict::TryLater { why: String::new(), at_least: Duration::ZERO, unclear },
         None => Verdict::Stored,
     });
     assert_eq!(world.tries.iter().map(|t| t.2).collect::<Vec<_>>(), [false, false, true, true]);
@@ -366,7 +355,19 @@ fn no_link_is_skipped_because_more_poison_than_memory_stands_before_it() {
     let good = |name: &str| name.parse::<usize>().unwrap() > WINDOW + 1;
     world.run(2 * HOUR, |name, _| if good(name) { Verdict::Stored } else { refused(true) });
     assert_eq!((logged("delivered"), logged("passed over")), (4, 0));
-    assert!(world.status().starts_with("owed: 1001 since 2026-11-22 10:01Z"), "{}", world.status());
+    assert!(world.status().starts_with("owed: 101 since 2026-11-22T10:01:00.000Z"), "{}", world.status());
+}
+
+#[test]
+fn the_cursor_waits_for_a_link_that_memory_does_not_hold() {
+    let mut world = World::new(WINDOW + 1);
+    let mut tries = 0;
+    // The second one is taken in the second round, when the first one has just been refused again.
+    world.run(HOUR, |name, _| {
+        tries += 1;
+        if name == "2" && tries > WINDOW { Verdict::Stored } else { refused(true) }
+    });
+    assert_eq!((logged("delivered"), world.cursor().as_str()), (1, ""));
 }
 
 #[test]
@@ -376,8 +377,7 @@ fn a_poison_link_alone_is_never_given_up() {
         let mut world = World::new(1);
         world.run(WEEK, |_, _| no());
         assert_eq!((logged("passed over"), world.cursor().as_str()), (0, ""));
-        assert_eq!(world.waits()[..3], [3, 6, 12]);
-        assert!(world.waits().iter().all(|wait| *wait <= 900));
+        assert_eq!(world.waits().into_iter().max(), Some(900));
     }
 }
 
@@ -385,7 +385,7 @@ fn a_poison_link_alone_is_never_given_up() {
 fn a_long_rate_limit_condemns_nobody() {
     let (world, _) = deliver_around(3, &[1], || too_fast(0));
     assert_eq!((logged("passed over"), logged("delivered")), (0, 5));
-    assert!(world.status().starts_with("owed: 1 since 2026-11-22 10:01Z"), "{}", world.status());
+    assert!(world.status().starts_with("owed: 1 since 2026-11-22T10:01:00.000Z"), "{}", world.status());
 }
 
 #[test]
@@ -446,9 +446,12 @@ fn a_captive_portal_that_refuses_everything_loses_nothing_and_is_not_hammered() 
     world.step(&mut |_, _| Verdict::Stored);
     world.run(2 * HOUR, portal);
     assert_eq!(world.tried()[..9], ["1", "2", "3", "4", "5", "2", "3", "4", "5"]);
-    assert_eq!(world.waits()[..8], [3, 3, 3, 3, 3, 6, 12, 24]);
+    assert_eq!(world.waits()[..8], [3, 3, 3, 3, 3, 3, 6, 12]);
     assert!(world.waits().contains(&900), "{:?}", world.waits());
-    assert_eq!((logged("delivery stopped: HTTP 400: so it is with every link"), logged("resumed; owed: 4")), (1, 1));
+    assert_eq!(
+        (logged("delivery stopped: HTTP 400; 4 owed, none lost; next try in 3 s"), logged("resumed; owed: 4")),
+        (1, 1)
+    );
     assert_eq!((logged("delivered"), logged("passed over")), (5, 0));
 }
 
@@ -461,15 +464,6 @@ fn a_refusal_with_a_result_ends_a_stop() {
         _ => Verdict::Stored,
     });
     assert_eq!((logged("delivery resumed"), logged("passed over"), logged("delivered")), (1, 1, 1));
-}
-
-#[test]
-fn a_hold_gives_the_first_link_its_turn() {
-    let mut world = World::new(3);
-    world.step(&mut |_, _| refused(true));
-    world.step(&mut |_, _| Verdict::Hold { why: "HTTP 401".into() });
-    world.run(HOUR, |_, _| Verdict::Stored);
-    assert_eq!(world.tried(), ["1", "2", "1", "2", "3"]);
 }
 
 #[test]
@@ -505,14 +499,13 @@ fn a_timeout_within_a_hold_does_not_make_it_a_new_one() {
 #[test]
 fn the_status_says_what_is_owed_since_when_and_what_comes_next() {
     let mut world = World::new(3);
-    assert_eq!(world.status(), "owed: 3 since 2026-11-22 10:01Z; next try now; passed over: 0");
+    assert_eq!(world.status(), "owed: 3 since 2026-11-22T10:01:00.000Z; next try in 0 s; passed over: 0");
     world.run(HOUR, |_, now| if now < HOUR / 8 { later() } else { refused(false) });
-    assert_eq!(world.status(), "owed: 0; last error: HTTP 400 (2026-11-23 10:13Z); passed over: 3");
+    assert_eq!(world.status(), "owed: 0; last error: HTTP 400 (2026-11-23T10:13:02.000Z); passed over: 3");
     let mut world = World::new(3);
     world.step(&mut |_, _| Verdict::Stored);
     world.step(&mut |_, _| Verdict::Hold { why: "HTTP 401".into() });
-    let expected =
-        "owed: 2 since 2026-11-22 10:02Z; last error: HTTP 401 (2026-11-23 10:00Z); next try in 15 min; passed over: 0";
+    let expected = "owed: 2 since 2026-11-22T10:02:00.000Z; next try in 15 min; last error: HTTP 401 (2026-11-23T10:00:05.000Z); passed over: 0";
     assert_eq!(world.status(), expected);
 }
 
@@ -534,6 +527,7 @@ fn a_new_title_and_a_removal_follow_their_link() {
 #[test]
 fn a_new_title_comes_with_its_links_own_words() {
     let mut world = World::new(1);
+    world.write(Action::Add, Link { channel: "#ops".into(), nick: "dave".into(), ..link(1) });
     world.deliver();
     world.write(Action::Title, Link { title: "one".into(), nick: "carol".into(), ..link(1) });
     let item = world.delivery.next(&world.journal, world.boot + world.now + INTERVAL).unwrap();
@@ -552,11 +546,11 @@ fn of_several_titles_the_last_one_is_sent_and_none_of_a_removed_link() {
 }
 
 #[test]
-fn a_link_whose_title_changed_before_it_was_sent_is_sent_once_with_the_new_one() {
+fn a_link_whose_title_changed_before_it_was_sent_is_never_sent_with_the_old_one() {
     let mut world = World::new(2);
     world.title(1, "uno");
     world.title(1, "one");
-    assert_eq!(world.deliver(), ["one", "2"]);
+    assert_eq!(world.deliver(), ["one", "2", "1: one"]);
 }
 
 #[test]
@@ -566,7 +560,6 @@ fn a_link_that_was_already_there_gets_its_new_title_afterwards() {
     world.step(&mut |_, _| Verdict::AlreadyThere);
     assert_eq!(world.cursor(), "2026-11-22T10:01:00.000Z\n");
     assert_eq!(world.deliver(), ["2", "3", "1: one"]);
-    assert_eq!(logged("the title there stays"), 0);
 }
 
 #[test]
@@ -692,7 +685,7 @@ proptest! {
             let Link { url, title, .. } = item.link.clone();
             let kind = weather.next().unwrap_or(0);
             let failed = Verdict::TryLater {
-                why: format!("kind {kind}"), at_least: Duration::ZERO, unclear: kind != 5, suspect: false,
+                why: format!("kind {kind}"), at_least: Duration::ZERO, unclear: kind != 5,
             };
             if kind > 3 {
                 return failed;

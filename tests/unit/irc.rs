@@ -20,6 +20,7 @@ fn settings() -> Settings {
         prefix: ".".into(),
         ignore: Vec::new(),
         rejoin: false,
+        catch_up: false,
         reply: Reply::Privmsg,
         hears: |_| false,
     }
@@ -53,8 +54,13 @@ struct Talk {
 impl Talk {
     /// Connected; the first lines are still to be [`sent`](Talk::sent).
     fn new(settings: Settings) -> Talk {
+        Talk::after(settings, &[None; 9])
+    }
+
+    /// The same, after its channels were heard up to then.
+    fn after(settings: Settings, heard: &[Option<OffsetDateTime>]) -> Talk {
         let now = Now { instant: Instant::now(), clock: START };
-        Talk { session: Session::new(Box::leak(Box::new(settings)), now), now }
+        Talk { session: Session::new(Box::leak(Box::new(settings)), heard, now), now }
     }
 
     /// The first lines are out, and the server has named its capabilities.
@@ -588,7 +594,7 @@ fn a_nick_that_is_not_the_wanted_one_says_why() {
     };
     assert_eq!(registered(0, "linkbot"), "registered as linkbot");
     assert_eq!(registered(1, "linkbot_"), "registered as linkbot_: linkbot is taken, asked for every 5 min");
-    assert_eq!(registered(0, "linkb"), "registered as linkb: the server cuts linkbot");
+    assert_eq!(registered(0, "linkb"), "registered as linkb");
     assert_eq!(registered(0, "Guest42"), "registered as Guest42: linkbot was not given, asked for every 5 min");
 }
 
@@ -925,6 +931,7 @@ fn who_said_it_and_where_is_told_in_full() {
         account: "al".into(),
         case: CaseMapping::Rfc1459,
         posted: START,
+        history: false,
         form: Form::Prefixed,
         name: "url".into(),
         args: "x".into(),
@@ -1173,6 +1180,154 @@ fn a_time_that_is_no_time_is_no_time() {
     }
 }
 
+// What was said in the bot's absence.
+
+const KEEPS: &str = "batch=x draft/chathistory message-tags server-time";
+
+/// In the channel since [`START`], on a server that keeps history; the channel was heard `before` that.
+fn back(before: time::Duration) -> Talk {
+    let settings = Settings { catch_up: true, ..settings() };
+    let mut talk = Talk::after(settings, &[Some(START - before)]);
+    for line in [
+        "CAP * LS :draft/chathistory",
+        "CAP * ACK :server-time batch message-tags draft/chathistory ",
+        "001 linkbot :Welcome",
+        "376 linkbot :End",
+    ] {
+        talk.says(&format!(":server {line}"));
+    }
+    talk.forget();
+    talk.says_at(START, OWN_JOIN);
+    talk
+}
+
+/// Told from history, so many minutes after the bot was killed.
+fn line_of_history(time: OffsetDateTime) -> String {
+    format!("@batch=x;time={} {URL}", time.format(&Rfc3339).unwrap())
+}
+
+#[test]
+fn history_is_asked_for_with_all_it_needs_or_not_at_all() {
+    let all = "CAP REQ :batch draft/chathistory message-tags server-time";
+    let settings = || Settings { catch_up: true, ..settings() };
+    let mut talk = Talk::offered(settings(), KEEPS);
+    assert_eq!(talk.sent(), ["CAP REQ batch", all, "CAP REQ message-tags", "CAP REQ server-time"]);
+    for answer in ["ACK :batch", "NAK :batch draft/chathistory message-tags server-time", "ACK :message-tags"] {
+        talk.says(&format!(":server CAP * {answer}"));
+        assert_eq!(talk.sent(), nothing());
+    }
+    talk.says(":server CAP * ACK :server-time");
+    assert_eq!(talk.sent(), ["CAP END"]);
+    talk.says(":server 001 linkbot :Welcome");
+    talk.says(":server 376 linkbot :End");
+    talk.forget();
+    talk.says_at(START, OWN_JOIN);
+    assert_eq!(talk.sent(), nothing(), "it was refused");
+
+    let mut talk = Talk::offered(Settings { catch_up: false, ..settings() }, KEEPS);
+    assert_eq!(talk.sent(), ["CAP REQ message-tags", "CAP REQ server-time"]);
+    let mut talk = Talk::offered(settings(), "chathistory draft/chathistory-targets batches");
+    assert_eq!(talk.sent(), ["CAP END"]);
+}
+
+#[test]
+fn no_more_than_seven_days_are_asked_for() {
+    let asked = |days, time| {
+        let sent = back(time::Duration::days(days)).sent();
+        assert_eq!(sent, [format!("CHATHISTORY AFTER #dev timestamp={time} 100")]);
+    };
+    asked(1, "2026-11-21T10:30:00.000Z");
+    asked(7, "2026-11-15T10:30:00.000Z");
+    asked(30, "2026-11-15T10:30:00.000Z");
+    let mut talk = back(time::Duration::days(30));
+    assert_eq!(talk.says(&line_of_history(START - time::Duration::days(8))), None);
+    assert!(talk.says(&line_of_history(START - time::Duration::days(6))).is_some());
+}
+
+#[test]
+fn a_line_of_history_has_its_own_time_unless_that_is_still_to_come() {
+    let mut talk = back(minutes(60));
+    let said = talk.says(&line_of_history(START - minutes(40))).unwrap();
+    assert!(said.history && said.posted == START - minutes(40));
+    assert_eq!(talk.says(&line_of_history(START + minutes(11))), None);
+    assert_eq!(talk.says(&format!("@batch=x {URL}")), None, "nobody knows when");
+    let said = talk.says_at(START + minutes(1), URL).unwrap();
+    assert!(!said.history, "live");
+}
+
+#[test]
+fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
+    for off in [minutes(-11), minutes(11)] {
+        let mut talk = back(minutes(60));
+        talk.says_at(START, ":op!o@h KICK #dev linkbot :enough");
+        talk.forget();
+        talk.says_at(START + off, OWN_JOIN);
+        assert_eq!(talk.sent(), nothing(), "{off}");
+        assert_eq!(talk.says(&line_of_history(START - minutes(40))), None, "{off}");
+    }
+}
+
+#[test]
+fn a_page_of_a_server_that_names_no_limit_has_a_hundred_lines_and_all_pages_a_thousand() {
+    for (isupport, lines) in
+        [("CHATHISTORY=0", 100), ("CHATHISTORY", 100), ("CHATHISTORY=7", 7), ("CHATHISTORY=99999", 1000)]
+    {
+        let mut talk = back(minutes(60));
+        talk.says(&format!(":server 005 linkbot {isupport} :are supported"));
+        talk.forget();
+        talk.says_at(START, ":op!o@h KICK #dev linkbot :enough");
+        talk.says_at(START, OWN_JOIN);
+        let sent = talk.sent();
+        assert!(sent[0].ends_with(&format!("Z {lines}")), "{isupport}: {sent:?}");
+    }
+    let mut talk = back(minutes(60));
+    talk.says(":server 005 linkbot CHATHISTORY=600 :are supported");
+    for (page, lines) in [(600, 400), (400, 0)] {
+        talk.forget();
+        talk.says(":server BATCH +x chathistory #dev");
+        for n in 0..page {
+            let time = START - time::Duration::seconds(page - n);
+            talk.says(&line_of_history(time).replace(".url", "good morning,"));
+        }
+        talk.says(":server BATCH -x");
+        let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:29:59.000Z {lines}");
+        assert_eq!(talk.sent(), if lines > 0 { vec![asked] } else { nothing() });
+    }
+    assert_eq!(talk.logged(), "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z");
+    assert_eq!(talk.says(&line_of_history(START)), None, "it has had its thousand");
+}
+
+#[test]
+fn a_server_that_fails_to_tell_is_not_asked_again_and_the_log_has_its_words() {
+    let mut talk = back(minutes(60));
+    talk.says(&line_of_history(START - minutes(40)));
+    talk.forget();
+    talk.says(":server FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved");
+    assert_eq!(talk.logged(), "refused: CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved");
+    talk.passes(10);
+    assert_eq!(talk.logged(), "caught up in #dev: 0 links from 1 line since 2026-11-22 09:30Z");
+    assert_eq!(talk.sent(), nothing());
+}
+
+#[test]
+fn each_channel_is_heard_up_to_its_last_line_or_to_where_its_telling_was_cut_off() {
+    let mut talk = back(minutes(60));
+    assert_eq!(talk.session.heard(), [Some(START - minutes(60))], "nothing was told yet");
+    talk.says(&line_of_history(START - minutes(40)));
+    talk.says_at(START + minutes(1), ":a!a@h PRIVMSG #dev :good morning");
+    assert_eq!(talk.session.heard(), [Some(START - minutes(40))], "cut off");
+    talk.passes(10);
+    assert_eq!(talk.session.heard(), [Some(START + minutes(1))], "told to its end");
+    talk.says_at(START + minutes(2), ":a!a@h PRIVMSG #other :good morning");
+    assert_eq!(talk.session.heard(), [Some(START + minutes(2))], "whoever said it");
+    talk.says_at(START + minutes(3), ":op!o@h KICK #dev linkbot :enough");
+    talk.says_at(START + minutes(4), ":a!a@h PRIVMSG #other :good morning");
+    assert_eq!(talk.session.heard(), [Some(START + minutes(2))], "put out");
+    talk.forget();
+    talk.says_at(START + minutes(5), OWN_JOIN);
+    assert_eq!(talk.sent(), ["CHATHISTORY AFTER #dev timestamp=2026-11-22T10:32:00.000Z 100"]);
+}
+
 // What the bot says.
 
 /// What one answer becomes on the wire.
@@ -1380,6 +1535,7 @@ fn a_line_that_is_not_for_us_allocates_nothing() {
     let mut talk = Talk::home(Settings { ignore: vec!["*!*@bad".into()], ..settings() });
     let lines = [
         "@time=2026-11-22T10:30:01.000Z;account=al;msgid=x :alice!a@host PRIVMSG #dev :good morning",
+        "@batch=x;time=2026-11-22T10:30:01.000Z :alice!a@host PRIVMSG #dev :.url http://example.com/ Unknown past",
         "@account=al :alice!a@host PRIVMSG #other :.url http://example.com/ Not our channel",
         "@bot;time=2026-11-22T10:30:01.000Z :b!b@h PRIVMSG #dev :.url http://example.com/ From a bot",
         "@time=2026-11-22T09:30:01.000Z :alice!a@host PRIVMSG #dev :.url http://example.com/ From history",
@@ -1437,8 +1593,10 @@ fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
         "903",
         "904",
         "AUTHENTICATE",
+        "BATCH",
         "CAP",
         "ERROR",
+        "FAIL",
         "INVITE",
         "JOIN",
         "KICK",
@@ -1451,7 +1609,7 @@ fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
     ]);
     let param = prop_oneof![
         6 => prop::sample::select(vec![
-            "linkbot", "linkbot_", "li", "#dev", "#Other", "*", "LS", "ACK", "NAK", "NEW", "DEL", "+", "+1", "-1", "chathistory", ".url",
+            "linkbot", "linkbot_", "li", "#dev", "#Other", "*", "LS", "ACK", "NAK", "NEW", "DEL", "+", "+1", "-1", "chathistory", ".url", "CHATHISTORY=0",
             "sasl", "server-time", "NICKLEN=2", "NICKLEN=99999999999", "LINELEN=0", "BOT=B", "CHANTYPES=", "CASEMAPPING=ascii", "a@b@c",
         ]).prop_map(|s| s.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..20),
@@ -1485,13 +1643,14 @@ fn somewhere(step: usize) -> Talk {
         1 => ready_for_plain("bot", "secret"),
         2 => Talk::welcomed(everything()),
         3 => misnamed(),
+        4 => back(minutes(60)),
         _ => Talk::home(Settings { on_connect: Vec::new(), ..everything() }),
     }
 }
 
 proptest! {
     #[test]
-    fn any_bytes_never_panic(lines: Vec<Vec<u8>>, step in 0..5usize) {
+    fn any_bytes_never_panic(lines: Vec<Vec<u8>>, step in 0..6usize) {
         let mut talk = somewhere(step);
         for line in lines {
             talk.says_bytes(&line);
@@ -1500,7 +1659,7 @@ proptest! {
     }
 
     #[test]
-    fn almost_valid_lines_never_panic(lines in prop::collection::vec((almost_valid(), 0..100i64), 0..30), step in 0..5usize) {
+    fn almost_valid_lines_never_panic(lines in prop::collection::vec((almost_valid(), 0..100i64), 0..30), step in 0..6usize) {
         let mut talk = somewhere(step);
         for (line, seconds) in lines {
             if let Some(said) = talk.says_bytes(&line) {

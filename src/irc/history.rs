@@ -1,0 +1,136 @@
+//! What was said in our absence: asked of a server that keeps it (IRCv3 draft/chathistory), or replayed by a server
+//! or a bouncer by itself.
+
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use super::message::Message;
+use super::talk::{BELIEVABLE, server_time};
+use super::{Membership, Now, Session};
+
+/// How far back is asked, and how many lines of a channel are taken.
+const LONGEST: time::Duration = time::Duration::days(7);
+const MOST: usize = 1000;
+/// The lines of a page where the server names no limit.
+const PAGE: usize = 100;
+/// After so much silence no more is expected.
+const SILENCE: Duration = Duration::from_secs(10);
+/// What was heard already may be told with a time that is a little older: some servers keep the second only.
+pub const SLACK: time::Duration = time::Duration::seconds(2);
+
+/// A channel's past, by the server's clock.
+#[derive(Default)]
+pub(super) struct Past {
+    /// Up to when the channel was heard; `None`: it is new to us, and we do not dig in its past.
+    pub(super) heard: Option<OffsetDateTime>,
+    /// What `heard` was when the telling began, and when a page was asked for last.
+    pub(super) began: Option<OffsetDateTime>,
+    pub(super) asked: Option<OffsetDateTime>,
+    /// The batch of that page.
+    pub(super) batch: Vec<u8>,
+    /// What is told is over then, unless more of it comes.
+    pub(super) until: Option<Instant>,
+    pub(super) lines: usize,
+    pub(super) links: usize,
+}
+
+impl Session<'_> {
+    /// Up to when each channel was heard, for the next session.
+    pub fn heard(&self) -> Vec<Option<OffsetDateTime>> {
+        (0..self.memberships.len()).map(|index| self.heard_in(index)).collect()
+    }
+
+    /// In a channel whose past was told, that is up to the last line that came from anywhere.
+    pub(super) fn heard_in(&self, index: usize) -> Option<OffsetDateTime> {
+        let membership = &self.memberships[index];
+        let heard = membership.past.heard?;
+        let is_live = membership.since.is_some() && membership.past.until.is_none();
+        let last = || Message::parse(&self.last_line).and_then(|line| server_time(&line));
+        if is_live { last().max(membership.since).max(Some(heard)) } else { Some(heard) }
+    }
+
+    /// We have joined: what was said since the channel was heard is to be told.
+    pub(super) fn catch_up(&mut self, index: usize, since: OffsetDateTime, now: Now) {
+        let past = &mut self.memberships[index].past;
+        // By a clock that is wrong nobody can tell what is missing.
+        if !self.settings.catch_up || (since - now.clock).abs() > BELIEVABLE {
+            return;
+        }
+        past.began = past.heard.map(|heard| heard.clamp(now.clock - LONGEST, since));
+        past.heard = past.began.or(Some(since));
+        if past.began.is_some() {
+            self.ask(index, now.instant);
+        }
+    }
+
+    /// Expects more, and asks for it where history is kept.
+    fn ask(&mut self, index: usize, now: Instant) {
+        let Membership { channel, past, .. } = &mut self.memberships[index];
+        past.until = Some(now + SILENCE);
+        past.asked = past.heard;
+        if let Some(heard) = past.heard.filter(|_| self.keeps_history) {
+            let (h, m, s, ms) = heard.to_hms_milli();
+            let after = format!("timestamp={}T{h:02}:{m:02}:{s:02}.{ms:03}Z", heard.date());
+            let lines = if self.page == 0 { PAGE } else { self.page }.min(MOST - past.lines);
+            let name = &channel.name;
+            self.send("CHATHISTORY", &["AFTER", name, &after, &lines.to_string()]);
+        }
+    }
+
+    /// `BATCH +reference chathistory #channel` begins a page, `BATCH -reference` ends it.
+    pub(super) fn batch(&mut self, message: &Message, now: Instant) {
+        let Some((sign, reference)) = message.param(0).split_first() else { return };
+        if let (b'+', Some(index)) = (sign, self.configured(message.param(2))) {
+            self.memberships[index].past.batch = reference.to_vec();
+        }
+        let ends = |m: &Membership| *sign == b'-' && m.past.until.is_some() && m.past.batch == reference;
+        let Some(index) = self.memberships.iter().position(ends) else { return };
+        let past = &mut self.memberships[index].past;
+        past.until = Some(now);
+        // A page that is not full need not be the last, for servers leave out what is no message; one without news is.
+        if self.keeps_history && past.heard > past.asked && past.lines < MOST {
+            self.ask(index, now);
+        }
+    }
+
+    /// Whether a line in a channel is told from history; `None`: it is not to be heard.
+    pub(super) fn told(&mut self, index: usize, message: &Message, now: Now) -> Option<bool> {
+        let membership = &mut self.memberships[index];
+        let (past, since) = (&mut membership.past, membership.since?);
+        let said = server_time(message);
+        // A line that is merely late is live: the server's time of it is held against that of our JOIN.
+        if message.tag("batch").is_none() && said.is_none_or(|said| said >= since) {
+            return Some(false);
+        }
+        let (said, began) = said.zip(past.began)?;
+        if said < began - SLACK || said > now.clock + BELIEVABLE || past.lines == MOST {
+            return None;
+        }
+        past.lines += 1;
+        past.heard = past.heard.max(Some(said));
+        past.until = Some(now.instant + SILENCE);
+        Some(true)
+    }
+
+    /// So many links came of a line of history.
+    pub fn caught(&mut self, channel: &str, links: usize) {
+        if let Some(index) = self.configured(channel.as_bytes()) {
+            self.memberships[index].past.links += links;
+        }
+    }
+
+    /// Tells what came of it, where all is told.
+    pub(super) fn end_history(&mut self, now: Instant) {
+        for Membership { channel, past, .. } in &mut self.memberships {
+            let Some(began) = past.began.filter(|_| past.until.is_some_and(|until| now >= until)) else { continue };
+            past.until = None;
+            if past.lines > 0 {
+                let (links, lines, s) = (past.links, past.lines, |n| if n == 1 { "" } else { "s" });
+                let since = format!("{} {:02}:{:02}Z", began.date(), began.hour(), began.minute());
+                let what = format!("{links} link{} from {lines} line{} since {since}", s(links), s(lines));
+                self.log.push(format!("caught up in {}: {what}", channel.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Links that were said while the bot was away: told by a server that keeps its history, or replayed by one.
+
+mod common;
+
+use common::bookmarks::{Answer, Bookmarks};
+use common::bot::{Bot, Home};
+use common::irc::{Client, IrcServer};
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime};
+
+const KEEPS: &str = "server-time message-tags account-tag batch draft/chathistory";
+const REPLAYS: &str = "server-time message-tags account-tag batch";
+
+/// As servers and the journal spell a time.
+fn spelt(time: OffsetDateTime) -> String {
+    time.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z")).unwrap()
+}
+
+/// A network, the bot's home, and the moment at which the bot was killed: then it had saved one link.
+struct Setting {
+    server: IrcServer,
+    home: Home,
+    killed: OffsetDateTime,
+}
+
+impl Setting {
+    fn new(conf: &str) -> Setting {
+        let server = IrcServer::plain();
+        let home = Home::new(&(server.conf() + conf));
+        let setting = Setting { server, home, killed: OffsetDateTime::now_utc() - Duration::hours(3) };
+        let first = format!("{}\tadd\t#dev\talice\t\thttp://www.example.com/first\tFirst\n", setting.after(0));
+        setting.home.write("links.tsv", first);
+        setting
+    }
+
+    /// So many seconds after it was killed.
+    fn after(&self, seconds: i64) -> String {
+        spelt(self.killed + Duration::seconds(seconds))
+    }
+
+    /// The bot comes back to a server with these capabilities, and into #dev.
+    fn comes_back(&self, capabilities: &str) -> (Bot, Client) {
+        let bot = self.home.start();
+        let mut client = self.server.accept();
+        client.register(capabilities);
+        self.enters(&mut client);
+        (bot, client)
+    }
+
+    fn enters(&self, client: &mut Client) {
+        client.expect("JOIN #dev");
+        client.send(&format!("@time={} :linkbot!b@h JOIN #dev", spelt(OffsetDateTime::now_utc())));
+    }
+
+    /// The bot comes back, and has asked for its first page.
+    fn asks(&self) -> (Bot, Client) {
+        let (bot, mut client) = self.comes_back(KEEPS);
+        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 100", self.after(0)));
+        (bot, client)
+    }
+
+    /// A line of alice's or of `bob: ...`, so many seconds after the bot was killed.
+    fn line(&self, seconds: i64, text: &str) -> String {
+        let (nick, text) = text.strip_prefix("bob: ").map_or(("alice", text), |text| ("bob", text));
+        format!("time={} :{nick}!{nick}@host PRIVMSG #dev :{text}", self.after(seconds))
+    }
+
+    /// A page of history.
+    fn tells(&self, client: &mut Client, lines: &[(i64, &str)]) {
+        client.send(":irc.test BATCH +x chathistory #dev");
+        lines.iter().for_each(|(seconds, text)| client.send(&format!("@batch=x;{}", self.line(*seconds, text))));
+        client.send(":irc.test BATCH -x");
+    }
+
+    /// All of history: the lines, and then an empty page.
+    fn tells_all(&self, client: &mut Client, lines: &[(i64, &str)]) {
+        self.tells(client, lines);
+        if !lines.is_empty() {
+            client.expect("CHATHISTORY AFTER #dev timestamp=");
+            self.tells(client, &[]);
+        }
+    }
+
+    /// Action, nick and title or address of what was saved after the first link.
+    fn saved(&self) -> Vec<String> {
+        let what = |c: &Vec<String>| if c[6].is_empty() { c[5].clone() } else { c[6].clone() };
+        self.home.journal()[1..].iter().map(|c| format!("{} {} {}", c[1], c[3], what(c))).collect()
+    }
+}
+
+#[test]
+fn links_said_in_the_bots_absence_are_saved_silently_with_their_time_and_poster() {
+    let bookmarks = Bookmarks::plain(|_| Answer::done());
+    let setting = Setting::new(&bookmarks.conf());
+    setting.home.write("links.tsv.delivered", setting.after(0) + "\n");
+    let (mut bot, mut client) = setting.asks();
+    setting.tells_all(
+        &mut client,
+        &[
+            (10, ".url http://www.example.com/one One"),
+            (20, "bob: .url http://www.example.com/two Two"),
+            (30, "good morning"),
+            (40, ".url http://www.example.com/three Three"),
+            (50, ".find one"),
+            (60, ".status"),
+            (70, "linkbot: help"),
+            (80, ".url nonsense"),
+            (90, ".undo"),
+        ],
+    );
+    let since = &setting.after(0)[..16].replace('T', " ");
+    bot.logs(&format!("caught up in #dev: 3 links from 9 lines since {since}Z"));
+    // Nothing was said.
+    client.barrier();
+
+    assert_eq!(
+        setting.saved(),
+        ["add alice One", "add bob Two", "add alice Three", "remove alice http://www.example.com/three"]
+    );
+    let journal = setting.home.journal();
+    let posted: Vec<&String> = journal[1..].iter().map(|columns| &columns[7]).collect();
+    assert_eq!(posted, [&setting.after(10), &setting.after(20), &setting.after(40), &setting.after(90)]);
+    assert!(journal.is_sorted_by(|a, b| a[0] < b[0]), "{journal:?}");
+
+    let feed = setting.home.await_feed(&["Two", "One", "First"]);
+    let published: Vec<i64> = feed.entries.iter().map(|entry| entry.published.unwrap().timestamp()).collect();
+    let second = |seconds| (setting.killed + Duration::seconds(seconds)).unix_timestamp();
+    assert_eq!(published, [second(20), second(10), second(0)]);
+
+    for (title, nick, seconds) in [("One", "alice", 10), ("Two", "bob", 20)] {
+        let request = bookmarks.request();
+        let arguments = ["description", "extended", "dt"].map(|name| request.argument(name).unwrap().to_owned());
+        let dt = format!("{}Z", &setting.after(seconds)[..19]);
+        assert_eq!(arguments, [title, &format!("posted by {nick}"), &dt]);
+    }
+}
+
+#[test]
+fn who_said_it_is_known_by_the_account_that_history_tells() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    let says = |client: &mut Client, seconds, account: &str, text: &str| {
+        client.send(&format!("@batch=x;account={account};{}", setting.line(seconds, text)));
+    };
+    client.send(":irc.test BATCH +x chathistory #dev");
+    says(&mut client, 10, "al", ".url http://www.example.com/one One");
+    says(&mut client, 20, "someone", ".undo http://www.example.com/one");
+    says(&mut client, 30, "bo", "bob: .url http://www.example.com/two Two");
+    says(&mut client, 40, "al", "bob: .undo http://www.example.com/one");
+    client.send(":irc.test BATCH -x");
+    client.expect("CHATHISTORY ");
+    setting.tells(&mut client, &[]);
+    bot.logs("2 links from 4 lines");
+    assert_eq!(setting.saved(), ["add alice One", "add bob Two", "remove bob http://www.example.com/one"]);
+    let accounts: Vec<String> = setting.home.journal()[1..].iter().map(|columns| columns[4].clone()).collect();
+    assert_eq!(accounts, ["al", "bo", "al"]);
+}
+
+#[test]
+fn with_capture_every_link_is_saved_but_not_what_is_off_the_record_nor_an_old_answer_of_the_bot() {
+    let setting = Setting::new("capture = yes\n");
+    let (mut bot, mut client) = setting.asks();
+    client.send(":irc.test BATCH +x chathistory #dev");
+    client.send(&format!("@batch=x;{}", setting.line(10, "both http://a.example/ and http://b.example/ are good")));
+    client.send(&format!("@batch=x;{}", setting.line(20, "[off] http://c.example/")));
+    client.send(&format!("@batch=x;time={} :linkbot!b@h PRIVMSG #dev :http://d.example/", setting.after(30)));
+    client.send(&format!("@batch=x;bot;{}", setting.line(40, "http://e.example/")));
+    client.send(":irc.test BATCH -x");
+    client.expect("CHATHISTORY ");
+    setting.tells(&mut client, &[]);
+    bot.logs("2 links from 4 lines");
+    assert_eq!(setting.saved(), ["add alice both and are good", "add alice both and are good"]);
+}
+
+#[test]
+fn page_after_page_is_asked_for_until_one_brings_nothing() {
+    let setting = Setting::new("");
+    let mut bot = setting.home.start();
+    let mut client = setting.server.accept();
+    client.register(KEEPS);
+    client.numeric("005", "CHATHISTORY=2 :are supported by this server");
+    setting.enters(&mut client);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(0)));
+    setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(10)));
+    // A NOTICE is a line of history, too.
+    client.send(":irc.test BATCH +y chathistory #dev");
+    client.send(&format!("@batch=y;time={} :ci!c@h NOTICE #dev :built", setting.after(20)));
+    client.send(":irc.test BATCH -y");
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(20)));
+    setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(30)));
+    setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
+    bot.logs("caught up in #dev: 2 links from 4 lines since");
+    client.barrier();
+    assert_eq!(setting.saved(), ["add alice One", "add alice Two"]);
+}
+
+#[test]
+fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_page() {
+    let setting = Setting::new("");
+    let lines = [
+        (10, ".url http://www.example.com/one One"),
+        (20, ".url http://www.example.com/one One"),
+        (30, ".url http://www.example.com/one Better"),
+        (40, "bob: .url http://www.example.com/one/ One"),
+        (50, "bob: .url http://www.example.com/two Two"),
+        (60, "bob: .undo"),
+        (70, "bob: .url http://www.example.com/three Three"),
+        (80, ".url http://www.example.com/four Four"),
+    ];
+    // Each time it comes a little farther; in between someone says something live.
+    for (time, part) in [1, 3, 4, 6, 8].into_iter().enumerate() {
+        let (mut bot, mut client) = setting.comes_back(KEEPS);
+        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(if time == 0 { 0 } else { 10 })));
+        client.say("carol", "#dev", format!(".url http://www.example.com/live{time} Live"));
+        client.expect("PRIVMSG #dev :saved: Live");
+        client.send(":irc.test BATCH +x chathistory #dev");
+        lines[..part].iter().for_each(|(s, text)| client.send(&format!("@batch=x;{}", setting.line(*s, text))));
+        client.barrier();
+        bot.kill();
+    }
+    let mut saved = setting.saved();
+    saved.retain(|line| !line.contains("Live"));
+    let expected = [
+        "add alice One",
+        "title alice Better",
+        "again bob One",
+        "add bob Two",
+        "remove bob http://www.example.com/two",
+        "add bob Three",
+        "add alice Four",
+    ];
+    assert_eq!(saved, expected);
+}
+
+#[test]
+fn a_link_that_was_removed_since_does_not_come_back() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    setting
+        .tells_all(&mut client, &[(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")]);
+    bot.logs("caught up");
+    client.say("alice", "#dev", ".undo http://www.example.com/one");
+    client.expect("PRIVMSG #dev :removed: One");
+    bot.kill();
+    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    client.expect("CHATHISTORY");
+    setting
+        .tells_all(&mut client, &[(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")]);
+    bot.logs("0 links from 2 lines");
+    assert_eq!(setting.saved(), ["add alice One", "add bob B", "remove alice http://www.example.com/one"]);
+}
+
+#[test]
+fn what_is_heard_live_and_told_as_well_is_saved_once() {
+    let setting = Setting::new("capture = yes\n");
+    let (mut bot, mut client) = setting.asks();
+    let now = spelt(OffsetDateTime::now_utc());
+    let lines = [".url http://a.example/ A", "see http://b.example/", ".url http://c.example/ C", ".undo"];
+    let line = |text: &str| format!("time={now} :alice!alice@host PRIVMSG #dev :{text}");
+    lines.iter().for_each(|text| client.send(&format!("@{}", line(text))));
+    client.send(":irc.test BATCH +x chathistory #dev");
+    lines.iter().for_each(|text| client.send(&format!("@batch=x;{}", line(text))));
+    client.send(":irc.test BATCH -x");
+    for answer in ["saved: A", "saved: C", "removed: C"] {
+        client.until(&format!("PRIVMSG #dev :{answer}"));
+    }
+    setting.tells(&mut client, &[]);
+    bot.logs("0 links from 4 lines");
+    assert_eq!(setting.saved(), ["add alice A", "add alice see", "add alice C", "remove alice http://c.example/"]);
+}
+
+#[test]
+fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    client.say("alice", "#dev", ".url http://www.example.com/live Live");
+    client.expect("PRIVMSG #dev :saved: Live");
+    let lines = [(10, ".url http://www.example.com/one One"), (20, ".undo"), (30, ".undo http://www.example.com/live")];
+    setting.tells_all(&mut client, &lines);
+    bot.logs("1 link from 3 lines");
+    assert_eq!(setting.saved(), ["add alice Live", "add alice One", "remove alice http://www.example.com/one"]);
+}
+
+#[test]
+fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    setting.tells(&mut client, &[]);
+    let heard = spelt(OffsetDateTime::now_utc());
+    client.send(&format!("@time={heard} :alice!a@h PRIVMSG #dev :good night"));
+    client.close();
+    bot.logs("not connected");
+    let mut client = setting.server.accept();
+    client.register(KEEPS);
+    setting.enters(&mut client);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={heard} "));
+    // Cut off before it is told to its end: the next time it goes on there.
+    client.send(":irc.test BATCH +x chathistory #dev");
+    let told = spelt(OffsetDateTime::now_utc());
+    client.send(&format!("@batch=x;time={told} :alice!a@h PRIVMSG #dev :.url http://www.example.com/one One"));
+    client.barrier();
+    client.send(":alice!a@h PRIVMSG #dev :good morning");
+    client.close();
+    let mut client = setting.server.accept();
+    client.register(KEEPS);
+    setting.enters(&mut client);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={told} "));
+    assert_eq!(setting.saved(), ["add alice One"]);
+}
+
+#[test]
+fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
+    for batched in [true, false] {
+        let setting = Setting::new("");
+        for (links, lines) in [(2, 4), (0, 3)] {
+            let (mut bot, mut client) = setting.comes_back(REPLAYS);
+            let begin = if batched { "@batch=x;" } else { "@" };
+            if batched {
+                client.send(":irc.test BATCH +x znc.in/playback #dev");
+            }
+            // From before the bot was killed; then what it has missed.
+            client.send(&format!("{begin}{}", setting.line(-60, ".url http://www.example.com/old Old")));
+            client.send(&format!("{begin}{}", setting.line(0, ".url http://www.example.com/first First")));
+            client.send(&format!("{begin}{}", setting.line(10, ".url http://www.example.com/one One")));
+            client.send(&format!("{begin}{}", setting.line(20, "good morning")));
+            client.send(&format!("{begin}{}", setting.line(30, ".url http://www.example.com/two Two")));
+            if batched {
+                client.send(":irc.test BATCH -x");
+            }
+            client.barrier();
+            client.say("alice", "#dev", ".find two");
+            client.expect("PRIVMSG #dev :found: ");
+            bot.logs(&format!("caught up in #dev: {links} links from {lines} lines since"));
+            bot.kill();
+        }
+        assert_eq!(setting.saved(), ["add alice One", "add alice Two"]);
+    }
+}
+
+#[test]
+fn a_channel_that_the_journal_does_not_know_has_no_past() {
+    let setting = Setting::new("");
+    setting.home.write("links.tsv", "");
+    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    client.barrier();
+    setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
+    client.barrier();
+    assert_eq!(setting.home.read("links.tsv"), "");
+    // From here on it is known.
+    client.close();
+    bot.logs("not connected");
+    let mut client = setting.server.accept();
+    client.register(KEEPS);
+    setting.enters(&mut client);
+    client.expect("CHATHISTORY AFTER #dev ");
+}
+
+#[test]
+fn with_catch_up_no_nothing_is_asked_and_replay_is_not_listened_to() {
+    let setting = Setting::new("catch_up = no\n");
+    let (mut bot, mut client) = setting.comes_back("server-time message-tags account-tag");
+    client.send(&format!("@{}", setting.line(10, ".url http://www.example.com/one One")));
+    client.barrier();
+    assert_eq!(setting.saved(), [""; 0]);
+    assert!(!bot.log().contains("history"), "{}", bot.log());
+}
+
+#[test]
+fn where_no_history_is_offered_the_log_says_so_once() {
+    let setting = Setting::new("");
+    let (mut bot, client) = setting.comes_back(REPLAYS);
+    let words = "links said while linkbot is away are lost, unless the server replays them";
+    bot.logs(words);
+    client.close();
+    bot.logs("not connected");
+    let mut client = setting.server.accept();
+    client.register(REPLAYS);
+    setting.enters(&mut client);
+    client.barrier();
+    assert_eq!(bot.log().matches(words).count(), 1);
+}
+
+#[test]
+fn a_server_that_never_ends_its_history_gets_a_thousand_lines_of_it_in_and_live_lines_are_served() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    let before = bot.peak_memory();
+    for n in 0..100 {
+        client.send(&format!(":irc.test BATCH +{n} chathistory #dev"));
+        client.send(&format!("@batch={n} :irc.test BATCH +within{n} chathistory #dev"));
+    }
+    for n in 0..10_000 {
+        let line = setting.line(10 + n / 10, &format!(".url http://www.example.com/{n} Link {n}"));
+        client.send(&format!("@batch={};{line}", n % 100));
+        if n % 1000 == 0 {
+            client.say("bob", "#dev", format!(".url http://b.example/{n} Live {n}"));
+            client.until(&format!("PRIVMSG #dev :saved: Live {n}"));
+        }
+    }
+    bot.logs("caught up in #dev: 1000 links from 1000 lines");
+    client.say("bob", "#dev", ".find live 9000");
+    client.until("PRIVMSG #dev :found: ");
+    assert_eq!(setting.saved().len(), 1010);
+    assert!(bot.peak_memory() < before + 2048, "{} KiB more", bot.peak_memory() - before);
+}
