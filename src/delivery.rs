@@ -298,13 +298,8 @@ impl Delivery {
         let beyond = self.owed.oldest().map(|oldest| self.settled.split_off(&oldest));
         let Some(cursor) = mem::replace(&mut self.settled, beyond.unwrap_or_default()).pop_last() else { return };
         self.cursor = cursor;
-        if let Err(e) = file::replace(
-            &self.path,
-            (format_time(cursor)
-                + "
-")
-            .as_bytes(),
-        ) {
+        let text = format_time(cursor) + "\n";
+        if let Err(e) = file::replace_durably(&self.path, text.as_bytes(), 0o644) {
             (self.say)(&format!("{}: {}; a restart would deliver links again", self.path.display(), log::os(&e)));
         }
     }

@@ -1,30 +1,36 @@
 //! Files that are replaced as a whole: a reader, or the next start, finds the old one or the new one.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Puts `text` at `path` in one step, and on disk before that; a file that would not change is not touched.
+/// Puts `text` at `path` in one step, for everyone to read; a file that would not change is not touched.
+///
+/// It is not waited for until it is on disk: what this is called for is made anew at every start.
 pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     if fs::read(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     // For the web server, whatever the umask.
-    put(path, text, Permissions::from_mode(0o644))
+    put(path, text, 0o644, |_| Ok(()))
 }
 
-/// Puts `text` at `path` in one step, and on disk before that.
-pub fn put(path: &Path, text: &[u8], permissions: Permissions) -> io::Result<()> {
+/// Puts `text` at `path` in one step, with these permissions, and on disk before that.
+pub fn replace_durably(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    put(path, text, mode, File::sync_data)
+}
+
+fn put(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let path = resolve(path);
     let temporary = beside(&path, ".tmp");
     let write = || {
         // What a crash has left there may be anything, also a link to elsewhere.
         let _ = fs::remove_file(&temporary);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        file.set_permissions(permissions)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(text)?;
-        file.sync_data()?;
+        sync(&file)?;
         fs::rename(&temporary, &path)
     };
     write().inspect_err(|_| {

@@ -220,7 +220,7 @@ impl Journal {
         if what_is_at(&self.path)?.is_none() {
             // Whole from the beginning: after a crash nobody would know of the old file.
             let lines: String = owed.iter().map(format_line).collect();
-            file::put(&self.path, lines.as_bytes(), meta.permissions())?;
+            file::replace_durably(&self.path, lines.as_bytes(), meta.mode())?;
         }
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
         // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
