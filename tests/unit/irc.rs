@@ -1256,6 +1256,15 @@ fn a_line_of_history_has_its_own_time_unless_that_is_still_to_come() {
 }
 
 #[test]
+fn what_the_bot_has_said_under_its_own_nick_is_its_own_in_history() {
+    let mut talk = back(minutes(60));
+    let line = ":linkbot!a@h PRIVMSG #dev :.url x";
+    talk.says(":linkbot!bot@host NICK linkbot_");
+    assert_eq!(talk.says_at(START - minutes(30), line), None);
+    assert!(talk.says_at(START, line).is_some(), "someone else took the nick");
+}
+
+#[test]
 fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
     for off in [minutes(-11), minutes(11)] {
         let mut talk = back(minutes(60));
