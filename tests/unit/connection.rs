@@ -48,7 +48,7 @@ fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || serve(listener.accept().unwrap().0));
-    (Settings { host: "127.0.0.1".into(), port, tls: None }, thread)
+    (Settings { host: "127.0.0.1".into(), port, ..Settings::default() }, thread)
 }
 
 fn end(settings: &Settings) -> End {
@@ -58,14 +58,14 @@ fn end(settings: &Settings) -> End {
 #[test]
 fn a_refused_connection_is_tried_again_soon() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let end = end(&Settings { host: "127.0.0.1".into(), port: free, tls: None });
+    let end = end(&Settings { host: "127.0.0.1".into(), port: free, ..Settings::default() });
     assert_eq!(end.retry, Retry::Soon);
     assert!(end.why.contains(&free.to_string()) && end.why.to_lowercase().contains("refused"), "{}", end.why);
 }
 
 #[test]
 fn a_name_that_is_not_found_is_tried_again_soon() {
-    let end = end(&Settings { host: "no such host".into(), port: 6697, tls: None });
+    let end = end(&Settings { host: "no such host".into(), port: 6697, ..Settings::default() });
     assert_eq!(end.retry, Retry::Soon);
     assert!(end.why.starts_with("cannot find no such host"), "{}", end.why);
 }
@@ -91,7 +91,7 @@ fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
 #[test]
 fn a_garbage_handshake_is_tried_again_soon() {
     let (mut settings, thread) = server(|mut tcp| tcp.write_all(b"this is no TLS\r\n").unwrap());
-    settings.tls = Some(Tls::default());
+    settings.tls = true;
     assert_eq!(end(&settings).retry, Retry::Soon);
     thread.join().unwrap();
 }
@@ -99,7 +99,7 @@ fn a_garbage_handshake_is_tried_again_soon() {
 #[test]
 fn a_handshake_that_the_server_closes_is_tried_again_soon() {
     let (mut settings, thread) = server(drop);
-    settings.tls = Some(Tls::default());
+    settings.tls = true;
     assert_eq!(end(&settings).retry, Retry::Soon);
     thread.join().unwrap();
 }
@@ -126,8 +126,7 @@ fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
         }
         heard
     });
-    let tls = Some(Tls { pin, identity: None });
-    let end = match Connection::open(&Settings { host: "127.0.0.1".into(), port, tls }) {
+    let end = match Connection::open(&Settings { host: "127.0.0.1".into(), port, tls: true, pin, identity: None }) {
         Ok(mut connection) => {
             connection.write(b"CAP LS 302\r\n").map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None)
         }
