@@ -14,7 +14,7 @@ use crate::irc::outbox::Kind;
 use crate::irc::{Now, Session};
 use crate::log;
 
-/// How much is taken in before what was said in it is committed and answered.
+/// How many bytes one take-in reads.
 const MOST_AT_ONCE: usize = 64 * 1024;
 
 pub struct Network<'a> {
