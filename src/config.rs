@@ -356,7 +356,7 @@ fn check_files(conf: &Conf, journal: &Path, outputs: &[Output]) -> Result<(), St
     Ok(())
 }
 
-/// The text of a file, and its mode. An error names the file.
+/// The text of a file, and its mode.
 fn read(path: &Path) -> Result<(String, u32), String> {
     let read = fs::read_to_string(path).and_then(|text| Ok((text, fs::metadata(path)?.permissions().mode())));
     read.map_err(|e| format!("{}: {}", path.display(), log::os(&e)))

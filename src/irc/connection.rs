@@ -51,15 +51,11 @@ impl End {
 
 /// The wait between two connections: doubles up to 10 min, and is short again only after 5 min registered.
 pub struct Backoff {
-    first: Duration,
-    next: Duration,
+    pub first: Duration,
+    pub next: Duration,
 }
 
 impl Backoff {
-    pub fn new(first: Duration) -> Backoff {
-        Backoff { first, next: first }
-    }
-
     /// How long to wait now. `registered`: for how long the lost connection was; `random`: any number.
     pub fn wait(&mut self, retry: Retry, registered: Duration, random: u64) -> Duration {
         if registered >= Duration::from_secs(5 * 60) {
@@ -110,8 +106,11 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tcp.set_nonblocking(false)?;
-        // It goes on after a signal.
-        self.tcp.write_all(bytes).map(|()| bytes.len())
+        // All of it, also after a signal.
+        self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
+            ErrorKind::WouldBlock => io::Error::other("the server has taken nothing for 30 s"),
+            _ => e,
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -148,14 +147,10 @@ impl Connection {
 
     /// Writes all of it, or the connection is dead.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let result = match self {
+        match self {
             Connection::Plain(socket) => socket.write_all(bytes),
             Connection::Tls(stream) => stream.write_all(bytes),
-        };
-        result.map_err(|e| match e.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::other("the server has taken nothing for 30 s"),
-            _ => e,
-        })
+        }
     }
 }
 

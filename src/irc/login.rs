@@ -98,7 +98,7 @@ impl Session<'_> {
         self.send("AUTHENTICATE", &[mechanism]);
     }
 
-    /// The server is ready for the login; it gets it once.
+    /// The server is ready for the login, and gets it once.
     pub(super) fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
         let pieces = sasl.pieces();

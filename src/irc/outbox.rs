@@ -59,13 +59,12 @@ pub struct Line {
 
 impl Line {
     fn stands_for(&self, other: &Line) -> bool {
-        self.target == other.target
-            && self.kind == other.kind
-            && match self.kind {
-                Kind::Look => false,
-                Kind::Saved => self.verb() == other.verb(),
-                Kind::Failed => self.text == other.text,
-            }
+        let is_same = match self.kind {
+            Kind::Look => false,
+            Kind::Saved => self.verb() == other.verb(),
+            Kind::Failed => self.text == other.text,
+        };
+        is_same && self.kind == other.kind && self.target == other.target
     }
 
     fn verb(&self) -> &str {
