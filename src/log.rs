@@ -40,13 +40,11 @@ pub fn blank(text: &str, secrets: &[String]) -> String {
     let mut hidden = vec![false; text.len()];
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let secret: Vec<char> = secret.chars().map(fold).collect();
-        for (start, window) in folded.windows(secret.len()).enumerate() {
-            if window == secret {
-                hidden[start..start + secret.len()].fill(true);
-            }
+        for (start, _) in folded.windows(secret.len()).enumerate().filter(|(_, window)| *window == secret) {
+            hidden[start..start + secret.len()].fill(true);
         }
     }
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::new();
     for (i, &c) in text.iter().enumerate() {
         if !hidden[i] {
             out.push(if c.is_control() { ' ' } else { c });
