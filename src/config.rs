@@ -331,9 +331,13 @@ fn warnings(conf: &Conf, is_exposed: bool, account: Option<&delicious::Settings>
     let is_open = is_exposed && conf.value("server_password").is_some();
     warn(is_open, "server_password", "crosses the network unencrypted; set tls = yes if the server has it");
     let Some(delicious::Settings { add, login, scuttle, .. }) = account else { return warnings };
+    let has_login = !matches!(login, Login::Nobody);
     let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_open = !matches!(login, Login::Nobody) && add.scheme() == "http" && !is_loopback(host);
+    let is_open = has_login && add.scheme() == "http" && !is_loopback(host);
     warn(is_open, "delicious", "the login crosses the network unencrypted; use https:// if the service has it");
+    warn(!has_login, "delicious", "no login is given; services want delicious_token, or what bot.conf's example names");
+    let ends_in_add = add.path().ends_with("add") || add.path().ends_with("add.php");
+    warn(!ends_in_add, "delicious", "does not end in posts/add or posts_add.php, where services take links");
     let is_scuttle = add.path().ends_with("/posts_add.php") || add.path().ends_with("/api/posts/add");
     warn(is_scuttle && !scuttle, "delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
     warnings

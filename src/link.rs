@@ -100,11 +100,6 @@ pub fn key(url: &str) -> String {
 /// The most links that are made of one line.
 const MOST_FOUND: usize = 5;
 
-/// Whether [`found`] is worth the call: asked for every line that anyone says.
-pub fn may_hold_address(text: &[u8]) -> bool {
-    text.windows(3).any(|bytes| bytes == b"://")
-}
-
 /// The links in a line of talk: each address once, as it is stored, and its title. That is the line without
 /// the addresses; if nothing is said in it, the address without its scheme.
 pub fn found(text: &str) -> Vec<(String, String)> {

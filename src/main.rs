@@ -105,7 +105,8 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears = match config.capture {
         _ if !local::HEARD.is_empty() => |_| true,
-        true => link::may_hold_address,
+        // Every address holds one.
+        true => |text| message::find(b'/', text).is_some(),
         false => |_| false,
     };
     let config = &config;

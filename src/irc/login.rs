@@ -133,11 +133,11 @@ impl Session<'_> {
         self.phase = Phase::Burst;
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
-        self.log.push(format!("registered as {}", self.nick));
         self.plan_reclaim(now);
-        if self.reclaim.is_some() {
-            self.log.push(format!("{} was not given, and is asked for every 5 min", self.settings.nick));
-        }
+        let (nick, wanted) = (&self.nick, &self.settings.nick);
+        let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
+        let why = self.reclaim.map(|_| format!(": {wanted} {why}, asked for every 5 min")).unwrap_or_default();
+        self.log.push(format!("registered as {nick}{why}"));
     }
 
     /// ISUPPORT: what this server does otherwise than others.

@@ -3,7 +3,6 @@
 //! After the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
 
 use std::borrow::Cow;
-use std::io::BufRead;
 
 /// The longest line, in bytes, with tags and line end: 8191 of tags and 512 of message.
 pub const LONGEST_LINE: usize = 8191 + 512;
@@ -85,11 +84,18 @@ impl<'a> Message<'a> {
 
 /// Up to the next space, and what follows it.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    let mut rest = text;
-    // It looks at many bytes at once, `position` at one after the other.
-    let length = rest.skip_until(b' ').unwrap_or_default();
-    let word = &text[..length];
-    (word.strip_suffix(b" ").unwrap_or(word), rest)
+    match find(b' ', text) {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, b""),
+    }
+}
+
+/// Where `byte` first stands in `text`.
+pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    // The compiler makes one comparison of this; `position` looks at one byte after the other.
+    let is_in = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == byte));
+    let passed = 16 * text.as_chunks().0.iter().take_while(|block| !is_in(block)).count();
+    text[passed..].iter().position(|&b| b == byte).map(|at| passed + at)
 }
 
 /// A tag's value as IRCv3 message-tags escapes it; a lone final backslash is dropped.
@@ -161,16 +167,16 @@ impl Lines {
     /// The next line, without its end (CR LF, or a bare LF); of one that is too long nothing is left.
     pub fn next(&mut self) -> Option<&[u8]> {
         let held = &self.held[self.start..];
-        let length = { held }.skip_until(b'\n').unwrap_or_default();
-        let Some(line) = held[..length].strip_suffix(b"\n") else {
-            self.dropping |= length >= LONGEST_LINE;
+        let Some(length) = find(b'\n', held) else {
+            self.dropping |= held.len() >= LONGEST_LINE;
             if self.dropping {
                 self.start = self.held.len();
             }
             return None;
         };
-        self.start += length;
-        let is_whole = !std::mem::take(&mut self.dropping) && length <= LONGEST_LINE;
+        let line = &held[..length];
+        self.start += length + 1;
+        let is_whole = !std::mem::take(&mut self.dropping) && length < LONGEST_LINE;
         Some(if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" })
     }
 }

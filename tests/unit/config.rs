@@ -234,12 +234,18 @@ fn a_login_over_http_is_warned_of_unless_it_stays_on_the_machine() {
 }
 
 #[test]
-fn an_account_that_looks_like_scuttle_is_warned_of() {
+fn an_account_that_looks_wrong_is_warned_of() {
     let warnings = |address: &str, more: &str| good(&format!("delicious = https://{address}\n{more}")).warnings;
     let token = "delicious_token = t";
-    for address in ["x.example/scuttle/api/posts_add.php", "x.example/api/posts/add"] {
-        let [warning] = &warnings(address, token)[..] else { panic!("one warning: {address}") };
-        assert!(warning.starts_with("bot.conf:3: delicious: looks like Scuttle"), "{warning}");
+    for (address, more, what) in [
+        ("api.pinboard.in/v1/posts/add", "", "no login is given"),
+        ("api.pinboard.in/v1/", token, "does not end in posts/add"),
+        ("api.pinboard.in/v1/posts/add/", token, "does not end in posts/add"),
+        ("x.example/scuttle/api/posts_add.php", token, "looks like Scuttle"),
+        ("x.example/api/posts/add", token, "looks like Scuttle"),
+    ] {
+        let [warning] = &warnings(address, more)[..] else { panic!("one warning: {address}") };
+        assert!(warning.starts_with(&format!("bot.conf:3: delicious: {what}")), "{warning}");
     }
     for good in ["api.pinboard.in/v1/posts/add", "x.example/_/v1/posts/add", "x.example:3000/api/v1/posts/add?x=y"] {
         assert!(warnings(good, token).is_empty(), "{good}");
