@@ -51,19 +51,16 @@ pub struct Config {
     pub local: HashMap<String, String>,
     /// What no log line may show.
     pub secrets: Vec<String>,
-    /// What the operator should hear once at start.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads bot.conf and the PEM files that it names. An error is one line with the place, the fault and the
-    /// remedy, and quotes no value that may be a secret.
+    /// An error is one line with the place, the fault and the remedy, and quotes no secret.
     pub fn read(path: &Path) -> Result<Config, String> {
         let (text, mode) = read(path)?;
         Config::parse(path, &text, mode)
     }
 
-    /// Reads `text`, the content of `path`; `mode` is that file's.
     fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
         let conf = &Conf::new(path, text)?;
         let server = server(conf)?;
@@ -73,7 +70,7 @@ impl Config {
         let journal = conf.get("journal", "links.tsv", |value| path_in(conf.folder, value))?;
         let outputs = outputs(conf, &irc, zone, log_url.as_ref())?;
         let account = account(conf, &irc.owner)?;
-        let is_exposed = server.tls.is_none() && !is_loopback(&server.host);
+        let is_exposed = !server.tls && !is_loopback(&server.host);
         check_secrecy(conf, &irc, is_exposed, mode)?;
         check_files(conf, &journal, &outputs)?;
         let local = |line: &Line| Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()));
@@ -97,7 +94,6 @@ impl Config {
 /// The lines of bot.conf; each key in them is a known one.
 struct Conf<'a> {
     path: &'a Path,
-    /// What paths in bot.conf are relative to.
     folder: &'a Path,
     lines: Vec<Line<'a>>,
 }
@@ -119,7 +115,6 @@ impl<'a> Conf<'a> {
         Ok(conf)
     }
 
-    /// The key and the value of `line`, which comes after `self.lines`.
     fn split(&self, line: &'a str) -> Result<(&'a str, &'a str), String> {
         let (key, value) = line.split_once('=').map_or(("", ""), |(k, v)| (k.trim_end(), v.trim_start()));
         if !KEYS.contains(&key) && !key.starts_with("local.") {
@@ -147,17 +142,14 @@ impl<'a> Conf<'a> {
         self.value(key).map(str::to_owned)
     }
 
-    /// The value of `key`, or `default` where it is not given.
     fn get<T>(&self, key: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
         parse(self.value(key).unwrap_or(default)).map_err(|what| self.fault(key, &what))
     }
 
-    /// The value of a key that has no default.
     fn option<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
         self.value(key).map(parse).transpose().map_err(|what| self.fault(key, &what))
     }
 
-    /// The values of a key that may be given more than once.
     fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
         self.lines.iter().filter(move |line| line.key == key && !line.value.is_empty()).map(|line| line.value)
     }
@@ -178,7 +170,7 @@ fn server(conf: &Conf) -> Result<connection::Settings, String> {
     if !tls && (pin.is_some() || identity.is_some()) {
         return Err(conf.fault("tls", "must be yes where tls_pin or tls_cert is given"));
     }
-    Ok(connection::Settings { host, port, tls: tls.then_some(connection::Tls { pin, identity }) })
+    Ok(connection::Settings { host, port, tls, pin, identity })
 }
 
 fn irc(conf: &Conf) -> Result<irc::Settings, String> {
@@ -290,7 +282,7 @@ fn check_secrecy(conf: &Conf, irc: &irc::Settings, is_exposed: bool, mode: u32) 
     Ok(())
 }
 
-/// Whether a file that holds a secret is closed to others; its group may read it.
+/// A file that holds a secret is closed to others; its group may read it.
 fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
     let path = path.display();
     let open = format!("{path} holds a secret and is open to every user; mend that with: chmod o-rwx {path}");
@@ -339,13 +331,9 @@ fn warnings(conf: &Conf, is_exposed: bool, account: Option<&delicious::Settings>
     let is_open = is_exposed && conf.value("server_password").is_some();
     warn(is_open, "server_password", "crosses the network unencrypted; set tls = yes if the server has it");
     let Some(delicious::Settings { add, login, scuttle, .. }) = account else { return warnings };
-    let has_login = !matches!(login, Login::Nobody);
     let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_open = has_login && add.scheme() == "http" && !is_loopback(host);
+    let is_open = !matches!(login, Login::Nobody) && add.scheme() == "http" && !is_loopback(host);
     warn(is_open, "delicious", "the login crosses the network unencrypted; use https:// if the service has it");
-    warn(!has_login, "delicious", "no login is given; services want delicious_token, or what bot.conf's example names");
-    let ends_in_add = add.path().ends_with("add") || add.path().ends_with("add.php");
-    warn(!ends_in_add, "delicious", "does not end in posts/add or posts_add.php, where services take links");
     let is_scuttle = add.path().ends_with("/posts_add.php") || add.path().ends_with("/api/posts/add");
     warn(is_scuttle && !scuttle, "delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
     warnings
@@ -354,24 +342,21 @@ fn warnings(conf: &Conf, is_exposed: bool, account: Option<&delicious::Settings>
 /// Each file that linkbot writes must be one of its own, in a folder that is there.
 fn check_files(conf: &Conf, journal: &Path, outputs: &[Output]) -> Result<(), String> {
     let mut taken = HashSet::from([path_in(Path::new(""), &conf.path.to_string_lossy())?]);
-    let outputs = outputs.iter().map(|output| match output.kind {
-        Kind::Feed(_) => ("feed", output.path.as_path()),
-        Kind::Page(_) => ("page", output.path.as_path()),
-    });
+    let key = |output: &Output| if matches!(output.kind, Kind::Feed(_)) { "feed" } else { "page" };
+    let outputs = outputs.iter().map(|output| (key(output), output.path.as_path()));
     for (key, path) in std::iter::once(("journal", journal)).chain(outputs) {
-        let folder = Path::new(".").join(path.parent().unwrap_or(path));
+        let (folder, name) = (Path::new(".").join(path.parent().unwrap_or(path)), path.display());
         if !folder.is_dir() {
             return Err(conf.fault(key, &format!("there is no folder {}; make it", folder.display())));
         }
         if !taken.insert(path.to_owned()) {
-            let name = path.display();
             return Err(conf.fault(key, &format!("{name} is another file of linkbot already; choose another name")));
         }
     }
     Ok(())
 }
 
-/// The text of a file, and its mode. An error names the file.
+/// The text of a file, and its mode.
 fn read(path: &Path) -> Result<(String, u32), String> {
     let read = fs::read_to_string(path).and_then(|text| Ok((text, fs::metadata(path)?.permissions().mode())));
     read.map_err(|e| format!("{}: {}", path.display(), log::os(&e)))
@@ -490,7 +475,7 @@ fn endpoint(value: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// A path relative to `folder`, without the `.` that would hide that two are the same.
+/// Without a `.`, which would hide that two paths are the same.
 fn path_in(folder: &Path, value: &str) -> Result<PathBuf, String> {
     let path: PathBuf = folder.join(value).components().filter(|part| *part != Component::CurDir).collect();
     if path.file_name().is_some() { Ok(path) } else { Err("must be the name of a file".into()) }

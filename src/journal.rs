@@ -145,6 +145,10 @@ impl Journal {
             return Ok(());
         }
         self.usable = self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
+        if self.uncut {
+            // If this fails too, the next check tries it again before anything else is written.
+            let _ = self.cut_back();
+        }
         self.usable.clone().map_err(io::Error::other)
     }
 
@@ -164,6 +168,15 @@ impl Journal {
         Ok(())
     }
 
+    fn cut_back(&mut self) -> io::Result<()> {
+        // A file that someone has made shorter must not be filled up with zeros.
+        self.file.set_len(self.file.metadata()?.len().min(self.len))?;
+        // Only the first sync after a failed one tells of it: what is wanted must not stand behind `len`.
+        self.file.sync_data()?;
+        self.uncut = false;
+        Ok(())
+    }
+
     /// Looks, before each batch, whether the file is still the one and as long as linkbot left it, and goes on with
     /// what is there. If that fails nothing can be saved, until a later check succeeds.
     ///
@@ -180,11 +193,7 @@ impl Journal {
 
     fn go_on(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
         if self.uncut {
-            // A file that someone has made shorter must not be filled up with zeros.
-            self.file.set_len(self.file.metadata()?.len().min(self.len))?;
-            // Nothing new is written before this succeeds: only the first sync after a failed write tells of it.
-            self.file.sync_data()?;
-            self.uncut = false;
+            self.cut_back()?;
         }
         let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
         let path = self.path.display();

@@ -1,7 +1,4 @@
-//! One timestamped line on stderr for the operator.
-//!
-//! Every line passes through here, so this is the one place that keeps secrets and terminal
-//! control characters out of the log.
+//! Lines on stderr for the operator: the one place that keeps secrets and terminal control characters out.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -17,29 +14,25 @@ pub fn hide(secrets: Vec<String>) {
     let _ = SECRETS.set(secrets);
 }
 
-/// Writes one line: UTC time, then `text`, its control characters as blanks and secrets as `***`.
-///
-/// A stderr that cannot be written is no reason to stop, so unlike `eprintln!` this never panics.
+/// One line with the time, in UTC.
 pub fn line(text: impl Display) {
     let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
     write(&format!("{now} "), text);
 }
 
-/// The one line that tells why the program ends, without a time; as fit to be read as every other.
+/// The one line that tells why the program ends, without a time.
 pub fn last_line(text: impl Display) {
     write("", text);
 }
 
 fn write(before: &str, text: impl Display) {
     let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
-    // In one write: stderr has no buffer, and whoever reads it shall never see half a line.
+    // In one write, so that nobody reads half a line. Unlike `eprintln!` it never panics.
     let _ = std::io::stderr().write_all(format!("{before}{text}\n").as_bytes());
 }
 
-/// `text` with every control character as a blank and every secret as `***`.
-///
-/// A secret is found in any ASCII case, and with `+` for a blank, as forms encode it.
+/// Control characters as blanks, and secrets, in any ASCII case and with `+` for a blank as in forms, as `***`.
 pub fn blank(text: &str, secrets: &[String]) -> String {
     let fold = |c: char| if c == '+' || c.is_control() { ' ' } else { c.to_ascii_lowercase() };
     let text: Vec<char> = text.chars().collect();
@@ -47,13 +40,11 @@ pub fn blank(text: &str, secrets: &[String]) -> String {
     let mut hidden = vec![false; text.len()];
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let secret: Vec<char> = secret.chars().map(fold).collect();
-        for (start, window) in folded.windows(secret.len()).enumerate() {
-            if window == secret {
-                hidden[start..start + secret.len()].fill(true);
-            }
+        for (start, _) in folded.windows(secret.len()).enumerate().filter(|(_, window)| *window == secret) {
+            hidden[start..start + secret.len()].fill(true);
         }
     }
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::new();
     for (i, &c) in text.iter().enumerate() {
         if !hidden[i] {
             out.push(if c.is_control() { ' ' } else { c });

@@ -14,12 +14,11 @@ use crate::irc::outbox::Kind;
 use crate::irc::{Now, Session};
 use crate::log;
 
-/// How much is taken in before what was said in it is committed and answered.
+/// How many bytes one take-in reads.
 const MOST_AT_ONCE: usize = 64 * 1024;
 
 pub struct Network<'a> {
     config: &'a Config,
-    /// Log the raw lines.
     verbose: bool,
     online: Option<Online<'a>>,
     /// Up to when each channel was heard.
@@ -45,15 +44,14 @@ impl<'a> Network<'a> {
             verbose,
             online: None,
             heard,
-            backoff: Backoff::new(config.reconnect),
+            backoff: Backoff { first: config.reconnect, next: config.reconnect },
             next_try: Instant::now(),
             idle: true,
             buffer: vec![0; MOST_AT_ONCE],
         }
     }
 
-    /// Waits for bytes until `until` or the connection's own deadline, and returns the commands among them.
-    /// This is the only place that blocks for long.
+    /// Waits until `until` or the connection's own deadline, and returns the commands that came.
     pub fn take_in(&mut self, until: Option<Instant>) -> Vec<Request> {
         self.idle = true;
         let mut requests = Vec::new();
@@ -95,10 +93,10 @@ impl<'a> Network<'a> {
         let Some(online) = &mut self.online else { return };
         for reply in replies {
             let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
-            let kind = match (reply.saves, &reply.answer) {
-                (true, Ok(_)) => Kind::Saved,
-                (_, Err(_)) => Kind::Failed,
-                (false, Ok(_)) => Kind::Look,
+            let kind = match &reply.answer {
+                Err(_) => Kind::Failed,
+                Ok(_) if reply.saves => Kind::Saved,
+                Ok(_) => Kind::Look,
             };
             if reply.request.history {
                 online.session.caught(target, reply.links);
@@ -124,7 +122,6 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Whether this person may make us look something up now.
     pub fn may_look(&mut self, request: &Request) -> bool {
         self.online.as_mut().is_some_and(|online| online.session.may_look(&request.host, Instant::now()))
     }

@@ -10,7 +10,6 @@ use crate::journal::Journal;
 use crate::log;
 use crate::page::Page;
 
-/// A file that shows links.
 #[derive(Clone, Debug)]
 pub struct Output {
     pub path: PathBuf,
@@ -60,14 +59,13 @@ impl<'a> Publisher<'a> {
         Publisher { outputs: outputs.iter().map(watched).collect(), pause }
     }
 
-    /// Something has changed in `channel`.
     pub fn touch(&mut self, channel: &str) {
         for watched in &mut self.outputs {
             watched.stale |= watched.output.view.channels.iter().any(|own| own == channel);
         }
     }
 
-    /// When the next output is to be written; `None`: all are up to date.
+    /// `None`: all are up to date.
     pub fn deadline(&self) -> Option<Instant> {
         self.outputs.iter().filter(|watched| watched.stale).map(|watched| watched.next).min()
     }

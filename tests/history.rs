@@ -247,16 +247,14 @@ fn a_link_that_was_removed_since_does_not_come_back() {
         (20, "bob: .url http://b.example/ B"),
     ];
     let (mut bot, mut client) = setting.asks();
-    setting
-        .tells_all(&mut client, &[(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")]);
+    setting.tells_all(&mut client, &lines);
     bot.logs("caught up");
     client.say("alice", "#dev", ".undo http://www.example.com/one");
     client.expect("PRIVMSG #dev :removed: One");
     bot.kill();
     let (mut bot, mut client) = setting.comes_back(KEEPS);
     client.expect("CHATHISTORY");
-    setting
-        .tells_all(&mut client, &[(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")]);
+    setting.tells_all(&mut client, &lines);
     bot.logs("0 links from 3 lines");
     assert_eq!(setting.saved(), ["add alice One", "add bob B", "remove alice http://www.example.com/one"]);
 }

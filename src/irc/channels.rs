@@ -13,7 +13,6 @@ const AGAIN: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// After a KICK, where the operator wants it.
 const REJOIN: Duration = Duration::from_secs(60);
-/// What becomes of a channel that is not asked for.
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 impl<'a> Membership<'a> {
@@ -37,7 +36,6 @@ impl Session<'_> {
         self.next_join = self.next_join.min(now + APART);
     }
 
-    /// When the next JOIN is due.
     pub(super) fn join_due(&self) -> Option<Instant> {
         self.memberships.iter().filter_map(|m| m.again).min().map(|at| at.max(self.next_join))
     }
@@ -70,8 +68,7 @@ impl Session<'_> {
         self.catch_up(index, since, now);
     }
 
-    /// A numeric that names one of our channels. What was said there, or which of many reasons keeps us
-    /// out, changes nothing: the operator reads it, once.
+    /// A numeric that names one of our channels. It changes nothing: the operator reads it, once.
     pub(super) fn refused(&mut self, message: &Message) {
         let Some(index) = message.params().skip(1).find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];

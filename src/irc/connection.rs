@@ -13,17 +13,12 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 const WRITE: Duration = Duration::from_secs(30);
 
 /// Where the server is, and how far it is trusted.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
     pub port: u16,
-    /// `None`: plain text.
-    pub tls: Option<Tls>,
-}
-
-#[derive(Clone, Default)]
-pub struct Tls {
+    pub tls: bool,
     /// The one certificate that is accepted, in DER.
     pub pin: Option<Vec<u8>>,
     /// The bot's own certificate and key.
@@ -56,15 +51,11 @@ impl End {
 
 /// The wait between two connections: doubles up to 10 min, and is short again only after 5 min registered.
 pub struct Backoff {
-    first: Duration,
-    next: Duration,
+    pub first: Duration,
+    pub next: Duration,
 }
 
 impl Backoff {
-    pub fn new(first: Duration) -> Backoff {
-        Backoff { first, next: first }
-    }
-
     /// How long to wait now. `registered`: for how long the lost connection was; `random`: any number.
     pub fn wait(&mut self, retry: Retry, registered: Duration, random: u64) -> Duration {
         if registered >= Duration::from_secs(5 * 60) {
@@ -115,12 +106,11 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tcp.set_nonblocking(false)?;
-        loop {
-            match self.tcp.write(bytes) {
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+        // All of it, also after a signal.
+        self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
+            ErrorKind::WouldBlock => io::Error::other("the server has taken nothing for 30 s"),
+            _ => e,
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -132,14 +122,10 @@ impl Connection {
     /// Connects to the first of the server's addresses that answers, and proves who it is.
     pub fn open(settings: &Settings) -> Result<Connection, End> {
         let socket = Socket { tcp: connect(&settings.host, settings.port)?, until: None };
-        match &settings.tls {
-            None => Ok(Connection::Plain(socket)),
-            Some(tls) => Ok(Connection::Tls(handshake(tls, &settings.host, socket)?)),
-        }
+        if settings.tls { handshake(settings, socket).map(Connection::Tls) } else { Ok(Connection::Plain(socket)) }
     }
 
-    /// What has come, waiting for it until `until` at most. `None`: nothing came. An end of the stream is an
-    /// error like every other.
+    /// Waits for bytes until `until` at most. `None`: nothing came. An end of the stream is an error.
     pub fn read(&mut self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Option<usize>> {
         let result = match self {
             Connection::Plain(socket) => {
@@ -161,14 +147,10 @@ impl Connection {
 
     /// Writes all of it, or the connection is dead.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let result = match self {
+        match self {
             Connection::Plain(socket) => socket.write_all(bytes),
             Connection::Tls(stream) => stream.write_all(bytes),
-        };
-        result.map_err(|e| match e.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => io::Error::other("the server has taken nothing for 30 s"),
-            _ => e,
-        })
+        }
     }
 }
 
@@ -190,13 +172,14 @@ fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
     Err(End::new(Retry::Soon, why))
 }
 
-fn handshake(tls: &Tls, host: &str, mut socket: Socket) -> Result<TlsStream<Socket>, End> {
+fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket>, End> {
+    let Settings { host, pin, identity, .. } = settings;
     let mut builder = TlsConnector::builder();
-    if let Some(identity) = &tls.identity {
+    if let Some(identity) = identity {
         builder.identity(identity.clone());
     }
     // The pin below takes the place of the authorities: name, date and issuer say nothing more.
-    let is_pinned = tls.pin.is_some();
+    let is_pinned = pin.is_some();
     builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
     let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
 
@@ -204,16 +187,14 @@ fn handshake(tls: &Tls, host: &str, mut socket: Socket) -> Result<TlsStream<Sock
     let stream = connector.connect(host, socket).map_err(|e| match e.to_string() {
         // native-tls tells a bad certificate from a broken handshake in OpenSSL's words only.
         e if e.contains("certificate verify failed") => {
-            let why = format_args!("the certificate of {host} is not trusted: {e}; for a self-signed one see tls_pin");
-            End::new(Retry::Slow, why)
+            End::new(Retry::Slow, format_args!("{host} is not trusted: {e}; for a self-signed certificate see tls_pin"))
         }
         e => End::new(Retry::Soon, format_args!("TLS handshake with {host} failed: {e}")),
     })?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
-    if is_pinned && shown != tls.pin {
-        let why = format!("{host} shows another certificate than the one in tls_pin: nothing was sent");
-        return Err(End::new(Retry::Slow, why));
+    if is_pinned && shown != *pin {
+        return Err(End::new(Retry::Slow, format_args!("{host} shows another certificate than the one in tls_pin")));
     }
     Ok(stream)
 }

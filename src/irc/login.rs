@@ -33,7 +33,6 @@ impl Sasl {
 }
 
 impl Session<'_> {
-    /// The first lines.
     pub(super) fn register(&mut self) {
         let settings = self.settings;
         if let Some(password) = &settings.server_password {
@@ -91,15 +90,15 @@ impl Session<'_> {
     fn begin_login(&mut self) {
         let Some(sasl) = self.sasl else { return self.end_capabilities() };
         let mechanism = if matches!(sasl, Sasl::External) { "EXTERNAL" } else { "PLAIN" };
-        let Some(known) = &self.mechanisms else { return self.login_failed("the server offers no SASL") };
-        if !known.is_empty() && !known.split(',').any(|name| name.eq_ignore_ascii_case(mechanism)) {
-            return self.login_failed(format!("the server knows no SASL {mechanism}, only {known}"));
+        let offers = |known: &String| known.is_empty() || known.split(',').any(|name| name == mechanism);
+        if !self.mechanisms.as_ref().is_some_and(offers) {
+            return self.login_failed(format_args!("the server offers no SASL {mechanism}"));
         }
         self.phase = Phase::Login;
         self.send("AUTHENTICATE", &[mechanism]);
     }
 
-    /// The server is ready for the login; it gets it once.
+    /// The server is ready for the login, and gets it once.
     pub(super) fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
         let pieces = sasl.pieces();
@@ -134,12 +133,11 @@ impl Session<'_> {
         self.phase = Phase::Burst;
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
-        let (nick, wanted) = (&self.nick, &self.settings.nick);
-        let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
-        let registered = format!("registered as {nick}");
-        let otherwise = format!("{registered}: {wanted} {why}, asked for every 5 min");
-        self.log.push(if self.is_wanted(nick.as_bytes()) { registered } else { otherwise });
+        self.log.push(format!("registered as {}", self.nick));
         self.plan_reclaim(now);
+        if self.reclaim.is_some() {
+            self.log.push(format!("{} was not given, and is asked for every 5 min", self.settings.nick));
+        }
     }
 
     /// ISUPPORT: what this server does otherwise than others.
@@ -150,9 +148,9 @@ impl Session<'_> {
             match name {
                 "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
-                // Below the protocol's own 512 there would be no room left for a text.
                 // 0: as many as one likes.
                 "CHATHISTORY" => self.page = value.parse().unwrap_or(0),
+                // Below the protocol's own 512 there would be no room left for a text.
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
             }

@@ -58,7 +58,6 @@ impl<'a> Message<'a> {
         self.params().nth(index).unwrap_or(b"")
     }
 
-    /// The parameter at `index` as [`text`].
     pub fn text(&self, index: usize) -> Cow<'a, str> {
         text(self.param(index))
     }
@@ -99,19 +98,19 @@ fn unescape(value: &[u8]) -> Cow<'_, str> {
     if !value.contains('\\') {
         return value;
     }
-    let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
-    while let Some(c) = chars.next() {
-        let escaped = |c| match c {
-            ':' => ';',
-            's' => ' ',
-            'r' => '\r',
-            'n' => '\n',
-            c => c,
-        };
-        out.extend(if c == '\\' { chars.next().map(escaped) } else { Some(c) });
-    }
-    out.into()
+    let unescaped = |c| match c {
+        ':' => ';',
+        's' => ' ',
+        'r' => '\r',
+        'n' => '\n',
+        c => c,
+    };
+    std::iter::from_fn(|| match chars.next()? {
+        '\\' => chars.next().map(unescaped),
+        c => Some(c),
+    })
+    .collect()
 }
 
 /// What a person wrote: UTF-8, or else Latin-1.
@@ -152,7 +151,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes more bytes in. Call [`Lines::next`] until it has no more, so that `held` stays small.
+    /// Call [`Lines::next`] until it has no more, so that `held` stays small.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.drain(..self.start);
         self.start = 0;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// How many lines may wait.
 const LONGEST_QUEUE: usize = 32;
 
-/// A bucket of tokens that fills up again with time: one more `every` so often.
+/// A token bucket.
 pub struct Bucket {
     most: u32,
     every: Duration,
@@ -24,7 +24,6 @@ impl Bucket {
         self.most.saturating_sub(missing as u32)
     }
 
-    /// Takes a token, if there is one.
     pub fn take(&mut self, now: Instant) -> bool {
         let is_there = self.level(now) > 0;
         if is_there {
@@ -60,13 +59,12 @@ pub struct Line {
 
 impl Line {
     fn stands_for(&self, other: &Line) -> bool {
-        self.target == other.target
-            && self.kind == other.kind
-            && match self.kind {
-                Kind::Look => false,
-                Kind::Saved => self.verb() == other.verb(),
-                Kind::Failed => self.text == other.text,
-            }
+        let is_same = match self.kind {
+            Kind::Look => false,
+            Kind::Saved => self.verb() == other.verb(),
+            Kind::Failed => self.text == other.text,
+        };
+        is_same && self.kind == other.kind && self.target == other.target
     }
 
     fn verb(&self) -> &str {
@@ -106,13 +104,12 @@ impl Outbox {
     /// The next line that may be said now. The last token of the bucket is spent on all answers
     /// that can be said as one.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
-        let level = self.bucket.level(now);
-        if level == 0 {
+        let is_last = self.bucket.level(now) == 1;
+        if self.queue.is_empty() || !self.bucket.take(now) {
             return None;
         }
         let mut line = self.queue.pop_front()?;
-        self.bucket.take(now);
-        if level == 1 {
+        if is_last {
             self.queue.retain(|other| {
                 let same = line.stands_for(other);
                 line.count += if same { other.count } else { 0 };

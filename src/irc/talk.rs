@@ -52,9 +52,11 @@ pub enum Form {
 
 impl Session<'_> {
     pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
-        line.clone_into(&mut self.last_line);
-        let target = message.param(0);
-        let mut text = message.param(1);
+        if line.starts_with(b"@") {
+            line.clone_into(&mut self.last_line);
+        }
+        let mut params = message.params();
+        let (target, mut text) = (params.next()?, params.next()?);
         let private = self.is_me(target);
         if let Some(inner) = text.strip_prefix(b"\x01") {
             let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);

@@ -6,20 +6,25 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The number that adds no jitter.
 const EVEN: u64 = 250;
 
+fn backoff() -> Backoff {
+    let first = Duration::from_secs(20);
+    Backoff { first, next: first }
+}
+
 fn soon(backoff: &mut Backoff, registered: Duration) -> u64 {
     backoff.wait(Retry::Soon, registered, EVEN).as_secs()
 }
 
 #[test]
 fn the_wait_begins_at_20_s_and_doubles_to_10_min() {
-    let mut backoff = Backoff::new(Duration::from_secs(20));
+    let mut backoff = backoff();
     let waits: Vec<u64> = (0..8).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
     assert_eq!(waits, [20, 40, 80, 160, 320, 600, 600, 600]);
 }
 
 #[test]
 fn the_wait_is_short_again_only_after_5_min_registered() {
-    let mut backoff = Backoff::new(Duration::from_secs(20));
+    let mut backoff = backoff();
     let first: Vec<u64> = (0..3).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
     assert_eq!(first, [20, 40, 80]);
     assert_eq!(soon(&mut backoff, 5 * MINUTE - Duration::from_millis(1)), 160);
@@ -29,7 +34,7 @@ fn the_wait_is_short_again_only_after_5_min_registered() {
 
 #[test]
 fn the_jitter_is_a_quarter_both_ways() {
-    let wait = |random| Backoff::new(Duration::from_secs(20)).wait(Retry::Soon, Duration::ZERO, random);
+    let wait = |random| backoff().wait(Retry::Soon, Duration::ZERO, random);
     let waits: Vec<Duration> = (0..2000).chain([u64::MAX]).map(wait).collect();
     assert_eq!(waits.iter().min(), Some(&Duration::from_secs(15)));
     assert_eq!(waits.iter().max(), Some(&Duration::from_secs(25)));
@@ -37,7 +42,7 @@ fn the_jitter_is_a_quarter_both_ways() {
 
 #[test]
 fn a_failed_login_or_certificate_waits_15_min_and_a_ban_30() {
-    let mut backoff = Backoff::new(Duration::from_secs(20));
+    let mut backoff = backoff();
     assert_eq!(backoff.wait(Retry::Slow, Duration::ZERO, 0), 15 * MINUTE);
     assert_eq!(backoff.wait(Retry::Banned, Duration::ZERO, 0), 30 * MINUTE);
     assert_eq!(soon(&mut backoff, Duration::ZERO), 20, "they do not count as tries of the server");
@@ -48,7 +53,7 @@ fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || serve(listener.accept().unwrap().0));
-    (Settings { host: "127.0.0.1".into(), port, tls: None }, thread)
+    (Settings { host: "127.0.0.1".into(), port, ..Settings::default() }, thread)
 }
 
 fn end(settings: &Settings) -> End {
@@ -58,14 +63,14 @@ fn end(settings: &Settings) -> End {
 #[test]
 fn a_refused_connection_is_tried_again_soon() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let end = end(&Settings { host: "127.0.0.1".into(), port: free, tls: None });
+    let end = end(&Settings { host: "127.0.0.1".into(), port: free, ..Settings::default() });
     assert_eq!(end.retry, Retry::Soon);
     assert!(end.why.contains(&free.to_string()) && end.why.to_lowercase().contains("refused"), "{}", end.why);
 }
 
 #[test]
 fn a_name_that_is_not_found_is_tried_again_soon() {
-    let end = end(&Settings { host: "no such host".into(), port: 6697, tls: None });
+    let end = end(&Settings { host: "no such host".into(), port: 6697, ..Settings::default() });
     assert_eq!(end.retry, Retry::Soon);
     assert!(end.why.starts_with("cannot find no such host"), "{}", end.why);
 }
@@ -91,7 +96,7 @@ fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
 #[test]
 fn a_garbage_handshake_is_tried_again_soon() {
     let (mut settings, thread) = server(|mut tcp| tcp.write_all(b"this is no TLS\r\n").unwrap());
-    settings.tls = Some(Tls::default());
+    settings.tls = true;
     assert_eq!(end(&settings).retry, Retry::Soon);
     thread.join().unwrap();
 }
@@ -99,7 +104,7 @@ fn a_garbage_handshake_is_tried_again_soon() {
 #[test]
 fn a_handshake_that_the_server_closes_is_tried_again_soon() {
     let (mut settings, thread) = server(drop);
-    settings.tls = Some(Tls::default());
+    settings.tls = true;
     assert_eq!(end(&settings).retry, Retry::Soon);
     thread.join().unwrap();
 }
@@ -126,8 +131,7 @@ fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
         }
         heard
     });
-    let tls = Some(Tls { pin, identity: None });
-    let end = match Connection::open(&Settings { host: "127.0.0.1".into(), port, tls }) {
+    let end = match Connection::open(&Settings { host: "127.0.0.1".into(), port, tls: true, pin, identity: None }) {
         Ok(mut connection) => {
             connection.write(b"CAP LS 302\r\n").map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None)
         }
