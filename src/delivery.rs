@@ -178,34 +178,37 @@ impl Delivery {
         let mut later: HashMap<_, (Vec<OffsetDateTime>, Option<String>)> = HashMap::new();
         for event in journal.after(self.cursor) {
             let Event { time, action, mut link } = event?;
-            let (removes, title) = later.entry((link.channel.clone(), link.url.clone())).or_default();
+            let key = (link.channel.clone(), link.url.clone());
+            let (mut removes, mut title) = later.remove(&key).unwrap_or_default();
             let tried = self.tried.get(&link.url);
             owed.newest = owed.newest.max(time);
             let change = match action {
                 Action::Remove => {
                     removes.push(time);
-                    Change::Delete
+                    Some(Change::Delete)
                 }
                 Action::Add if !removes.is_empty() => {
                     // What was never sent need not be deleted; what a former run has sent nobody knows.
                     let is_unsent = self.begun.is_some_and(|begun| time > begun) && !self.settled.contains(&time);
                     owed.needless.extend(removes.pop().filter(|_| is_unsent && tried.is_none()));
-                    continue;
+                    None
                 }
                 Action::Add => {
                     // The `title` follows all the same: if the link is already there, this does not change it.
                     link.title = title.take().unwrap_or(link.title);
-                    Change::Add { unclear: tried.is_some_and(|tried| tried.unclear) }
+                    Some(Change::Add { unclear: tried.is_some_and(|tried| tried.unclear) })
                 }
                 Action::Title if removes.is_empty() && title.is_none() => {
-                    *title = Some(link.title.clone());
-                    Change::Replace
+                    title = Some(link.title.clone());
+                    Some(Change::Replace)
                 }
-                Action::Title | Action::Again => continue,
+                Action::Title | Action::Again => None,
             };
-            if self.settled.contains(&time) {
-                continue;
+            // A million may be owed, so nothing is kept of an `add` that is dealt with.
+            if !removes.is_empty() || title.is_some() {
+                later.insert(key, (removes, title));
             }
+            let Some(change) = change.filter(|_| !self.settled.contains(&time)) else { continue };
             owed.count += 1;
             owed.window.insert((tried.and_then(|tried| tried.turn), time), Item { time, change, link });
             if owed.window.len() > WINDOW {

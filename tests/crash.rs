@@ -323,7 +323,9 @@ fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bo
             Some(Ok(())) => {}
         }
         let held = || shelf.links().into_iter().find(|(url, _)| *url == step.url).map(|(_, title)| title);
-        eventually("the delivery", || (held() == step.title || !bot.is_running()).then_some(()));
+        // A journal that cannot be read is tried again after a while: here, with the next start.
+        let mut put_off = || bot.log().contains("the journal cannot be read") || !bot.is_running();
+        eventually("the delivery", || (held() == step.title || put_off()).then_some(()));
         // Behind this the cursor is where it belongs, or the bot is dead.
         client.send("PING :settled");
         loop {
