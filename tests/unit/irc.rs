@@ -585,7 +585,7 @@ fn a_longer_nick_that_the_server_calls_bad_is_only_one_more_that_is_not_to_be_ha
 }
 
 #[test]
-fn a_nick_that_is_not_the_wanted_one_is_told() {
+fn a_nick_that_is_not_the_wanted_one_says_why() {
     let registered = |refusals: usize, nick: &str| {
         let mut talk = Talk::offered(settings(), "");
         (0..refusals).for_each(|_| drop(talk.says(":server 433 * x :No")));
@@ -593,12 +593,9 @@ fn a_nick_that_is_not_the_wanted_one_is_told() {
         talk.logged()
     };
     assert_eq!(registered(0, "linkbot"), "registered as linkbot");
-    assert_eq!(
-        registered(1, "linkbot_"),
-        "registered as linkbot_\nlinkbot was not given, and is asked for every 5 min"
-    );
+    assert_eq!(registered(1, "linkbot_"), "registered as linkbot_: linkbot is taken, asked for every 5 min");
     assert_eq!(registered(0, "linkb"), "registered as linkb");
-    assert_eq!(registered(0, "Guest42"), "registered as Guest42\nlinkbot was not given, and is asked for every 5 min");
+    assert_eq!(registered(0, "Guest42"), "registered as Guest42: linkbot was not given, asked for every 5 min");
 }
 
 #[test]
