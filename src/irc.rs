@@ -2,7 +2,7 @@
 //! argument. It knows no socket, so every rule is tested by feeding it lines.
 //!
 //! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's capability-negotiation,
-//! sasl-3.1, server-time, message-tags, account-tag and bot-mode.
+//! sasl-3.1, server-time, message-tags, account-tag, batch, chathistory and bot-mode.
 
 mod channels;
 pub mod connection;
