@@ -47,7 +47,7 @@ impl<'a> Network<'a> {
             backoff: Backoff { first: config.reconnect, next: config.reconnect },
             next_try: Instant::now(),
             idle: true,
-            buffer: vec![0; 16 * 1024],
+            buffer: vec![0; MOST_AT_ONCE],
         }
     }
 
