@@ -26,17 +26,17 @@ pub struct View {
 impl View {
     pub fn newest_first(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
         let links = journal.newest_first();
-        links.filter(|entry| entry.as_ref().map_or(true, |e| self.shows(&e.link))).take(self.items).collect()
+        links.filter(|entry| entry.as_ref().map_or(true, |e| self.shows(&e.link.channel))).take(self.items).collect()
     }
 
     /// The time of the newest event, so that an unchanged journal gives an unchanged file.
     pub fn changed(&self, journal: &Journal) -> io::Result<Option<OffsetDateTime>> {
-        let newest = journal.events().find(|event| event.as_ref().map_or(true, |e| self.shows(&e.link)));
+        let newest = journal.events().find(|event| event.as_ref().map_or(true, |e| self.shows(&e.link.channel)));
         Ok(newest.transpose()?.map(|event| event.time))
     }
 
-    fn shows(&self, link: &Link) -> bool {
-        self.channels.contains(&link.channel)
+    pub fn shows(&self, channel: &str) -> bool {
+        self.channels.iter().any(|own| own == channel)
     }
 
     /// The place in the channel's log, ready to be escaped.

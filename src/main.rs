@@ -144,7 +144,10 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
 /// The loop: take in, commit, answer, publish, deliver.
 fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
-    let heard = bot.config.irc.channels.iter().map(|channel| heard(&bot.journal, &channel.name)).collect();
+    let settings = &bot.config.irc;
+    // A channel without links is looked for in all of the journal's reach.
+    let heard = |name| settings.catch_up.then(|| heard(&bot.journal, name)).flatten();
+    let heard = settings.channels.iter().map(|channel| heard(&channel.name)).collect();
     let mut network = Network::new(bot.config, heard, verbose);
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];

@@ -61,7 +61,7 @@ impl<'a> Publisher<'a> {
 
     pub fn touch(&mut self, channel: &str) {
         for watched in &mut self.outputs {
-            watched.stale |= watched.output.view.channels.iter().any(|own| own == channel);
+            watched.stale |= watched.output.view.shows(channel);
         }
     }
 
@@ -78,7 +78,7 @@ impl<'a> Publisher<'a> {
     /// The public address of the page that shows `channel`, if it is known.
     pub fn page(&self, channel: &str) -> Option<&str> {
         let outputs = self.outputs.iter().map(|watched| watched.output);
-        let mut here = outputs.filter(|output| output.view.channels.iter().any(|own| own == channel));
+        let mut here = outputs.filter(|output| output.view.shows(channel));
         here.find_map(|output| if let Kind::Page(page) = &output.kind { page.url.as_deref() } else { None })
     }
 
