@@ -678,6 +678,7 @@ proptest! {
         acts in proptest::collection::vec((0..8u8, 1..4usize, 0..2usize), 1..25),
         weather in proptest::collection::vec(0..6u8, 0..40),
     ) {
+        LOG.take();
         let mut world = World::new(0);
         let mut shelf: BTreeMap<String, String> = BTreeMap::new();
         let mut weather = weather.into_iter();
@@ -723,8 +724,14 @@ proptest! {
             }
             prop_assert!(step < 200, "it never comes to an end");
         }
-        let stands: BTreeMap<String, String> =
-            world.journal.newest_first().map(|entry| entry.unwrap().link).map(|link| (link.url, link.title)).collect();
+        // Three failures beside others that were accepted: that change was named and given up.
+        let given_up = |url: &str| {
+            LOG.with_borrow(|log| log.iter().any(|line| line.starts_with("passed over: ") && line.contains(url)))
+        };
+        let stands = world.journal.newest_first().map(|entry| entry.unwrap().link);
+        let mut stands: BTreeMap<String, String> = stands.map(|link| (link.url, link.title)).collect();
+        stands.retain(|url, _| !given_up(url));
+        shelf.retain(|url, _| !given_up(url));
         prop_assert_eq!(shelf, stands);
     }
 }
