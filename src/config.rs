@@ -9,8 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use native_tls::{Certificate, Identity};
-use time::UtcOffset;
-use time::macros::format_description;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
@@ -455,11 +455,11 @@ fn tags(value: &str) -> Result<Vec<String>, String> {
 }
 
 fn zone(value: &str) -> Result<Zone, String> {
-    let offset = UtcOffset::parse(value, format_description!("[offset_hour sign:mandatory]:[offset_minute]"));
+    let offset = |value| OffsetDateTime::parse(&format!("1970-01-01T00:00:00{value}"), &Rfc3339).map(|it| it.offset());
     match value {
         "utc" => Ok(Zone::Fixed(UtcOffset::UTC)),
         "local" => Ok(Zone::Local),
-        _ => offset.map(Zone::Fixed).map_err(|_| "must be utc, local, or an offset like +01:00".into()),
+        _ => offset(value).map(Zone::Fixed).map_err(|_| "must be utc, local, or an offset like +01:00".into()),
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
@@ -244,8 +244,8 @@ impl Settings {
         // Scuttle decodes `url` once more than it should.
         let url = if self.scuttle { link.url.replace('%', "%25").replace('+', "%2B") } else { link.url.clone() };
         let dt = if link.posted > now + FURTHEST_AHEAD { now } else { link.posted };
-        let dt = dt.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"));
-        let dt = dt.expect("every time has these parts");
+        let (h, m, s) = dt.to_hms();
+        let dt = format!("{}T{h:02}:{m:02}:{s:02}Z", dt.date());
         let (title, own) = link.named();
         let channel = link.channel.strip_prefix('#').unwrap_or(&link.channel);
         let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
@@ -316,12 +316,10 @@ fn failed(error: &ureq::Error) -> Verdict {
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
 fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
-    let date =
-        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     let wait = match text.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         // A date that has passed means now.
-        Err(_) => (PrimitiveDateTime::parse(text.trim(), date).ok()?.assume_utc() - now).try_into().unwrap_or_default(),
+        Err(_) => (OffsetDateTime::parse(text.trim(), &Rfc2822).ok()? - now).try_into().unwrap_or_default(),
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }

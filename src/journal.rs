@@ -12,9 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use time::format_description::StaticFormatDescription;
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::link::{self, LONGEST_ADDRESS, Link};
@@ -25,9 +23,6 @@ pub const REACH: u64 = 16 << 20;
 
 /// What is read at once, in bytes. A line that is longer is not one of linkbot's.
 const BLOCK: usize = 32 << 10;
-
-const TIME: StaticFormatDescription =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// What an event says of its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -420,11 +415,10 @@ fn parse_line(line: &[u8]) -> Parsed {
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);
     }
-    let text = std::str::from_utf8(line).map_err(|_| "not UTF-8")?;
-    let mut columns = text.split('\t');
-    let mut next = || columns.next().ok_or("fewer than seven columns");
+    let mut columns = line.split(|&b| b == b'\t').map(|column| str::from_utf8(column).map_err(|_| "not UTF-8"));
+    let mut next = || columns.next().ok_or("fewer than seven columns")?;
     let (time, action, channel, nick, account, url) = (next()?, next()?, next()?, next()?, next()?, next()?);
-    let (title, posted) = (columns.next().unwrap_or_default(), columns.next());
+    let (title, posted) = (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
     let time = parse_time(time).ok_or("not a time")?;
     let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
     let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
@@ -474,10 +468,12 @@ fn count(lines: usize) -> String {
 
 /// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.
 pub fn format_time(time: OffsetDateTime) -> String {
-    time.to_offset(UtcOffset::UTC).format(TIME).expect("every time has these parts")
+    let time = time.to_offset(UtcOffset::UTC);
+    let (h, m, s, ms) = time.to_hms_milli();
+    format!("{}T{h:02}:{m:02}:{s:02}.{ms:03}Z", time.date())
 }
 
-/// Reads what [`format_time`] wrote. The well-known format is read ten times as fast as ours.
+/// Reads what [`format_time`] wrote.
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| text.len() == 24 && text.ends_with('Z'))?;
     Some(time.truncate_to_millisecond())

@@ -83,18 +83,26 @@ pub fn key(url: &str) -> String {
     let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let host = host.strip_prefix("www.").unwrap_or(host);
     let host = host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(host);
-    let mut key = format!("{host}{path}");
-    let follows = |name: &str| name.starts_with("utm_") || matches!(name, "fbclid" | "gclid");
-    let own = query.split('&').filter(|parameter| !follows(parameter.split('=').next().unwrap_or_default()));
-    let query = own.collect::<Vec<_>>().join("&");
-    if !query.is_empty() {
-        key += &format!("?{query}");
+    let mut key = [host, path].concat();
+    let is_own = |parameter: &&str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        !parameter.is_empty() && !name.starts_with("utm_") && !matches!(name, "fbclid" | "gclid")
+    };
+    let mut sign = '?';
+    for parameter in query.split('&').filter(is_own) {
+        key.push(sign);
+        key += parameter;
+        sign = '&';
     }
     // Such a fragment is a page of an application that runs in the browser.
     if fragment.starts_with(['/', '!']) {
-        key += &format!("#{fragment}");
+        key.push('#');
+        key += fragment;
     }
-    key.strip_suffix('/').map(str::to_owned).unwrap_or(key)
+    if key.ends_with('/') {
+        key.pop();
+    }
+    key
 }
 
 /// The most links that are made of one line.

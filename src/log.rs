@@ -5,7 +5,6 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use time::OffsetDateTime;
-use time::macros::format_description;
 
 static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
 
@@ -16,9 +15,9 @@ pub fn hide(secrets: Vec<String>) {
 
 /// One line with the time, in UTC.
 pub fn line(text: impl Display) {
-    let stamp = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
-    let now = OffsetDateTime::now_utc().format(stamp).unwrap_or_default();
-    write(&format!("{now} "), text);
+    let now = OffsetDateTime::now_utc();
+    let (h, m, s) = now.to_hms();
+    write(&format!("{} {h:02}:{m:02}:{s:02}Z ", now.date()), text);
 }
 
 /// The one line that tells why the program ends, without a time.

@@ -141,7 +141,7 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
-/// The loop: take in, commit, answer, publish, deliver.
+/// The loop: take in, commit, answer, deliver, publish.
 fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
     let settings = &bot.config.irc;
@@ -154,10 +154,10 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
         let requests = network.take_in(until.into_iter().flatten().min());
         let replies = bot.turn(requests, |request| network.may_look(request));
         network.answer(replies);
-        bot.publisher.publish(&bot.journal, Instant::now());
         if let Some(account) = &mut account {
             deliver(bot, account, network.idle);
         }
+        bot.publisher.publish(&bot.journal, Instant::now());
     }
 }
 

@@ -9,13 +9,10 @@ use time::OffsetDateTime;
 use crate::bot::{Reply, Request};
 use crate::config::Config;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
-use crate::irc::message::{self, Lines};
+use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::outbox::Kind;
 use crate::irc::{Now, Session};
 use crate::log;
-
-/// How many bytes one take-in reads.
-const MOST_AT_ONCE: usize = 64 * 1024;
 
 pub struct Network<'a> {
     config: &'a Config,
@@ -26,9 +23,8 @@ pub struct Network<'a> {
     backoff: Backoff,
     /// When to connect, while not connected.
     next_try: Instant,
-    /// The last wait came back with nothing.
+    /// Nothing waits to be read.
     pub idle: bool,
-    buffer: Vec<u8>,
 }
 
 struct Online<'a> {
@@ -47,7 +43,6 @@ impl<'a> Network<'a> {
             backoff: Backoff { first: config.reconnect, next: config.reconnect },
             next_try: Instant::now(),
             idle: true,
-            buffer: vec![0; MOST_AT_ONCE],
         }
     }
 
@@ -62,13 +57,11 @@ impl<'a> Network<'a> {
         let mut until = until.into_iter().chain([online.session.deadline()]).min();
         let mut taken = 0;
         loop {
-            let n = match online.connection.read(&mut self.buffer, until) {
-                Ok(Some(n)) => n,
+            match online.lines.fill(|buffer| online.connection.read(buffer, until)) {
+                Ok(Some(n)) => taken += n,
                 Ok(None) => break,
                 Err(e) => break online.broken(&e),
-            };
-            taken += n;
-            online.lines.push(&self.buffer[..n]);
+            }
             let now = now();
             while let Some(line) = online.lines.next() {
                 if self.verbose {
@@ -79,12 +72,12 @@ impl<'a> Network<'a> {
                 }
             }
             // Commands share one commit. TLS hands over one record a read, so ask for what is there already.
-            if requests.is_empty() || taken >= MOST_AT_ONCE {
+            if requests.is_empty() || taken >= AT_ONCE {
+                self.idle = false;
                 break;
             }
             until = Some(Instant::now());
         }
-        self.idle = taken == 0;
         requests
     }
 
@@ -137,7 +130,7 @@ impl<'a> Network<'a> {
         match Connection::open(server) {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.heard, now());
-                self.online = Some(Online { connection, session, lines: Lines::default() });
+                self.online = Some(Online { connection, session, lines: Lines::new() });
             }
             Err(end) => self.lost(&end),
         }

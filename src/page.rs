@@ -4,11 +4,10 @@
 
 use std::io::{self, Write};
 
-use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::feed::{Escape, View, again, uri};
-use crate::journal::Entry;
+use crate::journal::{Entry, format_time};
 use crate::link::Zone;
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
@@ -81,8 +80,8 @@ impl Page {
 
 /// The links day by day, newest first.
 fn list(out: &mut Vec<u8>, view: &View, entries: &[Entry], offset: UtcOffset) -> io::Result<()> {
-    let hours = format_description!("[offset_hour sign:mandatory]:[offset_minute]");
-    let name = if offset.is_utc() { "UTC".to_owned() } else { offset.format(hours).unwrap_or_default() };
+    // Without its seconds.
+    let name = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
     writeln!(out, "<p>Newest first, times in {name}.</p>")?;
     let posted = |entry: &Entry| Zone::Fixed(offset).at(entry.link.posted);
     for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
@@ -100,8 +99,9 @@ fn list(out: &mut Vec<u8>, view: &View, entries: &[Entry], offset: UtcOffset) ->
 fn item(out: &mut Vec<u8>, view: &View, entry: &Entry, posted: OffsetDateTime) -> io::Result<()> {
     let link = &entry.link;
     let (title, tags) = link.named();
-    let utc = link.posted.format(format_description!("[year]-[month]-[day]T[hour]:[minute]Z")).unwrap_or_default();
-    let mut time = format!("<time datetime=\"{utc}\">{:02}:{:02}</time>", posted.hour(), posted.minute());
+    // Without its seconds: nobody looks at them here.
+    let utc = &format_time(link.posted)[..16];
+    let mut time = format!("<time datetime=\"{utc}Z\">{:02}:{:02}</time>", posted.hour(), posted.minute());
     if let Some(log_uri) = view.log_uri(link) {
         time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", Escape(&log_uri));
     }

@@ -7,6 +7,9 @@ use std::borrow::Cow;
 /// The longest line, in bytes, with tags and line end: 8191 of tags and 512 of message.
 pub const LONGEST_LINE: usize = 8191 + 512;
 
+/// What is read at once, in bytes.
+pub const AT_ONCE: usize = 64 << 10;
+
 /// One line as a server sent it, cut up where it lies: parsing allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
@@ -147,30 +150,37 @@ pub fn format(verb: &str, params: &[&str], most: usize) -> String {
 }
 
 /// Cuts what arrives into lines, whatever the pieces it arrives in.
-#[derive(Default)]
 pub struct Lines {
-    held: Vec<u8>,
-    /// Where in `held` the next line begins.
+    buffer: Vec<u8>,
+    /// Where in `buffer` the next line begins, and where what has arrived ends.
     start: usize,
+    end: usize,
     /// Inside of a line that is too long: everything up to its end is dropped.
     dropping: bool,
 }
 
 impl Lines {
-    /// Call [`Lines::next`] until it has no more, so that `held` stays small.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.held.drain(..self.start);
-        self.start = 0;
-        self.held.extend_from_slice(bytes);
+    pub fn new() -> Lines {
+        Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0, dropping: false }
+    }
+
+    /// Lets `read` put what arrives into the buffer; it returns how many bytes that are, if any. Call [`Lines::next`]
+    /// until it has no more before: then there is room for more than half of [`AT_ONCE`].
+    pub fn fill<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<Option<usize>, E> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let n = read(&mut self.buffer[self.end..])?;
+        self.end += n.unwrap_or(0);
+        Ok(n)
     }
 
     /// The next line, without its end (CR LF, or a bare LF); of one that is too long nothing is left.
     pub fn next(&mut self) -> Option<&[u8]> {
-        let held = &self.held[self.start..];
+        let held = &self.buffer[self.start..self.end];
         let Some(length) = find(b'\n', held) else {
             self.dropping |= held.len() >= LONGEST_LINE;
             if self.dropping {
-                self.start = self.held.len();
+                self.start = self.end;
             }
             return None;
         };
