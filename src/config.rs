@@ -330,7 +330,7 @@ fn warnings(conf: &Conf, is_exposed: bool, account: Option<&delicious::Settings>
     let mut warn = |is_so: bool, key, what| warnings.extend(is_so.then(|| conf.fault(key, what)));
     let is_open = is_exposed && conf.value("server_password").is_some();
     warn(is_open, "server_password", "crosses the network unencrypted; set tls = yes if the server has it");
-    let Some(delicious::Settings { add, login, scuttle, .. }) = account else { return warnings };
+    let Some(delicious::Settings { add, login, .. }) = account else { return warnings };
     let has_login = !matches!(login, Login::Nobody);
     let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let is_open = has_login && add.scheme() == "http" && !is_loopback(host);
@@ -339,7 +339,8 @@ fn warnings(conf: &Conf, is_exposed: bool, account: Option<&delicious::Settings>
     let ends_in_add = add.path().ends_with("add") || add.path().ends_with("add.php");
     warn(!ends_in_add, "delicious", "does not end in posts/add or posts_add.php, where services take links");
     let is_scuttle = add.path().ends_with("/posts_add.php") || add.path().ends_with("/api/posts/add");
-    warn(is_scuttle && !scuttle, "delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
+    let is_said = conf.value("delicious_scuttle").is_some();
+    warn(is_scuttle && !is_said, "delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
     warnings
 }
 

@@ -202,6 +202,7 @@ impl Account {
             (200..300, None) => later(format!("{why} without a result: {CHECK_ADDRESS}"), true),
             (300..400 | 404..=406, _) => Hold { why: format!("{why}: {CHECK_ADDRESS}") },
             (408 | 425 | 429, _) => later(why, false),
+            (400..=499, None) if after.is_some() => later(why, false),
             (200..300 | 400..=499 | 501, Some(_)) => Refused { why, by_status: false },
             (400..=499 | 501, None) => Refused { why: format!("{why}: {CHECK_ADDRESS}"), by_status: true },
             // 5xx, and 999 of Delicious and linkhut.

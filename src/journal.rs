@@ -96,8 +96,8 @@ impl Journal {
         let meta = file.metadata()?;
         let mut len = meta.len();
         let mut lines = Backwards::new(&file, 0, len);
-        // A whole event without a line end stays: an editor has left it so.
-        if !ends_with_newline(&file, len)? && lines.line()?.is_some_and(|line| line.is_err()) {
+        let lacks_end = !ends_with_newline(&file, len)?;
+        if lacks_end && lines.line()?.is_some_and(|line| line.is_err()) {
             // What is read of the file and not given yet ends where that line begins.
             len = lines.at + lines.buf.len() as u64;
             let torn = meta.len() - len;
@@ -106,6 +106,10 @@ impl Journal {
             let (path, bytes) = (path.display(), bytes.escape_ascii());
             log::line(format_args!("{path}: cut off a torn last line of {torn} bytes: {bytes}"));
             file.set_len(len)?;
+        } else if lacks_end {
+            // A whole event stays: an editor has left it so. What someone appends must not become one with it.
+            (&file).write_all(b"\n")?;
+            len += 1;
         }
         // What stands in it counts as saved from here on; so does its name in the folder.
         file.sync_all()?;
@@ -260,15 +264,16 @@ impl Journal {
         self.events().filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
     }
 
-    /// All events after `cursor`, newest first: read until the line that it names; if that is gone, [`REACH`] bytes
-    /// farther than the first older line, as someone may have appended that one.
+    /// All events after `cursor`, newest first: read until the line that it names and those above it that someone has
+    /// given a later time; if that line is gone, [`REACH`] bytes farther than the first older one, which may be appended.
     pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
-        let mut lines = self.backwards(u64::MAX);
+        let (mut lines, mut is_met) = (self.backwards(u64::MAX), false);
         let next = move || {
             while let Some(event) = lines.next() {
                 match event.as_ref().map_or(Ordering::Greater, |event| event.time.cmp(&cursor)) {
                     Ordering::Greater => return Some(event),
-                    Ordering::Equal => break,
+                    Ordering::Equal => is_met = true,
+                    Ordering::Less if is_met => break,
                     Ordering::Less => lines.from = lines.from.max(lines.at.saturating_sub(REACH)),
                 }
             }
@@ -419,6 +424,7 @@ fn parse_line(line: &[u8]) -> Parsed {
     let mut next = || columns.next().ok_or("fewer than seven columns")?;
     let (time, action, channel, nick, account, url) = (next()?, next()?, next()?, next()?, next()?, next()?);
     let (title, posted) = (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
+    let posted = posted.filter(|posted| !posted.is_empty());
     let time = parse_time(time).ok_or("not a time")?;
     let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
     let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;

@@ -70,7 +70,9 @@ impl Session<'_> {
 
     /// A numeric that names one of our channels. It changes nothing: the operator reads it, once.
     pub(super) fn refused(&mut self, message: &Message) {
-        let Some(index) = message.params().skip(1).find_map(|name| self.configured(name)) else { return };
+        // UnrealIRCd names it among its words.
+        let mut words = message.params().skip(1).flat_map(|param| param.split(|&b| b == b' '));
+        let Some(index) = words.find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];
         let name = &membership.channel.name;
         let why = format!("{} {}", message::text(message.verb), message.last());

@@ -91,7 +91,7 @@ impl Session<'_> {
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),
-            room: self.line_length - (self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
+            room: self.line_length.saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
         })
     }
 

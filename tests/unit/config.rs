@@ -250,7 +250,10 @@ fn an_account_that_looks_wrong_is_warned_of() {
     for good in ["api.pinboard.in/v1/posts/add", "x.example/_/v1/posts/add", "x.example:3000/api/v1/posts/add?x=y"] {
         assert!(warnings(good, token).is_empty(), "{good}");
     }
-    assert!(warnings("x.example/api/posts_add.php", &format!("{token}\ndelicious_scuttle = yes")).is_empty());
+    for said in ["yes", "no"] {
+        let more = format!("{token}\ndelicious_scuttle = {said}");
+        assert!(warnings("x.example/api/posts_add.php", &more).is_empty(), "{said}");
+    }
 }
 
 #[test]

@@ -342,6 +342,7 @@ fn what_says_nothing_of_the_link_is_no_reason_to_suspect_it() {
     };
     assert!(suspects(500, None) && suspects(200, None));
     assert!(!suspects(503, Some(Duration::ZERO)), "Retry-After");
+    assert!(!suspects(420, Some(Duration::ZERO)), "Retry-After");
     assert!(![408, 425, 429].into_iter().any(|status| suspects(status, None)));
 }
 

@@ -760,6 +760,9 @@ fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
         talk.says(&refusal);
         assert_eq!(talk.logged(), "");
     }
+    // As UnrealIRCd says it.
+    talk.says(":server 520 linkbot :Cannot join channel #dev (IRCops only)");
+    assert!(talk.logged().starts_with("not in #dev: 520 Cannot join channel #dev (IRCops only); "));
     for other in
         ["353 linkbot = #dev :alice", "366 linkbot #dev :End", "475 linkbot #other :Bad key", "421 linkbot X :Unknown"]
     {

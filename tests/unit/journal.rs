@@ -215,6 +215,8 @@ fn a_last_line_that_only_lacks_its_line_end_is_kept_and_the_next_one_is_a_line_o
     for last in [line(2, "last"), "# a comment\n".to_owned()] {
         fs::write(&path, line(1, "first") + last.trim_end()).unwrap();
         let mut journal = open(&path);
+        // What another program appends next is a line of its own, too.
+        assert_eq!(fs::read_to_string(&path).unwrap(), line(1, "first") + last.trim_end() + "\n");
         assert_eq!(titles(&journal).len(), last.split('\t').count().div_ceil(6));
         let saved = save(&mut journal, "new");
         assert_eq!(titles(&journal)[0], "new");
@@ -541,13 +543,14 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
     let expected = ["t4", "t5", "t6"];
     assert_eq!(owed(&journal, cursor), expected);
     type Edit = fn(&mut Vec<String>);
-    let edits: [(&str, Edit); 6] = [
+    let edits: [(&str, Edit); 7] = [
         ("deleted above", |lines| drop(lines.remove(0))),
         ("deleted the cursor's own", |lines| drop(lines.remove(2))),
         ("deleted all above", |lines| drop(lines.drain(..3))),
         ("inserted above", |lines| lines.insert(1, line(15, "inserted"))),
         ("edited above", |lines| lines[1] = line(20, "a-longer-title")),
         ("appended an old line", |lines| lines.push(line(5, "old"))),
+        ("appended the cursor's own", |lines| lines[2..].rotate_left(1)),
     ];
     for (edit, make) in edits {
         let mut lines = whole.clone();
