@@ -104,7 +104,7 @@ impl Bot<'_> {
         if request.form == Form::Named && self.command(&request.name).is_none() {
             // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
             let args = format!("{} {}", request.name, request.args);
-            let (name, args) = if link::begins_address(&args) { ("url", args) } else { ("help", String::new()) };
+            let (name, args) = if is_address(&args) { ("url", args) } else { ("help", String::new()) };
             (request.name, request.args) = (name.to_owned(), args);
         }
         self.written.clear();
@@ -153,11 +153,11 @@ impl Bot<'_> {
             let example = self.command(&request.name).map_or("", |command| command.example);
             format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
         };
-        let (address, title) = request.args.split_once(char::is_whitespace).unwrap_or((&request.args, ""));
+        let (address, title) = request.args.split_once(ends_word).unwrap_or((&request.args, ""));
         if address.is_empty() {
             return Err(usage("the address and the title are missing"));
         }
-        if !link::begins_address(address) && title.split_whitespace().any(link::begins_address) {
+        if !is_address(address) && title.split_whitespace().any(is_address) {
             return Err(usage("the address comes first"));
         }
         let url = link::address(address).map_err(|wrong| usage(&wrong))?;
@@ -204,6 +204,16 @@ impl Bot<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether a word is an address, or `<an address>`.
+fn is_address(word: &str) -> bool {
+    link::begins_address(word.strip_prefix('<').unwrap_or(word))
+}
+
+/// White space, and what nobody sees at the end of an address that was copied.
+fn ends_word(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{feff}')
 }
 
 /// The link that `request` tells of.

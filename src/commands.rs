@@ -63,7 +63,7 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     // Events name an address as its `add` spelt it.
     link.url.clone_from(&before.link.url);
     let yours = is_yours(&before.link, request);
-    let mends = if yours { link.title != before.link.title } else { before.link.named().0 == link::bare(&link.url) };
+    let mends = link.title != before.link.title && (yours || before.link.named().0 == link::bare(&link.url));
     if mends && !captured {
         bot.save(Action::Title, &link)?;
         return Ok(format!("saved: {title}"));
@@ -136,11 +136,11 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
-    let words: Vec<String> = request.args.split_whitespace().map(str::to_lowercase).collect();
+    let words = link::title(&request.args).to_lowercase();
     let fits = |entry: &Entry| {
         let Link { title, url, nick, .. } = &entry.link;
         let text = format!("{title} {url} {nick}").to_lowercase();
-        words.iter().all(|word| text.contains(word))
+        words.split(' ').all(|word| text.contains(word))
     };
     let channel = request.channel.as_deref().unwrap_or_default();
     let found = standing(bot, channel).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);

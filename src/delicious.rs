@@ -188,7 +188,7 @@ impl Account {
             (200..300, Some("item not found" | "something went wrong")) | (404, _) if change == Change::Delete => {
                 Stored
             }
-            (405 | 501, _) if change == Change::Delete => Refused { why, by_status: false },
+            (405 | 409 | 501, _) if change == Change::Delete => Refused { why, by_status: false },
             (200..300, Some("done" | "ok")) => Stored,
             (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => AlreadyThere,
             // linkhut and Scuttle say this of a link they know, too.

@@ -190,7 +190,8 @@ impl Delivery {
                 Action::Add if !removes.is_empty() => {
                     // What was never sent need not be deleted; what a former run has sent nobody knows.
                     let is_unsent = self.begun.is_some_and(|begun| time > begun) && !self.settled.contains(&time);
-                    owed.needless.extend(removes.pop().filter(|_| is_unsent && tried.is_none()));
+                    let is_needless = |removed: &_| is_unsent && tried.is_none() && !self.settled.contains(removed);
+                    owed.needless.extend(removes.pop().filter(is_needless));
                     None
                 }
                 Action::Add => {
@@ -259,7 +260,7 @@ impl Delivery {
     /// One line for `.status`: what is owed, the next try, the last error. `journal` is where the links are.
     pub fn status(&self, journal: &Journal, now: Instant) -> String {
         let Ok(owed) = self.survey(journal) else { return "the journal cannot be read".into() };
-        let mut text = format!("owed: {}", owed.count);
+        let mut text = format!("owed: {}", owed.count - owed.needless.len());
         if let Some(oldest) = owed.oldest() {
             let next = words(self.at.saturating_duration_since(now));
             text += &format!(" since {}; next try in {next}", format_time(oldest));

@@ -191,7 +191,8 @@ fn console(bot: &mut Bot) -> Result<(), String> {
     // Whoever reads us may go away at any time: then there is nobody to tell.
     let say = |text: &str| writeln!(io::stdout(), "{text}").is_ok();
     if io::stdin().is_terminal() {
-        let page = bot.config.outputs.last().expect("there is always a page, behind the feeds").path.display();
+        let page = bot.config.outputs.iter().rfind(|output| output.view.shows(channel));
+        let page = page.expect("the pages stand behind the feeds").path.display();
         let greeting = format!("you are {you} in {channel}; {}help lists the commands", settings.prefix);
         say(&format!("{VERSION}: {greeting}; your links will be in {page}: open it in a browser"));
     }

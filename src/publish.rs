@@ -1,5 +1,6 @@
 //! Keeps the files that show the links up to date with the journal.
 
+use std::cmp::Reverse;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,10 +27,14 @@ pub enum Kind {
 impl Output {
     /// Brings the file up to date with the journal; one that would not change is not touched.
     fn write(&self, journal: &Journal) -> io::Result<()> {
-        let entries = self.view.newest_first(journal)?;
+        let mut entries = self.view.newest_first(journal)?;
         let text = match &self.kind {
             Kind::Feed(feed) => feed.render(&self.view, self.view.changed(journal)?, &entries)?,
-            Kind::Page(page) => page.render(&self.view, &entries)?,
+            Kind::Page(page) => {
+                // What was caught up stands in the journal behind what was said later.
+                entries.sort_by_key(|entry| Reverse(entry.link.posted));
+                page.render(&self.view, &entries)?
+            }
         };
         replace(&self.path, &text)
     }

@@ -62,14 +62,31 @@ fn no_network_is_touched_whatever_bot_conf_says() {
 
 #[test]
 fn on_a_terminal_it_greets_with_one_line() {
-    let home = Home::new(CONF);
+    let home = Home::new(&format!("{CONF}page = {{channel}}.html\n"));
     let mut script = std::process::Command::new("script");
     let command = format!("{} --console bot.conf", env!("CARGO_BIN_EXE_linkbot"));
     script.args(["-qec", &command, "/dev/null"]).current_dir(home.path("")).stderr(Stdio::inherit());
     let ended = Ended::of(script, b"\x04");
     let greeting = ended.stdout.lines().find(|line| line.contains("linkbot")).expect(&ended.stdout);
-    assert!(greeting.contains("#dev") && greeting.contains(".help"), "{greeting}");
+    assert!([" #dev;", ".help ", " dev.html:"].iter().all(|part| greeting.contains(part)), "{greeting}");
     assert_eq!(ended.stdout.matches("#dev").count(), 1);
+}
+
+#[test]
+fn an_address_may_stand_in_brackets_and_bring_along_what_nobody_sees() {
+    for (input, saved) in [
+        ("linkbot: <http://x.example/1> T", "http://x.example/1"),
+        (".url <http://x.example/2> or http://y.example/", "http://x.example/2"),
+        (".url http://x.example/3\u{200b} T", "http://x.example/3"),
+        (".url http://x.example/4\u{f} T", "http://x.example/4"),
+    ] {
+        let home = Home::new(CONF);
+        home.console(input);
+        assert_eq!(home.journal()[0][5], saved, "{input}");
+    }
+    let home = Home::new(CONF);
+    let wrong = format!("you: the address comes first; {USAGE}\n");
+    assert_eq!(home.console(".url T <http://x.example/>").stdout, wrong);
 }
 
 #[test]

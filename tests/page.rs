@@ -24,6 +24,22 @@ fn the_page_lies_beside_the_feed_and_is_only_written_when_something_changed() {
     assert_eq!(std::fs::metadata(home.path("links.html")).unwrap().modified().unwrap(), written);
 }
 
+#[test]
+fn what_was_caught_up_stands_under_its_day() {
+    let home = Home::new(CONF);
+    let line =
+        |n, posted| format!("2026-11-23T00:00:0{n}.000Z\tadd\t#dev\tal\t\thttp://x/{n}\t{n}\t2026-11-{posted}Z\n");
+    home.write(
+        "links.tsv",
+        [line(1, "20T10:00:00.000"), line(2, "22T10:00:00.000"), line(3, "20T09:00:00.000")].concat(),
+    );
+    home.console("");
+    let page = home.read("links.html");
+    assert_eq!(page.matches("<h2>").count(), 2);
+    let order: Vec<_> = [2, 1, 3].map(|n| page.find(&format!("\"http://x/{n}\"")).unwrap()).into();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
 /// Links of every kind, three of them over two days.
 fn zoo() -> Home {
     let home = Home::new(CONF);

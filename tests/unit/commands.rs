@@ -146,7 +146,7 @@ impl Model {
         let link = &mut self.0[i];
         let yours = Model::is_yours(link, who);
         let bare = ADDRESSES.as_flattened().iter().find(|(_, url, _)| *url == link.url).unwrap().2;
-        if !captured && if yours { link.title != title } else { link.title == bare } {
+        if !captured && link.title != title && (yours || link.title == bare) {
             link.title = title.into();
             return format!("saved: {plain}");
         }

@@ -302,7 +302,7 @@ fn what_is_gone_is_as_good_as_deleted() {
     ] {
         assert_eq!(judge(status, body), Stored, "{status} {body}");
     }
-    for status in [405, 501] {
+    for status in [405, 409, 501] {
         assert!(matches!(judge(status, ""), Refused { by_status: false, .. }), "{status}");
     }
     assert!(matches!(judge(401, ""), Hold { .. }) && matches!(judge(403, ""), Hold { .. }));
