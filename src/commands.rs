@@ -26,19 +26,9 @@ pub const COMMANDS: &[Command] = &[
         help: "takes back a link of yours; without an address, your latest here",
         run: Run::Save(undo),
     },
-    Command {
-        name: "find",
-        example: "find words",
-        help: "tells the newest links with these words",
-        run: Run::Look(find),
-    },
+    Command { name: "find", example: "find words", help: "tells where these words stand", run: Run::Look(find) },
     Command { name: "help", example: "help url", help: "tells what a command does", run: Run::Look(help) },
-    Command {
-        name: "status",
-        example: "status",
-        help: "tells what is still owed to the bookmark account",
-        run: Run::Look(status),
-    },
+    Command { name: "status", example: "status", help: "tells what the account is still owed", run: Run::Look(status) },
 ];
 
 pub const HEARD: &[Heard] = &[capture];

@@ -68,10 +68,11 @@ pub struct Delivery {
 }
 
 /// The events after the cursor that are not settled.
+#[derive(Default)]
 struct Owed {
     count: usize,
     /// The time of the newest event.
-    newest: OffsetDateTime,
+    newest: Option<OffsetDateTime>,
     /// The next ones in the order of their turns: first those that never gave way to others.
     window: BTreeMap<(Option<Instant>, OffsetDateTime), Item>,
     /// The oldest of the others.
@@ -93,10 +94,6 @@ struct Tried {
 }
 
 impl Owed {
-    fn new(newest: OffsetDateTime) -> Owed {
-        Owed { count: 0, newest, window: BTreeMap::new(), rest: None, needless: Vec::new() }
-    }
-
     fn oldest(&self) -> Option<OffsetDateTime> {
         self.window.values().map(|item| item.time).chain(self.rest).min()
     }
@@ -115,7 +112,7 @@ impl Delivery {
             interval,
             cursor: cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH),
             settled: BTreeSet::new(),
-            owed: Owed::new(OffsetDateTime::UNIX_EPOCH),
+            owed: Owed::default(),
             begun: None,
             stale: true,
             tried: HashMap::new(),
@@ -151,7 +148,7 @@ impl Delivery {
             if self.stale || self.owed.window.is_empty() {
                 match self.survey(journal) {
                     Ok(owed) => {
-                        self.begun.get_or_insert(owed.newest);
+                        self.begun.get_or_insert(owed.newest.unwrap_or(self.cursor));
                         (self.owed, self.stale) = (owed, false);
                     }
                     Err(e) => {
@@ -173,7 +170,7 @@ impl Delivery {
     /// Walks over the events after the cursor, newest first. Of a link that was removed only the removal is owed, of
     /// several titles only the newest.
     fn survey(&self, journal: &Journal) -> io::Result<Owed> {
-        let mut owed = Owed::new(self.cursor);
+        let mut owed = Owed::default();
         // Of a channel's address: when the next `add`s are removed, and the title of the next one.
         let mut later: HashMap<_, (Vec<OffsetDateTime>, Option<String>)> = HashMap::new();
         for event in journal.after(self.cursor) {
@@ -181,7 +178,7 @@ impl Delivery {
             let key = (link.channel.clone(), link.url.clone());
             let (mut removes, mut title) = later.remove(&key).unwrap_or_default();
             let tried = self.tried.get(&link.url);
-            owed.newest = owed.newest.max(time);
+            owed.newest = owed.newest.max(Some(time));
             let change = match action {
                 Action::Remove => {
                     removes.push(time);
