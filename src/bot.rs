@@ -184,7 +184,7 @@ impl Bot<'_> {
     /// then. Without an address: whether the poster has just removed any.
     pub fn is_told(&self, link: &Link) -> Result<bool, String> {
         let key = link::key(&link.url);
-        for event in self.journal.events().take_while(|_| self.history) {
+        for event in self.history.then(|| self.journal.events()).into_iter().flatten() {
             let Event { time, action, link: other } = event.map_err(|why| could_not_save(&why))?;
             // So much may the clocks differ.
             if time < link.posted - BELIEVABLE - SLACK {

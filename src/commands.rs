@@ -8,7 +8,6 @@ use time::Duration;
 
 use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run, could_not_save};
 use crate::irc::VERSION;
-use crate::irc::history::SLACK;
 use crate::journal::{Action, Entry};
 use crate::link::{self, Link};
 use crate::log;
@@ -83,7 +82,7 @@ fn standing(bot: &Bot, channel: &str) -> impl Iterator<Item = io::Result<Entry>>
 /// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
 fn is_yours(link: &Link, request: &Request) -> bool {
     // In history nobody takes back what was posted later.
-    if request.history && link.posted > request.posted + SLACK {
+    if request.history && link.posted > request.posted {
         return false;
     }
     if !link.account.is_empty() && !request.account.is_empty() {

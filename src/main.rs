@@ -34,7 +34,7 @@ use delicious::Account;
 use delivery::Delivery;
 use irc::names::CaseMapping;
 use irc::{VERSION, message};
-use journal::Journal;
+use journal::{Event, Journal};
 use network::Network;
 use publish::Publisher;
 
@@ -161,13 +161,21 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
     }
 }
 
-/// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so that
-/// is the first posting among what was saved within 10 min.
+/// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so
+/// that is the first posting among what was saved within 10 min, back to the last link that history told.
 fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
-    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel);
-    let newest = events.next()?;
-    let last = events.take_while(|event| newest.time - event.time <= time::Duration::minutes(10));
-    last.map(|event| event.link.posted).chain([newest.link.posted]).min()
+    let (mut heard, mut newest) = (None, None);
+    let events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel);
+    for Event { time, link, .. } in events {
+        if *newest.get_or_insert(time) - time > time::Duration::minutes(10) {
+            break;
+        }
+        heard = Some(heard.map_or(link.posted, |heard: OffsetDateTime| heard.min(link.posted)));
+        if time - link.posted > irc::BELIEVABLE {
+            break;
+        }
+    }
+    heard
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.

@@ -38,6 +38,11 @@ impl Setting {
         spelt(self.killed + Duration::seconds(seconds))
     }
 
+    /// A page may end between two lines with one time.
+    fn just_before(&self, seconds: i64) -> String {
+        spelt(self.killed + Duration::seconds(seconds) - Duration::MILLISECOND)
+    }
+
     /// The bot comes back to a server with these capabilities, and into #dev.
     fn comes_back(&self, capabilities: &str) -> (Bot, Client) {
         let bot = self.home.start();
@@ -186,14 +191,14 @@ fn page_after_page_is_asked_for_until_one_brings_nothing() {
     setting.enters(&mut client);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(0)));
     setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(10)));
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(10)));
     // A NOTICE is a line of history, too.
     client.send(":irc.test BATCH +y chathistory #dev");
     client.send(&format!("@batch=y;time={} :ci!c@h NOTICE #dev :built", setting.after(20)));
     client.send(":irc.test BATCH -y");
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(20)));
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(20)));
     setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(30)));
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(30)));
     setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
     bot.logs("caught up in #dev: 2 links from 4 lines since");
     client.barrier();
@@ -214,9 +219,9 @@ fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_pa
         (80, ".url http://www.example.com/four Four"),
     ];
     // Each time it comes a little farther; in between someone says something live.
-    for (time, part) in [1, 3, 4, 6, 8].into_iter().enumerate() {
+    for (time, (heard, part)) in [(0, 1), (10, 3), (30, 4), (40, 6), (60, 8)].into_iter().enumerate() {
         let (mut bot, mut client) = setting.comes_back(KEEPS);
-        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(if time == 0 { 0 } else { 10 })));
+        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(heard)));
         client.say("carol", "#dev", format!(".url http://www.example.com/live{time} Live"));
         client.expect("PRIVMSG #dev :saved: Live");
         client.send(":irc.test BATCH +x chathistory #dev");
@@ -242,9 +247,9 @@ fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_pa
 fn a_link_that_was_removed_since_does_not_come_back() {
     let setting = Setting::new("");
     let lines = [
+        (5, "bob: .url http://b.example/ B"),
         (10, ".url http://www.example.com/one One"),
         (15, ".url http://www.example.com/one One"),
-        (20, "bob: .url http://b.example/ B"),
     ];
     let (mut bot, mut client) = setting.asks();
     setting.tells_all(&mut client, &lines);
@@ -255,8 +260,8 @@ fn a_link_that_was_removed_since_does_not_come_back() {
     let (mut bot, mut client) = setting.comes_back(KEEPS);
     client.expect("CHATHISTORY");
     setting.tells_all(&mut client, &lines);
-    bot.logs("0 links from 3 lines");
-    assert_eq!(setting.saved(), ["add alice One", "add bob B", "remove alice http://www.example.com/one"]);
+    bot.logs("0 links from 2 lines");
+    assert_eq!(setting.saved(), ["add bob B", "add alice One", "remove alice http://www.example.com/one"]);
 }
 
 #[test]
@@ -291,6 +296,23 @@ fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
 }
 
 #[test]
+fn undo_told_again_takes_back_nothing_that_was_posted_a_second_after_it() {
+    let setting = Setting::new("");
+    let lines =
+        [(10, ".url http://www.example.com/one Wrong"), (20, ".undo"), (21, ".url http://www.example.com/one Right")];
+    let (mut bot, mut client) = setting.asks();
+    setting.tells_all(&mut client, &lines);
+    bot.logs("2 links from 3 lines");
+    bot.kill();
+    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    client.expect("CHATHISTORY");
+    setting.tells(&mut client, &lines);
+    bot.logs("0 links from 2 lines");
+    let removed = "remove alice http://www.example.com/one";
+    assert_eq!(setting.saved(), ["add alice Wrong", removed, "add alice Right"]);
+}
+
+#[test]
 fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
     let setting = Setting::new("");
     let (mut bot, mut client) = setting.asks();
@@ -321,7 +343,7 @@ fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
 fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
     for batched in [true, false] {
         let setting = Setting::new("");
-        for (links, lines) in [(2, 4), (0, 3)] {
+        for caught in ["2 links from 4 lines", "0 links from 1 line"] {
             let (mut bot, mut client) = setting.comes_back(REPLAYS);
             let begin = if batched { "@batch=x;" } else { "@" };
             if batched {
@@ -339,7 +361,7 @@ fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
             client.barrier();
             client.say("alice", "#dev", ".find two");
             client.expect("PRIVMSG #dev :found: ");
-            bot.logs(&format!("caught up in #dev: {links} links from {lines} lines since"));
+            bot.logs(&format!("caught up in #dev: {caught} since"));
             bot.kill();
         }
         assert_eq!(setting.saved(), ["add alice One", "add alice Two"]);

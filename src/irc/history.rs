@@ -53,9 +53,13 @@ impl Session<'_> {
     /// We have joined: what was said since the channel was heard is to be told.
     pub(super) fn catch_up(&mut self, index: usize, since: OffsetDateTime, now: Now) {
         let past = &mut self.memberships[index].past;
-        // By a clock that is wrong nobody can tell what is missing.
-        if !self.settings.catch_up || (since - now.clock).abs() > BELIEVABLE {
+        if !self.settings.catch_up {
             return;
+        }
+        if (since - now.clock).abs() > BELIEVABLE {
+            let name = &self.memberships[index].channel.name;
+            let why = "by a clock that is wrong, the server's or this machine's, nobody can tell what is missing";
+            return self.log.push(format!("not caught up in {name}: {why}"));
         }
         past.began = past.heard.map(|heard| heard.clamp(now.clock - LONGEST, since));
         past.heard = past.began.or(Some(since));
@@ -68,10 +72,13 @@ impl Session<'_> {
     fn ask(&mut self, index: usize, now: Instant) {
         let Membership { channel, past, .. } = &mut self.memberships[index];
         past.until = Some(now + SILENCE);
+        // A page may end in the middle of a millisecond, or of a second where servers tell no more.
+        let is_next = past.asked.is_some();
         past.asked = past.heard;
         if let Some(heard) = past.heard.filter(|_| self.keeps_history) {
-            let (h, m, s, ms) = heard.to_hms_milli();
-            let after = format!("timestamp={}T{h:02}:{m:02}:{s:02}.{ms:03}Z", heard.date());
+            let after = if is_next { heard - time::Duration::MILLISECOND } else { heard };
+            let (h, m, s, ms) = after.to_hms_milli();
+            let after = format!("timestamp={}T{h:02}:{m:02}:{s:02}.{ms:03}Z", after.date());
             let lines = if self.page == 0 { PAGE } else { self.page }.min(MOST - past.lines);
             let name = &channel.name;
             self.send("CHATHISTORY", &["AFTER", name, &after, &lines.to_string()]);
@@ -82,7 +89,9 @@ impl Session<'_> {
     pub(super) fn batch(&mut self, message: &Message, now: Instant) {
         let Some((sign, reference)) = message.param(0).split_first() else { return };
         if let (b'+', Some(index)) = (sign, self.configured(message.param(2))) {
-            self.memberships[index].past.batch = reference.to_vec();
+            let past = &mut self.memberships[index].past;
+            past.batch = reference.to_vec();
+            past.until = past.began.map(|_| now + SILENCE);
         }
         let ends = |m: &Membership| *sign == b'-' && m.past.until.is_some() && m.past.batch == reference;
         let Some(index) = self.memberships.iter().position(ends) else { return };
@@ -101,7 +110,8 @@ impl Session<'_> {
         let said = server_time(message);
         // A line that is merely late is live: the server's time of it is held against that of our JOIN.
         if message.tag("batch").is_none() && said.is_none_or(|said| said >= since) {
-            return Some(false);
+            // Unless history has told it already.
+            return Some(past.lines > 0 && said.is_some() && said <= past.heard);
         }
         let (said, began) = said.zip(past.began)?;
         if said < began - SLACK || said > now.clock + BELIEVABLE || past.lines == MOST {
@@ -129,7 +139,8 @@ impl Session<'_> {
                 let (links, lines, s) = (past.links, past.lines, |n| if n == 1 { "" } else { "s" });
                 let since = format!("{} {:02}:{:02}Z", began.date(), began.hour(), began.minute());
                 let what = format!("{links} link{} from {lines} line{} since {since}", s(links), s(lines));
-                self.log.push(format!("caught up in {}: {what}", channel.name));
+                let end = if lines == MOST { ", and no more are taken" } else { "" };
+                self.log.push(format!("caught up in {}: {what}{end}", channel.name));
             }
         }
     }

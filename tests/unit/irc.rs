@@ -1268,6 +1268,28 @@ fn what_the_bot_has_said_under_its_own_nick_is_its_own_in_history() {
 }
 
 #[test]
+fn a_page_that_comes_late_is_taken_and_followed_by_the_next() {
+    let mut talk = back(minutes(60));
+    talk.passes(12);
+    talk.forget();
+    talk.says(":server BATCH +x chathistory #dev");
+    assert!(talk.says(&line_of_history(START - minutes(40))).unwrap().history);
+    talk.says(":server BATCH -x");
+    assert!(talk.sent()[0].starts_with("CHATHISTORY AFTER #dev "));
+}
+
+#[test]
+fn what_history_has_told_is_not_live_when_it_comes_again() {
+    let mut talk = back(minutes(60));
+    talk.says(":server BATCH +x chathistory #dev");
+    let told = START + time::Duration::SECOND;
+    assert!(talk.says(&line_of_history(told)).unwrap().history);
+    talk.says(":server BATCH -x");
+    assert!(talk.says_at(told, URL).unwrap().history);
+    assert!(!talk.says_at(told + time::Duration::SECOND, URL).unwrap().history);
+}
+
+#[test]
 fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
     for off in [minutes(-11), minutes(11)] {
         let mut talk = back(minutes(60));
@@ -1275,6 +1297,7 @@ fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
         talk.forget();
         talk.says_at(START + off, OWN_JOIN);
         assert_eq!(talk.sent(), nothing(), "{off}");
+        assert!(talk.logged().contains("not caught up in #dev: by a clock that is wrong"), "{off}");
         assert_eq!(talk.says(&line_of_history(START - minutes(40))), None, "{off}");
     }
 }
@@ -1302,10 +1325,12 @@ fn a_page_of_a_server_that_names_no_limit_has_a_hundred_lines_and_all_pages_a_th
             talk.says(&line_of_history(time).replace(".url", "good morning,"));
         }
         talk.says(":server BATCH -x");
-        let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:29:59.000Z {lines}");
+        // A page may end between two lines with one time.
+        let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:29:58.999Z {lines}");
         assert_eq!(talk.sent(), if lines > 0 { vec![asked] } else { nothing() });
     }
-    assert_eq!(talk.logged(), "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z");
+    let caught = "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z, and no more are taken";
+    assert_eq!(talk.logged(), caught);
     assert_eq!(talk.says(&line_of_history(START)), None, "it has had its thousand");
 }
 
