@@ -298,8 +298,11 @@ fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
 #[test]
 fn undo_told_again_takes_back_nothing_that_was_posted_a_second_after_it() {
     let setting = Setting::new("");
-    let lines =
-        [(10, ".url http://www.example.com/one Wrong"), (20, ".undo"), (21, ".url http://www.example.com/one Right")];
+    let lines = [
+        (10, ".url http://www.example.com/one Wrong"),
+        (20, ".undo http://www.example.com/one"),
+        (21, ".url http://www.example.com/one Right"),
+    ];
     let (mut bot, mut client) = setting.asks();
     setting.tells_all(&mut client, &lines);
     bot.logs("2 links from 3 lines");
