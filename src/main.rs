@@ -79,20 +79,13 @@ fn main() -> ExitCode {
         }
     }
     let Some(path) = path else { return misused() };
-    match run(Path::new(&path), mode, verbose) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            log::last_line(why);
-            ExitCode::FAILURE
-        }
-    }
+    let Err(why) = run(Path::new(&path), mode, verbose) else { return ExitCode::SUCCESS };
+    log::last_line(why);
+    ExitCode::FAILURE
 }
 
 fn print(text: std::fmt::Arguments) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    if writeln!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn misused() -> ExitCode {
