@@ -122,7 +122,9 @@ impl Bot<'_> {
     fn answer(&mut self, request: &Request, mut may_look: impl FnMut() -> bool) -> Option<Answer> {
         let Some(command) = self.command(&request.name) else {
             // Other bots share the prefix, so what is no command here gets no answer.
-            return self.hear(request).filter(|_| may_look());
+            let heard = self.heard.into_iter().flatten().filter(|_| request.form == Form::Talk);
+            // Each hears it, and the first that answers is told.
+            return heard.map(|heard| heard(self, request)).fold(None, Option::or).filter(|_| may_look());
         };
         match command.run {
             // A link whispered to the bot must not become public.
@@ -130,17 +132,6 @@ impl Bot<'_> {
             Run::Look(look) => may_look().then(|| look(self, request)),
             Run::Save(save) => Some(save(self, request)),
         }
-    }
-
-    fn hear(&mut self, request: &Request) -> Option<Answer> {
-        let mut answer = None;
-        if request.form == Form::Talk {
-            for heard in self.heard.into_iter().flatten() {
-                let heard = heard(self, request);
-                answer = answer.or(heard);
-            }
-        }
-        answer
     }
 
     pub fn command(&self, name: &str) -> Option<&'static Command> {
