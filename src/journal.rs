@@ -120,9 +120,10 @@ impl Journal {
         Ok(Journal { path: path.to_owned(), file, id, len, pending: String::new(), uncut: false, last, usable: Ok(()) })
     }
 
-    /// What is appended next gets a later time than this.
-    pub fn not_before(&mut self, time: OffsetDateTime) {
+    /// What is appended next gets a later time than this and all that stands there. Returns the latest of them.
+    pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
         self.last = self.last.max(time);
+        self.last
     }
 
     /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`].

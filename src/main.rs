@@ -120,11 +120,7 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
     let cursor = file::beside(&config.journal, ".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, now));
-    if let Some(delivery) = &delivery {
-        // The cursor has used up the times before it: a clock may have run ahead.
-        journal.not_before(delivery.cursor());
-    }
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, &mut journal, now));
     // A fork's row wins over ours of the same name.
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
