@@ -33,10 +33,8 @@ pub enum Action {
     Remove,
 }
 
-impl Action {
-    const NAMES: [(&str, Action); 4] =
-        [("add", Action::Add), ("again", Action::Again), ("title", Action::Title), ("remove", Action::Remove)];
-}
+const ACTIONS: [(&str, Action); 4] =
+    [("add", Action::Add), ("again", Action::Again), ("title", Action::Title), ("remove", Action::Remove)];
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -402,7 +400,7 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
 }
 
 fn format_line(Event { time, action, link }: &Event) -> String {
-    let name = Action::NAMES.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
+    let name = ACTIONS.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
     let mut line = format!("{}\t{name}", format_time(*time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
@@ -428,7 +426,7 @@ fn parse_line(line: &[u8]) -> Parsed {
     let posted = posted.filter(|posted| !posted.is_empty());
     let time = parse_time(time).ok_or("not a time")?;
     let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
-    let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
+    let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
     // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
     if !link::begins_address(url) || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("not an address");
