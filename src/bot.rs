@@ -69,7 +69,6 @@ pub struct Bot<'a> {
     pub journal: Journal,
     /// `None`: no account is configured.
     pub delivery: Option<Delivery>,
-    /// The feeds and pages.
     pub publisher: Publisher<'a>,
     /// No two of one name.
     pub commands: Vec<&'static Command>,
@@ -91,7 +90,7 @@ impl Bot<'_> {
         let mut replies: Vec<Reply> =
             requests.into_iter().filter_map(|request| self.run(request, &mut may_look)).collect();
         if let Err(why) = self.journal.commit() {
-            let failed = could_not_save(&why);
+            let failed = could_not_save(why);
             for reply in replies.iter_mut().filter(|reply| reply.saves && reply.answer.is_ok()) {
                 reply.answer = Err(failed.clone());
             }
@@ -164,7 +163,7 @@ impl Bot<'_> {
         if action != Action::Remove && self.is_told(link)? {
             return Ok(());
         }
-        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(|why| could_not_save(&why))?;
+        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(could_not_save)?;
         self.written.push(action);
         self.publisher.touch(&link.channel);
         self.delivery.iter_mut().for_each(Delivery::wake);
@@ -176,7 +175,7 @@ impl Bot<'_> {
     pub fn is_told(&self, link: &Link) -> Result<bool, String> {
         let key = link::key(&link.url);
         for event in self.journal.events().take_while(|_| self.history) {
-            let Event { time, action, link: other } = event.map_err(|why| could_not_save(&why))?;
+            let Event { time, action, link: other } = event.map_err(could_not_save)?;
             // So much may the clocks differ.
             if time < link.posted - BELIEVABLE - SLACK {
                 break;
@@ -207,13 +206,12 @@ fn ends_word(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{feff}')
 }
 
-/// The link that `request` tells of.
 pub fn link_of(request: &Request, url: String, title: String) -> Link {
     let Request { channel, nick, account, posted, .. } = request;
     let channel = channel.clone().unwrap_or_default();
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
-pub fn could_not_save(why: &std::io::Error) -> String {
-    format!("could not save: {}", log::os(why))
+pub fn could_not_save(why: std::io::Error) -> String {
+    format!("could not save: {}", log::os(&why))
 }

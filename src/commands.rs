@@ -72,7 +72,7 @@ fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>,
     let key = link::key(url);
     let mut newest = standing(bot, request).take(bot.config.feed_items);
     let found = newest.find(|entry| entry.as_ref().map_or(true, |e| link::key(&e.link.url) == key));
-    found.transpose().map_err(|why| could_not_save(&why))
+    found.transpose().map_err(could_not_save)
 }
 
 /// The links of the channel where `request` was made, newest first.
@@ -115,9 +115,8 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
             // An event belongs to the nearest link with its address: one behind that cannot be named.
             let mut nearest = HashSet::new();
             let mut is_it = |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
-            let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it));
-            let yours = yours.transpose().map_err(|why| could_not_save(&why))?;
-            yours.ok_or("no link of yours in the last 24 hours here")?
+            let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it)).transpose();
+            yours.map_err(could_not_save)?.ok_or("no link of yours in the last 24 hours here")?
         }
     };
     let link = bot::link_of(request, before.link.url.clone(), String::new());
@@ -170,12 +169,11 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     if let Some(command) = bot.command(name) {
         return Ok(format!("usage: {prefix}{} ({})", command.example, command.help));
     }
-    if request.channel.is_none() {
+    let Some(channel) = &request.channel else {
         return Ok(format!("commands: {prefix}help; the others work in a channel only"));
-    }
+    };
     let names: Vec<_> = bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
-    let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
-    let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
+    let links = bot.publisher.page(channel).map(|page| format!("; links: {page}")).unwrap_or_default();
     let all = format!("commands: {}; more of one: {prefix}help url{links}", names.join(" "));
     if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
 }

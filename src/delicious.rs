@@ -135,12 +135,9 @@ impl Account {
         let Some(request) = self.settings.request(change, link, log_url, now) else {
             return Refused { why: "no address of posts/delete follows from delicious".into(), by_status: false };
         };
-        let mut request = self
-            .agent
-            .get(request.as_str())
-            .header("User-Agent", &self.settings.user_agent)
-            // Pinbook would answer anything else with JSON, linkhut with 406.
-            .header("Accept", "application/xml");
+        let request = self.agent.get(request.as_str()).header("User-Agent", &self.settings.user_agent);
+        // Pinbook would answer anything else with JSON, linkhut with 406.
+        let mut request = request.header("Accept", "application/xml");
         match &self.settings.login {
             Login::Basic { user, password } => {
                 // At once, not after a challenge: the Shaarli bridge never sends one.

@@ -63,7 +63,8 @@ pub struct Delivery {
     /// What the log was told of stops, and when: the reason, and whether the wait still grows.
     told: HashMap<(String, bool), Instant>,
     passed_over: u64,
-    error: Option<(OffsetDateTime, String)>,
+    /// The last error, as `.status` tells it; empty while there was none.
+    error: String,
     say: fn(&str),
 }
 
@@ -122,7 +123,7 @@ impl Delivery {
             stopped: None,
             told: HashMap::new(),
             passed_over: 0,
-            error: None,
+            error: String::new(),
             say: |text| log::line(text),
         }
     }
@@ -217,7 +218,7 @@ impl Delivery {
     pub fn settle(&mut self, item: &Item, verdict: Verdict, now: Instant, clock: OffsetDateTime) {
         self.at = now + self.interval;
         if let Verdict::TryLater { why, .. } | Verdict::Refused { why, .. } | Verdict::Hold { why } = &verdict {
-            self.error = Some((clock, why.clone()));
+            self.error = format!("; last error: {why} ({})", format_time(clock));
         }
         let (why, at_least, unclear, by_status) = match verdict {
             Verdict::Stored => return self.accept(item, true),
@@ -258,10 +259,7 @@ impl Delivery {
             let next = words(self.at.saturating_duration_since(now));
             text += &format!(" since {}; next try in {next}", format_time(oldest));
         }
-        if let Some((time, why)) = &self.error {
-            text += &format!("; last error: {why} ({})", format_time(*time));
-        }
-        text + &format!("; passed over: {}", self.passed_over)
+        format!("{text}{}; passed over: {}", self.error, self.passed_over)
     }
 
     fn accept(&mut self, item: &Item, is_done: bool) {

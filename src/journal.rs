@@ -460,11 +460,9 @@ pub fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
     let from = meta.len().saturating_sub(within);
     let (lines, bad) = faults(&File::open(path)?, from, meta.len())?;
     let Some((from_end, why)) = bad.last() else { return Ok(None) };
-    let place = match from {
-        0 => format!("line {}", lines + 1 - from_end),
-        _ => format!("line {from_end} from the end"),
-    };
-    Ok(Some(format!("{}: {} skipped; the first is {place}: {why}", path.display(), count(bad.len()))))
+    let (number, side) = if from == 0 { (lines + 1 - from_end, "") } else { (*from_end, " from the end") };
+    let (path, bad) = (path.display(), count(bad.len()));
+    Ok(Some(format!("{path}: {bad} skipped; the first is line {number}{side}: {why}")))
 }
 
 fn count(lines: usize) -> String {
