@@ -143,10 +143,8 @@ impl Journal {
             return Ok(());
         }
         self.usable = self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
-        if self.uncut {
-            // If this fails too, the next check tries it again before anything else is written.
-            let _ = self.cut_back();
-        }
+        // If this fails too, the next check tries it again before anything else is written.
+        let _ = self.cut_back();
         self.usable.clone().map_err(io::Error::other)
     }
 
@@ -167,6 +165,9 @@ impl Journal {
     }
 
     fn cut_back(&mut self) -> io::Result<()> {
+        if !self.uncut {
+            return Ok(());
+        }
         // A file that someone has made shorter must not be filled up with zeros.
         self.file.set_len(self.file.metadata()?.len().min(self.len))?;
         // Only the first sync after a failed one tells of it: what is wanted must not stand behind `len`.
@@ -190,9 +191,7 @@ impl Journal {
     }
 
     fn go_on(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
-        if self.uncut {
-            self.cut_back()?;
-        }
+        self.cut_back()?;
         let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
         let path = self.path.display();
         match len.cmp(&self.len) {
@@ -201,8 +200,7 @@ impl Journal {
             Ordering::Greater => {
                 let (lines, bad) = faults(&self.file, self.len, len)?;
                 let skipped = bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
-                let (lines, skipped) = (count(lines), skipped.unwrap_or_default());
-                log::line(format_args!("{path}: {lines} appended{skipped}"));
+                log::line(format_args!("{path}: {} appended{}", count(lines), skipped.unwrap_or_default()));
             }
         }
         self.not_before(last_time(&self.file, len)?);
