@@ -112,8 +112,7 @@ impl Bot<'_> {
         let written = self.written.len();
         let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
         let silent = answer.is_none() || request.history;
-        let is_save = |command: &Command| matches!(command.run, Run::Save(_));
-        let saves = written > 0 || self.command(&request.name).is_some_and(is_save);
+        let saves = written > 0 || matches!(self.command(&request.name), Some(Command { run: Run::Save(_), .. }));
         let links = self.written.iter().filter(|action| **action == Action::Add).count();
         Some(Reply { answer: answer.or_else(heard)?, saves, silent, links, request })
     }

@@ -107,11 +107,9 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
             return Err("removed already".into());
         }
         None => {
-            let mut yours = standing(bot, request).take_while(|entry| {
-                // Nobody without an account has a link farther back: that saves reading the whole journal.
-                let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
-                entry.as_ref().map_or(true, near)
-            });
+            // Nobody without an account has a link farther back: that saves reading the whole journal.
+            let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
+            let mut yours = standing(bot, request).take_while(|entry| entry.as_ref().map_or(true, near));
             // An event belongs to the nearest link with its address: one behind that cannot be named.
             let mut nearest = HashSet::new();
             let mut is_it = |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
@@ -119,8 +117,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
             yours.map_err(could_not_save)?.ok_or("no link of yours in the last 24 hours here")?
         }
     };
-    let link = bot::link_of(request, before.link.url.clone(), String::new());
-    bot.save(Action::Remove, &link)?;
+    bot.save(Action::Remove, &bot::link_of(request, before.link.url.clone(), String::new()))?;
     Ok(format!("removed: {}", before.link.named().0))
 }
 

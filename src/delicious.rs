@@ -175,11 +175,10 @@ impl Account {
         // A service that asks for less haste says nothing of the link.
         let later =
             |why, unclear| TryLater { why, at_least: after.unwrap_or_default(), unclear: unclear && after.is_none() };
+        let is_delete = change == Change::Delete;
         match (status, code) {
-            (200..300, Some("item not found" | "something went wrong")) | (404, _) if change == Change::Delete => {
-                Stored
-            }
-            (405 | 409 | 501, _) if change == Change::Delete => Refused { why, by_status: false },
+            (200..300, Some("item not found" | "something went wrong")) | (404, _) if is_delete => Stored,
+            (405 | 409 | 501, _) if is_delete => Refused { why, by_status: false },
             (200..300, Some("done" | "ok")) => Stored,
             (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => AlreadyThere,
             // linkhut and Scuttle say this of a link they know, too.

@@ -153,10 +153,9 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
 /// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so that
 /// is the first posting among what was saved within 10 min.
 fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
-    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel);
-    let newest = events.next()?;
-    let last = events.take_while(|event| newest.time - event.time <= time::Duration::minutes(10));
-    last.map(|event| event.link.posted).chain([newest.link.posted]).min()
+    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel).peekable();
+    let newest = events.peek()?.time;
+    events.take_while(|event| newest - event.time <= time::Duration::minutes(10)).map(|event| event.link.posted).min()
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.
