@@ -69,7 +69,6 @@ pub struct Bot<'a> {
     pub journal: Journal,
     /// `None`: no account is configured.
     pub delivery: Option<Delivery>,
-    /// The feeds and pages.
     pub publisher: Publisher<'a>,
     /// No two of one name.
     pub commands: Vec<&'static Command>,
@@ -91,7 +90,7 @@ impl Bot<'_> {
         let mut replies: Vec<Reply> =
             requests.into_iter().filter_map(|request| self.run(request, &mut may_look)).collect();
         if let Err(why) = self.journal.commit() {
-            let failed = could_not_save(&why);
+            let failed = could_not_save(why);
             for reply in replies.iter_mut().filter(|reply| reply.saves && reply.answer.is_ok()) {
                 reply.answer = Err(failed.clone());
             }
@@ -113,8 +112,7 @@ impl Bot<'_> {
         let written = self.written.len();
         let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
         let silent = answer.is_none() || request.history;
-        let is_save = |command: &Command| matches!(command.run, Run::Save(_));
-        let saves = written > 0 || self.command(&request.name).is_some_and(is_save);
+        let saves = written > 0 || matches!(self.command(&request.name), Some(Command { run: Run::Save(_), .. }));
         let links = self.written.iter().filter(|action| **action == Action::Add).count();
         Some(Reply { answer: answer.or_else(heard)?, saves, silent, links, request })
     }
@@ -122,7 +120,9 @@ impl Bot<'_> {
     fn answer(&mut self, request: &Request, mut may_look: impl FnMut() -> bool) -> Option<Answer> {
         let Some(command) = self.command(&request.name) else {
             // Other bots share the prefix, so what is no command here gets no answer.
-            return self.hear(request).filter(|_| may_look());
+            let heard = self.heard.into_iter().flatten().filter(|_| request.form == Form::Talk);
+            // Each hears it, and the first that answers is told.
+            return heard.map(|heard| heard(self, request)).fold(None, Option::or).filter(|_| may_look());
         };
         match command.run {
             // A link whispered to the bot must not become public.
@@ -130,17 +130,6 @@ impl Bot<'_> {
             Run::Look(look) => may_look().then(|| look(self, request)),
             Run::Save(save) => Some(save(self, request)),
         }
-    }
-
-    fn hear(&mut self, request: &Request) -> Option<Answer> {
-        let mut answer = None;
-        if request.form == Form::Talk {
-            for heard in self.heard.into_iter().flatten() {
-                let heard = heard(self, request);
-                answer = answer.or(heard);
-            }
-        }
-        answer
     }
 
     pub fn command(&self, name: &str) -> Option<&'static Command> {
@@ -173,7 +162,7 @@ impl Bot<'_> {
         if action != Action::Remove && self.is_told(link)? {
             return Ok(());
         }
-        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(|why| could_not_save(&why))?;
+        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(could_not_save)?;
         self.written.push(action);
         self.publisher.touch(&link.channel);
         self.delivery.iter_mut().for_each(Delivery::wake);
@@ -185,7 +174,7 @@ impl Bot<'_> {
     pub fn is_told(&self, link: &Link) -> Result<bool, String> {
         let key = link::key(&link.url);
         for event in self.history.then(|| self.journal.events()).into_iter().flatten() {
-            let Event { time, action, link: other } = event.map_err(|why| could_not_save(&why))?;
+            let Event { time, action, link: other } = event.map_err(could_not_save)?;
             // So much may the clocks differ.
             if time < link.posted - BELIEVABLE - SLACK {
                 break;
@@ -216,13 +205,12 @@ fn ends_word(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{feff}')
 }
 
-/// The link that `request` tells of.
 pub fn link_of(request: &Request, url: String, title: String) -> Link {
     let Request { channel, nick, account, posted, .. } = request;
     let channel = channel.clone().unwrap_or_default();
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
-pub fn could_not_save(why: &std::io::Error) -> String {
-    format!("could not save: {}", log::os(why))
+pub fn could_not_save(why: std::io::Error) -> String {
+    format!("could not save: {}", log::os(&why))
 }

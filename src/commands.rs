@@ -45,7 +45,7 @@ fn url(bot: &mut Bot, request: &Request) -> Answer {
 /// Keeps a link that someone posted: it is new, mends a title, or was posted before.
 fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
     let title = link.named().0.to_owned();
-    let Some(before) = newest_with(bot, &link.channel, &link.url)? else {
+    let Some(before) = newest_with(bot, request, &link.url)? else {
         bot.save(Action::Add, &link)?;
         return Ok(format!("saved: {title}"));
     };
@@ -66,17 +66,18 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     Ok(format!("saved before: {}, {}: {title}", unhighlighted(nick), age(request.posted - *posted)))
 }
 
-/// The link with this address among the newest of its channel.
-fn newest_with(bot: &Bot, channel: &str, url: &str) -> Result<Option<Entry>, String> {
+/// The link with this address among the newest of the channel.
+fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>, String> {
     let key = link::key(url);
-    let mut newest = standing(bot, channel).take(bot.config.feed_items);
+    let mut newest = standing(bot, request).take(bot.config.feed_items);
     let found = newest.find(|entry| entry.as_ref().map_or(true, |e| link::key(&e.link.url) == key));
-    found.transpose().map_err(|why| could_not_save(&why))
+    found.transpose().map_err(could_not_save)
 }
 
-/// The links of a channel, newest first.
-fn standing(bot: &Bot, channel: &str) -> impl Iterator<Item = io::Result<Entry>> {
-    bot.journal.newest_first().filter(move |entry| entry.as_ref().map_or(true, |e| e.link.channel == channel))
+/// The links of the channel where `request` was made, newest first.
+fn standing(bot: &Bot, request: &Request) -> impl Iterator<Item = io::Result<Entry>> {
+    let is_here = |entry: &Entry| request.channel.as_ref() == Some(&entry.link.channel);
+    bot.journal.newest_first().filter(move |entry| entry.as_ref().map_or(true, is_here))
 }
 
 /// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
@@ -92,11 +93,10 @@ fn is_yours(link: &Link, request: &Request) -> bool {
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
-    let channel = request.channel.as_deref().unwrap_or_default();
     let before = match request.args.split_whitespace().next() {
         Some(address) => {
             let url = link::address(address).map_err(|_| "not among the newest links")?;
-            let before = newest_with(bot, channel, &url)?.ok_or("not among the newest links")?;
+            let before = newest_with(bot, request, &url)?.ok_or("not among the newest links")?;
             if !is_yours(&before.link, request) {
                 return Err(format!("not yours: posted by {}", before.link.nick));
             }
@@ -106,21 +106,17 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
             return Err("removed already".into());
         }
         None => {
-            let mut yours = standing(bot, channel).take_while(|entry| {
-                // Nobody without an account has a link farther back: that saves reading the whole journal.
-                let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
-                entry.as_ref().map_or(true, near)
-            });
+            // Nobody without an account has a link farther back: that saves reading the whole journal.
+            let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
+            let mut yours = standing(bot, request).take_while(|entry| entry.as_ref().map_or(true, near));
             // An event belongs to the nearest link with its address: one behind that cannot be named.
             let mut nearest = HashSet::new();
             let mut is_it = |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
-            let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it));
-            let yours = yours.transpose().map_err(|why| could_not_save(&why))?;
-            yours.ok_or("no link of yours in the last 24 hours here")?
+            let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it)).transpose();
+            yours.map_err(could_not_save)?.ok_or("no link of yours in the last 24 hours here")?
         }
     };
-    let link = bot::link_of(request, before.link.url.clone(), String::new());
-    bot.save(Action::Remove, &link)?;
+    bot.save(Action::Remove, &bot::link_of(request, before.link.url.clone(), String::new()))?;
     Ok(format!("removed: {}", before.link.named().0))
 }
 
@@ -131,15 +127,11 @@ fn find(bot: &Bot, request: &Request) -> Answer {
         let text = format!("{title} {url} {nick}").to_lowercase();
         words.split(' ').all(|word| text.contains(word))
     };
-    let channel = request.channel.as_deref().unwrap_or_default();
-    let found = standing(bot, channel).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
-    let found: Vec<Entry> =
-        found.collect::<io::Result<_>>().map_err(|why| format!("the journal cannot be read: {}", log::os(&why)))?;
-    if found.is_empty() {
-        return Ok("nothing found".into());
-    }
-    let lines: Vec<String> = found.iter().rev().map(|entry| found_line(entry, request)).collect();
-    Ok(lines.join("\n"))
+    let found = standing(bot, request).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
+    let lines = found.map(|entry| Ok(found_line(&entry?, request))).collect::<io::Result<Vec<String>>>();
+    let mut lines = lines.map_err(|why| format!("the journal cannot be read: {}", log::os(&why)))?;
+    lines.reverse();
+    Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
 
 /// A line too long for IRC loses the end of its title, never of its address.
@@ -173,12 +165,11 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     if let Some(command) = bot.command(name) {
         return Ok(format!("usage: {prefix}{} ({})", command.example, command.help));
     }
-    if request.channel.is_none() {
+    let Some(channel) = &request.channel else {
         return Ok(format!("commands: {prefix}help; the others work in a channel only"));
-    }
+    };
     let names: Vec<_> = bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
-    let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
-    let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
+    let links = bot.publisher.page(channel).map(|page| format!("; links: {page}")).unwrap_or_default();
     let all = format!("commands: {}; more of one: {prefix}help url{links}", names.join(" "));
     if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
 }

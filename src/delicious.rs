@@ -71,10 +71,7 @@ impl Login {
     pub fn secrets(&self) -> Vec<String> {
         match self {
             Login::Nobody => vec![],
-            Login::Basic { user, password } => {
-                let pair = format!("{user}:{password}");
-                vec![password.clone(), STANDARD.encode(pair)]
-            }
+            Login::Basic { user, password } => vec![password.clone(), STANDARD.encode(format!("{user}:{password}"))],
             // Of `user:HEX`, HEX alone is as good as the whole.
             Login::Token(token) => vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()],
             Login::Bearer(token) => vec![token.clone()],
@@ -138,12 +135,9 @@ impl Account {
         let Some(request) = self.settings.request(change, link, log_url, now) else {
             return Refused { why: "no address of posts/delete follows from delicious".into(), by_status: false };
         };
-        let mut request = self
-            .agent
-            .get(request.as_str())
-            .header("User-Agent", &self.settings.user_agent)
-            // Pinbook would answer anything else with JSON, linkhut with 406.
-            .header("Accept", "application/xml");
+        let request = self.agent.get(request.as_str()).header("User-Agent", &self.settings.user_agent);
+        // Pinbook would answer anything else with JSON, linkhut with 406.
+        let mut request = request.header("Accept", "application/xml");
         match &self.settings.login {
             Login::Basic { user, password } => {
                 // At once, not after a challenge: the Shaarli bridge never sends one.
@@ -165,8 +159,7 @@ impl Account {
             Err(e) => return failed(&e),
         };
         let status = answer.status().as_u16();
-        let retry_after = answer.headers().get("Retry-After").and_then(|v| v.to_str().ok());
-        let after = retry_after.and_then(|text| wait_for(text, now));
+        let after = answer.headers().get("Retry-After").and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
         // If it breaks off, what came before counts: a complete result is one, and no result is one to ask for again.
         let _ = answer.into_body().into_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
@@ -177,18 +170,15 @@ impl Account {
     fn judge(&self, change: Change, status: u16, after: Option<Duration>, body: &[u8]) -> Verdict {
         let body = String::from_utf8_lossy(body).to_ascii_lowercase();
         let code = result_code(&body);
-        let why = match code {
-            Some(code) => format!("HTTP {status}: {}", self.words(code)),
-            None => format!("HTTP {status}"),
-        };
+        let words = code.map(|code| format!(": {}", self.words(code))).unwrap_or_default();
+        let why = format!("HTTP {status}{words}");
         // A service that asks for less haste says nothing of the link.
         let later =
             |why, unclear| TryLater { why, at_least: after.unwrap_or_default(), unclear: unclear && after.is_none() };
+        let is_delete = change == Change::Delete;
         match (status, code) {
-            (200..300, Some("item not found" | "something went wrong")) | (404, _) if change == Change::Delete => {
-                Stored
-            }
-            (405 | 409 | 501, _) if change == Change::Delete => Refused { why, by_status: false },
+            (200..300, Some("item not found" | "something went wrong")) | (404, _) if is_delete => Stored,
+            (405 | 409 | 501, _) if is_delete => Refused { why, by_status: false },
             (200..300, Some("done" | "ok")) => Stored,
             (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => AlreadyThere,
             // linkhut and Scuttle say this of a link they know, too.
@@ -227,9 +217,8 @@ impl Settings {
     fn delete(&self, link: &Link) -> Option<Url> {
         let (host, path) = self.add.as_str().split_at(self.add[..url::Position::BeforePath].len());
         let (before, after) = path.rsplit_once("add")?;
-        let mut request = Url::parse(&format!("{host}{before}delete{after}")).ok()?;
-        request.query_pairs_mut().append_pair("url", &link.url);
-        Some(self.with_token(request))
+        let request = Url::parse(&format!("{host}{before}delete{after}")).ok()?;
+        Some(self.with(request, &[("url", &link.url)]))
     }
 
     /// The request's address; `None` if there is none of `posts/delete`.
@@ -252,20 +241,15 @@ impl Settings {
         let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
         let tags = plain(tags.trim_end());
         let build = |title: &str, note: &str| {
-            let mut request = self.add.clone();
-            let mut query = request.query_pairs_mut();
-            query.append_pair("url", &url).append_pair("description", title).append_pair("extended", note);
+            let mut query = vec![("url", url.as_str()), ("description", title), ("extended", note), ("tags", &tags)];
             // Of a new link only `no` stores it everywhere, and never overwrites what someone wrote before.
-            query.append_pair("tags", &tags).append_pair("dt", &dt).append_pair("replace", replace);
-            if let Some(shared) = self.shared {
-                query.append_pair("shared", if shared { "yes" } else { "no" });
-            }
+            query.extend([("dt", dt.as_str()), ("replace", replace)]);
+            query.extend(self.shared.map(|shared| ("shared", if shared { "yes" } else { "no" })));
             // Where links are private by default, SemanticScuttle does not hear `shared=yes`.
             if self.scuttle && self.shared == Some(true) {
-                query.append_pair("status", "0");
+                query.push(("status", "0"));
             }
-            drop(query);
-            self.with_token(request)
+            self.with(self.add.clone(), &query)
         };
         let fits = |request: &Url| request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
 
@@ -283,7 +267,9 @@ impl Settings {
         Some(request)
     }
 
-    fn with_token(&self, mut request: Url) -> Url {
+    /// `request` with these parameters, and the token if there is one.
+    fn with(&self, mut request: Url, parameters: &[(&str, &str)]) -> Url {
+        request.query_pairs_mut().extend_pairs(parameters);
         if let Login::Token(token) = &self.login {
             request.query_pairs_mut().append_pair("auth_token", token);
         }

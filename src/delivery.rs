@@ -46,8 +46,8 @@ pub struct Delivery {
     /// What is settled beyond the cursor.
     settled: BTreeSet<OffsetDateTime>,
     owed: Owed,
-    /// The newest event when this run began.
-    begun: Option<OffsetDateTime>,
+    /// Later events were written in this run.
+    begun: OffsetDateTime,
     /// `owed` must be read anew: something was written, or a link failed.
     stale: bool,
     /// The owed addresses that have failed.
@@ -63,7 +63,8 @@ pub struct Delivery {
     /// What the log was told of stops, and when: the reason, and whether the wait still grows.
     told: HashMap<(String, bool), Instant>,
     passed_over: u64,
-    error: Option<(OffsetDateTime, String)>,
+    /// The last error, as `.status` tells it; empty while there was none.
+    error: String,
     say: fn(&str),
 }
 
@@ -71,8 +72,6 @@ pub struct Delivery {
 #[derive(Default)]
 struct Owed {
     count: usize,
-    /// The time of the newest event.
-    newest: Option<OffsetDateTime>,
     /// The next ones in the order of their turns: first those that never gave way to others.
     window: BTreeMap<(Option<Instant>, OffsetDateTime), Item>,
     /// The oldest of the others.
@@ -101,19 +100,21 @@ impl Owed {
 
 impl Delivery {
     /// Reads the cursor at `path`; everything may be owed until the journal shows otherwise.
-    pub fn new(path: PathBuf, interval: Duration, now: Instant) -> Delivery {
+    pub fn new(path: PathBuf, interval: Duration, journal: &mut Journal, now: Instant) -> Delivery {
         let cursor = fs::read_to_string(&path).map_err(|e| log::os(&e));
         let cursor = cursor.and_then(|text| parse_time(text.trim_end()).ok_or("not a time".into()));
         if let Err(why) = &cursor {
             log::line(format_args!("{}: {why}; the delivery starts with the first link", path.display()));
         }
+        let cursor = cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Delivery {
             path,
             interval,
-            cursor: cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            cursor,
             settled: BTreeSet::new(),
             owed: Owed::default(),
-            begun: None,
+            // The cursor has used up the times before it: a clock may have run ahead.
+            begun: journal.not_before(cursor),
             stale: true,
             tried: HashMap::new(),
             accepted: 0,
@@ -122,7 +123,7 @@ impl Delivery {
             stopped: None,
             told: HashMap::new(),
             passed_over: 0,
-            error: None,
+            error: String::new(),
             say: |text| log::line(text),
         }
     }
@@ -147,10 +148,7 @@ impl Delivery {
             // Not for each one: a million may be owed.
             if self.stale || self.owed.window.is_empty() {
                 match self.survey(journal) {
-                    Ok(owed) => {
-                        self.begun.get_or_insert(owed.newest.unwrap_or(self.cursor));
-                        (self.owed, self.stale) = (owed, false);
-                    }
+                    Ok(owed) => (self.owed, self.stale) = (owed, false),
                     Err(e) => {
                         (self.say)(&format!("nothing is delivered: the journal cannot be read: {}", log::os(&e)));
                         self.at = now + LONGEST_WAIT;
@@ -159,7 +157,7 @@ impl Delivery {
                 }
             }
             let item = self.owed.window.values().next()?.clone();
-            let needed = Some(item.clone()).filter(|item| !self.owed.needless.contains(&item.time));
+            let needed = Some(&item).filter(|item| !self.owed.needless.contains(&item.time));
             match needed.and_then(|item| in_full(item, journal)) {
                 None => self.done(&item),
                 item => return item,
@@ -178,7 +176,6 @@ impl Delivery {
             let key = (link.channel.clone(), link.url.clone());
             let (mut removes, mut title) = later.remove(&key).unwrap_or_default();
             let tried = self.tried.get(&link.url);
-            owed.newest = owed.newest.max(Some(time));
             let change = match action {
                 Action::Remove => {
                     removes.push(time);
@@ -186,7 +183,7 @@ impl Delivery {
                 }
                 Action::Add if !removes.is_empty() => {
                     // What was never sent need not be deleted; what a former run has sent nobody knows.
-                    let is_unsent = self.begun.is_some_and(|begun| time > begun) && !self.settled.contains(&time);
+                    let is_unsent = time > self.begun && !self.settled.contains(&time);
                     let is_needless = |removed: &_| is_unsent && tried.is_none() && !self.settled.contains(removed);
                     owed.needless.extend(removes.pop().filter(is_needless));
                     None
@@ -221,7 +218,7 @@ impl Delivery {
     pub fn settle(&mut self, item: &Item, verdict: Verdict, now: Instant, clock: OffsetDateTime) {
         self.at = now + self.interval;
         if let Verdict::TryLater { why, .. } | Verdict::Refused { why, .. } | Verdict::Hold { why } = &verdict {
-            self.error = Some((clock, why.clone()));
+            self.error = format!("; last error: {why} ({})", format_time(clock));
         }
         let (why, at_least, unclear, by_status) = match verdict {
             Verdict::Stored => return self.accept(item, true),
@@ -262,10 +259,7 @@ impl Delivery {
             let next = words(self.at.saturating_duration_since(now));
             text += &format!(" since {}; next try in {next}", format_time(oldest));
         }
-        if let Some((time, why)) = &self.error {
-            text += &format!("; last error: {why} ({})", format_time(*time));
-        }
-        text + &format!("; passed over: {}", self.passed_over)
+        format!("{text}{}; passed over: {}", self.error, self.passed_over)
     }
 
     fn accept(&mut self, item: &Item, is_done: bool) {
@@ -337,17 +331,15 @@ impl Delivery {
 
 /// A new title with the rest of its link, as the journal has it now. `None`: nothing is to be deleted, for an earlier
 /// link with the same address still stands.
-fn in_full(mut item: Item, journal: &Journal) -> Option<Item> {
-    let (time, Link { channel, url, .. }) = (item.time, item.link.clone());
-    let mut earlier = journal.newest_first().flatten().filter(|entry| entry.link.url == url && entry.time < time);
-    match item.change {
+fn in_full(item: &Item, journal: &Journal) -> Option<Item> {
+    let Link { channel, url, .. } = &item.link;
+    let mut earlier = journal.newest_first().flatten().filter(|e| e.link.url == *url && e.time < item.time);
+    let link = match item.change {
         Change::Delete if earlier.next().is_some() => return None,
-        Change::Replace => {
-            item.link = earlier.find(|entry| entry.link.channel == channel).map_or(item.link, |entry| entry.link);
-        }
-        _ => {}
-    }
-    Some(item)
+        Change::Replace => earlier.find(|entry| entry.link.channel == *channel).map(|entry| entry.link),
+        _ => None,
+    };
+    Some(Item { link: link.unwrap_or_else(|| item.link.clone()), ..*item })
 }
 
 fn words(wait: Duration) -> String {

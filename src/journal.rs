@@ -33,10 +33,8 @@ pub enum Action {
     Remove,
 }
 
-impl Action {
-    const NAMES: [(&str, Action); 4] =
-        [("add", Action::Add), ("again", Action::Again), ("title", Action::Title), ("remove", Action::Remove)];
-}
+const ACTIONS: [(&str, Action); 4] =
+    [("add", Action::Add), ("again", Action::Again), ("title", Action::Title), ("remove", Action::Remove)];
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,9 +118,10 @@ impl Journal {
         Ok(Journal { path: path.to_owned(), file, id, len, pending: String::new(), uncut: false, last, usable: Ok(()) })
     }
 
-    /// What is appended next gets a later time than this.
-    pub fn not_before(&mut self, time: OffsetDateTime) {
+    /// What is appended next gets a later time than this and all that stands there. Returns the latest of them.
+    pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
         self.last = self.last.max(time);
+        self.last
     }
 
     /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`].
@@ -144,10 +143,8 @@ impl Journal {
             return Ok(());
         }
         self.usable = self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
-        if self.uncut {
-            // If this fails too, the next check tries it again before anything else is written.
-            let _ = self.cut_back();
-        }
+        // If this fails too, the next check tries it again before anything else is written.
+        let _ = self.cut_back();
         self.usable.clone().map_err(io::Error::other)
     }
 
@@ -168,6 +165,9 @@ impl Journal {
     }
 
     fn cut_back(&mut self) -> io::Result<()> {
+        if !self.uncut {
+            return Ok(());
+        }
         // A file that someone has made shorter must not be filled up with zeros.
         self.file.set_len(self.file.metadata()?.len().min(self.len))?;
         // Only the first sync after a failed one tells of it: what is wanted must not stand behind `len`.
@@ -191,9 +191,7 @@ impl Journal {
     }
 
     fn go_on(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
-        if self.uncut {
-            self.cut_back()?;
-        }
+        self.cut_back()?;
         let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
         let path = self.path.display();
         match len.cmp(&self.len) {
@@ -202,8 +200,7 @@ impl Journal {
             Ordering::Greater => {
                 let (lines, bad) = faults(&self.file, self.len, len)?;
                 let skipped = bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
-                let (lines, skipped) = (count(lines), skipped.unwrap_or_default());
-                log::line(format_args!("{path}: {lines} appended{skipped}"));
+                log::line(format_args!("{path}: {} appended{}", count(lines), skipped.unwrap_or_default()));
             }
         }
         self.not_before(last_time(&self.file, len)?);
@@ -401,7 +398,7 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
 }
 
 fn format_line(Event { time, action, link }: &Event) -> String {
-    let name = Action::NAMES.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
+    let name = ACTIONS.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
     let mut line = format!("{}\t{name}", format_time(*time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
@@ -427,7 +424,7 @@ fn parse_line(line: &[u8]) -> Parsed {
     let posted = posted.filter(|posted| !posted.is_empty());
     let time = parse_time(time).ok_or("not a time")?;
     let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
-    let &(_, action) = Action::NAMES.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
+    let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
     // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
     if !link::begins_address(url) || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
         return Err("not an address");
@@ -461,11 +458,9 @@ pub fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
     let from = meta.len().saturating_sub(within);
     let (lines, bad) = faults(&File::open(path)?, from, meta.len())?;
     let Some((from_end, why)) = bad.last() else { return Ok(None) };
-    let place = match from {
-        0 => format!("line {}", lines + 1 - from_end),
-        _ => format!("line {from_end} from the end"),
-    };
-    Ok(Some(format!("{}: {} skipped; the first is {place}: {why}", path.display(), count(bad.len()))))
+    let (number, side) = if from == 0 { (lines + 1 - from_end, "") } else { (*from_end, " from the end") };
+    let (path, bad) = (path.display(), count(bad.len()));
+    Ok(Some(format!("{path}: {bad} skipped; the first is line {number}{side}: {why}")))
 }
 
 fn count(lines: usize) -> String {

@@ -22,6 +22,7 @@ mod page;
 mod publish;
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::mem;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -79,20 +80,13 @@ fn main() -> ExitCode {
         }
     }
     let Some(path) = path else { return misused() };
-    match run(Path::new(&path), mode, verbose) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            log::last_line(why);
-            ExitCode::FAILURE
-        }
-    }
+    let Err(why) = run(Path::new(&path), mode, verbose) else { return ExitCode::SUCCESS };
+    log::last_line(why);
+    ExitCode::FAILURE
 }
 
 fn print(text: std::fmt::Arguments) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    if writeln!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn misused() -> ExitCode {
@@ -127,11 +121,7 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
     let cursor = file::beside(&config.journal, ".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, now));
-    if let Some(delivery) = &delivery {
-        // The cursor has used up the times before it: a clock may have run ahead.
-        journal.not_before(delivery.cursor());
-    }
+    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, &mut journal, now));
     // A fork's row wins over ours of the same name.
     let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
@@ -164,18 +154,14 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
 /// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so
 /// that is the first posting among what was saved within 10 min, back to the last link that history told.
 fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
-    let (mut heard, mut newest) = (None, None);
-    let events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel);
-    for Event { time, link, .. } in events {
-        if *newest.get_or_insert(time) - time > time::Duration::minutes(10) {
-            break;
-        }
-        heard = Some(heard.map_or(link.posted, |heard: OffsetDateTime| heard.min(link.posted)));
-        if time - link.posted > irc::BELIEVABLE {
-            break;
-        }
-    }
-    heard
+    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel).peekable();
+    let newest = events.peek()?.time;
+    let mut is_told = false;
+    let since = events.take_while(|Event { time, link, .. }| {
+        let is_over = mem::replace(&mut is_told, *time - link.posted > irc::BELIEVABLE);
+        !is_over && newest - *time <= time::Duration::minutes(10)
+    });
+    since.map(|event| event.link.posted).min()
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.

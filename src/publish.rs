@@ -88,8 +88,7 @@ impl<'a> Publisher<'a> {
 
     /// The public address of the page that shows `channel`, if it is known.
     pub fn page(&self, channel: &str) -> Option<&str> {
-        let outputs = self.outputs.iter().map(|watched| watched.output);
-        let mut here = outputs.filter(|output| output.view.shows(channel));
+        let mut here = self.outputs.iter().map(|watched| watched.output).filter(|output| output.view.shows(channel));
         here.find_map(|output| if let Kind::Page(page) = &output.kind { page.url.as_deref() } else { None })
     }
 

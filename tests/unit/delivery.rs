@@ -33,7 +33,7 @@ impl World {
         }
         journal.commit().unwrap();
         let boot = Instant::now();
-        let delivery = Delivery::new(folder.path().join("cursor"), INTERVAL, boot);
+        let delivery = Delivery::new(folder.path().join("cursor"), INTERVAL, &mut journal, boot);
         let mut world = World { folder, journal, delivery, boot, now: Duration::ZERO, tries: Vec::new() };
         world.listen();
         world
@@ -44,7 +44,7 @@ impl World {
     }
 
     fn restart(&mut self) {
-        self.delivery = Delivery::new(self.cursor_path(), INTERVAL, self.boot + self.now);
+        self.delivery = Delivery::new(self.cursor_path(), INTERVAL, &mut self.journal, self.boot + self.now);
         self.listen();
     }
 
