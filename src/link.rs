@@ -34,8 +34,7 @@ impl Link {
 
     /// The host of its address, without `www.`.
     pub fn host(&self) -> &str {
-        let (_, rest) = self.url.split_once("://").unwrap_or_default();
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = bare(&self.url).split(['/', '?', '#']).next().unwrap_or_default();
         host.strip_prefix("www.").unwrap_or(host)
     }
 }
@@ -45,15 +44,12 @@ pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
     let is_tag = |tag: &str| {
         tag.contains(char::is_alphabetic) && tag.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '+'))
     };
-    let (mut rest, mut tags) = (title, Vec::new());
-    loop {
-        let (before, word) = rest.rsplit_once(' ').unwrap_or(("", rest));
-        let Some(tag) = word.strip_prefix('#').filter(|tag| is_tag(tag)) else { break };
-        tags.push(tag);
-        rest = before;
-    }
+    let tag = |word| str::strip_prefix(word, '#').filter(|tag| is_tag(tag));
+    let mut tags: Vec<&str> = title.rsplit(' ').map_while(tag).collect();
     tags.reverse();
-    (rest, tags)
+    // The first word of a title has no blank in front.
+    let length: usize = tags.iter().map(|tag| " #".len() + tag.len()).sum();
+    (&title[..title.len().saturating_sub(length)], tags)
 }
 
 /// The address as it is stored: normalised, punycode and percent-encoded by the `url` crate.
