@@ -48,6 +48,5 @@ pub fn blank(text: &str, secrets: &[String]) -> String {
 
 /// What the system says of an error, without the number that only programmers read.
 pub fn os(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_owned()
+    error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }
