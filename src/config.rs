@@ -235,10 +235,9 @@ fn outputs(conf: &Conf, irc: &irc::Settings, zone: Zone, log_url: Option<&LogUrl
     });
     let pages = groups(&page).map(|group| {
         let feeds = groups(&feed).filter(|of| of.iter().any(|channel| group.contains(channel)));
-        let href = |of| url(of).unwrap_or_else(|| href(&feed, of));
-        let feeds = feeds.map(|of| Alternate { title: title(of), href: href(of) }).collect();
+        let feeds = feeds.map(|of| Alternate { title: title(of), href: url(of).unwrap_or_else(|| href(&feed, of)) });
         let example = format!("{}url http://www.example.com/ Title For Link", irc.prefix);
-        output(&page, group, Kind::Page(Page { url: page_url(group), feeds, zone, example }))
+        output(&page, group, Kind::Page(Page { url: page_url(group), feeds: feeds.collect(), zone, example }))
     });
     Ok(feeds.chain(pages).collect())
 }

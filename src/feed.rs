@@ -2,7 +2,7 @@
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
-use std::fmt::{self, Display, Formatter, Write as _};
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, Write};
 
 use time::OffsetDateTime;
@@ -11,6 +11,11 @@ use url::Url;
 
 use crate::journal::{Entry, Journal, format_time};
 use crate::link::{Link, LogUrl, percent_encode};
+
+const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<channel>
+"#;
 
 /// What a feed and a page show alike.
 #[derive(Clone, Debug)]
@@ -56,25 +61,15 @@ pub struct Feed {
 
 impl Feed {
     pub fn render(&self, view: &View, changed: Option<OffsetDateTime>, entries: &[Entry]) -> io::Result<Vec<u8>> {
-        let mut out = Vec::new();
-        write!(
-            out,
-            concat!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
-                "<rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\"",
-                " xmlns:dc=\"http://purl.org/dc/elements/1.1/\">\n<channel>\n",
-                "<title>{}</title>\n<link>{}</link>\n<description>Links posted in {}</description>\n"
-            ),
-            Escape(&view.title),
-            Escape(&uri(&self.about)),
-            Escape(&view.channels.join(", ")),
-        )?;
+        let mut out = HEAD.as_bytes().to_vec();
+        element(&mut out, "title", &view.title)?;
+        element(&mut out, "link", &uri(&self.about))?;
+        element(&mut out, "description", &format!("Links posted in {}", view.channels.join(", ")))?;
         if let Some(url) = &self.url {
-            let href = uri(url);
-            writeln!(out, "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{}\"/>", Escape(&href))?;
+            writeln!(out, "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{}\"/>", Escape(&uri(url)))?;
         }
         if let Some(changed) = changed {
-            writeln!(out, "<lastBuildDate>{}</lastBuildDate>", date(changed))?;
+            element(&mut out, "lastBuildDate", &date(changed))?;
         }
         for entry in entries {
             item(&mut out, view, entry)?;
@@ -88,39 +83,33 @@ fn item(out: &mut Vec<u8>, view: &View, entry: &Entry) -> io::Result<()> {
     let link = &entry.link;
     let (title, tags) = link.named();
     let log_uri = view.log_uri(link);
-    write!(
-        out,
-        concat!(
-            "<item>\n<title>{}</title>\n<link>{}</link>\n<description>{}</description>\n",
-            "<dc:creator>{}</dc:creator>\n",
-        ),
-        Escape(title),
-        Escape(&uri(&link.url)),
-        Escape(&description(entry, log_uri.as_deref())),
-        Escape(&link.nick),
-    )?;
+    writeln!(out, "<item>")?;
+    element(out, "title", title)?;
+    element(out, "link", &uri(&link.url))?;
+    element(out, "description", &description(entry, log_uri.as_deref()))?;
+    element(out, "dc:creator", &link.nick)?;
     for category in [link.channel.as_str()].into_iter().chain(tags) {
-        writeln!(out, "<category>{}</category>", Escape(category))?;
+        element(out, "category", category)?;
     }
     if let Some(log_uri) = log_uri {
-        writeln!(out, "<comments>{}</comments>", Escape(&log_uri))?;
+        element(out, "comments", &log_uri)?;
     }
-    writeln!(
-        out,
-        "<guid isPermaLink=\"false\">linkbot:{}/{}</guid>\n<pubDate>{}</pubDate>\n</item>",
-        percent_encode(&link.channel),
-        format_time(entry.time),
-        date(link.posted),
-    )
+    let (channel, time) = (percent_encode(&link.channel), format_time(entry.time));
+    writeln!(out, "<guid isPermaLink=\"false\">linkbot:{channel}/{time}</guid>")?;
+    element(out, "pubDate", &date(link.posted))?;
+    writeln!(out, "</item>")
+}
+
+fn element(out: &mut Vec<u8>, name: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "<{name}>{}</{name}>", Escape(text))
 }
 
 /// HTML: who posted it, that being the link into the log, and who posted it again.
 fn description(entry: &Entry, log_uri: Option<&str>) -> String {
-    let (nick, channel) = (Escape(&entry.link.nick), Escape(&entry.link.channel));
-    let html = match log_uri {
-        None => format!("posted by {nick} in {channel}"),
-        Some(log_uri) => format!("<a href=\"{}\">posted by {nick} in {channel}</a>", Escape(log_uri)),
-    };
+    let mut html = format!("posted by {} in {}", Escape(&entry.link.nick), Escape(&entry.link.channel));
+    if let Some(log_uri) = log_uri {
+        html = format!("<a href=\"{}\">{html}</a>", Escape(log_uri));
+    }
     html + &again(entry)
 }
 
@@ -136,24 +125,21 @@ pub struct Escape<'a>(pub &'a str);
 
 impl Display for Escape<'_> {
     fn fmt(&self, out: &mut Formatter) -> fmt::Result {
-        let mut rest = self.0;
-        // Besides these only U+FFFE and U+FFFF, which begin with the last, may be changed.
-        let may_change = |b| matches!(b, ..b' ' | b'&' | b'<' | b'>' | b'"' | 0xef);
-        while let Some(at) = rest.bytes().position(may_change) {
-            let (before, from) = rest.split_at(at);
-            let mut chars = from.chars();
-            out.write_str(before)?;
-            match chars.next().unwrap_or_default() {
-                '&' => out.write_str("&#x26;")?,
-                '<' => out.write_str("&#x3C;")?,
-                '>' => out.write_str("&#x3E;")?,
-                '"' => out.write_str("&#x22;")?,
-                c @ ('\t' | '\n' | '\r' | ' '..='\u{fffd}') => out.write_char(c)?,
-                _ => {}
-            }
-            rest = chars.as_str();
+        let may_change = |c| matches!(c, ..' ' | '&' | '<' | '>' | '"' | '\u{fffe}' | '\u{ffff}');
+        let mut end = 0;
+        for (start, c) in self.0.match_indices(may_change) {
+            out.write_str(&self.0[end..start])?;
+            end = start + c.len();
+            out.write_str(match c {
+                "&" => "&#x26;",
+                "<" => "&#x3C;",
+                ">" => "&#x3E;",
+                "\"" => "&#x22;",
+                "\t" | "\n" | "\r" => c,
+                _ => "",
+            })?;
         }
-        out.write_str(rest)
+        out.write_str(&self.0[end..])
     }
 }
 

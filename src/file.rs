@@ -22,7 +22,11 @@ pub fn replace_durably(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
 }
 
 fn put(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
-    let path = resolve(path);
+    // What a symbolic link leads to is replaced, also if nothing is there yet.
+    let path = match fs::read_link(path) {
+        Ok(target) => fs::canonicalize(path).unwrap_or(path.with_file_name(target)),
+        Err(_) => path.to_owned(),
+    };
     let temporary = beside(&path, ".tmp");
     let write = || {
         // What a crash has left there may be anything, also a link to elsewhere.
@@ -33,9 +37,7 @@ fn put(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -
         sync(&file)?;
         fs::rename(&temporary, &path)
     };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
+    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// `path` with `suffix` behind its name.
@@ -43,14 +45,6 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
-}
-
-/// Where a symbolic link leads, also if nothing is there yet.
-fn resolve(path: &Path) -> PathBuf {
-    match fs::read_link(path) {
-        Ok(target) => fs::canonicalize(path).unwrap_or(path.with_file_name(target)),
-        Err(_) => path.to_owned(),
-    }
 }
 
 #[cfg(test)]

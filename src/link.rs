@@ -34,26 +34,20 @@ impl Link {
 
     /// The host of its address, without `www.`.
     pub fn host(&self) -> &str {
-        let (_, rest) = self.url.split_once("://").unwrap_or_default();
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = bare(&self.url).split(['/', '?', '#']).next().unwrap_or_default();
         host.strip_prefix("www.").unwrap_or(host)
     }
 }
 
 /// Takes the tags off the end of a title: words like `#rust`, given without their `#`.
 pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
-    let is_tag = |tag: &str| {
-        tag.contains(char::is_alphabetic) && tag.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '+'))
-    };
-    let (mut rest, mut tags) = (title, Vec::new());
-    loop {
-        let (before, word) = rest.rsplit_once(' ').unwrap_or(("", rest));
-        let Some(tag) = word.strip_prefix('#').filter(|tag| is_tag(tag)) else { break };
-        tags.push(tag);
-        rest = before;
-    }
+    let may_stand = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '+');
+    let is_tag = |tag: &&str| tag.contains(char::is_alphabetic) && tag.chars().all(may_stand);
+    let mut tags: Vec<&str> = title.rsplit(' ').map_while(|word| word.strip_prefix('#').filter(is_tag)).collect();
     tags.reverse();
-    (rest, tags)
+    // The first word of a title has no blank in front.
+    let length: usize = tags.iter().map(|tag| " #".len() + tag.len()).sum();
+    (&title[..title.len().saturating_sub(length)], tags)
 }
 
 /// The address as it is stored: normalised, punycode and percent-encoded by the `url` crate.
@@ -88,16 +82,13 @@ pub fn key(url: &str) -> String {
         let name = parameter.split('=').next().unwrap_or_default();
         !parameter.is_empty() && !name.starts_with("utm_") && !matches!(name, "fbclid" | "gclid")
     };
-    let mut sign = '?';
-    for parameter in query.split('&').filter(is_own) {
-        key.push(sign);
-        key += parameter;
-        sign = '&';
+    let own: Vec<&str> = query.split('&').filter(is_own).collect();
+    if !own.is_empty() {
+        key = key + "?" + &own.join("&");
     }
     // Such a fragment is a page of an application that runs in the browser.
     if fragment.starts_with(['/', '!']) {
-        key.push('#');
-        key += fragment;
+        key = key + "#" + fragment;
     }
     if key.ends_with('/') {
         key.pop();
@@ -115,8 +106,7 @@ pub fn found(text: &str) -> Vec<(String, String)> {
     for span in addresses(text) {
         words += &text[end..span.start];
         end = span.end;
-        let url = address(&text[span]);
-        urls.extend(url.ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)));
+        urls.extend(address(&text[span]).ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)));
     }
     let line = title(&(words + &text[end..]));
     let (said, _) = split_tags(&line);
@@ -165,20 +155,12 @@ fn measure(text: &str) -> (usize, usize) {
         if ends_address(c) || c == ',' && begins_address(&text[i + 1..]) {
             return (length, i);
         }
-        let belongs = match ("([{".find(c), ")]}".find(c)) {
-            (Some(kind), _) => {
-                open[kind] += 1;
-                false
-            }
-            (_, Some(kind)) => {
-                let has_partner = open[kind] > 0;
-                open[kind] -= usize::from(has_partner);
-                has_partner
-            }
-            _ => !".,;:!?'*".contains(c),
-        };
-        if belongs {
-            length = i + c.len_utf8();
+        match ("([{".find(c), ")]}".find(c)) {
+            (Some(kind), _) => open[kind] += 1,
+            (_, Some(kind)) if open[kind] == 0 => {}
+            (_, Some(kind)) => (open[kind], length) = (open[kind] - 1, i + 1),
+            _ if ".,;:!?'*".contains(c) => {}
+            _ => length = i + c.len_utf8(),
         }
     }
     (length, text.len())
@@ -197,16 +179,14 @@ fn ends_address(c: char) -> bool {
 /// The title as it is stored: without IRC formatting, control characters, bidirectional overrides and what XML forbids,
 /// white space folded. Empty if nothing is left.
 pub fn title(text: &str) -> String {
+    // NEL is white space to Unicode, but a C1 control first.
+    let is_blank = |c: char| c.is_whitespace() && c != '\u{85}';
     let (mut out, mut chars) = (String::with_capacity(text.len()), text.chars());
     while let Some(c) = chars.next() {
         match c {
             '!'..='~' => out.push(c),
-            // NEL is white space to Unicode, but a C1 control first.
-            c if c.is_whitespace() && c != '\u{85}' => {
-                if !out.ends_with(' ') {
-                    out.push(' ');
-                }
-            }
+            c if is_blank(c) && out.ends_with(' ') => {}
+            c if is_blank(c) => out.push(' '),
             c if c.is_control() => chars = after(c, chars.as_str()).chars(),
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {}
             c => out.push(c),

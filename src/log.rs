@@ -34,28 +34,19 @@ fn write(before: &str, text: impl Display) {
 /// Control characters as blanks, and secrets, in any ASCII case and with `+` for a blank as in forms, as `***`.
 pub fn blank(text: &str, secrets: &[String]) -> String {
     let fold = |c: char| if c == '+' || c.is_control() { ' ' } else { c.to_ascii_lowercase() };
-    let text: Vec<char> = text.chars().collect();
-    let folded: Vec<char> = text.iter().map(|&c| fold(c)).collect();
-    let mut hidden = vec![false; text.len()];
+    let folded: Vec<char> = text.chars().map(fold).collect();
+    let mut shown: Vec<Option<char>> = text.chars().map(|c| Some(if c.is_control() { ' ' } else { c })).collect();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let secret: Vec<char> = secret.chars().map(fold).collect();
         for (start, _) in folded.windows(secret.len()).enumerate().filter(|(_, window)| *window == secret) {
-            hidden[start..start + secret.len()].fill(true);
+            shown[start..start + secret.len()].fill(None);
         }
     }
-    let mut out = String::new();
-    for (i, &c) in text.iter().enumerate() {
-        if !hidden[i] {
-            out.push(if c.is_control() { ' ' } else { c });
-        } else if i == 0 || !hidden[i - 1] {
-            out.push_str("***");
-        }
-    }
-    out
+    let runs = shown.chunk_by(|a, b| a.is_some() == b.is_some());
+    runs.map(|run| run.iter().copied().collect::<Option<String>>().unwrap_or_else(|| "***".into())).collect()
 }
 
 /// What the system says of an error, without the number that only programmers read.
 pub fn os(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_owned()
+    error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }

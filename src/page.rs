@@ -46,8 +46,7 @@ impl Page {
             let (channels, example) = (Escape(&channels), Escape(&self.example));
             writeln!(out, "<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>")?;
         }
-        let feed =
-            |feed: &Alternate| format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&feed.href), Escape(&feed.title));
+        let feed = |it: &Alternate| format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&it.href), Escape(&it.title));
         writeln!(out, "<p>For feed readers: {}</p>", self.feeds.iter().map(feed).collect::<Vec<_>>().join(", "))?;
         if let Some(newest) = entries.first() {
             // The same for all, also where clocks were changed meanwhile.
@@ -59,17 +58,11 @@ impl Page {
     }
 
     fn head(&self, out: &mut Vec<u8>, view: &View) -> io::Result<()> {
-        write!(
-            out,
-            concat!(
-                "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ",
-                "style-src 'sha256-{}'; base-uri 'none'; form-action 'none'\">\n",
-                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n",
-            ),
-            STYLE_HASH,
-            Escape(&view.title),
-        )?;
+        let csp = format!("default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'");
+        writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
+        writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"{csp}\">")?;
+        writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
+        writeln!(out, "<title>{}</title>", Escape(&view.title))?;
         for feed in &self.feeds {
             let (title, href) = (Escape(&feed.title), Escape(&feed.href));
             writeln!(out, "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">")?;

@@ -90,12 +90,9 @@ pub struct Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        self.tcp.set_nonblocking(left == Some(Duration::ZERO))?;
         // A zero timeout is an error in std.
-        let is_over = left == Some(Duration::ZERO);
-        self.tcp.set_nonblocking(is_over)?;
-        if !is_over {
-            self.tcp.set_read_timeout(left)?;
-        }
+        self.tcp.set_read_timeout(left.filter(|left| !left.is_zero()))?;
         self.tcp.read(buffer).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
             _ => e,

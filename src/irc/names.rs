@@ -20,12 +20,10 @@ impl CaseMapping {
     }
 
     fn lower(self, byte: u8) -> u8 {
-        match (self, byte) {
-            (CaseMapping::Ascii, _) => byte.to_ascii_lowercase(),
-            (_, b'[') => b'{',
-            (_, b']') => b'}',
-            (_, b'\\') => b'|',
-            (CaseMapping::Rfc1459, b'~') => b'^',
+        match byte {
+            // ASCII has these and their small forms in the same order.
+            b'[' | b'\\' | b']' if self != CaseMapping::Ascii => byte - b'[' + b'{',
+            b'~' if self == CaseMapping::Rfc1459 => b'^',
             _ => byte.to_ascii_lowercase(),
         }
     }
