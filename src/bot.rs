@@ -83,7 +83,7 @@ pub struct Bot<'a> {
 impl Bot<'_> {
     /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
     pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Reply> {
-        if self.journal.check(self.delivery.as_ref().map(Delivery::cursor)) {
+        if self.journal.check(self.delivery.as_ref().map(|delivery| delivery.cursor)) {
             self.config.irc.channels.iter().for_each(|channel| self.publisher.touch(&channel.name));
             self.delivery.iter_mut().for_each(Delivery::wake);
         }

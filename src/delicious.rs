@@ -200,8 +200,7 @@ impl Account {
         }
     }
 
-    /// The service's words in lower case, fit for the log: as far as they are plain, and none that may show a part of
-    /// the login.
+    /// The service's words in lower case, fit for the log: as far as they are plain, and none that may show a login.
     fn words(&self, code: &str) -> String {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
         let words: String = code.chars().take_while(is_plain).take(LONGEST_WORDS).collect();

@@ -41,8 +41,8 @@ pub struct Item {
 pub struct Delivery {
     path: PathBuf,
     interval: Duration,
-    /// The Unix epoch while nothing is settled.
-    cursor: OffsetDateTime,
+    /// Up to here all is settled; the Unix epoch while nothing is.
+    pub cursor: OffsetDateTime,
     /// What is settled beyond the cursor.
     settled: BTreeSet<OffsetDateTime>,
     owed: Owed,
@@ -128,10 +128,6 @@ impl Delivery {
         }
     }
 
-    pub fn cursor(&self) -> OffsetDateTime {
-        self.cursor
-    }
-
     /// Something was written to the journal.
     pub fn wake(&mut self) {
         self.stale = true;
@@ -165,8 +161,7 @@ impl Delivery {
         }
     }
 
-    /// Walks over the events after the cursor, newest first. Of a link that was removed only the removal is owed, of
-    /// several titles only the newest.
+    /// Walks over the events after the cursor. Of a removed link only the removal is owed, of titles only the newest.
     fn survey(&self, journal: &Journal) -> io::Result<Owed> {
         let mut owed = Owed::default();
         // Of a channel's address: when the next `add`s are removed, and the title of the next one.

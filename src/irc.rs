@@ -129,11 +129,13 @@ pub struct Session<'a> {
     settings: &'a Settings,
     phase: Phase,
     started: Instant,
-    registered: Option<Instant>,
+    pub registered: Option<Instant>,
     /// Why the connection is over, once the last bytes are written.
     pub end: Option<End>,
-    out: String,
-    log: Vec<String>,
+    /// What may leave now; the caller takes and writes all of it.
+    pub out: String,
+    /// What the operator should read; the caller takes it.
+    pub log: Vec<String>,
     outbox: Outbox,
 
     /// How many CAP REQ have not been answered.
@@ -172,7 +174,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Begins to register: the first lines are ready to [`take`](Session::take). `heard`: up to when each channel was.
+    /// Begins to register: the first lines may leave. `heard`: up to when each channel was.
     pub fn new(settings: &'a Settings, heard: &[Option<OffsetDateTime>], now: Now) -> Session<'a> {
         let mut session = Session {
             settings,
@@ -205,21 +207,6 @@ impl<'a> Session<'a> {
         };
         session.register();
         session
-    }
-
-    /// The bytes that may leave now; the caller writes them all.
-    pub fn take(&mut self) -> String {
-        std::mem::take(&mut self.out)
-    }
-
-    /// What the operator should read, since the last call.
-    pub fn take_log(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.log)
-    }
-
-    /// For how long it has been registered.
-    pub fn registered(&self, now: Instant) -> Duration {
-        self.registered.map_or(Duration::ZERO, |since| now - since)
     }
 
     /// The next moment at which [`tick`](Session::tick) has something to do.

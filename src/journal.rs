@@ -300,8 +300,7 @@ fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
     Backwards::new(file, 0, end).take(100).try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
 }
 
-/// A part of the file from its end, also if its last line has no end; without a first line that begins before the part.
-/// As an iterator its events.
+/// A part of the file from its end, without a first line that begins before it. As an iterator its events.
 struct Backwards<'a> {
     file: &'a File,
     /// Where reading stops; from the middle of the file on one byte early, to see whether a line ends there.
@@ -438,8 +437,7 @@ fn parse_line(line: &[u8]) -> Parsed {
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 
-/// How many lines a part of the file has, and which of them, counted from the end, are skipped, and why. The last
-/// one comes first.
+/// How many lines a part of the file has, and which of them, counted from the end and last first, are bad, and why.
 fn faults(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
     let (mut lines, mut bad) = (0, Vec::new());
     let mut part = Backwards::new(file, from, to);

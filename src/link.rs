@@ -25,8 +25,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// The title as people see it, without its tags, and the tags. What would be nothing but tags is named
-    /// by its address.
+    /// The title as people see it, without its tags, and the tags. What is nothing but tags is named by its address.
     pub fn named(&self) -> (&str, Vec<&str>) {
         let (title, tags) = split_tags(&self.title);
         (if title.is_empty() { &self.url } else { title }, tags)
@@ -249,8 +248,7 @@ pub struct LogUrl {
 }
 
 impl LogUrl {
-    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`). An error says what
-    /// is wrong with it.
+    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
     pub fn new(pattern: &str, zone: Zone) -> Result<LogUrl, String> {
         let pattern = time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
         let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;

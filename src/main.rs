@@ -75,23 +75,21 @@ fn main() -> ExitCode {
             Some("-v") => verbose = true,
             Some("--console") if mode == Mode::Serve => mode = Mode::Console,
             Some("--check") if mode == Mode::Serve => mode = Mode::Check,
-            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => return misused(),
+            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => return fail(2, USAGE),
             _ => path = Some(argument),
         }
     }
-    let Some(path) = path else { return misused() };
-    let Err(why) = run(Path::new(&path), mode, verbose) else { return ExitCode::SUCCESS };
-    log::last_line(why);
-    ExitCode::FAILURE
+    let Some(path) = path else { return fail(2, USAGE) };
+    run(Path::new(&path), mode, verbose).map_or_else(|why| fail(1, &why), |()| ExitCode::SUCCESS)
 }
 
 fn print(text: std::fmt::Arguments) -> ExitCode {
     if writeln!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn misused() -> ExitCode {
-    log::last_line(USAGE);
-    ExitCode::from(2)
+fn fail(status: u8, why: &str) -> ExitCode {
+    log::last_line(why);
+    ExitCode::from(status)
 }
 
 /// An error is one line for the operator.

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -104,11 +105,11 @@ impl<'a> Network<'a> {
             }
         }
         online.session.tick(Instant::now());
-        let bytes = online.session.take();
+        let bytes = mem::take(&mut online.session.out);
         if self.verbose {
             bytes.lines().for_each(|line| log::line(format_args!("-> {line}")));
         }
-        online.session.take_log().into_iter().for_each(log::line);
+        online.session.log.drain(..).for_each(log::line);
         online.connection.write(bytes.as_bytes()).unwrap_or_else(|e| online.broken(&e));
         if let Some(end) = online.session.end.take() {
             self.lost(&end);
@@ -140,7 +141,7 @@ impl<'a> Network<'a> {
     fn lost(&mut self, end: &End) {
         let registered = self.online.take().map_or(Duration::ZERO, |online| {
             self.heard = online.session.heard();
-            online.session.registered(Instant::now())
+            online.session.registered.map_or(Duration::ZERO, |since| since.elapsed())
         });
         // Each RandomState is seeded anew: the standard library's only source of chance.
         let random = RandomState::new().build_hasher().finish();

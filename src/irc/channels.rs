@@ -23,14 +23,6 @@ impl<'a> Membership<'a> {
 }
 
 impl Session<'_> {
-    pub(super) fn join_all(&mut self, now: Instant, first: Instant) {
-        self.phase = Phase::Home;
-        self.next_join = first;
-        for membership in self.memberships.iter_mut().filter(|m| m.since.is_none()) {
-            membership.again = Some(now);
-        }
-    }
-
     /// 900 or a private NOTICE: services have read `on_connect`, so nothing more is waited for.
     pub(super) fn services_answered(&mut self, now: Instant) {
         self.next_join = self.next_join.min(now + APART);

@@ -174,7 +174,9 @@ impl Session<'_> {
             self.send(line, &[]);
         }
         let services = if self.settings.on_connect.is_empty() { Duration::ZERO } else { SERVICES };
-        self.join_all(now, now + services);
+        self.phase = Phase::Home;
+        self.next_join = now + services;
+        self.memberships.iter_mut().filter(|m| m.since.is_none()).for_each(|m| m.again = Some(now));
     }
 
     pub(super) fn error(&mut self, message: &Message) {

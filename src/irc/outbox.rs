@@ -101,8 +101,7 @@ impl Outbox {
         self.queue.push_back(line);
     }
 
-    /// The next line that may be said now. The last token of the bucket is spent on all answers
-    /// that can be said as one.
+    /// The next line that may be said now. The bucket's last token is spent on all answers that can be said as one.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
         let is_last = self.bucket.level(now) == 1;
         if self.queue.is_empty() || !self.bucket.take(now) {

@@ -142,8 +142,7 @@ impl Session<'_> {
     }
 }
 
-/// Takes a line apart: the name of a command and what follows it, or all of it as talk. A command begins with a
-/// letter, so `...` is none.
+/// Takes a line apart: the name of a command and what follows it, or all of it as talk. `...` is no command.
 pub fn words<'t>(text: &'t [u8], prefix: &str, nick: &str, case: CaseMapping) -> (Form, &'t [u8], &'t [u8]) {
     let named = || {
         let (_, rest) = text.split_at_checked(nick.len()).filter(|(name, _)| case.eq(name, nick.as_bytes()))?;

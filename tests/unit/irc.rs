@@ -132,12 +132,12 @@ impl Talk {
 
     /// The lines that left since the last call.
     fn sent(&mut self) -> Vec<String> {
-        self.session.take().split_terminator("\r\n").map(str::to_owned).collect()
+        std::mem::take(&mut self.session.out).split_terminator("\r\n").map(str::to_owned).collect()
     }
 
     /// What the operator read since the last call.
     fn logged(&mut self) -> String {
-        self.session.take_log().join("\n")
+        std::mem::take(&mut self.session.log).join("\n")
     }
 
     fn forget(&mut self) {
@@ -1596,7 +1596,7 @@ fn a_line_that_is_not_for_us_allocates_nothing() {
 
 /// What must hold after any line: whole lines leave, and the session asks to be woken later than now.
 fn holds(talk: &mut Talk) -> Result<(), TestCaseError> {
-    let out = talk.session.take();
+    let out = std::mem::take(&mut talk.session.out);
     prop_assert!(out.is_empty() || out.ends_with("\r\n"));
     for line in out.split_terminator("\r\n") {
         prop_assert!(line.len() <= talk.session.line_length - 2);
