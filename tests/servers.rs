@@ -49,7 +49,7 @@ on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
     sasl_external_logs_in_by_the_certificate
     a_wrong_password_keeps_the_bot_out
     the_account_of_who_posts_is_in_the_journal
-    what_was_said_in_the_bots_absence_is_caught_up
+    what_was_said_in_the_bots_absence_is_replayed
 }
 
 on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
@@ -59,6 +59,20 @@ on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
     a_taken_nick_is_taken_back_when_its_holder_leaves
     who_is_kicked_stays_out_until_invited
     a_server_that_comes_back_has_the_bot_back
+}
+
+on! { ergo, "needs Ergo (.ci/run unpacks it)":
+    a_link_reaches_the_channel_the_feed_and_the_account
+    the_same_over_tls_to_the_pinned_certificate
+    another_certificate_is_refused_before_a_word
+    a_taken_nick_is_taken_back_when_its_holder_leaves
+    who_is_kicked_stays_out_until_invited
+    a_server_that_comes_back_has_the_bot_back
+    sasl_plain_logs_in_before_the_channel_is_joined
+    sasl_external_logs_in_by_the_certificate
+    a_wrong_password_keeps_the_bot_out
+    the_account_of_who_posts_is_in_the_journal
+    what_was_said_in_the_bots_absence_is_asked_for
 }
 
 fn a_link_reaches_the_channel_the_feed_and_the_account(ircd: Ircd) {
@@ -231,20 +245,30 @@ fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
     assert_eq!(posters, ["alice ", "alice_away alice"]);
 }
 
-/// InspIRCd replays its history in a batch, with times.
-fn what_was_said_in_the_bots_absence_is_caught_up(ircd: Ircd) {
-    let bookmarks = Bookmarks::plain(|_| Answer::done());
-    let home = home(&ircd, &format!("{}{}", ircd.conf(), bookmarks.conf()));
+/// Ergo tells it when asked (draft/chathistory), and only then.
+fn what_was_said_in_the_bots_absence_is_asked_for(ircd: Ircd) {
+    let alice = Person::enter(&ircd, "alice");
+    what_was_said_is_caught_up(&ircd, alice);
+}
+
+/// InspIRCd replays its history by itself, in a batch, with times.
+fn what_was_said_in_the_bots_absence_is_replayed(ircd: Ircd) {
     let mut alice = Person::enter(&ircd, "alice");
     alice.send("MODE #dev +H 50:1d");
     alice.hears("the mode", |line| line.contains(" MODE #dev "));
+    what_was_said_is_caught_up(&ircd, alice);
+}
+
+/// The bot is away for three links, one of them undone.
+fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
+    let bookmarks = Bookmarks::plain(|_| Answer::done());
+    let home = home(ircd, &format!("{}{}", ircd.conf(), bookmarks.conf()));
     let mut bot = home.start();
     bot.logs("joined #dev");
     a_link_is_saved(&mut alice);
     bookmarks.request();
     home.await_cursor(&home.journal()[0][0]);
-    bot.kill();
-    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+    is_killed(bot, &mut alice);
 
     for n in ["one", "two", "three"] {
         alice.says(&format!(".url http://www.example.com/{n} Link {n}"));
@@ -253,7 +277,7 @@ fn what_was_said_in_the_bots_absence_is_caught_up(ircd: Ircd) {
     alice.send("PING :said");
     alice.hears("PONG", |line| line.contains(" PONG "));
     let said = seconds_now();
-    // InspIRCd tells the second only.
+    // So that the time of saving is another; InspIRCd tells the second only.
     while seconds_now() - said < 2.0 {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -268,19 +292,23 @@ fn what_was_said_in_the_bots_absence_is_caught_up(ircd: Ircd) {
     for columns in &journal[1..] {
         assert!((seconds(&columns[7]) - said).abs() < 2.0 && seconds(&columns[0]) - said >= 2.0, "{columns:?}");
     }
-    let sent = [bookmarks.request(), bookmarks.request()];
-    assert_eq!(sent.map(|r| r.argument("description").unwrap().to_owned()), ["Link one", "Link two"]);
+    for title in ["Link one", "Link two"] {
+        let request = bookmarks.request();
+        assert_eq!(request.argument("description").unwrap(), title);
+        assert!((seconds(request.argument("dt").unwrap()) - said).abs() < 2.0, "{said} {request:?}");
+    }
+    is_killed(bot, &mut alice);
+    nothing_is_told_twice(&home, &mut alice, &titles);
+}
 
-    // Killed again, and in the middle: the journal ends after the first of the three.
-    bot.kill();
-    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+/// The bot is killed again, and in the middle: the journal ends after the first of the three.
+fn nothing_is_told_twice(home: &Home, alice: &mut Person, titles: &[&str]) {
     let whole = home.read("links.tsv");
     home.write("links.tsv", whole.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
     let mut bot = home.start();
     bot.logs("caught up in #dev: 2 links from ");
-    home.await_feed(&titles);
-    bot.kill();
-    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+    home.await_feed(titles);
+    is_killed(bot, alice);
     let mut bot = home.start();
     bot.logs("caught up in #dev: 0 links from ");
     assert_eq!(home.journal().len(), 5);
@@ -290,6 +318,11 @@ fn what_was_said_in_the_bots_absence_is_caught_up(ircd: Ircd) {
         assert!(!line.starts_with(":linkbot") || !line.contains(" PRIVMSG ") || line.contains(":status: "), "{line}");
         line.contains(":status: ")
     });
+}
+
+fn is_killed(mut bot: Bot, alice: &mut Person) {
+    bot.kill();
+    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
 }
 
 fn seconds_now() -> f64 {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -88,6 +88,35 @@ impl Ircd {
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let server = Daemon::start(program("ircd-hybrid"), &arguments, folder, Some(port));
+        Ircd { server, services: None, port, tls_port, certificate }
+    }
+
+    /// Ergo, which keeps history (draft/chathistory) and has its services built in.
+    pub fn ergo() -> Ircd {
+        let (port, tls_port, certificate, folder) = setting();
+        let path = folder.path().display();
+        let conf = format!(
+            r#"
+            network: {{ name: Test }}
+            server:
+                name: ergo.test
+                listeners:
+                    "127.0.0.1:{port}": {{}}
+                    "127.0.0.1:{tls_port}": {{ tls: {{ cert: "{path}/cert.pem", key: "{path}/key.pem" }} }}
+                casemapping: ascii
+                max-sendq: 96k
+                lookup-hostnames: false
+            accounts:
+                authentication-enabled: true
+                registration: {{ enabled: true, bcrypt-cost: 4 }}
+            datastore: {{ path: "{path}/ircd.db" }}
+            logging: [{{ method: stderr, type: "*", level: info }}]
+            limits: {{ nicklen: 32, identlen: 20, channellen: 64, awaylen: 390, kicklen: 390, topiclen: 390 }}
+            history: {{ enabled: true, channel-length: 1024, client-length: 64, chathistory-maxmessages: 100 }}
+            "#
+        );
+        let arguments = ["run", "--conf", &write(&folder, "ircd.yaml", &conf)];
+        let server = Daemon::start(program("ergochat"), &arguments, folder, Some(port));
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
@@ -263,8 +292,9 @@ impl Drop for Daemon {
 
 /// Where Debian installs a server, or where `.ci/run` unpacks those that do not go together.
 fn program(name: &str) -> Command {
-    let places = ["/usr/sbin".to_owned(), "/usr/bin".to_owned(), format!("/opt/{name}/usr/sbin")];
-    let mut places = places.iter().map(|place| Path::new(place).join(name));
+    let unpacked = format!("/opt/{name}");
+    let places = [("", "sbin"), ("", "bin"), (&unpacked[..], "sbin"), (&unpacked, "bin")];
+    let mut places = places.iter().map(|(root, bin)| Path::new(&format!("{root}/usr/{bin}")).join(name));
     let found = places.find(|path| path.exists());
     Command::new(found.unwrap_or_else(|| panic!("{name} is missing: .ci/run installs it")))
 }
@@ -303,13 +333,14 @@ fn is_root() -> bool {
 }
 
 /// A port below those that the system gives to whoever asks for any, so that it is still free when the
-/// server is started a second time.
+/// server is started a second time. It is not bound to find out: a child that another test runs just then would hold
+/// it open until it executes, and be taken for the server.
 fn free_port() -> u16 {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16 % 10_000;
     loop {
         let port = 20_000 + (first + TRIED.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if TcpStream::connect(("127.0.0.1", port)).is_err() {
             return port;
         }
     }
@@ -395,7 +426,8 @@ impl Person {
     /// Registers the own nick as an account with services, and is logged in with it.
     pub fn register_account(&mut self, password: &str) {
         self.send(&format!("PRIVMSG NickServ :REGISTER {password} someone@example.org"));
-        self.hears("the account", |line| line.contains(" NOTICE ") && line.contains("is now registered"));
+        let words = ["is now registered", "You're now logged in as"];
+        self.hears("the account", |line| line.contains(" NOTICE ") && words.iter().any(|w| line.contains(w)));
     }
 
     /// Lets whoever has this certificate log in to the own account.
@@ -404,7 +436,7 @@ impl Person {
         let digest = x509.digest(openssl::hash::MessageDigest::sha256()).unwrap();
         let fingerprint: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         self.send(&format!("PRIVMSG NickServ :CERT ADD {fingerprint}"));
-        self.hears("the fingerprint", |line| line.contains("Added fingerprint"));
+        self.hears("the fingerprint", |line| line.contains("Added fingerprint") || line.contains("successfully added"));
     }
 
     /// Leaves, and waits until the server has seen it.
