@@ -39,12 +39,7 @@ impl<'a> Message<'a> {
     pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.params;
         std::iter::from_fn(move || {
-            while let Some(after) = rest.strip_prefix(b" ") {
-                rest = after;
-            }
-            if rest.is_empty() {
-                return None;
-            }
+            rest = &rest[rest.iter().position(|&b| b != b' ')?..];
             if let Some(trailing) = rest.strip_prefix(b":") {
                 rest = b"";
                 return Some(trailing);
@@ -71,8 +66,7 @@ impl<'a> Message<'a> {
 
     /// The nick of who sent it, or the server's name.
     pub fn nick(&self) -> &'a [u8] {
-        let end = self.source.iter().position(|b| matches!(b, b'!' | b'@')).unwrap_or(self.source.len());
-        &self.source[..end]
+        self.source.split(|b| matches!(b, b'!' | b'@')).next().unwrap_or_default()
     }
 
     /// The value of a tag, unescaped; empty where the tag has none.
@@ -87,10 +81,7 @@ impl<'a> Message<'a> {
 
 /// Up to the next space, and what follows it.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    match find(b' ', text) {
-        Some(end) => (&text[..end], &text[end + 1..]),
-        None => (text, b""),
-    }
+    find(b' ', text).map_or((text, b""), |end| (&text[..end], &text[end + 1..]))
 }
 
 /// Where `byte` first stands in `text`.
