@@ -81,9 +81,10 @@ pub fn key(url: &str) -> String {
         let name = parameter.split('=').next().unwrap_or_default();
         !parameter.is_empty() && !name.starts_with("utm_") && !matches!(name, "fbclid" | "gclid")
     };
-    let own: Vec<&str> = query.split('&').filter(is_own).collect();
-    if !own.is_empty() {
-        key = key + "?" + &own.join("&");
+    let mut sign = "?";
+    for parameter in query.split('&').filter(is_own) {
+        key = key + sign + parameter;
+        sign = "&";
     }
     // Such a fragment is a page of an application that runs in the browser.
     if fragment.starts_with(['/', '!']) {
