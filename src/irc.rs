@@ -264,7 +264,7 @@ impl<'a> Session<'a> {
             // Those of the server itself have no user in their source.
             b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
             // It fills a page of history like any other line.
-            b"NOTICE" => drop(self.configured(message.param(0)).map(|index| self.told(index, &message, now))),
+            b"NOTICE" => drop(self.configured(message.param(0)).map(|index| self.told(index, &message, false, now))),
             b"BATCH" => self.batch(&message, now.instant),
             b"FAIL" => self.log.push(format!("refused: {} {}: {}", message.text(0), message.text(1), message.last())),
             b"PING" => self.send("PONG", &[&message.text(0)]),

@@ -24,6 +24,8 @@ pub const SLACK: time::Duration = time::Duration::seconds(2);
 pub(super) struct Past {
     /// Up to when the channel was heard; `None`: it is new to us, and we do not dig in its past.
     pub(super) heard: Option<OffsetDateTime>,
+    /// The newest of what was told that is listened for. Other lines tell nothing of live ones in the same moment.
+    pub(super) told: Option<OffsetDateTime>,
     /// What `heard` was when the telling began, and when a page was asked for last.
     pub(super) began: Option<OffsetDateTime>,
     pub(super) asked: Option<OffsetDateTime>,
@@ -104,14 +106,14 @@ impl Session<'_> {
     }
 
     /// Whether a line in a channel is told from history; `None`: it is not to be heard.
-    pub(super) fn told(&mut self, index: usize, message: &Message, now: Now) -> Option<bool> {
+    pub(super) fn told(&mut self, index: usize, message: &Message, is_heard: bool, now: Now) -> Option<bool> {
         let membership = &mut self.memberships[index];
         let (past, since) = (&mut membership.past, membership.since?);
         let said = server_time(message);
         // A line that is merely late is live: the server's time of it is held against that of our JOIN.
         if message.tag("batch").is_none() && said.is_none_or(|said| said >= since) {
             // Unless history has told it already.
-            return Some(past.lines > 0 && said.is_some() && said <= past.heard);
+            return Some(said.is_some() && said <= past.told);
         }
         let (said, began) = said.zip(past.began)?;
         if said < began - SLACK || said > now.clock + BELIEVABLE || past.lines == MOST {
@@ -119,6 +121,9 @@ impl Session<'_> {
         }
         past.lines += 1;
         past.heard = past.heard.max(Some(said));
+        if is_heard {
+            past.told = past.told.max(Some(said));
+        }
         past.until = Some(now.instant + SILENCE);
         Some(true)
     }

@@ -75,7 +75,7 @@ impl Session<'_> {
             return None;
         }
         let index = if private { None } else { Some(self.configured(target)?) };
-        let history = index.map_or(Some(false), |index| self.told(index, message, now))?;
+        let history = index.map_or(Some(false), |index| self.told(index, message, is_heard, now))?;
         if !is_heard || self.is_deaf_to(message, history) {
             return None;
         }

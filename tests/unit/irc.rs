@@ -1289,6 +1289,17 @@ fn what_history_has_told_is_not_live_when_it_comes_again() {
     assert!(!talk.says_at(told + time::Duration::SECOND, URL).unwrap().history);
 }
 
+/// Ergo tells of every JOIN, and people are quick to speak after theirs.
+#[test]
+fn what_is_said_in_the_moment_of_a_line_of_history_without_a_command_is_live() {
+    let mut talk = back(minutes(60));
+    for moment in [START, START + time::Duration::SECOND] {
+        let joined = line_of_history(moment).replace(URL, ":HistServ!h@h PRIVMSG #dev :alice joined the channel");
+        assert_eq!(talk.says(&joined), None);
+        assert!(!talk.says_at(moment, URL).unwrap().history);
+    }
+}
+
 #[test]
 fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
     for off in [minutes(-11), minutes(11)] {
