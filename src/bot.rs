@@ -142,7 +142,9 @@ impl Bot<'_> {
             let example = self.command(&request.name).map_or("", |command| command.example);
             format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
         };
-        let (address, title) = request.args.split_once(ends_word).unwrap_or((&request.args, ""));
+        // What ends the address goes with the title: it may be a colour, with digits behind it.
+        let end = request.args.find(ends_word).filter(|&end| end > 0).unwrap_or(request.args.len());
+        let (address, title) = request.args.split_at(end);
         if address.is_empty() {
             return Err(usage("the address and the title are missing"));
         }

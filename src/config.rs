@@ -455,11 +455,13 @@ fn tags(value: &str) -> Result<Vec<String>, String> {
 }
 
 fn zone(value: &str) -> Result<Zone, String> {
+    let wrong = "must be utc, local, or an offset like +01:00".to_owned();
     let offset = |value| OffsetDateTime::parse(&format!("1970-01-01T00:00:00{value}"), &Rfc3339).map(|it| it.offset());
     match value {
         "utc" => Ok(Zone::Fixed(UtcOffset::UTC)),
         "local" => Ok(Zone::Local),
-        _ => offset(value).map(Zone::Fixed).map_err(|_| "must be utc, local, or an offset like +01:00".into()),
+        _ if value.len() == 6 && value.starts_with(['+', '-']) => offset(value).map(Zone::Fixed).map_err(|_| wrong),
+        _ => Err(wrong),
     }
 }
 

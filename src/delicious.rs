@@ -119,7 +119,7 @@ impl Account {
             .timeout_send_request(Some(Duration::from_secs(1)))
             .timeout_recv_body(Some(Duration::from_secs(2)))
             // Enough for any request, and for the header of any answer.
-            .input_buffer_size(8 << 10)
+            .input_buffer_size(16 << 10)
             .output_buffer_size(8 << 10)
             .http_status_as_error(false)
             // A redirect followed would carry the login to wherever it leads.

@@ -250,7 +250,7 @@ impl Delivery {
     pub fn status(&self, journal: &Journal, now: Instant) -> String {
         let Ok(owed) = self.survey(journal) else { return "the journal cannot be read".into() };
         let mut text = format!("owed: {}", owed.count - owed.needless.len());
-        if let Some(oldest) = owed.oldest() {
+        if let Some(oldest) = owed.oldest().filter(|_| owed.count > owed.needless.len()) {
             let next = words(self.at.saturating_duration_since(now));
             text += &format!(" since {}; next try in {next}", format_time(oldest));
         }

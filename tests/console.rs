@@ -84,6 +84,7 @@ fn an_address_may_stand_in_brackets_and_bring_along_what_nobody_sees() {
         home.console(input);
         assert_eq!(home.journal()[0][5], saved, "{input}");
     }
+    assert_eq!(Home::new(CONF).console(".url http://x.example/5\u{3}04,01 T").stdout, "saved: T\n");
     let home = Home::new(CONF);
     let wrong = format!("you: the address comes first; {USAGE}\n");
     assert_eq!(home.console(".url T <http://x.example/>").stdout, wrong);
