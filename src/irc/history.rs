@@ -74,8 +74,8 @@ impl Session<'_> {
     fn ask(&mut self, index: usize, now: Instant) {
         let Membership { channel, past, .. } = &mut self.memberships[index];
         past.until = Some(now + SILENCE);
-        // A page may end in the middle of a millisecond, or of a second where servers tell no more.
-        let is_next = past.asked.is_some();
+        // A page may end in the middle of a millisecond, or a second. One of a single line would only tell that again.
+        let is_next = past.asked.is_some() && self.page != 1;
         past.asked = past.heard;
         if let Some(heard) = past.heard.filter(|_| self.keeps_history) {
             let after = if is_next { heard - time::Duration::MILLISECOND } else { heard };
