@@ -64,7 +64,12 @@ impl Row {
         Row { what, figure: figure.into(), beside: String::new(), ratio: String::new(), aim }
     }
 
-    fn time(what: &'static str, figure: Duration, beside: (&str, Duration), aim: &'static str) -> Row {
+    fn time(
+        what: &'static str,
+        figure: Duration,
+        beside: (&str, Duration),
+        aim: &'static str,
+    ) -> Row {
         let ratio = figure.as_secs_f64() / beside.1.as_secs_f64();
         Row::new(what, time(figure), aim).beside(format!("{} {}", beside.0, time(beside.1)), ratio)
     }
@@ -162,7 +167,8 @@ fn fill(home: &Home, links: u64) {
         let (day, s) = (1 + n / 86_400, n % 86_400);
         time = format!("2020-01-{day:02}T{:02}:{:02}:{:02}.000Z", s / 3600, s / 60 % 60, s % 60);
         let url = format!("http://www.example.com/articles/{n:07}/a-page");
-        writeln!(file, "{time}\tadd\t#dev\talice\talice\t{url}\tA title as long as titles are").unwrap();
+        writeln!(file, "{time}\tadd\t#dev\talice\talice\t{url}\tA title as long as titles are")
+            .unwrap();
     }
     // What is measured next shall not wait for this.
     file.into_inner().unwrap().sync_all().unwrap();
@@ -204,31 +210,45 @@ fn starts(c: &Path) -> Vec<Row> {
     };
     let mut all: [(Vec<_>, Vec<_>); 3] = Default::default();
     for _ in 0..SAMPLES {
-        for (samples, (took, memory)) in all.iter_mut().zip([c_start(), start(&few), start(&many)]) {
+        for (samples, (took, memory)) in all.iter_mut().zip([c_start(), start(&few), start(&many)])
+        {
             samples.0.push(took);
             samples.1.push(memory);
         }
     }
-    let [(c, c_memory), (few, few_memory), (many, many_memory)] = all.map(|(took, held)| (median(took), median(held)));
+    let [(c, c_memory), (few, few_memory), (many, many_memory)] =
+        all.map(|(took, held)| (median(took), median(held)));
     vec![
         Row::time("start: exec to JOIN, empty journal", few, ("C, to PONG", c), "3.5 ms"),
         Row::time("start: exec to JOIN, a million links", many, ("C, to PONG", c), "10 ms"),
         Row::memory("memory after JOIN, plain", few_memory, ("C", c_memory), "4.6 MiB"),
-        Row::memory("memory after JOIN, a million links", many_memory, ("empty", few_memory), "+1 MiB"),
+        Row::memory(
+            "memory after JOIN, a million links",
+            many_memory,
+            ("empty", few_memory),
+            "+1 MiB",
+        ),
     ]
 }
 
 /// What people say in a channel, as servers pass it on.
 fn talk(tags: bool) -> Vec<u8> {
-    const WORDS: &str = "so that is what the other one meant when it said that nothing would come of it in the end";
+    const WORDS: &str =
+        "so that is what the other one meant when it said that nothing would come of it in the end";
     let mut lines = String::new();
     for n in 0..FLOOD {
         if tags {
             let ms = n % 1000;
-            lines += &format!("@time=2026-11-22T10:31:19.{ms:03}Z;msgid=Zi9kQ4xW{n:08};account=account{ms} ");
+            lines += &format!(
+                "@time=2026-11-22T10:31:19.{ms:03}Z;msgid=Zi9kQ4xW{n:08};account=account{ms} "
+            );
         }
         let words = &WORDS[..10 + (n as usize * 7) % (WORDS.len() - 10)];
-        lines += &format!(":person{}!~user@host-{}.example.net PRIVMSG #dev :{words}\r\n", n % 500, n % 300);
+        lines += &format!(
+            ":person{}!~user@host-{}.example.net PRIVMSG #dev :{words}\r\n",
+            n % 500,
+            n % 300
+        );
     }
     lines.into_bytes()
 }
@@ -310,8 +330,18 @@ fn idle_channel() -> Vec<Row> {
     }
     let sync = median(syncs);
     vec![
-        Row::time("`.url` to its answer, idle channel", median(replies), ("fdatasync", sync), "fdatasync + 0.7 ms"),
-        Row::time("`.url` to its request, idle channel", median(requests), ("fdatasync", sync), "fdatasync + 0.7 ms"),
+        Row::time(
+            "`.url` to its answer, idle channel",
+            median(replies),
+            ("fdatasync", sync),
+            "fdatasync + 0.7 ms",
+        ),
+        Row::time(
+            "`.url` to its request, idle channel",
+            median(requests),
+            ("fdatasync", sync),
+            "fdatasync + 0.7 ms",
+        ),
     ]
 }
 
@@ -351,7 +381,12 @@ fn thousand_links(c: &Path) -> Vec<Row> {
     };
     let c_life = median((0..SAMPLES).map(c_life).collect());
     vec![
-        Row::time("CPU a link, with feed and delivery", each, ("C, exec to PONG", c_life), "350 us"),
+        Row::time(
+            "CPU a link, with feed and delivery",
+            each,
+            ("C, exec to PONG", c_life),
+            "350 us",
+        ),
         Row::memory("memory, grown over 1,000 links", grown, ("after JOIN", before), "1 MiB"),
     ]
 }
@@ -368,9 +403,14 @@ fn burst() -> Row {
     let traced = failures::strace(&home, &["-y", "-e", "trace=fdatasync"], &["bot.conf"]);
     let _bot = Bot::spawn(traced);
     let mut client = server.welcome();
-    let lines = |n| format!(":alice!a@host.example PRIVMSG #dev :.url http://www.example.com/{n} Title For Link\r\n");
+    let lines = |n| {
+        format!(
+            ":alice!a@host.example PRIVMSG #dev :.url http://www.example.com/{n} Title For Link\r\n"
+        )
+    };
     let mut counts = Vec::new();
-    let syncs = || home.read("strace.out").lines().filter(|line| line.contains("/links.tsv>")).count();
+    let syncs =
+        || home.read("strace.out").lines().filter(|line| line.contains("/links.tsv>")).count();
     for sample in 0..SAMPLES {
         let before = syncs();
         client.send_bytes((0..100).map(|n| lines(100 * sample + n)).collect::<String>().as_bytes());
@@ -387,7 +427,12 @@ fn tls_memory(c: &Path) -> Row {
     home.write("ca.pem", authority.pem());
     let held = (0..SAMPLES).map(|_| run(&home, &server).0.peak_memory()).collect();
     let server = IrcServer::plain();
-    Row::memory("memory after JOIN, TLS", median(held), ("C", run_c(c, &server).0.peak_memory()), "10 MiB")
+    Row::memory(
+        "memory after JOIN, TLS",
+        median(held),
+        ("C", run_c(c, &server).0.peak_memory()),
+        "10 MiB",
+    )
 }
 
 /// Twenty links are owed, and the service hangs: how long a PING waits that comes just when a request has begun.
@@ -424,7 +469,8 @@ fn idle() -> Row {
     let (bot, mut client) = run(&home, &server);
     let sleeps = || {
         let status = fs::read_to_string(format!("/proc/{}/status", bot.id())).unwrap();
-        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        let count =
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
         count.trim().parse::<u64>().unwrap()
     };
     // It has dealt with its last line when it sleeps.

@@ -57,7 +57,9 @@ impl Reply {
     /// As it is said: what was wrong begins with the nick of who is meant.
     pub fn text(&self) -> String {
         match &self.answer {
-            Err(wrong) if self.request.channel.is_some() => format!("{}: {wrong}", self.request.nick),
+            Err(wrong) if self.request.channel.is_some() => {
+                format!("{}: {wrong}", self.request.nick)
+            }
             Ok(text) | Err(text) => text.clone(),
         }
     }
@@ -82,7 +84,11 @@ pub struct Bot<'a> {
 
 impl Bot<'_> {
     /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
-    pub fn turn(&mut self, requests: Vec<Request>, mut may_look: impl FnMut(&Request) -> bool) -> Vec<Reply> {
+    pub fn turn(
+        &mut self,
+        requests: Vec<Request>,
+        mut may_look: impl FnMut(&Request) -> bool,
+    ) -> Vec<Reply> {
         if self.journal.check(self.delivery.as_ref().map(|delivery| delivery.cursor)) {
             self.config.irc.channels.iter().for_each(|channel| self.publisher.touch(&channel.name));
             self.delivery.iter_mut().for_each(Delivery::wake);
@@ -99,11 +105,16 @@ impl Bot<'_> {
     }
 
     /// `None`: nothing is to be said, and nothing was written.
-    fn run(&mut self, mut request: Request, may_look: &mut impl FnMut(&Request) -> bool) -> Option<Reply> {
+    fn run(
+        &mut self,
+        mut request: Request,
+        may_look: &mut impl FnMut(&Request) -> bool,
+    ) -> Option<Reply> {
         if request.form == Form::Named && self.command(&request.name).is_none() {
             // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
             let args = format!("{} {}", request.name, request.args);
-            let (name, args) = if is_address(&args) { ("url", args) } else { ("help", String::new()) };
+            let (name, args) =
+                if is_address(&args) { ("url", args) } else { ("help", String::new()) };
             (request.name, request.args) = (name.to_owned(), args);
         }
         self.written.clear();
@@ -112,7 +123,8 @@ impl Bot<'_> {
         let written = self.written.len();
         let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
         let silent = answer.is_none() || request.history;
-        let saves = written > 0 || matches!(self.command(&request.name), Some(Command { run: Run::Save(_), .. }));
+        let saves = written > 0
+            || matches!(self.command(&request.name), Some(Command { run: Run::Save(_), .. }));
         let links = self.written.iter().filter(|action| **action == Action::Add).count();
         Some(Reply { answer: answer.or_else(heard)?, saves, silent, links, request })
     }
@@ -122,11 +134,16 @@ impl Bot<'_> {
             // Other bots share the prefix, so what is no command here gets no answer.
             let heard = self.heard.into_iter().flatten().filter(|_| request.form == Form::Talk);
             // Each hears it, and the first that answers is told.
-            return heard.map(|heard| heard(self, request)).fold(None, Option::or).filter(|_| may_look());
+            return heard
+                .map(|heard| heard(self, request))
+                .fold(None, Option::or)
+                .filter(|_| may_look());
         };
         match command.run {
             // A link whispered to the bot must not become public.
-            _ if request.channel.is_none() && command.name != "help" => may_look().then(|| Err(PRIVATE.into())),
+            _ if request.channel.is_none() && command.name != "help" => {
+                may_look().then(|| Err(PRIVATE.into()))
+            }
             Run::Look(look) => may_look().then(|| look(self, request)),
             Run::Save(save) => Some(save(self, request)),
         }

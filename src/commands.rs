@@ -25,9 +25,24 @@ pub const COMMANDS: &[Command] = &[
         help: "takes back a link of yours; without an address, your latest here",
         run: Run::Save(undo),
     },
-    Command { name: "find", example: "find words", help: "tells where these words stand", run: Run::Look(find) },
-    Command { name: "help", example: "help url", help: "tells what a command does", run: Run::Look(help) },
-    Command { name: "status", example: "status", help: "tells what the account is still owed", run: Run::Look(status) },
+    Command {
+        name: "find",
+        example: "find words",
+        help: "tells where these words stand",
+        run: Run::Look(find),
+    },
+    Command {
+        name: "help",
+        example: "help url",
+        help: "tells what a command does",
+        run: Run::Look(help),
+    },
+    Command {
+        name: "status",
+        example: "status",
+        help: "tells what the account is still owed",
+        run: Run::Look(status),
+    },
 ];
 
 pub const HEARD: &[Heard] = &[capture];
@@ -52,7 +67,8 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     // Events name an address as its `add` spelt it.
     link.url.clone_from(&before.link.url);
     let yours = is_yours(&before.link, request);
-    let mends = link.title != before.link.title && (yours || before.link.named().0 == link::bare(&link.url));
+    let mends = link.title != before.link.title
+        && (yours || before.link.named().0 == link::bare(&link.url));
     if mends && !captured {
         bot.save(Action::Title, &link)?;
         return Ok(format!("saved: {title}"));
@@ -89,7 +105,8 @@ fn is_yours(link: &Link, request: &Request) -> bool {
     if !link.account.is_empty() && !request.account.is_empty() {
         return link.account == request.account;
     }
-    request.case.eq(link.nick.as_bytes(), request.nick.as_bytes()) && request.posted - link.posted <= YOURS
+    request.case.eq(link.nick.as_bytes(), request.nick.as_bytes())
+        && request.posted - link.posted <= YOURS
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
@@ -108,10 +125,12 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
         None => {
             // Nobody without an account has a link farther back: that saves reading the whole journal.
             let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
-            let mut yours = standing(bot, request).take_while(|entry| entry.as_ref().map_or(true, near));
+            let mut yours =
+                standing(bot, request).take_while(|entry| entry.as_ref().map_or(true, near));
             // An event belongs to the nearest link with its address: one behind that cannot be named.
             let mut nearest = HashSet::new();
-            let mut is_it = |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
+            let mut is_it =
+                |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
             let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it)).transpose();
             yours.map_err(could_not_save)?.ok_or("no link of yours in the last 24 hours here")?
         }
@@ -127,9 +146,12 @@ fn find(bot: &Bot, request: &Request) -> Answer {
         let text = format!("{title} {url} {nick}").to_lowercase();
         words.split(' ').all(|word| text.contains(word))
     };
-    let found = standing(bot, request).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
-    let lines = found.map(|entry| Ok(found_line(&entry?, request))).collect::<io::Result<Vec<String>>>();
-    let mut lines = lines.map_err(|why| format!("the journal cannot be read: {}", log::os(&why)))?;
+    let found =
+        standing(bot, request).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
+    let lines =
+        found.map(|entry| Ok(found_line(&entry?, request))).collect::<io::Result<Vec<String>>>();
+    let mut lines =
+        lines.map_err(|why| format!("the journal cannot be read: {}", log::os(&why)))?;
     lines.reverse();
     Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
@@ -168,8 +190,10 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     let Some(channel) = &request.channel else {
         return Ok(format!("commands: {prefix}help; the others work in a channel only"));
     };
-    let names: Vec<_> = bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
-    let links = bot.publisher.page(channel).map(|page| format!("; links: {page}")).unwrap_or_default();
+    let names: Vec<_> =
+        bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
+    let links =
+        bot.publisher.page(channel).map(|page| format!("; links: {page}")).unwrap_or_default();
     let all = format!("commands: {}; more of one: {prefix}help url{links}", names.join(" "));
     if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
 }
@@ -193,7 +217,11 @@ fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
     }
     for (url, title) in link::found(&request.args) {
         if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
-            log::line(format_args!("{} {}: {why}", request.channel.as_deref().unwrap_or_default(), request.nick));
+            log::line(format_args!(
+                "{} {}: {why}",
+                request.channel.as_deref().unwrap_or_default(),
+                request.nick
+            ));
         }
     }
     None

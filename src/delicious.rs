@@ -40,7 +40,8 @@ const TELLING: usize = 4;
 
 const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server sees Authorization; or \
     delicious_token, at Pinboard the whole user:HEX; or delicious_bearer, which must be allowed to write";
-const CHECK_ADDRESS: &str = "an error page, or delicious is not the full add address (https? a slash?)";
+const CHECK_ADDRESS: &str =
+    "an error page, or delicious is not the full add address (https? a slash?)";
 
 /// The account that takes the links: the `delicious*` keys of bot.conf.
 #[derive(Clone)]
@@ -71,9 +72,13 @@ impl Login {
     pub fn secrets(&self) -> Vec<String> {
         match self {
             Login::Nobody => vec![],
-            Login::Basic { user, password } => vec![password.clone(), STANDARD.encode(format!("{user}:{password}"))],
+            Login::Basic { user, password } => {
+                vec![password.clone(), STANDARD.encode(format!("{user}:{password}"))]
+            }
             // Of `user:HEX`, HEX alone is as good as the whole.
-            Login::Token(token) => vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()],
+            Login::Token(token) => {
+                vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()]
+            }
             Login::Bearer(token) => vec![token.clone()],
         }
     }
@@ -111,7 +116,9 @@ pub struct Account {
 impl Account {
     pub fn new(settings: Settings) -> Account {
         // Both must be named: without them ureq looks for rustls and its own roots, and panics.
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::NativeTls)
+            .root_certs(RootCerts::PlatformVerifier);
         // With the patience 10 to 19 s in all. A limit of the whole or one for the name lookup would start a thread.
         let config = ureq::Agent::config_builder()
             .tls_config(tls.build())
@@ -131,11 +138,21 @@ impl Account {
     /// Asks the service for one change; blocks for 19 s at most, besides the system's name lookup.
     ///
     /// `log_url` is where the channel's log tells of the link; `now` bounds `dt`.
-    pub fn send(&mut self, change: Change, link: &Link, log_url: Option<&str>, now: OffsetDateTime) -> Verdict {
+    pub fn send(
+        &mut self,
+        change: Change,
+        link: &Link,
+        log_url: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Verdict {
         let Some(request) = self.settings.request(change, link, log_url, now) else {
-            return Refused { why: "no address of posts/delete follows from delicious".into(), by_status: false };
+            return Refused {
+                why: "no address of posts/delete follows from delicious".into(),
+                by_status: false,
+            };
         };
-        let request = self.agent.get(request.as_str()).header("User-Agent", &self.settings.user_agent);
+        let request =
+            self.agent.get(request.as_str()).header("User-Agent", &self.settings.user_agent);
         // Pinbook would answer anything else with JSON, linkhut with 406.
         let mut request = request.header("Accept", "application/xml");
         match &self.settings.login {
@@ -144,7 +161,9 @@ impl Account {
                 let login = STANDARD.encode(format!("{user}:{password}"));
                 request = request.header("Authorization", format!("Basic {login}"));
             }
-            Login::Bearer(token) => request = request.header("Authorization", format!("Bearer {token}")),
+            Login::Bearer(token) => {
+                request = request.header("Authorization", format!("Bearer {token}"))
+            }
             Login::Nobody | Login::Token(_) => {}
         }
         let begun = Instant::now();
@@ -159,7 +178,8 @@ impl Account {
             Err(e) => return failed(&e),
         };
         let status = answer.status().as_u16();
-        let after = answer.headers().get("Retry-After").and_then(|text| wait_for(text.to_str().ok()?, now));
+        let after =
+            answer.headers().get("Retry-After").and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
         // If it breaks off, what came before counts: a complete result is one, and no result is one to ask for again.
         let _ = answer.into_body().into_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
@@ -173,16 +193,27 @@ impl Account {
         let words = code.map(|code| format!(": {}", self.words(code))).unwrap_or_default();
         let why = format!("HTTP {status}{words}");
         // A service that asks for less haste says nothing of the link.
-        let later =
-            |why, unclear| TryLater { why, at_least: after.unwrap_or_default(), unclear: unclear && after.is_none() };
+        let later = |why, unclear| TryLater {
+            why,
+            at_least: after.unwrap_or_default(),
+            unclear: unclear && after.is_none(),
+        };
         let is_delete = change == Change::Delete;
         match (status, code) {
-            (200..300, Some("item not found" | "something went wrong")) | (404, _) if is_delete => Stored,
+            (200..300, Some("item not found" | "something went wrong")) | (404, _) if is_delete => {
+                Stored
+            }
             (405 | 409 | 501, _) if is_delete => Refused { why, by_status: false },
             (200..300, Some("done" | "ok")) => Stored,
-            (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => AlreadyThere,
+            (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => {
+                AlreadyThere
+            }
             // linkhut and Scuttle say this of a link they know, too.
-            (200..300, Some("something went wrong")) if change == (Change::Add { unclear: true }) => AlreadyThere,
+            (200..300, Some("something went wrong"))
+                if change == (Change::Add { unclear: true }) =>
+            {
+                AlreadyThere
+            }
             (200..300, Some("something went wrong")) => {
                 Refused { why: format!("refused, or already there: {why}"), by_status: false }
             }
@@ -194,7 +225,9 @@ impl Account {
             (408 | 425 | 429, _) => later(why, false),
             (400..=499, None) if after.is_some() => later(why, false),
             (200..300 | 400..=499 | 501, Some(_)) => Refused { why, by_status: false },
-            (400..=499 | 501, None) => Refused { why: format!("{why}: {CHECK_ADDRESS}"), by_status: true },
+            (400..=499 | 501, None) => {
+                Refused { why: format!("{why}: {CHECK_ADDRESS}"), by_status: true }
+            }
             // 5xx, and 999 of Delicious and linkhut.
             _ => later(format!("{why}: see the service's own log"), true),
         }
@@ -221,17 +254,28 @@ impl Settings {
     }
 
     /// The request's address; `None` if there is none of `posts/delete`.
-    fn request(&self, change: Change, link: &Link, log_url: Option<&str>, now: OffsetDateTime) -> Option<Url> {
+    fn request(
+        &self,
+        change: Change,
+        link: &Link,
+        log_url: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Option<Url> {
         let replace = match change {
             Change::Add { .. } => "no",
             Change::Replace => "yes",
             Change::Delete => return self.delete(link),
         };
         // Scuttle's database cannot hold what lies above U+FFFF: it says 500, for ever.
-        let plain = |c| if self.scuttle && c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c };
+        let plain =
+            |c| if self.scuttle && c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c };
         let plain = |text: &str| text.chars().map(plain).collect::<String>();
         // Scuttle decodes `url` once more than it should.
-        let url = if self.scuttle { link.url.replace('%', "%25").replace('+', "%2B") } else { link.url.clone() };
+        let url = if self.scuttle {
+            link.url.replace('%', "%25").replace('+', "%2B")
+        } else {
+            link.url.clone()
+        };
         let dt = if link.posted > now + FURTHEST_AHEAD { now } else { link.posted };
         let (h, m, s) = dt.to_hms();
         let dt = format!("{}T{h:02}:{m:02}:{s:02}Z", dt.date());
@@ -240,7 +284,12 @@ impl Settings {
         let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
         let tags = plain(tags.trim_end());
         let build = |title: &str, note: &str| {
-            let mut query = vec![("url", url.as_str()), ("description", title), ("extended", note), ("tags", &tags)];
+            let mut query = vec![
+                ("url", url.as_str()),
+                ("description", title),
+                ("extended", note),
+                ("tags", &tags),
+            ];
             // Of a new link only `no` stores it everywhere, and never overwrites what someone wrote before.
             query.extend([("dt", dt.as_str()), ("replace", replace)]);
             query.extend(self.shared.map(|shared| ("shared", if shared { "yes" } else { "no" })));
@@ -279,7 +328,8 @@ impl Settings {
 /// What an error of ureq means. Its own text is never shown: it may hold the address, and that the token.
 fn failed(error: &ureq::Error) -> Verdict {
     use ureq::Error::*;
-    let later = |why: &str, unclear| TryLater { why: why.into(), at_least: Duration::ZERO, unclear };
+    let later =
+        |why: &str, unclear| TryLater { why: why.into(), at_least: Duration::ZERO, unclear };
     match error {
         NativeTls(e) => Hold {
             why: format!("TLS failed ({e}): check the service's certificate, and the trust store or SSL_CERT_FILE"),
@@ -305,7 +355,9 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
     let wait = match text.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         // A date that has passed means now.
-        Err(_) => (OffsetDateTime::parse(text.trim(), &Rfc2822).ok()? - now).try_into().unwrap_or_default(),
+        Err(_) => (OffsetDateTime::parse(text.trim(), &Rfc2822).ok()? - now)
+            .try_into()
+            .unwrap_or_default(),
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -315,13 +367,15 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
 /// off or empty.
 fn result_code(body: &str) -> Option<&str> {
     // `<results>` is another element.
-    let mut elements = body.split("<result").skip(1).filter(|rest| rest.starts_with([' ', '\t', '\r', '\n', '>']));
+    let mut elements =
+        body.split("<result").skip(1).filter(|rest| rest.starts_with([' ', '\t', '\r', '\n', '>']));
     let element = elements.find_map(|rest| match rest.trim_start().strip_prefix('>') {
         Some(text) => text.split_once('<').map(|(text, _)| text),
         None => quoted(rest.split_once("code")?.1, '='),
     });
     // A page of HTML may well hold "result":"ok" in a script of its own.
-    let json = Some(body.trim_start_matches('\u{feff}').trim_start()).filter(|body| body.starts_with('{'));
+    let json =
+        Some(body.trim_start_matches('\u{feff}').trim_start()).filter(|body| body.starts_with('{'));
     let json = |key| quoted(json?.split_once(key)?.1, ':');
     let code = element.or_else(|| json("\"result_code\"")).or_else(|| json("\"result\""))?;
     Some(code.trim()).filter(|code| !code.is_empty())

@@ -104,7 +104,10 @@ impl Delivery {
         let cursor = fs::read_to_string(&path).map_err(|e| log::os(&e));
         let cursor = cursor.and_then(|text| parse_time(text.trim_end()).ok_or("not a time".into()));
         if let Err(why) = &cursor {
-            log::line(format_args!("{}: {why}; the delivery starts with the first link", path.display()));
+            log::line(format_args!(
+                "{}: {why}; the delivery starts with the first link",
+                path.display()
+            ));
         }
         let cursor = cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Delivery {
@@ -146,7 +149,10 @@ impl Delivery {
                 match self.survey(journal) {
                     Ok(owed) => (self.owed, self.stale) = (owed, false),
                     Err(e) => {
-                        (self.say)(&format!("nothing is delivered: the journal cannot be read: {}", log::os(&e)));
+                        (self.say)(&format!(
+                            "nothing is delivered: the journal cannot be read: {}",
+                            log::os(&e)
+                        ));
                         self.at = now + LONGEST_WAIT;
                         return None;
                     }
@@ -179,7 +185,9 @@ impl Delivery {
                 Action::Add if !removes.is_empty() => {
                     // What was never sent need not be deleted; what a former run has sent nobody knows.
                     let is_unsent = time > self.begun && !self.settled.contains(&time);
-                    let is_needless = |removed: &_| is_unsent && tried.is_none() && !self.settled.contains(removed);
+                    let is_needless = |removed: &_| {
+                        is_unsent && tried.is_none() && !self.settled.contains(removed)
+                    };
                     owed.needless.extend(removes.pop().filter(is_needless));
                     None
                 }
@@ -200,7 +208,8 @@ impl Delivery {
             }
             let Some(change) = change.filter(|_| !self.settled.contains(&time)) else { continue };
             owed.count += 1;
-            owed.window.insert((tried.and_then(|tried| tried.turn), time), Item { time, change, link });
+            owed.window
+                .insert((tried.and_then(|tried| tried.turn), time), Item { time, change, link });
             if owed.window.len() > WINDOW {
                 let last = owed.window.pop_last().map(|(_, item)| item.time);
                 owed.rest = last.into_iter().chain(owed.rest).min();
@@ -212,7 +221,10 @@ impl Delivery {
     /// Takes the service's verdict on `item`, which was the next one; `now` is the end of the try.
     pub fn settle(&mut self, item: &Item, verdict: Verdict, now: Instant, clock: OffsetDateTime) {
         self.at = now + self.interval;
-        if let Verdict::TryLater { why, .. } | Verdict::Refused { why, .. } | Verdict::Hold { why } = &verdict {
+        if let Verdict::TryLater { why, .. }
+        | Verdict::Refused { why, .. }
+        | Verdict::Hold { why } = &verdict
+        {
             self.error = format!("; last error: {why} ({})", format_time(clock));
         }
         let (why, at_least, unclear, by_status) = match verdict {
@@ -233,7 +245,10 @@ impl Delivery {
         tried.unclear |= unclear;
         tried.proofs += u32::from(others_accepted && (unclear || by_status));
         if tried.proofs == PROOFS {
-            return self.pass_over(item, &format!("the service takes other links, but of this one it says {why}"));
+            return self.pass_over(
+                item,
+                &format!("the service takes other links, but of this one it says {why}"),
+            );
         }
         // A captive portal refuses everything: once around there is no hurry any more.
         let waits = !by_status || (tried.turn.is_some() && !others_accepted);
@@ -286,11 +301,18 @@ impl Delivery {
         self.owed.count -= 1;
         self.settled.insert(item.time);
         let beyond = self.owed.oldest().map(|oldest| self.settled.split_off(&oldest));
-        let Some(cursor) = mem::replace(&mut self.settled, beyond.unwrap_or_default()).pop_last() else { return };
+        let Some(cursor) = mem::replace(&mut self.settled, beyond.unwrap_or_default()).pop_last()
+        else {
+            return;
+        };
         self.cursor = cursor;
         let text = format_time(cursor) + "\n";
         if let Err(e) = file::replace_durably(&self.path, text.as_bytes(), 0o644) {
-            (self.say)(&format!("{}: {}; a restart would deliver links again", self.path.display(), log::os(&e)));
+            (self.say)(&format!(
+                "{}: {}; a restart would deliver links again",
+                self.path.display(),
+                log::os(&e)
+            ));
         }
     }
 
@@ -304,10 +326,13 @@ impl Delivery {
             return;
         }
         let rarer = if grows { ", then ever rarer" } else { "" };
-        let since = self.stopped.map(|since| format!(" for {}", words(now - since))).unwrap_or_default();
+        let since =
+            self.stopped.map(|since| format!(" for {}", words(now - since))).unwrap_or_default();
         self.stopped.get_or_insert(now);
         let (owed, next) = (self.owed.count, words(self.at - now));
-        (self.say)(&format!("delivery stopped{since}: {why}; {owed} owed, none lost; next try in {next}{rarer}"));
+        (self.say)(&format!(
+            "delivery stopped{since}: {why}; {owed} owed, none lost; next try in {next}{rarer}"
+        ));
         self.told.insert((why, grows), now);
     }
 
@@ -328,10 +353,13 @@ impl Delivery {
 /// link with the same address still stands.
 fn in_full(item: &Item, journal: &Journal) -> Option<Item> {
     let Link { channel, url, .. } = &item.link;
-    let mut earlier = journal.newest_first().flatten().filter(|e| e.link.url == *url && e.time < item.time);
+    let mut earlier =
+        journal.newest_first().flatten().filter(|e| e.link.url == *url && e.time < item.time);
     let link = match item.change {
         Change::Delete if earlier.next().is_some() => return None,
-        Change::Replace => earlier.find(|entry| entry.link.channel == *channel).map(|entry| entry.link),
+        Change::Replace => {
+            earlier.find(|entry| entry.link.channel == *channel).map(|entry| entry.link)
+        }
         _ => None,
     };
     Some(Item { link: link.unwrap_or_else(|| item.link.clone()), ..*item })

@@ -31,12 +31,17 @@ pub struct View {
 impl View {
     pub fn newest_first(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
         let links = journal.newest_first();
-        links.filter(|entry| entry.as_ref().map_or(true, |e| self.shows(&e.link.channel))).take(self.items).collect()
+        links
+            .filter(|entry| entry.as_ref().map_or(true, |e| self.shows(&e.link.channel)))
+            .take(self.items)
+            .collect()
     }
 
     /// The time of the newest event, so that an unchanged journal gives an unchanged file.
     pub fn changed(&self, journal: &Journal) -> io::Result<Option<OffsetDateTime>> {
-        let newest = journal.events().find(|event| event.as_ref().map_or(true, |e| self.shows(&e.link.channel)));
+        let newest = journal
+            .events()
+            .find(|event| event.as_ref().map_or(true, |e| self.shows(&e.link.channel)));
         Ok(newest.transpose()?.map(|event| event.time))
     }
 
@@ -60,13 +65,22 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub fn render(&self, view: &View, changed: Option<OffsetDateTime>, entries: &[Entry]) -> io::Result<Vec<u8>> {
+    pub fn render(
+        &self,
+        view: &View,
+        changed: Option<OffsetDateTime>,
+        entries: &[Entry],
+    ) -> io::Result<Vec<u8>> {
         let mut out = HEAD.as_bytes().to_vec();
         element(&mut out, "title", &view.title)?;
         element(&mut out, "link", &uri(&self.about))?;
         element(&mut out, "description", &format!("Links posted in {}", view.channels.join(", ")))?;
         if let Some(url) = &self.url {
-            writeln!(out, "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{}\"/>", Escape(&uri(url)))?;
+            writeln!(
+                out,
+                "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{}\"/>",
+                Escape(&uri(url))
+            )?;
         }
         if let Some(changed) = changed {
             element(&mut out, "lastBuildDate", &date(changed))?;
@@ -106,7 +120,8 @@ fn element(out: &mut Vec<u8>, name: &str, text: &str) -> io::Result<()> {
 
 /// HTML: who posted it, that being the link into the log, and who posted it again.
 fn description(entry: &Entry, log_uri: Option<&str>) -> String {
-    let mut html = format!("posted by {} in {}", Escape(&entry.link.nick), Escape(&entry.link.channel));
+    let mut html =
+        format!("posted by {} in {}", Escape(&entry.link.nick), Escape(&entry.link.channel));
     if let Some(log_uri) = log_uri {
         html = format!("<a href=\"{}\">{html}</a>", Escape(log_uri));
     }

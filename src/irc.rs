@@ -229,7 +229,10 @@ impl<'a> Session<'a> {
         }
         match self.pinged {
             Some(asked) if now >= asked + PONG => {
-                self.close(Retry::Soon, "the server has been silent for 150 s: the connection is dead");
+                self.close(
+                    Retry::Soon,
+                    "the server has been silent for 150 s: the connection is dead",
+                );
             }
             None if now >= self.heard + SILENCE => {
                 self.pinged = Some(now);
@@ -262,14 +265,26 @@ impl<'a> Session<'a> {
         match message.verb {
             b"PRIVMSG" => return self.privmsg(line, &message, now),
             // Those of the server itself have no user in their source.
-            b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => self.noticed(&message, now),
+            b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => {
+                self.noticed(&message, now)
+            }
             // It fills a page of history like any other line.
-            b"NOTICE" => drop(self.configured(message.param(0)).map(|index| self.told(index, &message, false, now))),
+            b"NOTICE" => drop(
+                self.configured(message.param(0))
+                    .map(|index| self.told(index, &message, false, now)),
+            ),
             b"BATCH" => self.batch(&message, now.instant),
-            b"FAIL" => self.log.push(format!("refused: {} {}: {}", message.text(0), message.text(1), message.last())),
+            b"FAIL" => self.log.push(format!(
+                "refused: {} {}: {}",
+                message.text(0),
+                message.text(1),
+                message.last()
+            )),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" => self.error(&message),
-            b"465" => self.close(Retry::Banned, format!("banned from this server: {}", message.last())),
+            b"465" => {
+                self.close(Retry::Banned, format!("banned from this server: {}", message.last()))
+            }
 
             b"CAP" => self.cap(&message),
             // A server without CAP goes on with 001 by itself.
@@ -283,7 +298,9 @@ impl<'a> Session<'a> {
                 self.login_failed(format!("{} {}", message::text(message.verb), message.last()));
             }
             // Once registered it answers an OPER among the `on_connect` lines.
-            b"464" if !registered => self.close(Retry::Slow, "the server refuses the password: check server_password"),
+            b"464" if !registered => {
+                self.close(Retry::Slow, "the server refuses the password: check server_password")
+            }
             b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(&message),
             b"001" if !registered => self.welcome(&message, now.instant),
             b"005" => self.isupport(&message),

@@ -33,8 +33,12 @@ pub enum Action {
     Remove,
 }
 
-const ACTIONS: [(&str, Action); 4] =
-    [("add", Action::Add), ("again", Action::Again), ("title", Action::Title), ("remove", Action::Remove)];
+const ACTIONS: [(&str, Action); 4] = [
+    ("add", Action::Add),
+    ("again", Action::Again),
+    ("title", Action::Title),
+    ("remove", Action::Remove),
+];
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +84,13 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Journal, String> {
         Self::recover(path).map_err(|e| {
             let why = match e.kind() {
-                io::ErrorKind::WouldBlock => "in use by another linkbot; stop that one first".to_owned(),
-                _ => format!("{}; the journal must be a file that linkbot may create, read and write", log::os(&e)),
+                io::ErrorKind::WouldBlock => {
+                    "in use by another linkbot; stop that one first".to_owned()
+                }
+                _ => format!(
+                    "{}; the journal must be a file that linkbot may create, read and write",
+                    log::os(&e)
+                ),
             };
             format!("{}: {why}", path.display())
         })
@@ -115,7 +124,16 @@ impl Journal {
         File::open(folder)?.sync_all()?;
         let last = last_time(&file, len)?;
         let id = (meta.dev(), meta.ino());
-        Ok(Journal { path: path.to_owned(), file, id, len, pending: String::new(), uncut: false, last, usable: Ok(()) })
+        Ok(Journal {
+            path: path.to_owned(),
+            file,
+            id,
+            len,
+            pending: String::new(),
+            uncut: false,
+            last,
+            usable: Ok(()),
+        })
     }
 
     /// What is appended next gets a later time than this and all that stands there. Returns the latest of them.
@@ -125,9 +143,15 @@ impl Journal {
     }
 
     /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`].
-    pub fn append(&mut self, action: Action, link: &Link, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
+    pub fn append(
+        &mut self,
+        action: Action,
+        link: &Link,
+        now: OffsetDateTime,
+    ) -> io::Result<OffsetDateTime> {
         let next = self.last.checked_add(Duration::MILLISECOND);
-        let next = next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
+        let next =
+            next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
         let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
         self.pending += &format_line(&Event { time, action, link: link.clone() });
         self.last = time;
@@ -142,7 +166,8 @@ impl Journal {
         if lines.is_empty() {
             return Ok(());
         }
-        self.usable = self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
+        self.usable =
+            self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
         // If this fails too, the next check tries it again before anything else is written.
         let _ = self.cut_back();
         self.usable.clone().map_err(io::Error::other)
@@ -196,11 +221,18 @@ impl Journal {
         let path = self.path.display();
         match len.cmp(&self.len) {
             Ordering::Equal => return Ok(false),
-            Ordering::Less => log::line(format_args!("{path}: someone has cut off {} bytes", self.len - len)),
+            Ordering::Less => {
+                log::line(format_args!("{path}: someone has cut off {} bytes", self.len - len))
+            }
             Ordering::Greater => {
                 let (lines, bad) = faults(&self.file, self.len, len)?;
-                let skipped = bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
-                log::line(format_args!("{path}: {} appended{}", count(lines), skipped.unwrap_or_default()));
+                let skipped =
+                    bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
+                log::line(format_args!(
+                    "{path}: {} appended{}",
+                    count(lines),
+                    skipped.unwrap_or_default()
+                ));
             }
         }
         self.not_before(last_time(&self.file, len)?);
@@ -210,7 +242,9 @@ impl Journal {
 
     /// The length of the file at the journal's path; `None` if that is no longer the one that is open.
     fn len_there(&self) -> io::Result<Option<u64>> {
-        Ok(what_is_at(&self.path)?.filter(|meta| (meta.dev(), meta.ino()) == self.id).map(|meta| meta.len()))
+        Ok(what_is_at(&self.path)?
+            .filter(|meta| (meta.dev(), meta.ino()) == self.id)
+            .map(|meta| meta.len()))
     }
 
     /// Opens the file that now stands where the journal was; if there is none, a new one. What is still owed goes
@@ -230,8 +264,10 @@ impl Journal {
         let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
         // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
         // taken out on purpose looks the same, and comes back.
-        let there = new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
-        new.pending = owed.iter().filter(|event| !there.contains(&event.time)).map(format_line).collect();
+        let there =
+            new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
+        new.pending =
+            owed.iter().filter(|event| !there.contains(&event.time)).map(format_line).collect();
         new.commit()?;
         let what = "moved away or replaced; going on with the file there now; still owed, and kept";
         log::line(format_args!("{}: {what}: {}", self.path.display(), owed.len()));
@@ -258,7 +294,8 @@ impl Journal {
     pub fn newest_first(&self) -> impl Iterator<Item = io::Result<Entry>> {
         // Mostly empty: then a tree is cheaper than a hash.
         let mut later = BTreeMap::new();
-        self.events().filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
+        self.events()
+            .filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
     }
 
     /// All events after `cursor`, newest first: read until the line that it names and those above it that someone has
@@ -297,7 +334,9 @@ fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
 
 /// The greatest time among the last events: a line appended by hand may be older than those above it.
 fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
-    Backwards::new(file, 0, end).take(100).try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
+    Backwards::new(file, 0, end)
+        .take(100)
+        .try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
 }
 
 /// A part of the file from its end, without a first line that begins before it. As an iterator its events.
@@ -344,7 +383,11 @@ impl<'a> Backwards<'a> {
                 None => return Ok(None),
             };
             too_long |= self.buf.len() - begin > BLOCK;
-            let line = if too_long { Err("longer than 32 KiB") } else { parse_line(&self.buf[begin..end]) };
+            let line = if too_long {
+                Err("longer than 32 KiB")
+            } else {
+                parse_line(&self.buf[begin..end])
+            };
             self.buf.truncate(begin);
             return Ok(Some(line));
         }
@@ -416,16 +459,22 @@ fn parse_line(line: &[u8]) -> Parsed {
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);
     }
-    let mut columns = line.split(|&b| b == b'\t').map(|column| str::from_utf8(column).map_err(|_| "not UTF-8"));
+    let mut columns =
+        line.split(|&b| b == b'\t').map(|column| str::from_utf8(column).map_err(|_| "not UTF-8"));
     let mut next = || columns.next().ok_or("fewer than seven columns")?;
-    let (time, action, channel, nick, account, url) = (next()?, next()?, next()?, next()?, next()?, next()?);
-    let (title, posted) = (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
+    let (time, action, channel, nick, account, url) =
+        (next()?, next()?, next()?, next()?, next()?, next()?);
+    let (title, posted) =
+        (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
     let posted = posted.filter(|posted| !posted.is_empty());
     let time = parse_time(time).ok_or("not a time")?;
     let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
     let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
     // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
-    if !link::begins_address(url) || url.len() > LONGEST_ADDRESS || !url.bytes().all(|b| b.is_ascii_graphic()) {
+    if !link::begins_address(url)
+        || url.len() > LONGEST_ADDRESS
+        || !url.bytes().all(|b| b.is_ascii_graphic())
+    {
         return Err("not an address");
     }
     // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
@@ -456,7 +505,8 @@ pub fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
     let from = meta.len().saturating_sub(within);
     let (lines, bad) = faults(&File::open(path)?, from, meta.len())?;
     let Some((from_end, why)) = bad.last() else { return Ok(None) };
-    let (number, side) = if from == 0 { (lines + 1 - from_end, "") } else { (*from_end, " from the end") };
+    let (number, side) =
+        if from == 0 { (lines + 1 - from_end, "") } else { (*from_end, " from the end") };
     let (path, bad) = (path.display(), count(bad.len()));
     Ok(Some(format!("{path}: {bad} skipped; the first is line {number}{side}: {why}")))
 }
@@ -474,7 +524,9 @@ pub fn format_time(time: OffsetDateTime) -> String {
 
 /// Reads what [`format_time`] wrote.
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| text.len() == 24 && text.ends_with('Z'))?;
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .filter(|_| text.len() == 24 && text.ends_with('Z'))?;
     Some(time.truncate_to_millisecond())
 }
 

@@ -42,7 +42,8 @@ impl Link {
 pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
     let may_stand = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '+');
     let is_tag = |tag: &&str| tag.contains(char::is_alphabetic) && tag.chars().all(may_stand);
-    let mut tags: Vec<&str> = title.rsplit(' ').map_while(|word| word.strip_prefix('#').filter(is_tag)).collect();
+    let mut tags: Vec<&str> =
+        title.rsplit(' ').map_while(|word| word.strip_prefix('#').filter(is_tag)).collect();
     tags.reverse();
     // The first word of a title has no blank in front.
     let length: usize = tags.iter().map(|tag| " #".len() + tag.len()).sum();
@@ -59,7 +60,10 @@ pub fn address(text: &str) -> Result<String, String> {
     }
     let url = Url::parse(text).map_err(|e| format!("not an address: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("an address with a user name or password in it would be published; leave them out".into());
+        return Err(
+            "an address with a user name or password in it would be published; leave them out"
+                .into(),
+        );
     }
     if url.as_str().len() > LONGEST_ADDRESS {
         return Err(format!("the address is longer than {LONGEST_ADDRESS} bytes"));
@@ -106,13 +110,19 @@ pub fn found(text: &str) -> Vec<(String, String)> {
     for span in addresses(text) {
         words += &text[end..span.start];
         end = span.end;
-        urls.extend(address(&text[span]).ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)));
+        urls.extend(
+            address(&text[span]).ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)),
+        );
     }
     let line = title(&(words + &text[end..]));
     let (said, _) = split_tags(&line);
     let named = |url: String| {
         let said_nothing = !said.contains(char::is_alphanumeric);
-        let title = if said_nothing { title(&[bare(&url), &line[said.len()..]].join(" ")) } else { line.clone() };
+        let title = if said_nothing {
+            title(&[bare(&url), &line[said.len()..]].join(" "))
+        } else {
+            line.clone()
+        };
         (url, title)
     };
     urls.into_iter().map(named).collect()
@@ -143,7 +153,9 @@ pub fn addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// Whether `text` begins as every address does.
 pub fn begins_address(text: &str) -> bool {
-    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let begins = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
     begins("http://") || begins("https://")
 }
 
@@ -188,7 +200,11 @@ pub fn title(text: &str) -> String {
             c if is_blank(c) && out.ends_with(' ') => {}
             c if is_blank(c) => out.push(' '),
             c if c.is_control() => chars = after(c, chars.as_str()).chars(),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {}
+            '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {}
             c => out.push(c),
         }
     }
@@ -251,7 +267,8 @@ pub struct LogUrl {
 impl LogUrl {
     /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
     pub fn new(pattern: &str, zone: Zone) -> Result<LogUrl, String> {
-        let pattern = time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
+        let pattern =
+            time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
         let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
         address(&with_channel(&example, ""))?;
         Ok(LogUrl { pattern, zone })

@@ -35,15 +35,19 @@ fn write(before: &str, text: impl Display) {
 pub fn blank(text: &str, secrets: &[String]) -> String {
     let fold = |c: char| if c == '+' || c.is_control() { ' ' } else { c.to_ascii_lowercase() };
     let folded: Vec<char> = text.chars().map(fold).collect();
-    let mut shown: Vec<Option<char>> = text.chars().map(|c| Some(if c.is_control() { ' ' } else { c })).collect();
+    let mut shown: Vec<Option<char>> =
+        text.chars().map(|c| Some(if c.is_control() { ' ' } else { c })).collect();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let secret: Vec<char> = secret.chars().map(fold).collect();
-        for (start, _) in folded.windows(secret.len()).enumerate().filter(|(_, window)| *window == secret) {
+        for (start, _) in
+            folded.windows(secret.len()).enumerate().filter(|(_, window)| *window == secret)
+        {
             shown[start..start + secret.len()].fill(None);
         }
     }
     let runs = shown.chunk_by(|a, b| a.is_some() == b.is_some());
-    runs.map(|run| run.iter().copied().collect::<Option<String>>().unwrap_or_else(|| "***".into())).collect()
+    runs.map(|run| run.iter().copied().collect::<Option<String>>().unwrap_or_else(|| "***".into()))
+        .collect()
 }
 
 /// What the system says of an error, without the number that only programmers read.

@@ -75,7 +75,9 @@ fn main() -> ExitCode {
             Some("-v") => verbose = true,
             Some("--console") if mode == Mode::Serve => mode = Mode::Console,
             Some("--check") if mode == Mode::Serve => mode = Mode::Check,
-            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => return fail(2, USAGE),
+            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => {
+                return fail(2, USAGE);
+            }
             _ => path = Some(argument),
         }
     }
@@ -119,13 +121,27 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
     let cursor = file::beside(&config.journal, ".delivered");
-    let delivery = config.account.as_ref().map(|account| Delivery::new(cursor, account.interval, &mut journal, now));
+    let delivery = config
+        .account
+        .as_ref()
+        .map(|account| Delivery::new(cursor, account.interval, &mut journal, now));
     // A fork's row wins over ours of the same name.
-    let is_ours = |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
-    let commands = local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
+    let is_ours =
+        |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
+    let commands =
+        local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
-    let mut bot =
-        Bot { config, journal, delivery, publisher, commands, heard, started: now, written: vec![], history: false };
+    let mut bot = Bot {
+        config,
+        journal,
+        delivery,
+        publisher,
+        commands,
+        heard,
+        started: now,
+        written: vec![],
+        history: false,
+    };
     if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
@@ -152,7 +168,11 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
 /// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so
 /// that is the first posting among what was saved within 10 min, back to the last link that history told.
 fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
-    let mut events = journal.events().map_while(Result::ok).filter(|event| event.link.channel == channel).peekable();
+    let mut events = journal
+        .events()
+        .map_while(Result::ok)
+        .filter(|event| event.link.channel == channel)
+        .peekable();
     let newest = events.peek()?.time;
     let mut is_told = false;
     let since = events.take_while(|Event { time, link, .. }| {
@@ -171,27 +191,35 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     }
     let Some(item) = delivery.next(&bot.journal, Instant::now()) else { return };
     let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&item.link));
-    let verdict = account.send(item.change, &item.link, log_url.as_deref(), OffsetDateTime::now_utc());
+    let verdict =
+        account.send(item.change, &item.link, log_url.as_deref(), OffsetDateTime::now_utc());
     delivery.settle(&item, verdict, Instant::now(), OffsetDateTime::now_utc());
 }
 
 /// The same commands from standard input, said in the first channel; no network at all.
 fn console(bot: &mut Bot) -> Result<(), String> {
     let settings = &bot.config.irc;
-    let you = std::env::var("USER").ok().filter(|user| irc::is_nick(user)).unwrap_or_else(|| "you".into());
+    let you = std::env::var("USER")
+        .ok()
+        .filter(|user| irc::is_nick(user))
+        .unwrap_or_else(|| "you".into());
     let channel = &settings.channels[0].name;
     // Whoever reads us may go away at any time: then there is nobody to tell.
     let say = |text: &str| writeln!(io::stdout(), "{text}").is_ok();
     if io::stdin().is_terminal() {
         let page = bot.config.outputs.iter().rfind(|output| output.view.shows(channel));
         let page = page.expect("the pages stand behind the feeds").path.display();
-        let greeting = format!("you are {you} in {channel}; {}help lists the commands", settings.prefix);
+        let greeting =
+            format!("you are {you} in {channel}; {}help lists the commands", settings.prefix);
         say(&format!("{VERSION}: {greeting}; your links will be in {page}: open it in a browser"));
     }
     for line in io::stdin().lock().split(b'\n') {
         let line = line.map_err(|e| format!("standard input: {}", log::os(&e)))?;
         if line.len() > message::LONGEST_LINE {
-            log::line(format_args!("a line is longer than {} bytes: nothing was saved", message::LONGEST_LINE));
+            log::line(format_args!(
+                "a line is longer than {} bytes: nothing was saved",
+                message::LONGEST_LINE
+            ));
             continue;
         }
         let line = message::text(line.trim_ascii());
@@ -199,7 +227,8 @@ fn console(bot: &mut Bot) -> Result<(), String> {
         let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
         let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((&you, &line));
         let text = text.trim_start().as_bytes();
-        let (form, name, args) = irc::words(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
+        let (form, name, args) =
+            irc::words(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
         let request = Request {
             channel: Some(channel.clone()),
             nick: nick.to_owned(),

@@ -35,7 +35,11 @@ struct Online<'a> {
 }
 
 impl<'a> Network<'a> {
-    pub fn new(config: &'a Config, heard: Vec<Option<OffsetDateTime>>, verbose: bool) -> Network<'a> {
+    pub fn new(
+        config: &'a Config,
+        heard: Vec<Option<OffsetDateTime>>,
+        verbose: bool,
+    ) -> Network<'a> {
         Network {
             config,
             verbose,
@@ -117,7 +121,9 @@ impl<'a> Network<'a> {
     }
 
     pub fn may_look(&mut self, request: &Request) -> bool {
-        self.online.as_mut().is_some_and(|online| online.session.may_look(&request.host, Instant::now()))
+        self.online
+            .as_mut()
+            .is_some_and(|online| online.session.may_look(&request.host, Instant::now()))
     }
 
     fn wait_and_connect(&mut self, until: Option<Instant>) {

@@ -40,14 +40,27 @@ impl Page {
     pub fn render(&self, view: &View, entries: &[Entry]) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
         self.head(&mut out, view)?;
-        writeln!(out, "<main class=\"h-feed\">\n<h1 class=\"p-name\">{}</h1>", Escape(&view.title))?;
+        writeln!(
+            out,
+            "<main class=\"h-feed\">\n<h1 class=\"p-name\">{}</h1>",
+            Escape(&view.title)
+        )?;
         if entries.is_empty() {
             let channels = view.channels.join(" or ");
             let (channels, example) = (Escape(&channels), Escape(&self.example));
-            writeln!(out, "<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>")?;
+            writeln!(
+                out,
+                "<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>"
+            )?;
         }
-        let feed = |it: &Alternate| format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&it.href), Escape(&it.title));
-        writeln!(out, "<p>For feed readers: {}</p>", self.feeds.iter().map(feed).collect::<Vec<_>>().join(", "))?;
+        let feed = |it: &Alternate| {
+            format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&it.href), Escape(&it.title))
+        };
+        writeln!(
+            out,
+            "<p>For feed readers: {}</p>",
+            self.feeds.iter().map(feed).collect::<Vec<_>>().join(", ")
+        )?;
         if let Some(newest) = entries.first() {
             // The same for all, also where clocks were changed meanwhile.
             let offset = self.zone.at(newest.link.posted).offset();
@@ -58,14 +71,19 @@ impl Page {
     }
 
     fn head(&self, out: &mut Vec<u8>, view: &View) -> io::Result<()> {
-        let csp = format!("default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'");
+        let csp = format!(
+            "default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+        );
         writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
         writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"{csp}\">")?;
         writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
         writeln!(out, "<title>{}</title>", Escape(&view.title))?;
         for feed in &self.feeds {
             let (title, href) = (Escape(&feed.title), Escape(&feed.href));
-            writeln!(out, "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">")?;
+            writeln!(
+                out,
+                "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">"
+            )?;
         }
         writeln!(out, "<style>{}</style>\n</head>\n<body>", style())
     }
@@ -94,13 +112,18 @@ fn item(out: &mut Vec<u8>, view: &View, entry: &Entry, posted: OffsetDateTime) -
     let (title, tags) = link.named();
     // Without its seconds: nobody looks at them here.
     let utc = &format_time(link.posted)[..16];
-    let mut time = format!("<time datetime=\"{utc}Z\">{:02}:{:02}</time>", posted.hour(), posted.minute());
+    let mut time =
+        format!("<time datetime=\"{utc}Z\">{:02}:{:02}</time>", posted.hour(), posted.minute());
     if let Some(log_uri) = view.log_uri(link) {
         time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", Escape(&log_uri));
     }
     let (href, title, nick) = (uri(&link.url), Escape(title), Escape(&link.nick));
     writeln!(out, "<li class=\"h-entry\">{time}")?;
-    writeln!(out, "<a class=\"p-name u-url\" rel=\"{REL}\" href=\"{}\">{title}</a>", Escape(&href))?;
+    writeln!(
+        out,
+        "<a class=\"p-name u-url\" rel=\"{REL}\" href=\"{}\">{title}</a>",
+        Escape(&href)
+    )?;
     write!(out, "<p><b>{nick}</b>")?;
     if view.channels.len() > 1 {
         write!(out, " in {}", Escape(&link.channel))?;

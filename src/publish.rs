@@ -83,24 +83,40 @@ impl<'a> Publisher<'a> {
 
     /// The file of an output that could not be written when it was tried last.
     pub fn failing(&self) -> Option<&Path> {
-        self.outputs.iter().find(|watched| !watched.wait.is_zero()).map(|watched| watched.output.path.as_path())
+        self.outputs
+            .iter()
+            .find(|watched| !watched.wait.is_zero())
+            .map(|watched| watched.output.path.as_path())
     }
 
     /// The public address of the page that shows `channel`, if it is known.
     pub fn page(&self, channel: &str) -> Option<&str> {
-        let mut here = self.outputs.iter().map(|watched| watched.output).filter(|output| output.view.shows(channel));
-        here.find_map(|output| if let Kind::Page(page) = &output.kind { page.url.as_deref() } else { None })
+        let mut here = self
+            .outputs
+            .iter()
+            .map(|watched| watched.output)
+            .filter(|output| output.view.shows(channel));
+        here.find_map(
+            |output| if let Kind::Page(page) = &output.kind { page.url.as_deref() } else { None },
+        )
     }
 
     /// Writes what is due. What fails is logged and tried again after 1 min, doubling to 15.
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
-        for watched in self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now) {
+        for watched in
+            self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now)
+        {
             match watched.output.write(journal) {
-                Ok(()) => (watched.stale, watched.next, watched.wait) = (false, now + self.pause, Duration::ZERO),
+                Ok(()) => {
+                    (watched.stale, watched.next, watched.wait) =
+                        (false, now + self.pause, Duration::ZERO)
+                }
                 Err(e) => {
-                    watched.wait = (watched.wait * 2).clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
+                    watched.wait = (watched.wait * 2)
+                        .clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
                     watched.next = now + watched.wait;
-                    let (path, why, wait) = (watched.output.path.display(), log::os(&e), watched.wait.as_secs());
+                    let (path, why, wait) =
+                        (watched.output.path.display(), log::os(&e), watched.wait.as_secs());
                     log::line(format_args!("{path}: {why}; next try in {wait} s"));
                 }
             }

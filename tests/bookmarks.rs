@@ -63,7 +63,11 @@ fn asked_for(request: &Request) -> &str {
 fn the_request_holds_the_link_and_who_posted_it() {
     let bookmarks = Bookmarks::answering([]);
     let more = "log_url = http://logs.example/{channel}?[year]-[month]-[day]#[hour][minute][second]&x\nowner = Ann (ann@example.com)\n";
-    let owing = Owing::start(&bookmarks, more, &["http://www.example.com/?a=1&b=%20+# R&D + \"q\" = 100% é"]);
+    let owing = Owing::start(
+        &bookmarks,
+        more,
+        &["http://www.example.com/?a=1&b=%20+# R&D + \"q\" = 100% é"],
+    );
     let request = bookmarks.request();
     let posted = owing.time(0);
     let (date, time) = (&posted[..10], &posted[11..19]);
@@ -99,15 +103,25 @@ fn what_is_said_on_irc_is_delivered_with_the_time_of_its_posting() {
     client.send(&format!("@time={posted}.250Z :alice!a@host.example PRIVMSG #dev :.url {ONE}"));
     client.expect("PRIVMSG #dev :saved: One");
     let request = bookmarks.request();
-    assert_eq!((asked_for(&request), request.argument("dt")), ("One", Some(format!("{posted}Z").as_str())));
+    assert_eq!(
+        (asked_for(&request), request.argument("dt")),
+        ("One", Some(format!("{posted}Z").as_str()))
+    );
     owing.bot.logs("delivered: http://www.example.com/1");
-    assert_eq!(owing.home.await_feed(&["One"]).entries[0].published.unwrap().to_rfc3339(), format!("{posted}+00:00"));
+    assert_eq!(
+        owing.home.await_feed(&["One"]).entries[0].published.unwrap().to_rfc3339(),
+        format!("{posted}+00:00")
+    );
 }
 
 #[test]
 fn tags_and_shared_are_as_bot_conf_says_and_without_a_log_the_note_is_short() {
     let bookmarks = Bookmarks::answering([]);
-    let _owing = Owing::start(&bookmarks, "delicious_tags = irc, dev links\ndelicious_shared = no\n", &[ONE]);
+    let _owing = Owing::start(
+        &bookmarks,
+        "delicious_tags = irc, dev links\ndelicious_shared = no\n",
+        &[ONE],
+    );
     let request = bookmarks.request();
     assert_eq!(request.argument("tags"), Some("irc dev links"));
     assert_eq!(request.argument("shared"), Some("no"));
@@ -117,7 +131,11 @@ fn tags_and_shared_are_as_bot_conf_says_and_without_a_log_the_note_is_short() {
 #[test]
 fn a_title_is_cut_to_255_characters_and_the_request_to_2000_bytes() {
     let bookmarks = Bookmarks::answering([]);
-    let _owing = Owing::start(&bookmarks, "", &[&format!("http://www.example.com/1 {}", "é".repeat(300)), TWO]);
+    let _owing = Owing::start(
+        &bookmarks,
+        "",
+        &[&format!("http://www.example.com/1 {}", "é".repeat(300)), TWO],
+    );
     let request = bookmarks.request();
     assert_eq!(asked_for(&request), "é".repeat(255));
     assert!(request.line.len() <= "GET ".len() + 2000);
@@ -126,7 +144,11 @@ fn a_title_is_cut_to_255_characters_and_the_request_to_2000_bytes() {
 #[test]
 fn each_form_of_login_is_sent_in_its_own_way() {
     let logins = [
-        ("delicious_user = alice\ndelicious_password = pä:ss %\n", Some("Basic YWxpY2U6cMOkOnNzICU="), None),
+        (
+            "delicious_user = alice\ndelicious_password = pä:ss %\n",
+            Some("Basic YWxpY2U6cMOkOnNzICU="),
+            None,
+        ),
         ("delicious_token = alice:0123ABC+/&=\n", None, Some("alice:0123ABC+/&=")),
         ("delicious_bearer = 0123abc\n", Some("Bearer 0123abc"), None),
     ];
@@ -134,7 +156,11 @@ fn each_form_of_login_is_sent_in_its_own_way() {
         let bookmarks = Bookmarks::answering([]);
         let _owing = Owing::start(&bookmarks, login, &[ONE]);
         let request = bookmarks.request();
-        assert_eq!((request.header("authorization"), request.argument("auth_token")), (header, token), "{login}");
+        assert_eq!(
+            (request.header("authorization"), request.argument("auth_token")),
+            (header, token),
+            "{login}"
+        );
     }
 }
 
@@ -156,8 +182,11 @@ fn stored_links_move_the_cursor_and_are_never_sent_again() {
 #[test]
 fn a_new_title_and_a_removal_reach_the_account() {
     let bookmarks = Bookmarks::answering([]);
-    let mut owing =
-        Owing::start(&bookmarks, "delicious_token = alice:0A\ndelicious_tags = irc {channel}\n", &[ONE, TWO]);
+    let mut owing = Owing::start(
+        &bookmarks,
+        "delicious_token = alice:0A\ndelicious_tags = irc {channel}\n",
+        &[ONE, TWO],
+    );
     bookmarks.request();
     assert_eq!(bookmarks.request().argument("replace"), Some("no"));
     owing.home.await_cursor(&owing.time(1));
@@ -194,7 +223,8 @@ fn what_people_do_on_irc_reaches_the_account() {
     assert_eq!(client.line(), "PRIVMSG #dev :saved: One");
     let request = bookmarks.request();
     let said = |request: &Request| {
-        ["url", "description", "tags", "replace"].map(|name| request.argument(name).unwrap().to_owned())
+        ["url", "description", "tags", "replace"]
+            .map(|name| request.argument(name).unwrap().to_owned())
     };
     assert_eq!(said(&request), ["http://www.example.com/1", "One", "irc dev rust", "no"]);
     client.say("alice", "#dev", ".url https://www.example.com/1/ Uno");
@@ -235,7 +265,8 @@ fn what_was_taken_back_before_it_was_sent_is_never_sent() {
     }
     is_open.store(true, Ordering::Relaxed);
     owing.home.await_cursor(&owing.time(4));
-    let mut sent: Vec<_> = bookmarks.unasked().iter().map(|request| asked_for(request).to_owned()).collect();
+    let mut sent: Vec<_> =
+        bookmarks.unasked().iter().map(|request| asked_for(request).to_owned()).collect();
     sent.dedup();
     assert_eq!(sent, ["One", "Tres"], "with the title that it had in the end");
 }
@@ -282,7 +313,8 @@ fn try_later_keeps_the_order_and_tries_the_same_link_again() {
 
 #[test]
 fn retry_after_lengthens_the_wait() {
-    let bookmarks = Bookmarks::answering([Answer::http("429 Too Many Requests\r\nRetry-After: 60", "")]);
+    let bookmarks =
+        Bookmarks::answering([Answer::http("429 Too Many Requests\r\nRetry-After: 60", "")]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE]);
     let line = owing.bot.logs("delivery stopped");
     assert!(line.contains("429") && line.contains("next try in 60 s"), "{line}");
@@ -296,7 +328,10 @@ fn what_is_no_clear_answer_is_tried_later() {
         // Of 64 KiB is the answer that counts.
         Answer::http("200 OK", &(" ".repeat(64 << 10) + done)),
         Answer::Bytes(endless.into_bytes()),
-        Answer::http("200 OK\r\nContent-Type: text/html", "<html><body>Down for maintenance</body></html>"),
+        Answer::http(
+            "200 OK\r\nContent-Type: text/html",
+            "<html><body>Down for maintenance</body></html>",
+        ),
         Answer::http("200 OK", ""),
         Answer::close(),
         Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result co".to_vec()),
@@ -337,9 +372,11 @@ fn a_result_counts_wherever_it_stands() {
 
 #[test]
 fn bad_credentials_hold_the_queue_and_say_what_to_do() {
-    for answer in
-        [Answer::http("401 Unauthorized", "nope"), Answer::http("403 Forbidden", ""), Answer::result("access denied")]
-    {
+    for answer in [
+        Answer::http("401 Unauthorized", "nope"),
+        Answer::http("403 Forbidden", ""),
+        Answer::result("access denied"),
+    ] {
         let bookmarks = Bookmarks::answering([answer]);
         let mut owing = Owing::start(&bookmarks, "delicious_token = 0123abc\n", &[ONE, TWO]);
         assert_eq!(asked_for(&bookmarks.request()), "One");
@@ -406,9 +443,12 @@ fn https_works_with_a_trusted_certificate() {
 #[test]
 fn an_untrusted_certificate_is_a_configuration_fault_and_nothing_is_sent() {
     let authority = Authority::new();
-    for certificate in [self_signed(), authority.expired(), authority.misnamed(), Authority::new().certificate()] {
+    for certificate in
+        [self_signed(), authority.expired(), authority.misnamed(), Authority::new().certificate()]
+    {
         let bookmarks = Bookmarks::tls(&certificate, |_| Answer::done());
-        let mut owing = Owing::trusting(&authority.pem(), &bookmarks, "delicious_bearer = 0123abc\n", &[ONE]);
+        let mut owing =
+            Owing::trusting(&authority.pem(), &bookmarks, "delicious_bearer = 0123abc\n", &[ONE]);
         let line = owing.bot.logs("delivery stopped");
         assert!(line.contains("TLS") && line.contains("next try in 15 min"), "{line}");
         owing.holds(&bookmarks);
@@ -433,7 +473,11 @@ fn links_are_delivered_while_irc_is_down() {
 fn a_service_that_is_not_there_is_tried_later() {
     let nobody = Refusing::new();
     let server = IrcServer::plain();
-    let home = Home::new(&format!("{}delicious = http://localhost:{}/add\n", server.conf(), nobody.port()));
+    let home = Home::new(&format!(
+        "{}delicious = http://localhost:{}/add\n",
+        server.conf(),
+        nobody.port()
+    ));
     home.console(format!(".url {ONE}\n"));
     let line = home.start().logs("delivery stopped");
     assert!(line.contains("refused") && line.contains("next try in 3 s"), "{line}");

@@ -24,10 +24,15 @@ fn assert_refused(ended: &Ended, words: &[&str]) {
 #[test]
 fn wrong_usage_is_a_usage_line_and_status_2() {
     let home = Home::new(CONF);
-    for wrong in [&[][..], &["bot.conf", "bot.conf"], &["--nonsense", "bot.conf"], &["--check"], &["-x"]] {
+    for wrong in
+        [&[][..], &["bot.conf", "bot.conf"], &["--nonsense", "bot.conf"], &["--check"], &["-x"]]
+    {
         let ended = home.run(wrong);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{wrong:?}");
-        assert!(ended.stderr.starts_with("usage: linkbot ") && ended.stderr.lines().count() == 1, "{ended:?}");
+        assert!(
+            ended.stderr.starts_with("usage: linkbot ") && ended.stderr.lines().count() == 1,
+            "{ended:?}"
+        );
     }
 }
 
@@ -40,7 +45,10 @@ fn help_and_version_need_no_bot_conf() {
         assert!(help.stdout.contains(flag), "{flag}");
     }
     let version = home.run(&["--version"]);
-    assert_eq!((version.status, version.stdout), (Some(0), format!("linkbot {}\n", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (version.status, version.stdout),
+        (Some(0), format!("linkbot {}\n", env!("CARGO_PKG_VERSION")))
+    );
 }
 
 #[test]
@@ -53,7 +61,10 @@ fn check_says_ok_and_touches_nothing() {
     }
     assert_eq!(home.files(), ["bot.conf"]);
     // A torn last line is the next start's business.
-    home.write("links.tsv", "2026-11-22T10:31:19.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tTit");
+    home.write(
+        "links.tsv",
+        "2026-11-22T10:31:19.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tTit",
+    );
     let before = fs::metadata(home.path("links.tsv")).unwrap().modified().unwrap();
     home.run(&["--check", "bot.conf"]);
     assert!(home.read("links.tsv").ends_with("\tTit"));
@@ -69,7 +80,11 @@ fn a_fault_in_bot_conf_is_told_by_line_and_key_with_what_would_be_right() {
         ("server = localhost:6667\ntls = no\nchannels =\n", "bot.conf:3: channels: ", "#"),
         ("tls = no\nchannels = #dev\nserver = localhost:99999\n", "bot.conf:3: server: ", "port"),
         ("tls = no\nchannels = #dev\nserver = localhost\n", "bot.conf:3: server: ", "port"),
-        ("server = localhost:6667\n\n# hm\ntls = maybe\nchannels = #dev\n", "bot.conf:4: tls: ", "yes"),
+        (
+            "server = localhost:6667\n\n# hm\ntls = maybe\nchannels = #dev\n",
+            "bot.conf:4: tls: ",
+            "yes",
+        ),
         ("server = localhost:6667\ntls = no\nchannels = dev\n", "bot.conf:3: channels: ", "#"),
         (&format!("{CONF}chanels = #dev\n"), "bot.conf:4: chanels: ", "unknown"),
         (&format!("{CONF}tls = no\n"), "bot.conf:4: tls: ", "already"),
@@ -103,16 +118,26 @@ fn a_bot_conf_that_is_not_there_is_one_line() {
 
 #[test]
 fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_mends_it() {
-    let account = "delicious = https://bookmarks.example/posts/add\ndelicious_token = alice:5ecre7\n";
-    let secrets =
-        [format!("{CONF}server_password = 5ecre7\n"), format!("{CONF}{account}"), CONF.replace("#dev", "#dev 5ecre7")];
+    let account =
+        "delicious = https://bookmarks.example/posts/add\ndelicious_token = alice:5ecre7\n";
+    let secrets = [
+        format!("{CONF}server_password = 5ecre7\n"),
+        format!("{CONF}{account}"),
+        CONF.replace("#dev", "#dev 5ecre7"),
+    ];
     for conf in secrets {
         let home = Home::new(&conf);
-        for (mode, good) in [(0o600, true), (0o640, true), (0o644, false), (0o602, false), (0o601, false)] {
+        for (mode, good) in
+            [(0o600, true), (0o640, true), (0o644, false), (0o602, false), (0o601, false)]
+        {
             fs::set_permissions(home.path("bot.conf"), Permissions::from_mode(mode)).unwrap();
             let ended = home.run(&["--check", "bot.conf"]);
             if good {
-                assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "bot.conf: ok\n"), "{mode:o} {ended:?}");
+                assert_eq!(
+                    (ended.status, ended.stdout.as_str()),
+                    (Some(0), "bot.conf: ok\n"),
+                    "{mode:o} {ended:?}"
+                );
             } else {
                 assert_refused(&ended, &["chmod o", "bot.conf"]);
                 assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
@@ -121,16 +146,22 @@ fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_mends_it() {
     }
     let home = Home::new(CONF);
     fs::set_permissions(home.path("bot.conf"), Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(home.run(&["--check", "bot.conf"]).status, Some(0), "without a secret everyone may read it");
+    assert_eq!(
+        home.run(&["--check", "bot.conf"]).status,
+        Some(0),
+        "without a secret everyone may read it"
+    );
 }
 
 #[test]
 fn a_password_is_not_sent_in_plain_text_to_another_machine() {
     let check = |host: &str, login: &str| {
-        let home = Home::new(&format!("server = {host}:6667\ntls = no\nchannels = #dev\n{login}\n"));
+        let home =
+            Home::new(&format!("server = {host}:6667\ntls = no\nchannels = #dev\n{login}\n"));
         home.run(&["--check", "bot.conf"])
     };
-    let (identify, server_password) = ("on_connect = NS IDENTIFY 5ecre7", "server_password = 5ecre7");
+    let (identify, server_password) =
+        ("on_connect = NS IDENTIFY 5ecre7", "server_password = 5ecre7");
     for host in ["irc.example.org", "192.0.2.1", "[2001:db8::1]", "127.example.org"] {
         let refused = check(host, identify);
         assert_refused(&refused, &["bot.conf:2: tls: ", "on_connect"]);
@@ -157,23 +188,37 @@ fn a_proxy_that_cannot_be_used_is_refused_where_there_is_an_account() {
         Ended::of(linkbot, b"")
     };
     let with_account = format!("{CONF}{account}");
-    for proxy in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"] {
-        for value in ["socks5://127.0.0.1:1080", "socks5h://a:5ecre7@127.0.0.1:1080", "SOCKS4://127.0.0.1"] {
+    for proxy in
+        ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+    {
+        for value in
+            ["socks5://127.0.0.1:1080", "socks5h://a:5ecre7@127.0.0.1:1080", "SOCKS4://127.0.0.1"]
+        {
             let ended = check(&with_account, proxy, value);
             assert_refused(&ended, &["bot.conf:4: delicious: ", "SOCKS", "http://"]);
             assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
         }
         assert_eq!(check(&with_account, proxy, "http://127.0.0.1:3128").status, Some(0));
-        assert_eq!(check(CONF, proxy, "socks5://127.0.0.1:1080").status, Some(0), "IRC knows no proxy");
+        assert_eq!(
+            check(CONF, proxy, "socks5://127.0.0.1:1080").status,
+            Some(0),
+            "IRC knows no proxy"
+        );
         let within = with_account.replace("bookmarks.example", "within.example");
-        assert_eq!(check(&within, proxy, "socks5://127.0.0.1:1080").status, Some(0), "it is not used");
+        assert_eq!(
+            check(&within, proxy, "socks5://127.0.0.1:1080").status,
+            Some(0),
+            "it is not used"
+        );
     }
 }
 
 #[test]
 fn a_login_for_http_to_another_machine_is_a_warning() {
     let conf = |host: &str| {
-        format!("{CONF}delicious = http://{host}/posts/add\ndelicious_user = alice\ndelicious_password = 5ecre7\n")
+        format!(
+            "{CONF}delicious = http://{host}/posts/add\ndelicious_user = alice\ndelicious_password = 5ecre7\n"
+        )
     };
     let ended = Home::new(&conf("bookmarks.example")).run(&["--check", "bot.conf"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "bot.conf: ok\n"));
@@ -213,10 +258,14 @@ fn a_second_linkbot_on_the_same_journal_ends_at_once() {
 #[test]
 fn foreign_lines_of_the_journal_are_skipped_and_named_once() {
     let good = |second: u32, title: &str| {
-        format!("2026-11-22T10:31:{second}.123Z\tadd\t#dev\talice\t\thttp://www.example.com/{second}\t{title}\n")
+        format!(
+            "2026-11-22T10:31:{second}.123Z\tadd\t#dev\talice\t\thttp://www.example.com/{second}\t{title}\n"
+        )
     };
     let mut journal = format!("# a comment\n{}hello\n", good(10, "One")).into_bytes();
-    journal.extend(b"2026-11-22T10:31:11.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tCaf\xe9\n");
+    journal.extend(
+        b"2026-11-22T10:31:11.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tCaf\xe9\n",
+    );
     journal.extend(good(12, "Two").replace("add", "praise").bytes());
     journal.extend(good(13, "Three").bytes());
     journal.extend(b"2026-11-22T10:31:14.123Z\tadd\t#d");
@@ -231,6 +280,7 @@ fn foreign_lines_of_the_journal_are_skipped_and_named_once() {
     let console = home.console(".url http://www.example.com/ Four\n");
     assert_eq!((console.stdout.as_str(), console.status), ("saved: Four\n", Some(0)));
     assert!(console.stderr.contains("skipped") && console.stderr.contains("torn"), "{console:?}");
-    let titles: Vec<_> = home.feed().entries.into_iter().map(|entry| entry.title.unwrap().content).collect();
+    let titles: Vec<_> =
+        home.feed().entries.into_iter().map(|entry| entry.title.unwrap().content).collect();
     assert_eq!(titles, ["Four", "Three", "One"]);
 }

@@ -65,10 +65,16 @@ fn on_a_terminal_it_greets_with_one_line() {
     let home = Home::new(&format!("{CONF}page = {{channel}}.html\n"));
     let mut script = std::process::Command::new("script");
     let command = format!("{} --console bot.conf", env!("CARGO_BIN_EXE_linkbot"));
-    script.args(["-qec", &command, "/dev/null"]).current_dir(home.path("")).stderr(Stdio::inherit());
+    script
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(home.path(""))
+        .stderr(Stdio::inherit());
     let ended = Ended::of(script, b"\x04");
     let greeting = ended.stdout.lines().find(|line| line.contains("linkbot")).expect(&ended.stdout);
-    assert!([" #dev;", ".help ", " dev.html:"].iter().all(|part| greeting.contains(part)), "{greeting}");
+    assert!(
+        [" #dev;", ".help ", " dev.html:"].iter().all(|part| greeting.contains(part)),
+        "{greeting}"
+    );
     assert_eq!(ended.stdout.matches("#dev").count(), 1);
 }
 
@@ -92,7 +98,11 @@ fn an_address_may_stand_in_brackets_and_bring_along_what_nobody_sees() {
 
 #[test]
 fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
-    for input in [".url http://x.example/ T", "linkbot: url http://x.example/ T", "linkbot, url http://x.example/ T"] {
+    for input in [
+        ".url http://x.example/ T",
+        "linkbot: url http://x.example/ T",
+        "linkbot, url http://x.example/ T",
+    ] {
         let home = Home::new(CONF);
         assert_eq!(home.console(input).stdout, "saved: T\n", "{input}");
     }
@@ -128,7 +138,10 @@ fn bad_use_is_told_with_the_usage_and_saves_nothing() {
         // It is for who asked. Else someone could make the bot give orders to other bots, or to channel services.
         let told = reply.strip_suffix(USAGE).unwrap().strip_prefix("you: ").expect(reply);
         assert!(told.contains(why), "{arguments}: {reply}");
-        assert!(told.starts_with("the ") || told.starts_with("an ") || told.starts_with("not "), "{reply}");
+        assert!(
+            told.starts_with("the ") || told.starts_with("an ") || told.starts_with("not "),
+            "{reply}"
+        );
         assert!(!reply.contains('\n') && !reply.contains("alice"), "{reply}");
     }
     assert_eq!(home.journal().len(), 0);
@@ -155,7 +168,10 @@ fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
     let all = home.console(".help\n").stdout;
     assert!(all.contains("url") && all.contains("help") && all.lines().count() == 1, "{all}");
     let one = home.console(".help url\n").stdout;
-    assert!(one.contains(".url http://www.example.com/ Title For Link") && one.contains("saves a link"), "{one}");
+    assert!(
+        one.contains(".url http://www.example.com/ Title For Link") && one.contains("saves a link"),
+        "{one}"
+    );
     assert_eq!(one.lines().count(), 1);
 }
 
@@ -171,6 +187,9 @@ fn behind_the_prefix_an_unknown_command_gets_no_answer_and_plain_talk_neither() 
 #[test]
 fn latin_1_and_a_last_line_without_its_end_are_understood() {
     let home = Home::new(CONF);
-    assert_eq!(home.console(b".url http://example.com/ Caf\xe9 au lait").stdout, "saved: Café au lait\n");
+    assert_eq!(
+        home.console(b".url http://example.com/ Caf\xe9 au lait").stdout,
+        "saved: Café au lait\n"
+    );
     assert_eq!(home.titles(), ["Café au lait"]);
 }

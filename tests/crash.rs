@@ -64,7 +64,11 @@ impl Run<'_> {
             return Step { url: failures::address(&title), title: Some(title) };
         }
         let Step { url, .. } = &self.said[self.random.below(number as u64) as usize];
-        let stands = self.said.iter().rfind(|step| step.url == *url).is_some_and(|step| step.title.is_some());
+        let stands = self
+            .said
+            .iter()
+            .rfind(|step| step.url == *url)
+            .is_some_and(|step| step.title.is_some());
         Step { url: url.clone(), title: Some(title).filter(|_| act == 3 || !stands) }
     }
 
@@ -88,7 +92,8 @@ impl Run<'_> {
                 }
                 continue;
             }
-            let answer = line.strip_prefix("PRIVMSG #dev :").and_then(|answer| answer.split_once(": "));
+            let answer =
+                line.strip_prefix("PRIVMSG #dev :").and_then(|answer| answer.split_once(": "));
             let (promised, title) = match answer {
                 Some(("saved", title)) => (&mut self.saved, title),
                 Some(("removed", title)) => (&mut self.removed, title),
@@ -174,7 +179,10 @@ fn look(home: &Home, promises: &Promises) {
 /// One more link is promised and kept.
 fn goes_on(home: &Home, client: &mut Client, promises: &mut Promises) {
     failures::post(client, "after all").unwrap();
-    promises.note(Step { url: failures::address("after all"), title: Some("after all".to_owned()) }, true);
+    promises.note(
+        Step { url: failures::address("after all"), title: Some("after all".to_owned()) },
+        true,
+    );
     client.barrier();
     look(home, promises);
 }
@@ -215,8 +223,12 @@ fn calls(trace: &str) -> Vec<Call<'_>> {
 
 /// The numbers of the calls that succeeded on a file or socket of this kind, with these words in them.
 fn find(calls: &[Call], names: &[&str], file: &str, words: &str) -> Vec<usize> {
-    let wanted =
-        |call: &Call| call.done && names.contains(&call.name) && call.line.contains(file) && call.line.contains(words);
+    let wanted = |call: &Call| {
+        call.done
+            && names.contains(&call.name)
+            && call.line.contains(file)
+            && call.line.contains(words)
+    };
     (0..calls.len()).filter(|&i| wanted(&calls[i])).collect()
 }
 
@@ -242,19 +254,33 @@ fn saved_leaves_after_the_sync_and_the_cursor_moves_after_the_answer() {
     let calls = calls(&trace);
     for (title, line) in titles.iter().zip(&journal) {
         let written = find(&calls, &["write", "pwrite64", "writev"], "/links.tsv>", title)[0];
-        let told = find(&calls, &["sendto", "write", "sendmsg"], "<socket:", &format!("saved: {title}"))[0];
+        let told =
+            find(&calls, &["sendto", "write", "sendmsg"], "<socket:", &format!("saved: {title}"))
+                [0];
         let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv>", "= 0");
-        assert!(synced.iter().any(|&sync| written < sync && sync < told), "{title} was promised before it was on disk");
+        assert!(
+            synced.iter().any(|&sync| written < sync && sync < told),
+            "{title} was promised before it was on disk"
+        );
 
-        let asked = find(&calls, &["sendto", "write", "sendmsg"], "<socket:", &format!("example.com%2F{title}&"))[0];
-        let answered = find(&calls, &["recvfrom", "read", "recvmsg"], "<socket:", "code=\\\"done\\\"");
+        let asked = find(
+            &calls,
+            &["sendto", "write", "sendmsg"],
+            "<socket:",
+            &format!("example.com%2F{title}&"),
+        )[0];
+        let answered =
+            find(&calls, &["recvfrom", "read", "recvmsg"], "<socket:", "code=\\\"done\\\"");
         let answered = answered.into_iter().find(|&answer| answer > asked).unwrap();
         let moved = find(&calls, &["write"], "/links.tsv.delivered.tmp>", &line[0])[0];
         let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv.delivered.tmp>", "= 0");
         let renamed = find(&calls, &["rename", "renameat", "renameat2"], "links.tsv.delivered", "");
         let renamed = renamed.into_iter().find(|&rename| rename > moved).unwrap();
         assert!(answered < moved, "{title}: the cursor moved before the service had answered");
-        assert!(synced.iter().any(|&sync| moved < sync && sync < renamed), "the cursor was not synced");
+        assert!(
+            synced.iter().any(|&sync| moved < sync && sync < renamed),
+            "the cursor was not synced"
+        );
     }
 }
 
@@ -279,7 +305,9 @@ fn errors(call: &str) -> &'static [&'static str] {
         "fdatasync" | "fsync" => &["EDQUOT", "EIO", "ENOSPC"],
         "read" | "pread64" => &["EIO", "EINTR"],
         "ftruncate" => &["EIO", "EACCES"],
-        "rename" | "renameat" | "renameat2" | "unlink" | "unlinkat" => &["EACCES", "EIO", "ENOSPC", "EROFS"],
+        "rename" | "renameat" | "renameat2" | "unlink" | "unlinkat" => {
+            &["EACCES", "EIO", "ENOSPC", "EROFS"]
+        }
         "fchmod" | "chmod" => &["EIO", "EPERM", "EROFS"],
         "stat" | "statx" | "fstat" | "newfstatat" | "lseek" => &["EACCES", "EIO"],
         "flock" => &["EINTR", "ENOLCK"],
@@ -291,7 +319,10 @@ fn errors(call: &str) -> &'static [&'static str] {
 fn under_strace(home: &Home, fault: &str) -> Bot {
     let mut options: Vec<String> = Vec::new();
     for file in FILES {
-        options.extend(["-P".to_owned(), home.path(file).to_str().unwrap().trim_end_matches('/').to_owned()]);
+        options.extend([
+            "-P".to_owned(),
+            home.path(file).to_str().unwrap().trim_end_matches('/').to_owned(),
+        ]);
     }
     for fault in fault.split_whitespace() {
         options.extend(["-e".to_owned(), format!("inject={fault}")]);
@@ -306,9 +337,13 @@ fn under_strace(home: &Home, fault: &str) -> Bot {
 fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bool) {
     let mut promises = Promises::default();
     let Some(mut client) = failures::try_welcome(server, bot) else { return (promises, false) };
-    for (url, title) in
-        [("one", Some("one")), ("two", Some("two")), ("three", Some("three")), ("one", Some("uno")), ("two", None)]
-    {
+    for (url, title) in [
+        ("one", Some("one")),
+        ("two", Some("two")),
+        ("three", Some("three")),
+        ("one", Some("uno")),
+        ("two", None),
+    ] {
         let step = Step { url: failures::address(url), title: title.map(str::to_owned) };
         let answer = failures::attempt(&mut client, &step);
         promises.note(step.clone(), answer == Some(Ok(())));
@@ -322,7 +357,8 @@ fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bo
             }
             Some(Ok(())) => {}
         }
-        let held = || shelf.links().into_iter().find(|(url, _)| *url == step.url).map(|(_, title)| title);
+        let held =
+            || shelf.links().into_iter().find(|(url, _)| *url == step.url).map(|(_, title)| title);
         // A journal that cannot be read is tried again after a while: here, with the next start.
         let mut put_off = || bot.log().contains("the journal cannot be read") || !bot.is_running();
         eventually("the delivery", || (held() == step.title || put_off()).then_some(()));
@@ -379,7 +415,11 @@ fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
         let home = Home::new(&(server.conf() + &service.conf()));
         let (file, fault) = (home.path("links.tsv.tmp"), format!("inject={fault}:when=1"));
         let options = ["-P", file.to_str().unwrap(), "-e", &fault];
-        let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
+        let mut bot = Bot::spawn(failures::strace(
+            &home,
+            &options,
+            &[home.path("bot.conf").to_str().unwrap()],
+        ));
         let mut client = server.welcome();
         for title in ["one", "two"] {
             failures::post(&mut client, title).unwrap();
@@ -389,7 +429,11 @@ fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
         client.send("PING :look");
         match client.next_line() {
             None => {
-                assert_eq!(std::fs::read_to_string(home.path("links.tsv")).unwrap_or(owed.clone()), owed, "{fault}")
+                assert_eq!(
+                    std::fs::read_to_string(home.path("links.tsv")).unwrap_or(owed.clone()),
+                    owed,
+                    "{fault}"
+                )
             }
             // It is tried again with each round.
             Some(_) => {
@@ -423,7 +467,9 @@ fn each_call_on_the_bots_files_may_kill_it_or_fail() {
     for (&call, &count) in &count {
         for when in 1..=count {
             faults.push(format!("{call}:signal=KILL:when={when}"));
-            faults.extend(errors(call).iter().map(|error| format!("{call}:error={error}:when={when}")));
+            faults.extend(
+                errors(call).iter().map(|error| format!("{call}:error={error}:when={when}")),
+            );
         }
         // What follows a failure may fail, too, or be the last thing that the bot does.
         for when in 1..=if call == "write" || call == "fdatasync" { count } else { 0 } {

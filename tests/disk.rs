@@ -47,7 +47,10 @@ fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
     failures::post(&mut client, "there is room again").unwrap();
     client.barrier();
     bot.kill();
-    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv").into_iter().map(|l| l[6].clone()).collect();
+    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv")
+        .into_iter()
+        .map(|l| l[6].clone())
+        .collect();
     assert_eq!(titles[1..], ["there is room again"]);
     drop(disk);
 }
@@ -104,7 +107,10 @@ fn a_file_system_that_becomes_read_only_costs_no_promise() {
     let mut client = server.welcome();
     failures::post(&mut client, "after").unwrap();
     client.barrier();
-    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv").into_iter().map(|l| l[6].clone()).collect();
+    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv")
+        .into_iter()
+        .map(|l| l[6].clone())
+        .collect();
     // "meanwhile" was not promised; at worst it is there all the same.
     assert_eq!(titles.first().unwrap(), "before");
     assert_eq!(titles.last().unwrap(), "after");
@@ -122,12 +128,18 @@ fn a_read_only_folder_over_the_journal_is_told_until_it_goes_away() {
     failures::post(&mut client, "before").unwrap();
     let over = Mount::tmpfs(home.path("disk"), "ro,size=64k");
     let answer = failures::post(&mut client, "meanwhile").unwrap_err();
-    assert!(answer.starts_with("could not save: ") && answer.contains("Read-only file system"), "{answer}");
+    assert!(
+        answer.starts_with("could not save: ") && answer.contains("Read-only file system"),
+        "{answer}"
+    );
     over.unmount();
     failures::post(&mut client, "after").unwrap();
     client.barrier();
     bot.kill();
-    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv").into_iter().map(|l| l[6].clone()).collect();
+    let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv")
+        .into_iter()
+        .map(|l| l[6].clone())
+        .collect();
     assert_eq!(titles, ["before", "after"]);
 }
 
@@ -139,10 +151,12 @@ fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
     let journal = home.path("links.tsv");
     // The first save's is good. The second save's fails, and so do the two with which the cut would be made sure.
     let options = ["-P", journal.to_str().unwrap(), "-e", "inject=fdatasync:error=EIO:when=2..4"];
-    let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
+    let mut bot =
+        Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
     let mut client = server.welcome();
     failures::post(&mut client, "first").unwrap();
-    let answers: Vec<_> = ["second", "third"].map(|title| failures::post(&mut client, title)).to_vec();
+    let answers: Vec<_> =
+        ["second", "third"].map(|title| failures::post(&mut client, title)).to_vec();
     assert_eq!(answers, vec![Err("could not save: Input/output error".to_owned()); 2]);
     assert_eq!(home.titles(), ["first"], "what could not be synced is cut off");
     failures::post(&mut client, "fourth").unwrap();
@@ -156,13 +170,17 @@ fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
 fn all_who_share_a_commit_share_its_failure() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "capture = yes\n"));
-    let title = "2026-01-01T00:00:00.001Z\tadd\t#dev\tdave\tdave\thttp://www.example.com/\tDave's\n";
+    let title =
+        "2026-01-01T00:00:00.001Z\tadd\t#dev\tdave\tdave\thttp://www.example.com/\tDave's\n";
     home.write("links.tsv", title);
     let journal = home.path("links.tsv");
     let options = ["-P", journal.to_str().unwrap(), "-e", "inject=fdatasync:error=EIO:when=1"];
-    let mut bot = Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
+    let mut bot =
+        Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
     let mut client = server.welcome();
-    let line = |nick, said: &str| format!("@account={nick} :{nick}!{nick}@host.example PRIVMSG #dev :{said}\r\n");
+    let line = |nick, said: &str| {
+        format!("@account={nick} :{nick}!{nick}@host.example PRIVMSG #dev :{said}\r\n")
+    };
     let said = [
         line("alice", ".url http://www.example.com/1 One"),
         line("bob", ".url http://www.example.com/2 Two"),
@@ -172,7 +190,10 @@ fn all_who_share_a_commit_share_its_failure() {
     ];
     client.send_bytes(said.concat().as_bytes());
     for nick in ["alice", "bob", "dave", "dave"] {
-        assert_eq!(client.line(), format!("PRIVMSG #dev :{nick}: could not save: Input/output error"));
+        assert_eq!(
+            client.line(),
+            format!("PRIVMSG #dev :{nick}: could not save: Input/output error")
+        );
     }
     client.barrier();
     bot.logs("#dev carol: could not save: Input/output error");

@@ -24,7 +24,10 @@ fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
         ("emoji 🦀 👩‍👩‍👧 😀".as_bytes(), "emoji 🦀 👩‍👩‍👧 😀"),
         ("مرحبا بالعالم שלום".as_bytes(), "مرحبا بالعالم שלום"),
         ("over\u{202e}ride\u{2066}d".as_bytes(), "overrided"),
-        (b"\x02bold\x02 \x0304,12colour\x03 \x04ff00ffhex\x04 \x1ditalic\x0f", "bold colour hex italic"),
+        (
+            b"\x02bold\x02 \x0304,12colour\x03 \x04ff00ffhex\x04 \x1ditalic\x0f",
+            "bold colour hex italic",
+        ),
         (b"Latin-1: caf\xe9 \xfcber", "Latin-1: café über"),
         (b"tab\there   and  there", "tab here and there"),
         ("e\u{301} combining".as_bytes(), "e\u{301} combining"),
@@ -58,7 +61,10 @@ fn a_restart_leaves_the_feed_byte_for_byte_and_its_mtime() {
     assert_eq!(home.read("links.xml"), before);
     let again = fs::metadata(home.path("links.xml")).unwrap();
     assert_eq!(again.modified().unwrap(), written.modified().unwrap());
-    assert_eq!(std::os::unix::fs::MetadataExt::ino(&again), std::os::unix::fs::MetadataExt::ino(&written));
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::ino(&again),
+        std::os::unix::fs::MetadataExt::ino(&written)
+    );
     // A feed that was lost or falls behind is made anew from the journal alone.
     fs::remove_file(home.path("links.xml")).unwrap();
     home.console("");
@@ -80,17 +86,32 @@ fn an_empty_journal_gives_an_empty_feed_and_changed_settings_a_changed_one() {
 
 #[test]
 fn an_item_links_to_its_second_in_the_channels_log() {
-    let log_url = "http://logs.example/?c={channel}&d=[year]-[month]-[day]#[hour]:[minute]:[second]";
+    let log_url =
+        "http://logs.example/?c={channel}&d=[year]-[month]-[day]#[hour]:[minute]:[second]";
     let home = Home::new(&format!("{CONF}log_url = {log_url}\ntimezone = +01:00\n"));
-    let line = |time, title| format!("{time}\tadd\t#dev\talice\t\thttp://www.example.com/\t{title}\n");
-    home.write("links.tsv", line("2026-12-31T23:31:19.123Z", "One") + &line("2027-01-01T10:00:00.000Z", "Two"));
+    let line =
+        |time, title| format!("{time}\tadd\t#dev\talice\t\thttp://www.example.com/\t{title}\n");
+    home.write(
+        "links.tsv",
+        line("2026-12-31T23:31:19.123Z", "One") + &line("2027-01-01T10:00:00.000Z", "Two"),
+    );
     home.console("");
     let text = home.read("links.xml");
-    assert!(text.contains("<comments>http://logs.example/?c=dev&#x26;d=2027-01-01#00:31:19</comments>"), "{text}");
-    assert!(text.contains("<guid isPermaLink=\"false\">linkbot:%23dev/2026-12-31T23:31:19.123Z</guid>"), "{text}");
+    assert!(
+        text.contains("<comments>http://logs.example/?c=dev&#x26;d=2027-01-01#00:31:19</comments>"),
+        "{text}"
+    );
+    assert!(
+        text.contains("<guid isPermaLink=\"false\">linkbot:%23dev/2026-12-31T23:31:19.123Z</guid>"),
+        "{text}"
+    );
     assert!(text.contains("<pubDate>Thu, 31 Dec 2026 23:31:19 "), "{text}");
     assert!(text.contains("<lastBuildDate>Fri, 01 Jan 2027 10:00:00 "), "{text}");
-    assert!(text.contains("<category>#dev</category>") && text.contains("<dc:creator>alice</dc:creator>"), "{text}");
+    assert!(
+        text.contains("<category>#dev</category>")
+            && text.contains("<dc:creator>alice</dc:creator>"),
+        "{text}"
+    );
     let published = home.feed().entries[1].published.unwrap();
     assert_eq!(published.to_rfc3339(), "2026-12-31T23:31:19+00:00");
 }
@@ -141,13 +162,17 @@ fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
 
 #[test]
 fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
-    let home = Home::new(&format!("{CONF}feed = {{channel}}/links.xml\n").replace("#dev", "#dev, #ops"));
+    let home =
+        Home::new(&format!("{CONF}feed = {{channel}}/links.xml\n").replace("#dev", "#dev, #ops"));
     fs::create_dir(home.path("ops")).unwrap();
     // A folder in the feed's place.
     fs::create_dir_all(home.path("dev/links.xml")).unwrap();
     let ended = home.console(".url http://www.example.com/1 One\n.status\n");
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(ended.stdout.starts_with("saved: One\nstatus: ") && ended.stdout.contains("dev/links.xml"), "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("saved: One\nstatus: ") && ended.stdout.contains("dev/links.xml"),
+        "{ended:?}"
+    );
     assert!(ended.stderr.contains("dev/links.xml: Is a directory; next try in 60 s"), "{ended:?}");
     assert!(home.path("ops/links.xml").exists());
 }
@@ -183,7 +208,10 @@ fn newsboat_shows_new_titles_and_nothing_that_was_taken_back() {
     assert!(shown.contains("First <b>&amp; \u{fc}") && shown.contains("Second"), "{shown}");
     home.console(".url http://a.example/ Another title\n.url http://c.example/ Third\n.undo http://b.example/\n");
     let shown = newsboat(&home, "cache.db");
-    assert!(shown.contains("Another title") && shown.contains("Third") && !shown.contains("First"), "{shown}");
+    assert!(
+        shown.contains("Another title") && shown.contains("Third") && !shown.contains("First"),
+        "{shown}"
+    );
     let shown = newsboat(&home, "new.db");
     assert!(shown.contains("Another title") && !shown.contains("Second"), "{shown}");
 }

@@ -143,8 +143,12 @@ fn a_journal_that_an_editor_has_left_without_a_last_line_end_loses_nothing() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     // Without the blanks at the ends of the lines, too.
-    let remove = line("2026-01-01T00:00:02.000Z", "first").replace("\tadd\t", "\tremove\t").replace("\tfirst\n", "\n");
-    let journal = line("2026-01-01T00:00:00.000Z", "first") + &line("2026-01-01T00:00:01.000Z", "last") + &remove;
+    let remove = line("2026-01-01T00:00:02.000Z", "first")
+        .replace("\tadd\t", "\tremove\t")
+        .replace("\tfirst\n", "\n");
+    let journal = line("2026-01-01T00:00:00.000Z", "first")
+        + &line("2026-01-01T00:00:01.000Z", "last")
+        + &remove;
     home.write("links.tsv", journal.trim_end());
     let mut bot = home.start();
     let mut client = server.welcome();
@@ -159,7 +163,13 @@ fn a_journal_that_an_editor_has_left_without_a_last_line_end_loses_nothing() {
 #[test]
 fn a_journal_that_is_a_pipe_is_refused_at_once() {
     let home = Home::new("server = localhost:6667\ntls = no\nchannels = #dev\n");
-    assert!(std::process::Command::new("mkfifo").arg(home.path("links.tsv")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(home.path("links.tsv"))
+            .status()
+            .unwrap()
+            .success()
+    );
     for arguments in [&["bot.conf"][..], &["--check", "bot.conf"]] {
         let ended = home.run(arguments);
         assert_eq!(ended.status, Some(1));
@@ -215,9 +225,13 @@ fn a_journal_that_is_cut_short_is_gone_on_with_and_said_in_the_log() {
     failures::post(&mut client, "four").unwrap();
     bot.logs("links.tsv");
     let journal = home.read("links.tsv");
-    let whole: Vec<_> = journal.lines().filter(|l| l.split('\t').count() == 7 && !l.ends_with('\t')).collect();
+    let whole: Vec<_> =
+        journal.lines().filter(|l| l.split('\t').count() == 7 && !l.ends_with('\t')).collect();
     assert_eq!(whole.len(), 2, "{journal}");
-    assert!(whole[0].ends_with("\tone") && whole[1].ends_with("\tfour"), "no line becomes one with a torn one");
+    assert!(
+        whole[0].ends_with("\tone") && whole[1].ends_with("\tfour"),
+        "no line becomes one with a torn one"
+    );
     home.await_feed(&["four", "one"]);
 }
 
@@ -241,7 +255,8 @@ fn lines_that_someone_appends_stay_and_are_used() {
     home.await_feed(&["three", "two", "appended", "one"]);
     let journal = home.read("links.tsv");
     assert!(journal.contains("\nhalf a li\n"), "{journal}");
-    let times: Vec<_> = journal.lines().filter(|l| l.contains('\t')).map(|l| l[..24].to_owned()).collect();
+    let times: Vec<_> =
+        journal.lines().filter(|l| l.contains('\t')).map(|l| l[..24].to_owned()).collect();
     assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
 }
 
@@ -250,7 +265,8 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = shelf.open();
     let home = Home::new(&(server.conf() + &service.conf()));
-    let journal: String = (0..9).map(|n| line(&format!("2026-01-01T00:00:0{n}.000Z"), &format!("old {n}"))).collect();
+    let journal: String =
+        (0..9).map(|n| line(&format!("2026-01-01T00:00:0{n}.000Z"), &format!("old {n}"))).collect();
     home.write("links.tsv", &journal);
     home.write("links.tsv.delivered", "2026-01-01T00:00:05.000Z\n");
     let _bot = home.start();
@@ -263,7 +279,9 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
     type Edit = fn(&str) -> String;
     let edits: [(&str, Edit); 4] = [
         ("deleted", |text| text.split_inclusive('\n').skip(2).collect()),
-        ("inserted", |text| line("2025-01-01T00:00:00.000Z", "older still") + "# a comment\n" + text),
+        ("inserted", |text| {
+            line("2025-01-01T00:00:00.000Z", "older still") + "# a comment\n" + text
+        }),
         ("edited", |text| text.replace("old 3", "old three, with a longer title")),
         // The cursor's own line, too.
         ("all but the last", |text| text.split_inclusive('\n').next_back().unwrap().to_owned()),
@@ -278,8 +296,11 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
         assert_eq!(shelf.urls(), taken, "{title}");
     }
     // And in place.
-    fs::write(home.path("links.tsv"), home.read("links.tsv").split_inclusive('\n').skip(1).collect::<String>())
-        .unwrap();
+    fs::write(
+        home.path("links.tsv"),
+        home.read("links.tsv").split_inclusive('\n').skip(1).collect::<String>(),
+    )
+    .unwrap();
     failures::post(&mut client, "in place").unwrap();
     taken.push(failures::address("in place"));
     home.await_cursor(&last(&home));
@@ -291,7 +312,8 @@ fn deliveries_with(cursor: Option<&[u8]>) -> (Vec<String>, String) {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = shelf.open();
     let home = Home::new(&(server.conf() + &service.conf()));
-    let journal: String = (0..4).map(|n| line(&format!("2026-01-01T00:00:0{n}.000Z"), &format!("old {n}"))).collect();
+    let journal: String =
+        (0..4).map(|n| line(&format!("2026-01-01T00:00:0{n}.000Z"), &format!("old {n}"))).collect();
     home.write("links.tsv", &journal);
     if let Some(cursor) = cursor {
         home.write("links.tsv.delivered", cursor);
@@ -305,11 +327,13 @@ fn deliveries_with(cursor: Option<&[u8]>) -> (Vec<String>, String) {
 #[test]
 fn without_a_cursor_or_with_one_that_cannot_be_read_the_delivery_starts_over_and_says_so() {
     let all: Vec<_> = (0..4).map(|n| failures::address(&format!("old {n}"))).collect();
-    let garbage: [&[u8]; 5] = [b"", b"\n", b"yesterday\n", b"2026-13-01T00:00:03.000Z\n", b"\xff\xfe\x00"];
+    let garbage: [&[u8]; 5] =
+        [b"", b"\n", b"yesterday\n", b"2026-13-01T00:00:03.000Z\n", b"\xff\xfe\x00"];
     for cursor in garbage.into_iter().map(Some).chain([None]) {
         let (urls, log) = deliveries_with(cursor);
         assert_eq!(urls, all, "{cursor:?}");
-        let said: Vec<_> = log.lines().filter(|line| line.contains("links.tsv.delivered")).collect();
+        let said: Vec<_> =
+            log.lines().filter(|line| line.contains("links.tsv.delivered")).collect();
         assert_eq!(said.len(), 1, "{cursor:?}: {log}");
     }
     // The control.
@@ -353,7 +377,10 @@ fn after_a_clock_that_ran_a_year_ahead_times_still_increase_and_posting_times_ar
     }
     let feed = home.await_feed(&["two", "one", "from the future"]);
     let published = feed.entries.into_iter().map(|entry| entry.published.unwrap().timestamp());
-    assert!(published.take(2).all(|time| time <= limit.unix_timestamp()), "the feed shows when it was posted");
+    assert!(
+        published.take(2).all(|time| time <= limit.unix_timestamp()),
+        "the feed shows when it was posted"
+    );
 }
 
 /// Debian's faketime, a library that shifts the clock of the program it is loaded into.
@@ -390,7 +417,8 @@ fn whatever_the_clock_does_times_increase_and_posting_times_are_the_clocks() {
         failures::post(&mut client, &format!("link {n}")).unwrap();
         let journal = failures::whole_journal(&home, "links.tsv");
         let line = journal.last().unwrap();
-        let posted = OffsetDateTime::parse(line.get(7).unwrap_or(&line[0]), &Iso8601::DEFAULT).unwrap();
+        let posted =
+            OffsetDateTime::parse(line.get(7).unwrap_or(&line[0]), &Iso8601::DEFAULT).unwrap();
         let off = posted - OffsetDateTime::now_utc() - Duration::seconds(shift);
         assert!(off.abs() < Duration::MINUTE, "{shift:+}: {line:?}");
         home.await_cursor(&line[0]);

@@ -21,14 +21,21 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
     fork.commit("Commands of our own");
     let linkbot = fork.build();
     let home = Home::new(CONF);
-    let said = ".hello\n.wave\n.read http://www.example.com/ A Book\n.read\nthanks, linkbot\n.help\n";
+    let said =
+        ".hello\n.wave\n.read http://www.example.com/ A Book\n.read\nthanks, linkbot\n.help\n";
     let told = console(&linkbot, &home, said);
     let told: Vec<_> = told.lines().collect();
     assert_eq!(told[..2], ["hello, you", "to read: A Book"]);
-    assert!(told[2].starts_with("you: the address and the title are missing; usage: .read "), "{told:?}");
+    assert!(
+        told[2].starts_with("you: the address and the title are missing; usage: .read "),
+        "{told:?}"
+    );
     assert_eq!(told[3], "you are welcome");
     assert!(told[4].starts_with("commands: .hello .read .url "), "{told:?}");
-    assert_eq!(home.journal()[0][1..], ["add", "#dev", "you", "", "http://www.example.com/", "A Book #toread"]);
+    assert_eq!(
+        home.journal()[0][1..],
+        ["add", "#dev", "you", "", "http://www.example.com/", "A Book #toread"]
+    );
     let feed = home.feed();
     assert_eq!(feed.entries[0].title.as_ref().unwrap().content, "A Book");
     assert_eq!(feed.entries[0].categories[1].term, "toread");
@@ -59,7 +66,10 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
 
     // A panic tells where it was in one line, and none of its words, for they could hold a secret.
     let ended = run(&linkbot, &home, ".wave secret\n");
-    assert!(ended.stderr.contains("Z ended by a fault of its own at src/commands.rs:"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("Z ended by a fault of its own at src/commands.rs:"),
+        "{ended:?}"
+    );
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
 }
@@ -110,7 +120,12 @@ impl Repository<'_> {
 
     fn git(&self, arguments: &[&str]) {
         let mut command = Command::new("git");
-        command.current_dir(self.folder).args(["-c", "user.name=test", "-c", "user.email=test@example.org"]);
+        command.current_dir(self.folder).args([
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@example.org",
+        ]);
         output(command.args(arguments));
     }
 

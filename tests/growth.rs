@@ -29,7 +29,11 @@ fn fill(home: &Home, links: usize) -> String {
         };
         time = format!("{date}T{:02}:{:02}:{:02}.000Z", clock.0, clock.1, clock.2);
         let url = format!("http://www.example.com/articles/{n:07}/a-page-as-pages-are");
-        writeln!(file, "{time}\tadd\t#dev\talice\talice\t{url}\tA title that is as long as titles are").unwrap();
+        writeln!(
+            file,
+            "{time}\tadd\t#dev\talice\talice\t{url}\tA title that is as long as titles are"
+        )
+        .unwrap();
     }
     file.flush().unwrap();
     time
@@ -91,6 +95,9 @@ fn a_million_links_cost_what_a_hundred_and_thirty_thousand_do() {
             what == "a start over" || read_many <= read_few + (256 << 10),
             "{what}: {read_many} bytes read instead of {read_few}"
         );
-        assert!(held_many <= held_few + (2 << 20), "{what}: {held_many} bytes held instead of {held_few}");
+        assert!(
+            held_many <= held_few + (2 << 20),
+            "{what}: {held_many} bytes held instead of {held_few}"
+        );
     }
 }

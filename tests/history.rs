@@ -13,7 +13,10 @@ const REPLAYS: &str = "server-time message-tags account-tag batch";
 
 /// As servers and the journal spell a time.
 fn spelt(time: OffsetDateTime) -> String {
-    time.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z")).unwrap()
+    time.format(format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+    ))
+    .unwrap()
 }
 
 /// A network, the bot's home, and the moment at which the bot was killed: then it had saved one link.
@@ -27,8 +30,12 @@ impl Setting {
     fn new(conf: &str) -> Setting {
         let server = IrcServer::plain();
         let home = Home::new(&(server.conf() + conf));
-        let setting = Setting { server, home, killed: OffsetDateTime::now_utc() - Duration::hours(3) };
-        let first = format!("{}\tadd\t#dev\talice\t\thttp://www.example.com/first\tFirst\n", setting.after(0));
+        let setting =
+            Setting { server, home, killed: OffsetDateTime::now_utc() - Duration::hours(3) };
+        let first = format!(
+            "{}\tadd\t#dev\talice\t\thttp://www.example.com/first\tFirst\n",
+            setting.after(0)
+        );
         setting.home.write("links.tsv", first);
         setting
     }
@@ -73,7 +80,9 @@ impl Setting {
     /// A page of history.
     fn tells(&self, client: &mut Client, lines: &[(i64, &str)]) {
         client.send(":irc.test BATCH +x chathistory #dev");
-        lines.iter().for_each(|(seconds, text)| client.send(&format!("@batch=x;{}", self.line(*seconds, text))));
+        lines.iter().for_each(|(seconds, text)| {
+            client.send(&format!("@batch=x;{}", self.line(*seconds, text)))
+        });
         client.send(":irc.test BATCH -x");
     }
 
@@ -124,21 +133,31 @@ fn links_said_in_the_bots_absence_are_saved_silently_with_their_time_and_poster(
 
     assert_eq!(
         setting.saved(),
-        ["add alice One", "add bob Two", "add alice Three", "remove alice http://www.example.com/three"]
+        [
+            "add alice One",
+            "add bob Two",
+            "add alice Three",
+            "remove alice http://www.example.com/three"
+        ]
     );
     let journal = setting.home.journal();
     let posted: Vec<&String> = journal[1..].iter().map(|columns| &columns[7]).collect();
-    assert_eq!(posted, [&setting.after(10), &setting.after(20), &setting.after(40), &setting.after(90)]);
+    assert_eq!(
+        posted,
+        [&setting.after(10), &setting.after(20), &setting.after(40), &setting.after(90)]
+    );
     assert!(journal.is_sorted_by(|a, b| a[0] < b[0]), "{journal:?}");
 
     let feed = setting.home.await_feed(&["Two", "One", "First"]);
-    let published: Vec<i64> = feed.entries.iter().map(|entry| entry.published.unwrap().timestamp()).collect();
+    let published: Vec<i64> =
+        feed.entries.iter().map(|entry| entry.published.unwrap().timestamp()).collect();
     let second = |seconds| (setting.killed + Duration::seconds(seconds)).unix_timestamp();
     assert_eq!(published, [second(20), second(10), second(0)]);
 
     for (title, nick, seconds) in [("One", "alice", 10), ("Two", "bob", 20)] {
         let request = bookmarks.request();
-        let arguments = ["description", "extended", "dt"].map(|name| request.argument(name).unwrap().to_owned());
+        let arguments = ["description", "extended", "dt"]
+            .map(|name| request.argument(name).unwrap().to_owned());
         let dt = format!("{}Z", &setting.after(seconds)[..19]);
         assert_eq!(arguments, [title, &format!("posted by {nick}"), &dt]);
     }
@@ -160,8 +179,12 @@ fn who_said_it_is_known_by_the_account_that_history_tells() {
     client.expect("CHATHISTORY ");
     setting.tells(&mut client, &[]);
     bot.logs("2 links from 4 lines");
-    assert_eq!(setting.saved(), ["add alice One", "add bob Two", "remove bob http://www.example.com/one"]);
-    let accounts: Vec<String> = setting.home.journal()[1..].iter().map(|columns| columns[4].clone()).collect();
+    assert_eq!(
+        setting.saved(),
+        ["add alice One", "add bob Two", "remove bob http://www.example.com/one"]
+    );
+    let accounts: Vec<String> =
+        setting.home.journal()[1..].iter().map(|columns| columns[4].clone()).collect();
     assert_eq!(accounts, ["al", "bo", "al"]);
 }
 
@@ -170,9 +193,15 @@ fn with_capture_every_link_is_saved_but_not_what_is_off_the_record_nor_an_old_an
     let setting = Setting::new("capture = yes\n");
     let (mut bot, mut client) = setting.asks();
     client.send(":irc.test BATCH +x chathistory #dev");
-    client.send(&format!("@batch=x;{}", setting.line(10, "both http://a.example/ and http://b.example/ are good")));
+    client.send(&format!(
+        "@batch=x;{}",
+        setting.line(10, "both http://a.example/ and http://b.example/ are good")
+    ));
     client.send(&format!("@batch=x;{}", setting.line(20, "[off] http://c.example/")));
-    client.send(&format!("@batch=x;time={} :linkbot!b@h PRIVMSG #dev :http://d.example/", setting.after(30)));
+    client.send(&format!(
+        "@batch=x;time={} :linkbot!b@h PRIVMSG #dev :http://d.example/",
+        setting.after(30)
+    ));
     client.send(&format!("@batch=x;bot;{}", setting.line(40, "http://e.example/")));
     client.send(":irc.test BATCH -x");
     client.expect("CHATHISTORY ");
@@ -219,13 +248,17 @@ fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_pa
         (80, ".url http://www.example.com/four Four"),
     ];
     // Each time it comes a little farther; in between someone says something live.
-    for (time, (heard, part)) in [(0, 1), (10, 3), (30, 4), (40, 6), (60, 8)].into_iter().enumerate() {
+    for (time, (heard, part)) in
+        [(0, 1), (10, 3), (30, 4), (40, 6), (60, 8)].into_iter().enumerate()
+    {
         let (mut bot, mut client) = setting.comes_back(KEEPS);
         client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(heard)));
         client.say("carol", "#dev", format!(".url http://www.example.com/live{time} Live"));
         client.expect("PRIVMSG #dev :saved: Live");
         client.send(":irc.test BATCH +x chathistory #dev");
-        lines[..part].iter().for_each(|(s, text)| client.send(&format!("@batch=x;{}", setting.line(*s, text))));
+        lines[..part]
+            .iter()
+            .for_each(|(s, text)| client.send(&format!("@batch=x;{}", setting.line(*s, text))));
         client.barrier();
         bot.kill();
     }
@@ -261,7 +294,10 @@ fn a_link_that_was_removed_since_does_not_come_back() {
     client.expect("CHATHISTORY");
     setting.tells_all(&mut client, &lines);
     bot.logs("0 links from 2 lines");
-    assert_eq!(setting.saved(), ["add bob B", "add alice One", "remove alice http://www.example.com/one"]);
+    assert_eq!(
+        setting.saved(),
+        ["add bob B", "add alice One", "remove alice http://www.example.com/one"]
+    );
 }
 
 #[test]
@@ -269,7 +305,8 @@ fn what_is_heard_live_and_told_as_well_is_saved_once() {
     let setting = Setting::new("capture = yes\n");
     let (mut bot, mut client) = setting.asks();
     let now = spelt(OffsetDateTime::now_utc());
-    let lines = [".url http://a.example/ A", "see http://b.example/", ".url http://c.example/ C", ".undo"];
+    let lines =
+        [".url http://a.example/ A", "see http://b.example/", ".url http://c.example/ C", ".undo"];
     let line = |text: &str| format!("time={now} :alice!alice@host PRIVMSG #dev :{text}");
     lines.iter().for_each(|text| client.send(&format!("@{}", line(text))));
     client.send(":irc.test BATCH +x chathistory #dev");
@@ -280,7 +317,10 @@ fn what_is_heard_live_and_told_as_well_is_saved_once() {
     }
     setting.tells(&mut client, &[]);
     bot.logs("0 links from 4 lines");
-    assert_eq!(setting.saved(), ["add alice A", "add alice see", "add alice C", "remove alice http://c.example/"]);
+    assert_eq!(
+        setting.saved(),
+        ["add alice A", "add alice see", "add alice C", "remove alice http://c.example/"]
+    );
 }
 
 #[test]
@@ -289,10 +329,17 @@ fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
     let (mut bot, mut client) = setting.asks();
     client.say("alice", "#dev", ".url http://www.example.com/live Live");
     client.expect("PRIVMSG #dev :saved: Live");
-    let lines = [(10, ".url http://www.example.com/one One"), (20, ".undo"), (30, ".undo http://www.example.com/live")];
+    let lines = [
+        (10, ".url http://www.example.com/one One"),
+        (20, ".undo"),
+        (30, ".undo http://www.example.com/live"),
+    ];
     setting.tells_all(&mut client, &lines);
     bot.logs("1 link from 3 lines");
-    assert_eq!(setting.saved(), ["add alice Live", "add alice One", "remove alice http://www.example.com/one"]);
+    assert_eq!(
+        setting.saved(),
+        ["add alice Live", "add alice One", "remove alice http://www.example.com/one"]
+    );
 }
 
 #[test]
@@ -331,7 +378,9 @@ fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
     // Cut off before it is told to its end: the next time it goes on there.
     client.send(":irc.test BATCH +x chathistory #dev");
     let told = spelt(OffsetDateTime::now_utc());
-    client.send(&format!("@batch=x;time={told} :alice!a@h PRIVMSG #dev :.url http://www.example.com/one One"));
+    client.send(&format!(
+        "@batch=x;time={told} :alice!a@h PRIVMSG #dev :.url http://www.example.com/one One"
+    ));
     client.barrier();
     client.send(":alice!a@h PRIVMSG #dev :good morning");
     client.close();
@@ -353,11 +402,23 @@ fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
                 client.send(":irc.test BATCH +x znc.in/playback #dev");
             }
             // From before the bot was killed; then what it has missed.
-            client.send(&format!("{begin}{}", setting.line(-60, ".url http://www.example.com/old Old")));
-            client.send(&format!("{begin}{}", setting.line(0, ".url http://www.example.com/first First")));
-            client.send(&format!("{begin}{}", setting.line(10, ".url http://www.example.com/one One")));
+            client.send(&format!(
+                "{begin}{}",
+                setting.line(-60, ".url http://www.example.com/old Old")
+            ));
+            client.send(&format!(
+                "{begin}{}",
+                setting.line(0, ".url http://www.example.com/first First")
+            ));
+            client.send(&format!(
+                "{begin}{}",
+                setting.line(10, ".url http://www.example.com/one One")
+            ));
             client.send(&format!("{begin}{}", setting.line(20, "good morning")));
-            client.send(&format!("{begin}{}", setting.line(30, ".url http://www.example.com/two Two")));
+            client.send(&format!(
+                "{begin}{}",
+                setting.line(30, ".url http://www.example.com/two Two")
+            ));
             if batched {
                 client.send(":irc.test BATCH -x");
             }

@@ -35,7 +35,9 @@ fn it_registers_joins_every_channel_and_answers_ping() {
     client.expect("CAP END");
     client.numeric("001", ":Welcome");
     client.numeric("422", ":MOTD File is missing");
-    for (join, channel) in [("JOIN #dev", "#dev"), ("JOIN #Secret key", "#Secret"), ("JOIN #ops", "#ops")] {
+    for (join, channel) in
+        [("JOIN #dev", "#dev"), ("JOIN #Secret key", "#Secret"), ("JOIN #ops", "#ops")]
+    {
         assert_eq!(client.line(), join);
         client.let_in(channel);
     }
@@ -53,15 +55,20 @@ fn saved_is_said_when_the_link_is_in_the_journal() {
     assert_eq!(client.line(), "PRIVMSG #dev :saved: Title For Link");
     bot.kill();
     let line = &home.journal()[0];
-    assert_eq!(line[1..], ["add", "#dev", "alice", "", "http://www.example.com/", "Title For Link"]);
+    assert_eq!(
+        line[1..],
+        ["add", "#dev", "alice", "", "http://www.example.com/", "Title For Link"]
+    );
 }
 
 #[test]
 fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
     let (_home, _bot, _server, mut client) = at_home();
-    for said in
-        [".url http://a.example/ One", "linkbot: url http://b.example/ One", "LinkBot, url http://c.example/ One"]
-    {
+    for said in [
+        ".url http://a.example/ One",
+        "linkbot: url http://b.example/ One",
+        "LinkBot, url http://c.example/ One",
+    ] {
         client.say("alice", "#dev", said);
         assert_eq!(client.line(), "PRIVMSG #dev :saved: One");
     }
@@ -111,7 +118,9 @@ fn help_is_answered_in_private_too() {
     client.say("alice", "linkbot", ".help");
     client.expect("PRIVMSG alice :commands: ");
     client.say("alice", "#dev", ".help url");
-    assert!(client.expect("PRIVMSG #dev :").contains(".url http://www.example.com/ Title For Link"));
+    assert!(
+        client.expect("PRIVMSG #dev :").contains(".url http://www.example.com/ Title For Link")
+    );
 }
 
 #[test]
@@ -136,13 +145,19 @@ fn reply_may_be_notice_or_quiet() {
 fn the_servers_time_is_the_posting_time_and_the_account_tag_the_account() {
     let (home, _bot, _server, mut client) = at_home();
     let posted = time::OffsetDateTime::now_utc() - time::Duration::minutes(2);
-    let format =
-        time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let format = time::macros::format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+    );
     let posted = posted.format(format).unwrap();
-    client.send(&format!("@time={posted};account=alice1 :alice!a@host.example PRIVMSG #dev :.url http://a.example/ T"));
+    client.send(&format!(
+        "@time={posted};account=alice1 :alice!a@host.example PRIVMSG #dev :.url http://a.example/ T"
+    ));
     assert_eq!(client.line(), "PRIVMSG #dev :saved: T");
     let line = &home.journal()[0];
-    assert_eq!((line[3].as_str(), line[4].as_str(), line[7].as_str()), ("alice", "alice1", posted.as_str()));
+    assert_eq!(
+        (line[3].as_str(), line[4].as_str(), line[7].as_str()),
+        ("alice", "alice1", posted.as_str())
+    );
     assert!(line[0] > posted);
 }
 
@@ -181,7 +196,8 @@ fn the_log_is_one_timestamped_line_for_each_event() {
     client.close();
     server.welcome();
     let log = bot.kill();
-    let stamp = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z ");
+    let stamp =
+        time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z ");
     for line in log.lines() {
         let (time, text) = line.split_at_checked("2026-11-22 10:31:19Z ".len()).expect(line);
         assert!(time::PrimitiveDateTime::parse(time, stamp).is_ok() && !text.is_empty(), "{line}");
@@ -204,7 +220,9 @@ fn garbage_and_lines_of_any_length_do_no_harm() {
         garbage.extend(state.to_le_bytes());
     }
     client.send_bytes(&garbage);
-    client.send_bytes(b"\r\n\n\r\r\n:\r\n@\r\n: \r\n@ :\r\n:a PRIVMSG\r\nPRIVMSG #dev\r\n001\r\n353\r\nPING\r\n");
+    client.send_bytes(
+        b"\r\n\n\r\r\n:\r\n@\r\n: \r\n@ :\r\n:a PRIVMSG\r\nPRIVMSG #dev\r\n001\r\n353\r\nPING\r\n",
+    );
     client.send_bytes(b"@time=9999999999-99-99T99:99:99Z :a!b@c PRIVMSG #dev :.url http://a.example/ Odd time\r\n");
     client.until("PRIVMSG #dev :saved: Odd time");
     let before = bot.peak_memory();
@@ -265,7 +283,8 @@ fn a_hundred_links_in_a_hundred_records_share_their_commits_and_their_answers() 
     while promised < 100 {
         let line = client.expect("PRIVMSG #dev :saved: ");
         let words: Vec<_> = line.split(' ').collect();
-        promised += if words.ends_with(&["more", "links"]) { words[3].parse::<u32>().unwrap() } else { 1 };
+        promised +=
+            if words.ends_with(&["more", "links"]) { words[3].parse::<u32>().unwrap() } else { 1 };
     }
     assert_eq!(promised, 100);
     let expected: Vec<_> = (0..100).map(|n| format!("Number {n}")).collect();
@@ -280,8 +299,12 @@ fn no_secret_is_logged_even_with_v() {
     let server = IrcServer::plain();
     // An answer that gives away everything it was sent.
     let bookmarks = Bookmarks::plain(|request| {
-        let sent = format!("{} {}", request.line, request.header("authorization").unwrap_or_default());
-        Answer::http("400 Bad Request", &format!("<result code=\"bad: {}\" />", sent.replace('"', "")))
+        let sent =
+            format!("{} {}", request.line, request.header("authorization").unwrap_or_default());
+        Answer::http(
+            "400 Bad Request",
+            &format!("<result code=\"bad: {}\" />", sent.replace('"', "")),
+        )
     });
     let home = Home::new(
         &(server.conf().replace("#dev", "#dev ch4nnelkey")
@@ -316,7 +339,12 @@ fn a_nick_that_the_server_calls_bad_is_told_without_a_secret_and_tried_again_slo
     let mut bot = home.start();
     server.accept().send(":irc.test 432 * linkbot :Erroneous, \x1b[31mas is s3rverpass");
     let line = bot.logs("not connected");
-    assert!(line.contains("the server refuses the nick linkbot: Erroneous,  [31mas is ***; change nick"), "{line}");
+    assert!(
+        line.contains(
+            "the server refuses the nick linkbot: Erroneous,  [31mas is ***; change nick"
+        ),
+        "{line}"
+    );
     assert!(line.contains("next try in 900 s"), "{line}");
     assert!(bot.is_running());
 }
@@ -380,7 +408,10 @@ fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
             assert_eq!(client.next_line(), None, "{what}");
         }
         let line = bot.logs("not connected");
-        assert!(line.contains("certificate") && line.contains("next try in 900 s"), "{what}: {line}");
+        assert!(
+            line.contains("certificate") && line.contains("next try in 900 s"),
+            "{what}: {line}"
+        );
         assert!(bot.is_running());
     }
 }
@@ -400,7 +431,8 @@ fn a_network_without_sasl_gets_the_on_connect_lines_and_channels_are_joined_when
 #[test]
 fn sasl_plain_is_over_before_a_channel_is_joined() {
     let server = IrcServer::plain();
-    let home = Home::new(&(server.conf() + "sasl = plain\nsasl_user = linkbot\nsasl_password = 5ecre7\n"));
+    let home =
+        Home::new(&(server.conf() + "sasl = plain\nsasl_user = linkbot\nsasl_password = 5ecre7\n"));
     let _bot = home.start();
     let mut client = server.accept();
     client.until("USER ");

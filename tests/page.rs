@@ -13,7 +13,10 @@ const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n\
 fn the_page_lies_beside_the_feed_and_is_only_written_when_something_changed() {
     let home = Home::new(CONF);
     home.console("");
-    assert!(home.read("links.html").contains("<code>.url http://www.example.com/ Title For Link</code>"));
+    assert!(
+        home.read("links.html")
+            .contains("<code>.url http://www.example.com/ Title For Link</code>")
+    );
     home.console(".url http://www.example.com/ Title For Link #rust\n");
     let page = home.read("links.html");
     assert!(page.contains("href=\"http://www.example.com/\">Title For Link</a>"), "{page}");
@@ -27,11 +30,15 @@ fn the_page_lies_beside_the_feed_and_is_only_written_when_something_changed() {
 #[test]
 fn what_was_caught_up_stands_under_its_day() {
     let home = Home::new(CONF);
-    let line =
-        |n, posted| format!("2026-11-23T00:00:0{n}.000Z\tadd\t#dev\tal\t\thttp://x/{n}\t{n}\t2026-11-{posted}Z\n");
+    let line = |n, posted| {
+        format!(
+            "2026-11-23T00:00:0{n}.000Z\tadd\t#dev\tal\t\thttp://x/{n}\t{n}\t2026-11-{posted}Z\n"
+        )
+    };
     home.write(
         "links.tsv",
-        [line(1, "20T10:00:00.000"), line(2, "22T10:00:00.000"), line(3, "20T09:00:00.000")].concat(),
+        [line(1, "20T10:00:00.000"), line(2, "22T10:00:00.000"), line(3, "20T09:00:00.000")]
+            .concat(),
     );
     home.console("");
     let page = home.read("links.html");
@@ -43,12 +50,21 @@ fn what_was_caught_up_stands_under_its_day() {
 /// Links of every kind, three of them over two days.
 fn zoo() -> Home {
     let home = Home::new(CONF);
-    let line = |time, url, title| format!("2026-11-{time}.123Z\tadd\t#dev\talice\t\t{url}\t{title}\n");
+    let line =
+        |time, url, title| format!("2026-11-{time}.123Z\tadd\t#dev\talice\t\t{url}\t{title}\n");
     home.write(
         "links.tsv",
         line("21T23:59:59", "http://www.example.com/", "Title For Link")
-            + &line("22T10:00:00", "http://www.example.com/?a=\"onclick=\"alert(1)&b='", "quotes \"'\"")
-            + &line("22T10:31:19", "http://www.example.com/a", "<script>alert(1)</script> #<b> \u{5e9}\u{5dc} ü #rust")
+            + &line(
+                "22T10:00:00",
+                "http://www.example.com/?a=\"onclick=\"alert(1)&b='",
+                "quotes \"'\"",
+            )
+            + &line(
+                "22T10:31:19",
+                "http://www.example.com/a",
+                "<script>alert(1)</script> #<b> \u{5e9}\u{5dc} ü #rust",
+            )
             + &line("22T10:31:20", "http://www.example.com/b", &"word".repeat(100)),
     );
     home.console("");
@@ -58,7 +74,13 @@ fn zoo() -> Home {
 /// What chromium writes about `page` on standard output; it must have nothing to say on its console.
 fn chromium(home: &Home, page: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("chromium");
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--v=0",
+    ]);
     command.arg(format!("--user-data-dir={}", home.path("profile").display())).args(arguments);
     let output = command.arg(home.path(page)).output().expect("apt-get install chromium");
     let log = String::from_utf8_lossy(&output.stderr);
@@ -78,7 +100,11 @@ fn a_browser_shows_the_page_in_the_light_and_in_the_dark_and_has_nothing_to_say(
         for width in [320, 1200] {
             let name = format!("{name}-{width}.png");
             let screenshot = format!("--screenshot={}", home.path(&name).display());
-            chromium(&home, "links.html", &[scheme, &format!("--window-size={width},900"), &screenshot]);
+            chromium(
+                &home,
+                "links.html",
+                &[scheme, &format!("--window-size={width},900"), &screenshot],
+            );
             let image = std::fs::read(home.path(&name)).unwrap();
             // PNG has the width there.
             assert_eq!(image[16..20], u32::to_be_bytes(width), "{name}");
@@ -93,7 +119,10 @@ fn nothing_that_people_write_becomes_more_than_text() {
     let home = zoo();
     let dom = chromium(&home, "links.html", &["--dump-dom"]);
     assert_eq!(dom.matches("<li class=\"h-entry\">").count(), 4);
-    assert!(!dom.contains("<script") && dom.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{dom}");
+    assert!(
+        !dom.contains("<script") && dom.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
+        "{dom}"
+    );
     let url = "href=\"http://www.example.com/?a=%22onclick=%22alert(1)&amp;b='\"";
     assert!(dom.contains(url) && !dom.contains("onclick=\""), "{dom}");
 }
@@ -114,7 +143,8 @@ fn nothing_sticks_out_at_320_pixels_and_the_paper_follows_the_scheme() {
     home.write("frame.html", frame);
     for (name, scheme) in [("dark", DARK), ("light", LIGHT)] {
         // A file may look into another one only so; the clock of the page runs ahead until all is loaded.
-        let switches = [scheme, "--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"];
+        let switches =
+            [scheme, "--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"];
         let dom = chromium(&home, "frame.html", &switches);
         assert!(dom.contains(&format!(">0 pixels stick out, paper {name}<")), "{dom}");
     }
@@ -128,9 +158,8 @@ fn xmllint_finds_no_fault_in_the_page() {
     let output = command.args(["--html", "--noout"]).arg(home.path("links.html")).output();
     let said = String::from_utf8(output.expect("apt-get install libxml2-utils").stderr).unwrap();
     // It knows HTML 4, whose elements these are not yet.
-    let faults = said
-        .lines()
-        .filter(|line| line.contains("error"))
-        .filter(|line| !["main", "time"].iter().any(|name| line.ends_with(&format!("Tag {name} invalid"))));
+    let faults = said.lines().filter(|line| line.contains("error")).filter(|line| {
+        !["main", "time"].iter().any(|name| line.ends_with(&format!("Tag {name} invalid")))
+    });
     assert_eq!(faults.collect::<Vec<_>>(), [""; 0]);
 }

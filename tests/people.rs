@@ -19,7 +19,10 @@ fn console(home: &Home, input: &str) -> Vec<String> {
 
 /// Action, nick, address and title of every event.
 fn events(home: &Home) -> Vec<[String; 4]> {
-    home.journal().into_iter().map(|c| [c[1].clone(), c[3].clone(), c[5].clone(), c[6].clone()]).collect()
+    home.journal()
+        .into_iter()
+        .map(|c| [c[1].clone(), c[3].clone(), c[5].clone(), c[6].clone()])
+        .collect()
 }
 
 fn actions(home: &Home) -> Vec<String> {
@@ -29,7 +32,11 @@ fn actions(home: &Home) -> Vec<String> {
 /// Writes links of #dev that were posted before now.
 fn posted(home: &Home, links: &[(Duration, &str, &str, &str)]) {
     let lines = links.iter().map(|(age, nick, url, title)| {
-        let time = (OffsetDateTime::now_utc() - *age).replace_millisecond(0).unwrap().format(&Rfc3339).unwrap();
+        let time = (OffsetDateTime::now_utc() - *age)
+            .replace_millisecond(0)
+            .unwrap()
+            .format(&Rfc3339)
+            .unwrap();
         format!("{}.000Z\tadd\t#dev\t{nick}\t\t{url}\t{title}\n", time.trim_end_matches('Z'))
     });
     home.write("links.tsv", lines.collect::<String>());
@@ -46,8 +53,7 @@ fn at_home(conf: &str) -> (Home, Bot, IrcServer, Client) {
 #[test]
 fn your_own_link_with_another_title_gets_that_title() {
     let home = Home::new(CONF);
-    let input =
-        "<alice> .url http://www.example.com/ First\n<Alice> .url https://example.com?utm_source=x#top Second\n";
+    let input = "<alice> .url http://www.example.com/ First\n<Alice> .url https://example.com?utm_source=x#top Second\n";
     assert_eq!(console(&home, input), ["saved: First", "saved: Second"]);
     let second = ["title", "Alice", "http://www.example.com/", "Second"].map(str::to_owned);
     assert_eq!(events(&home)[1..], [second]);
@@ -79,8 +85,17 @@ fn a_link_of_someone_else_is_posted_again_once_for_each_of_them() {
 fn in_another_channel_or_behind_the_newest_it_is_a_new_link() {
     let home = Home::new(&format!("{CONF}feed_items = 2\n"));
     let hour = Duration::hours(1);
-    posted(&home, &[(hour * 3, "alice", "http://a.example/", "A"), (hour * 2, "alice", "http://b.example/", "B")]);
-    assert_eq!(console(&home, "<bob> .url http://a.example/ A\n")[0], "saved before: a\u{200b}lice, 3 h ago: A");
+    posted(
+        &home,
+        &[
+            (hour * 3, "alice", "http://a.example/", "A"),
+            (hour * 2, "alice", "http://b.example/", "B"),
+        ],
+    );
+    assert_eq!(
+        console(&home, "<bob> .url http://a.example/ A\n")[0],
+        "saved before: a\u{200b}lice, 3 h ago: A"
+    );
     assert_eq!(
         console(&home, "<bob> .url http://c.example/ C\n<bob> .url http://a.example/ A\n"),
         ["saved: C", "saved: A"]
@@ -91,8 +106,14 @@ fn in_another_channel_or_behind_the_newest_it_is_a_new_link() {
 fn after_a_day_a_nick_alone_is_nobodys_proof() {
     let home = Home::new(CONF);
     posted(&home, &[(Duration::hours(25), "alice", "http://www.example.com/", "Old")]);
-    assert_eq!(console(&home, "<alice> .undo\n"), ["alice: no link of yours in the last 24 hours here"]);
-    assert_eq!(console(&home, "<alice> .undo http://www.example.com/\n"), ["alice: not yours: posted by alice"]);
+    assert_eq!(
+        console(&home, "<alice> .undo\n"),
+        ["alice: no link of yours in the last 24 hours here"]
+    );
+    assert_eq!(
+        console(&home, "<alice> .undo http://www.example.com/\n"),
+        ["alice: not yours: posted by alice"]
+    );
     assert_eq!(
         console(&home, "<alice> .url http://www.example.com/ New\n"),
         ["saved before: a\u{200b}lice, 1 d ago: Old"]
@@ -107,9 +128,15 @@ fn an_account_is_a_proof_for_ever_and_against_a_nick() {
         client.send(&format!("{tags}:{nick}!u@h PRIVMSG #dev :{text}"));
         client.line().split_once(" :").unwrap().1.to_owned()
     };
-    home.write("links.tsv", "2020-01-01T00:00:00.000Z\tadd\t#dev\talice\tann\thttp://old.example/\tOld\n");
+    home.write(
+        "links.tsv",
+        "2020-01-01T00:00:00.000Z\tadd\t#dev\talice\tann\thttp://old.example/\tOld\n",
+    );
     assert_eq!(say(&mut client, "ann", "other", ".url http://old.example/ New"), "saved: New");
-    assert_eq!(say(&mut client, "eve", "alice", ".undo http://old.example/"), "alice: not yours: posted by alice");
+    assert_eq!(
+        say(&mut client, "eve", "alice", ".undo http://old.example/"),
+        "alice: not yours: posted by alice"
+    );
     assert_eq!(say(&mut client, "ann", "someone", ".undo"), "removed: New");
     assert_eq!(actions(&home), ["add alice", "title other", "remove someone"]);
 }
@@ -125,11 +152,17 @@ fn undo_takes_back_the_latest_or_the_one_that_is_named() {
     assert_eq!(said[3..5], ["removed: B", "removed: A"]);
     assert_eq!(
         said[5..],
-        ["alice: no link of yours in the last 24 hours here", "alice: not yours: posted by bob", none, none]
+        [
+            "alice: no link of yours in the last 24 hours here",
+            "alice: not yours: posted by bob",
+            none,
+            none
+        ]
     );
     let removed = ["remove", "alice", "http://a.example/", ""].map(str::to_owned);
     assert_eq!(events(&home)[4], removed);
-    let titles: Vec<_> = home.feed().entries.into_iter().map(|entry| entry.title.unwrap().content).collect();
+    let titles: Vec<_> =
+        home.feed().entries.into_iter().map(|entry| entry.title.unwrap().content).collect();
     assert_eq!(titles, ["C"]);
 }
 
@@ -153,7 +186,10 @@ fn find_tells_the_newest_three_with_every_word_newest_last() {
             "found: 2 h ago, b\u{200b}ob: Two http://two.example/rust",
         ]
     );
-    assert_eq!(found("ärger borrow"), ["found: 2 d ago, a\u{200b}lice: Ärger with Rust http://one.example/"]);
+    assert_eq!(
+        found("ärger borrow"),
+        ["found: 2 d ago, a\u{200b}lice: Ärger with Rust http://one.example/"]
+    );
     assert_eq!(found("rust bob"), ["found: 2 h ago, b\u{200b}ob: Two http://two.example/rust"]);
     assert_eq!(found("nowhere"), ["nothing found"]);
     let newest = found("");
@@ -183,7 +219,8 @@ fn tags_stay_in_the_journal_and_leave_the_title() {
     assert!(said[1].starts_with("you: the title is missing; usage: .url "), "{}", said[1]);
     assert_eq!(events(&home)[0][3], "Fix of #123 #rust #c++");
     let feed = home.feed();
-    let terms: Vec<_> = feed.entries[0].categories.iter().map(|category| category.term.as_str()).collect();
+    let terms: Vec<_> =
+        feed.entries[0].categories.iter().map(|category| category.term.as_str()).collect();
     assert_eq!(terms, ["#dev", "rust", "c++"]);
 }
 
@@ -193,7 +230,10 @@ fn its_name_calls_it_also_for_an_address_alone() {
     let input = "linkbot: http://www.example.com/ Title For Link\nlinkbot, weather?\n.weather\nlinkbot: ulr http://x.example/ T\n";
     let said = console(&home, input);
     assert_eq!(said[0], "saved: Title For Link");
-    assert!(said[1].starts_with("commands: .url ") && said[2] == said[1] && said.len() == 3, "{said:?}");
+    assert!(
+        said[1].starts_with("commands: .url ") && said[2] == said[1] && said.len() == 3,
+        "{said:?}"
+    );
     assert_eq!(
         console(&home, ".url Title http://www.example.com/\n")[0].split(';').next(),
         Some("you: the address comes first")
@@ -203,7 +243,9 @@ fn its_name_calls_it_also_for_an_address_alone() {
 #[test]
 fn help_ends_with_where_the_links_are() {
     let home = Home::new(&format!("{CONF}feed_url = https://example.org/feeds/links.xml\n"));
-    assert!(console(&home, ".help\n")[0].ends_with("; links: https://example.org/feeds/links.html"));
+    assert!(
+        console(&home, ".help\n")[0].ends_with("; links: https://example.org/feeds/links.html")
+    );
     let home = Home::new(CONF);
     assert!(!console(&home, ".help\n")[0].contains("links:"));
     let home = Home::new(&format!(
@@ -245,25 +287,33 @@ fn no_answer_on_irc_highlights_who_posted_a_link() {
     client.say("bob", "#dev", ".url http://www.example.com/ T");
     assert_eq!(client.line(), "PRIVMSG #dev :saved before: a\u{200b}lice, just now: T");
     client.say("bob", "#dev", ".find");
-    assert_eq!(client.line(), "PRIVMSG #dev :found: just now, a\u{200b}lice: T http://www.example.com/");
+    assert_eq!(
+        client.line(),
+        "PRIVMSG #dev :found: just now, a\u{200b}lice: T http://www.example.com/"
+    );
 }
 
 #[test]
 fn a_folded_answer_says_of_removed_links_that_they_are_removed() {
     let (home, _bot, _server, mut client) = at_home("");
     let now = OffsetDateTime::now_utc();
-    let second = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
+    let second =
+        time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
     let journal = (0..10).map(|n| {
         let time = (now - Duration::minutes(10 - n)).format(second).unwrap();
         format!("{time}\tadd\t#dev\talice\t\thttp://www.example.com/{n}\tNumber {n}\n")
     });
     home.write("links.tsv", journal.collect::<String>());
     let said = ":alice!a@host.example PRIVMSG #dev :.undo\r\n".repeat(10);
-    client.send_bytes((said + ":bob!b@host.example PRIVMSG #dev :.url http://www.example.com/ Saved\r\n").as_bytes());
+    client.send_bytes(
+        (said + ":bob!b@host.example PRIVMSG #dev :.url http://www.example.com/ Saved\r\n")
+            .as_bytes(),
+    );
     let mut removed = 0;
     while removed < 10 {
         let line = client.expect("PRIVMSG #dev :removed: ");
-        let folded = line.strip_prefix("PRIVMSG #dev :removed: ").unwrap().strip_suffix(" more links");
+        let folded =
+            line.strip_prefix("PRIVMSG #dev :removed: ").unwrap().strip_suffix(" more links");
         removed += folded.map_or(1, |count| count.parse().unwrap());
     }
     assert_eq!(removed, 10);
@@ -309,14 +359,20 @@ fn capture_is_deaf_to_commands_private_words_notices_and_off() {
     assert_eq!(home.journal().len(), 0);
     client.say("alice", "#dev", "... http://b.example/");
     client.barrier();
-    assert_eq!(events(&home)[0], ["add", "alice", "http://b.example/", "b.example"].map(str::to_owned));
+    assert_eq!(
+        events(&home)[0],
+        ["add", "alice", "http://b.example/", "b.example"].map(str::to_owned)
+    );
 }
 
 #[test]
 fn a_captured_link_without_words_takes_the_title_that_someone_gives_it() {
     let home = Home::new(CAPTURE);
     let input = "<alice> http://www.example.com/\n<bob> .url http://www.example.com/ Title\n<carol> .url http://www.example.com/ Other\n";
-    assert_eq!(console(&home, input), ["saved: Title", "saved before: a\u{200b}lice, just now: Title"]);
+    assert_eq!(
+        console(&home, input),
+        ["saved: Title", "saved before: a\u{200b}lice, just now: Title"]
+    );
     assert_eq!(actions(&home), ["add alice", "title bob", "again carol"]);
 }
 

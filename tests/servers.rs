@@ -95,7 +95,10 @@ fn a_link_is_kept(ircd: &Ircd, conf: &str) {
 
     let journal = home.journal();
     assert_eq!(journal.len(), 1);
-    assert_eq!(journal[0][1..], ["add", "#dev", "alice", "", "http://www.example.com/", "Title For Link"]);
+    assert_eq!(
+        journal[0][1..],
+        ["add", "#dev", "alice", "", "http://www.example.com/", "Title For Link"]
+    );
 
     let request = bookmarks.request();
     let arguments = ["url", "description", "extended"].map(|name| request.argument(name).unwrap());
@@ -187,7 +190,8 @@ fn sasl_plain_logs_in_before_the_channel_is_joined(ircd: Ircd) {
     let mut keeper = Person::connect(&ircd, "linkbot");
     keeper.register_account("open-sesame");
     keeper.quit();
-    let conf = "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-sesame\n";
+    let conf =
+        "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-sesame\n";
     logs_in(&ircd, home(&ircd, &format!("{}{conf}", ircd.tls_conf())));
 }
 
@@ -221,7 +225,8 @@ fn a_wrong_password_keeps_the_bot_out(ircd: Ircd) {
     let mut keeper = Person::connect(&ircd, "linkbot");
     keeper.register_account("open-sesame");
     keeper.quit();
-    let conf = "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-barley\n";
+    let conf =
+        "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-barley\n";
     let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
     let mut bot = home.start();
     let line = bot.logs("not connected: ");
@@ -241,7 +246,8 @@ fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
     alice.send("NICK alice_away");
     alice.says(".url http://www.example.com/second Second");
     alice.is_told("saved: Second");
-    let posters: Vec<_> = home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
+    let posters: Vec<_> =
+        home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
     assert_eq!(posters, ["alice ", "alice_away alice"]);
 }
 
@@ -285,17 +291,27 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
     bot.logs("caught up in #dev: 3 links from ");
     let titles = ["Link two", "Link one", "Title For Link"];
     let feed = home.await_feed(&titles);
-    let published: Vec<f64> = feed.entries[..2].iter().map(|e| e.published.unwrap().timestamp() as f64).collect();
+    let published: Vec<f64> =
+        feed.entries[..2].iter().map(|e| e.published.unwrap().timestamp() as f64).collect();
     assert!(published.iter().all(|time| (said - time).abs() < 2.0), "{said} {published:?}");
     let journal = home.journal();
-    assert_eq!(journal.iter().map(|c| &c[1][..]).collect::<Vec<_>>(), ["add", "add", "add", "add", "remove"]);
+    assert_eq!(
+        journal.iter().map(|c| &c[1][..]).collect::<Vec<_>>(),
+        ["add", "add", "add", "add", "remove"]
+    );
     for columns in &journal[1..] {
-        assert!((seconds(&columns[7]) - said).abs() < 2.0 && seconds(&columns[0]) - said >= 2.0, "{columns:?}");
+        assert!(
+            (seconds(&columns[7]) - said).abs() < 2.0 && seconds(&columns[0]) - said >= 2.0,
+            "{columns:?}"
+        );
     }
     for title in ["Link one", "Link two"] {
         let request = bookmarks.request();
         assert_eq!(request.argument("description").unwrap(), title);
-        assert!((seconds(request.argument("dt").unwrap()) - said).abs() < 2.0, "{said} {request:?}");
+        assert!(
+            (seconds(request.argument("dt").unwrap()) - said).abs() < 2.0,
+            "{said} {request:?}"
+        );
     }
     is_killed(bot, &mut alice);
     nothing_is_told_twice(&home, &mut alice, &titles);
@@ -304,7 +320,10 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
 /// The bot is killed again, and in the middle: the journal ends after the first of the three.
 fn nothing_is_told_twice(home: &Home, alice: &mut Person, titles: &[&str]) {
     let whole = home.read("links.tsv");
-    home.write("links.tsv", whole.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
+    home.write(
+        "links.tsv",
+        whole.lines().take(2).map(|line| format!("{line}\n")).collect::<String>(),
+    );
     let mut bot = home.start();
     bot.logs("caught up in #dev: 2 links from ");
     home.await_feed(titles);
@@ -315,14 +334,21 @@ fn nothing_is_told_twice(home: &Home, alice: &mut Person, titles: &[&str]) {
     // The bot has said one thing in all that time.
     alice.says(".status");
     alice.hears("status", |line| {
-        assert!(!line.starts_with(":linkbot") || !line.contains(" PRIVMSG ") || line.contains(":status: "), "{line}");
+        assert!(
+            !line.starts_with(":linkbot")
+                || !line.contains(" PRIVMSG ")
+                || line.contains(":status: "),
+            "{line}"
+        );
         line.contains(":status: ")
     });
 }
 
 fn is_killed(mut bot: Bot, alice: &mut Person) {
     bot.kill();
-    alice.hears("the end of the bot", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
+    alice.hears("the end of the bot", |line| {
+        line.starts_with(":linkbot!") && line.contains(" QUIT ")
+    });
 }
 
 fn seconds_now() -> f64 {
@@ -344,7 +370,8 @@ fn the_servers_time_is_the_time_of_posting() {
 }
 
 fn seconds(time: &str) -> f64 {
-    let time = time::OffsetDateTime::parse(time, &time::format_description::well_known::Rfc3339).unwrap();
+    let time =
+        time::OffsetDateTime::parse(time, &time::format_description::well_known::Rfc3339).unwrap();
     time.unix_timestamp_nanos() as f64 / 1e9
 }
 

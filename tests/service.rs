@@ -30,7 +30,9 @@ fn whatever_the_service_does_irc_is_answered_within_10_s_and_the_link_is_kept() 
                 let mut answer = Some(answer);
                 let service = {
                     let shelf = shelf.clone();
-                    Bookmarks::plain(move |request| answer.take().unwrap_or_else(|| shelf.take(request)))
+                    Bookmarks::plain(move |request| {
+                        answer.take().unwrap_or_else(|| shelf.take(request))
+                    })
                 };
                 let home = Home::new(&(server.conf() + &service.conf()));
                 let _bot = home.start();
@@ -57,7 +59,11 @@ fn what_was_stored_though_the_service_said_500_is_found_already_there() {
         let shelf = shelf.clone();
         Bookmarks::plain(move |request| {
             let answer = shelf.take(request);
-            if std::mem::take(&mut first) { Answer::http("500 Internal Server Error", "") } else { answer }
+            if std::mem::take(&mut first) {
+                Answer::http("500 Internal Server Error", "")
+            } else {
+                answer
+            }
         })
     };
     let home = Home::new(&(server.conf() + &service.conf()));

@@ -14,7 +14,9 @@ fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
     let authority = Authority::new();
     let server = IrcServer::tls(&authority.certificate());
     let mut answers = [Answer::done(), Answer::Hang].into_iter();
-    let bookmarks = Bookmarks::tls(&authority.certificate(), move |_| answers.next().unwrap_or_else(Answer::done));
+    let bookmarks = Bookmarks::tls(&authority.certificate(), move |_| {
+        answers.next().unwrap_or_else(Answer::done)
+    });
     assert!(bookmarks.address().contains("localhost"), "a name, so that it is looked up");
     let home = Home::new(&(server.conf() + &bookmarks.conf()));
     home.write("ca.pem", authority.pem());
@@ -40,7 +42,11 @@ fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
 fn a_service_that_drips_is_left_after_10_s_at_most() {
     let drips = [
         ("HTTP/1.1 200 OK\r\nX-Slow:", "no answer in time", "next try in 30 s"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result", "HTTP 200 without a result", "next try in 3 s"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result",
+            "HTTP 200 without a result",
+            "next try in 3 s",
+        ),
     ];
     for (beginning, why, next) in drips {
         let bookmarks = Bookmarks::answering([Answer::Drip(beginning)]);

@@ -16,9 +16,19 @@ const REJOIN: Duration = Duration::from_secs(60);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 impl<'a> Membership<'a> {
-    pub(super) fn new((channel, heard): (&'a Channel, &Option<time::OffsetDateTime>)) -> Membership<'a> {
+    pub(super) fn new(
+        (channel, heard): (&'a Channel, &Option<time::OffsetDateTime>),
+    ) -> Membership<'a> {
         let past = Past { heard: *heard, ..Past::default() };
-        Membership { channel, since: None, again: None, wait: Some(AGAIN), asked: None, refusal: String::new(), past }
+        Membership {
+            channel,
+            since: None,
+            again: None,
+            wait: Some(AGAIN),
+            asked: None,
+            refusal: String::new(),
+            past,
+        }
     }
 }
 
@@ -55,7 +65,8 @@ impl Session<'_> {
         let heard = self.heard_in(index);
         let membership = &mut self.memberships[index];
         let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
-        *membership = Membership { since: Some(since), ..Membership::new((membership.channel, &heard)) };
+        *membership =
+            Membership { since: Some(since), ..Membership::new((membership.channel, &heard)) };
         self.log.push(format!("joined {}", membership.channel.name));
         self.catch_up(index, since, now);
     }
@@ -71,7 +82,11 @@ impl Session<'_> {
         if membership.since.is_some() {
             self.log.push(format!("what was said in {name} was refused: {why}"));
         } else if membership.refusal != why {
-            let then = if membership.again.is_some() { "asked for again, ever more rarely" } else { WAITING };
+            let then = if membership.again.is_some() {
+                "asked for again, ever more rarely"
+            } else {
+                WAITING
+            };
             self.log.push(format!("not in {name}: {why}; {then}"));
             membership.refusal = why;
         }
@@ -88,7 +103,11 @@ impl Session<'_> {
         membership.wait = None;
         let (name, by) = (&membership.channel.name, message::text(message.nick()));
         let then = if returns { "one try to return in 60 s" } else { WAITING };
-        self.log.push(format!("out of {name}: {} by {by}: {}; {then}", message::text(message.verb), message.last()));
+        self.log.push(format!(
+            "out of {name}: {} by {by}: {}; {then}",
+            message::text(message.verb),
+            message.last()
+        ));
     }
 
     /// An INVITE never adds a channel, and makes us ask for one no more than every 10 s.

@@ -119,7 +119,11 @@ impl Connection {
     /// Connects to the first of the server's addresses that answers, and proves who it is.
     pub fn open(settings: &Settings) -> Result<Connection, End> {
         let socket = Socket { tcp: connect(&settings.host, settings.port)?, until: None };
-        if settings.tls { handshake(settings, socket).map(Connection::Tls) } else { Ok(Connection::Plain(socket)) }
+        if settings.tls {
+            handshake(settings, socket).map(Connection::Tls)
+        } else {
+            Ok(Connection::Plain(socket))
+        }
     }
 
     /// Waits for bytes until `until` at most. `None`: nothing came. An end of the stream is an error.
@@ -152,9 +156,9 @@ impl Connection {
 }
 
 fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|e| End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os(&e))))?;
+    let addresses = (host, port).to_socket_addrs().map_err(|e| {
+        End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os(&e)))
+    })?;
     let mut why = format!("{host} has no address");
     for address in addresses {
         let connected = TcpStream::connect_timeout(&address, CONNECT).and_then(|tcp| {
@@ -183,15 +187,19 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
     socket.until = Some(Instant::now() + HANDSHAKE);
     let stream = connector.connect(host, socket).map_err(|e| match e.to_string() {
         // native-tls tells a bad certificate from a broken handshake in OpenSSL's words only.
-        e if e.contains("certificate verify failed") => {
-            End::new(Retry::Slow, format_args!("{host} is not trusted: {e}; for a self-signed certificate see tls_pin"))
-        }
+        e if e.contains("certificate verify failed") => End::new(
+            Retry::Slow,
+            format_args!("{host} is not trusted: {e}; for a self-signed certificate see tls_pin"),
+        ),
         e => End::new(Retry::Soon, format_args!("TLS handshake with {host} failed: {e}")),
     })?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
-        return Err(End::new(Retry::Slow, format_args!("{host} shows another certificate than the one in tls_pin")));
+        return Err(End::new(
+            Retry::Slow,
+            format_args!("{host} shows another certificate than the one in tls_pin"),
+        ));
     }
     Ok(stream)
 }

@@ -95,7 +95,8 @@ impl Session<'_> {
             past.batch = reference.to_vec();
             past.until = past.began.map(|_| now + SILENCE);
         }
-        let ends = |m: &Membership| *sign == b'-' && m.past.until.is_some() && m.past.batch == reference;
+        let ends =
+            |m: &Membership| *sign == b'-' && m.past.until.is_some() && m.past.batch == reference;
         let Some(index) = self.memberships.iter().position(ends) else { return };
         let past = &mut self.memberships[index].past;
         past.until = Some(now);
@@ -106,7 +107,13 @@ impl Session<'_> {
     }
 
     /// Whether a line in a channel is told from history; `None`: it is not to be heard.
-    pub(super) fn told(&mut self, index: usize, message: &Message, is_heard: bool, now: Now) -> Option<bool> {
+    pub(super) fn told(
+        &mut self,
+        index: usize,
+        message: &Message,
+        is_heard: bool,
+        now: Now,
+    ) -> Option<bool> {
         let membership = &mut self.memberships[index];
         let (past, since) = (&mut membership.past, membership.since?);
         let said = server_time(message);
@@ -138,12 +145,16 @@ impl Session<'_> {
     /// Tells what came of it, where all is told.
     pub(super) fn end_history(&mut self, now: Instant) {
         for Membership { channel, past, .. } in &mut self.memberships {
-            let Some(began) = past.began.filter(|_| past.until.is_some_and(|until| now >= until)) else { continue };
+            let Some(began) = past.began.filter(|_| past.until.is_some_and(|until| now >= until))
+            else {
+                continue;
+            };
             past.until = None;
             if past.lines > 0 {
                 let (links, lines, s) = (past.links, past.lines, |n| if n == 1 { "" } else { "s" });
                 let since = format!("{} {:02}:{:02}Z", began.date(), began.hour(), began.minute());
-                let what = format!("{links} link{} from {lines} line{} since {since}", s(links), s(lines));
+                let what =
+                    format!("{links} link{} from {lines} line{} since {since}", s(links), s(lines));
                 let end = if lines == MOST { ", and no more are taken" } else { "" };
                 self.log.push(format!("caught up in {}: {what}{end}", channel.name));
             }

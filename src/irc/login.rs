@@ -41,7 +41,8 @@ impl Session<'_> {
         self.send("CAP", &["LS", "302"]);
         self.send("NICK", &[&settings.nick]);
         let owner = &settings.owner;
-        let realname = if owner.is_empty() { VERSION } else { &format!("{VERSION}, run by {owner}") };
+        let realname =
+            if owner.is_empty() { VERSION } else { &format!("{VERSION}, run by {owner}") };
         self.send("USER", &["linkbot", "0", "*", realname]);
     }
 
@@ -59,7 +60,9 @@ impl Session<'_> {
                 }
             }
             b"NEW" if self.registered.is_some() => self.request(&list),
-            b"NAK" if listing && list.trim() == "sasl" => self.login_failed("the server refuses the capability sasl"),
+            b"NAK" if listing && list.trim() == "sasl" => {
+                self.login_failed("the server refuses the capability sasl")
+            }
             b"ACK" | b"NAK" if listing && self.unanswered > 0 => {
                 self.unanswered -= 1;
                 if self.unanswered == 0 {
@@ -72,8 +75,10 @@ impl Session<'_> {
 
     /// Asks for what is used of what is offered, for each by itself: a server refuses a request as a whole.
     fn request(&mut self, offered: &str) {
-        let is_wanted =
-            |name| CAPABILITIES.contains(&name) || self.settings.catch_up && HISTORY.split(' ').any(|h| h == name);
+        let is_wanted = |name| {
+            CAPABILITIES.contains(&name)
+                || self.settings.catch_up && HISTORY.split(' ').any(|h| h == name)
+        };
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             if name == "sasl" && self.sasl.is_some() {
@@ -90,7 +95,8 @@ impl Session<'_> {
     fn begin_login(&mut self) {
         let Some(sasl) = self.sasl else { return self.end_capabilities() };
         let mechanism = if matches!(sasl, Sasl::External) { "EXTERNAL" } else { "PLAIN" };
-        let offers = |known: &String| known.is_empty() || known.split(',').any(|name| name == mechanism);
+        let offers =
+            |known: &String| known.is_empty() || known.split(',').any(|name| name == mechanism);
         if !self.mechanisms.as_ref().is_some_and(offers) {
             return self.login_failed(format_args!("the server offers no SASL {mechanism}"));
         }
@@ -118,7 +124,10 @@ impl Session<'_> {
 
     /// To join unidentified would be worse than not to join.
     pub(super) fn login_failed(&mut self, why: impl Display) {
-        self.close(Retry::Slow, format_args!("login failed: {why}; check sasl, sasl_user and sasl_password"));
+        self.close(
+            Retry::Slow,
+            format_args!("login failed: {why}; check sasl, sasl_user and sasl_password"),
+        );
     }
 
     fn end_capabilities(&mut self) {
@@ -136,7 +145,10 @@ impl Session<'_> {
         self.plan_reclaim(now);
         let (nick, wanted) = (&self.nick, &self.settings.nick);
         let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
-        let why = self.reclaim.map(|_| format!(": {wanted} {why}, asked for every 5 min")).unwrap_or_default();
+        let why = self
+            .reclaim
+            .map(|_| format!(": {wanted} {why}, asked for every 5 min"))
+            .unwrap_or_default();
         self.log.push(format!("registered as {nick}{why}"));
     }
 
@@ -168,7 +180,9 @@ impl Session<'_> {
         if self.settings.catch_up && !self.keeps_history {
             static SAID: Once = Once::new();
             let what = "links said while linkbot is away are lost, unless the server replays them";
-            SAID.call_once(|| self.log.push(format!("this network offers no history (draft/chathistory): {what}")));
+            SAID.call_once(|| {
+                self.log.push(format!("this network offers no history (draft/chathistory): {what}"))
+            });
         }
         for line in &self.settings.on_connect {
             self.send(line, &[]);
@@ -183,7 +197,8 @@ impl Session<'_> {
         let words = message.text(0);
         let lower = words.to_ascii_lowercase();
         let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
-        let retry = if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
+        let retry =
+            if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
 
@@ -194,10 +209,16 @@ impl Session<'_> {
         // Of a nick that is not the wanted one it says at most that it is too long.
         if message.verb == b"432" && self.nick_tries == 1 {
             let remedy = "change nick, unless services hold it only for now";
-            return self.close(Retry::Slow, format_args!("the server refuses the nick {wanted}: {words}; {remedy}"));
+            return self.close(
+                Retry::Slow,
+                format_args!("the server refuses the nick {wanted}: {words}; {remedy}"),
+            );
         }
         if self.nick_tries >= NICK_TRIES {
-            return self.close(Retry::Soon, format_args!("{NICK_TRIES} nicks were refused, the last one: {words}"));
+            return self.close(
+                Retry::Soon,
+                format_args!("{NICK_TRIES} nicks were refused, the last one: {words}"),
+            );
         }
         let nick = match self.nick_tries {
             1 => format!("{wanted}_"),

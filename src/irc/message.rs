@@ -72,9 +72,11 @@ impl<'a> Message<'a> {
     /// The value of a tag, unescaped; empty where the tag has none.
     pub fn tag(&self, name: &str) -> Option<Cow<'a, str>> {
         // The last of several tags with one name counts.
-        self.tags.split(|&b| b == b';').rev().find_map(|tag| match tag.strip_prefix(name.as_bytes())? {
-            b"" => Some(Cow::Borrowed("")),
-            value => value.strip_prefix(b"=").map(unescape),
+        self.tags.split(|&b| b == b';').rev().find_map(|tag| {
+            match tag.strip_prefix(name.as_bytes())? {
+                b"" => Some(Cow::Borrowed("")),
+                value => value.strip_prefix(b"=").map(unescape),
+            }
         })
     }
 }
@@ -126,7 +128,8 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
 pub fn format(verb: &str, params: &[&str], most: usize) -> String {
     let mut line = String::from(verb);
     for (i, param) in (1..).zip(params) {
-        let needs_colon = param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0']);
+        let needs_colon =
+            param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0']);
         line += if i == params.len() && needs_colon { " :" } else { " " };
         line += param;
     }
@@ -157,7 +160,10 @@ impl Lines {
 
     /// Lets `read` put what arrives into the buffer; it returns how many bytes that are, if any. Call [`Lines::next`]
     /// until it has no more before: then there is room for more than half of [`AT_ONCE`].
-    pub fn fill<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<Option<usize>, E> {
+    pub fn fill<E>(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>,
+    ) -> Result<Option<usize>, E> {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         let n = read(&mut self.buffer[self.end..])?;

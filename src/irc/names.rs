@@ -37,7 +37,9 @@ impl CaseMapping {
         match (mask, name) {
             ([b'*', rest @ ..], _) => (0..=name.len()).any(|under| self.fits(rest, &name[under..])),
             ([b'?', mask @ ..], [_, name @ ..]) => self.fits(mask, name),
-            ([m, mask @ ..], [n, name @ ..]) => self.lower(*m) == self.lower(*n) && self.fits(mask, name),
+            ([m, mask @ ..], [n, name @ ..]) => {
+                self.lower(*m) == self.lower(*n) && self.fits(mask, name)
+            }
             _ => mask.is_empty() && name.is_empty(),
         }
     }

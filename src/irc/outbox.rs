@@ -20,7 +20,8 @@ impl Bucket {
     }
 
     fn level(&self, now: Instant) -> u32 {
-        let missing = self.full.saturating_duration_since(now).as_nanos().div_ceil(self.every.as_nanos());
+        let missing =
+            self.full.saturating_duration_since(now).as_nanos().div_ceil(self.every.as_nanos());
         self.most.saturating_sub(missing as u32)
     }
 

@@ -75,7 +75,8 @@ impl Session<'_> {
             return None;
         }
         let index = if private { None } else { Some(self.configured(target)?) };
-        let history = index.map_or(Some(false), |index| self.told(index, message, is_heard, now))?;
+        let history =
+            index.map_or(Some(false), |index| self.told(index, message, is_heard, now))?;
         if !is_heard || self.is_deaf_to(message, history) {
             return None;
         }
@@ -91,14 +92,20 @@ impl Session<'_> {
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),
-            room: self.line_length.saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
+            room: self
+                .line_length
+                .saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
         })
     }
 
     /// A NOTICE to us. No line of it is ever answered, but services tell there why they know us or not.
     pub(super) fn noticed(&mut self, message: &Message, now: Now) {
         if self.notices.take(now.instant) {
-            self.log.push(format!("notice from {}: {}", message::text(message.nick()), message.text(1)));
+            self.log.push(format!(
+                "notice from {}: {}",
+                message::text(message.nick()),
+                message.text(1)
+            ));
         }
         self.services_answered(now.instant);
     }
@@ -114,14 +121,21 @@ impl Session<'_> {
             })
     }
 
-    fn posted(&mut self, message: &Message, clock: OffsetDateTime, history: bool) -> OffsetDateTime {
+    fn posted(
+        &mut self,
+        message: &Message,
+        clock: OffsetDateTime,
+        history: bool,
+    ) -> OffsetDateTime {
         let Some(said) = server_time(message) else { return clock };
         if history || (said - clock).abs() <= BELIEVABLE {
             return said;
         }
         if !std::mem::replace(&mut self.warned, true) {
             let minutes = (said - clock).whole_minutes();
-            self.log.push(format!("the server's time is {minutes} min from this machine's: using this machine's"));
+            self.log.push(format!(
+                "the server's time is {minutes} min from this machine's: using this machine's"
+            ));
         }
         clock
     }
@@ -137,20 +151,31 @@ impl Session<'_> {
             _ => return,
         };
         if self.may_look(&message::text(message.source), now) {
-            self.outbox.push(&message::text(message.nick()), format!("\x01{answer}\x01"), Kind::Look);
+            self.outbox.push(
+                &message::text(message.nick()),
+                format!("\x01{answer}\x01"),
+                Kind::Look,
+            );
         }
     }
 }
 
 /// Takes a line apart: the name of a command and what follows it, or all of it as talk. `...` is no command.
-pub fn words<'t>(text: &'t [u8], prefix: &str, nick: &str, case: CaseMapping) -> (Form, &'t [u8], &'t [u8]) {
+pub fn words<'t>(
+    text: &'t [u8],
+    prefix: &str,
+    nick: &str,
+    case: CaseMapping,
+) -> (Form, &'t [u8], &'t [u8]) {
     let named = || {
-        let (_, rest) = text.split_at_checked(nick.len()).filter(|(name, _)| case.eq(name, nick.as_bytes()))?;
+        let (_, rest) =
+            text.split_at_checked(nick.len()).filter(|(name, _)| case.eq(name, nick.as_bytes()))?;
         let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b","))?.trim_ascii();
         Some((Form::Named, rest.strip_prefix(prefix.as_bytes()).unwrap_or(rest)))
     };
-    let prefixed =
-        text.strip_prefix(prefix.as_bytes()).filter(|rest| rest.first().is_some_and(u8::is_ascii_alphabetic));
+    let prefixed = text
+        .strip_prefix(prefix.as_bytes())
+        .filter(|rest| rest.first().is_some_and(u8::is_ascii_alphabetic));
     match prefixed.map(|rest| (Form::Prefixed, rest)).or_else(named) {
         None => (Form::Talk, b"", text),
         Some((form, command)) => {

@@ -36,11 +36,15 @@ impl Request {
     fn read(input: &mut impl BufRead) -> Option<Request> {
         let mut lines = input.lines().map_while(Result::ok);
         let first = lines.next()?;
-        let line = first.strip_suffix(" HTTP/1.1").unwrap_or_else(|| panic!("not HTTP/1.1: {first}")).to_owned();
+        let line = first
+            .strip_suffix(" HTTP/1.1")
+            .unwrap_or_else(|| panic!("not HTTP/1.1: {first}"))
+            .to_owned();
         let target = line.split_once(' ')?.1;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let headers = lines.take_while(|line| !line.is_empty());
-        let headers = headers.filter_map(|l| l.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_owned())));
+        let headers = headers
+            .filter_map(|l| l.split_once(": ").map(|(n, v)| (n.to_lowercase(), v.to_owned())));
         Some(Request {
             path: path.to_owned(),
             query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
@@ -73,13 +77,17 @@ impl Answer {
     pub fn http(head: &str, body: &str) -> Answer {
         let length = body.len();
         Answer::Bytes(
-            format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").into_bytes(),
+            format!(
+                "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .into_bytes(),
         )
     }
 
     /// 200 with this result code.
     pub fn result(code: &str) -> Answer {
-        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<result code=\"{code}\" />\n");
+        let body =
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<result code=\"{code}\" />\n");
         Answer::http("200 OK\r\nContent-Type: text/xml; charset=utf-8", &body)
     }
 
@@ -107,7 +115,10 @@ impl Bookmarks {
         Bookmarks::start(None, Box::new(script))
     }
 
-    pub fn tls(certificate: &Certificate, script: impl FnMut(&Request) -> Answer + Send + 'static) -> Bookmarks {
+    pub fn tls(
+        certificate: &Certificate,
+        script: impl FnMut(&Request) -> Answer + Send + 'static,
+    ) -> Bookmarks {
         Bookmarks::start(Some(tls::acceptor(certificate)), Box::new(script))
     }
 
@@ -120,7 +131,11 @@ impl Bookmarks {
     fn start(acceptor: Option<SslAcceptor>, script: Box<Script>) -> Bookmarks {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (sender, requests) = mpsc::channel();
-        let bookmarks = Bookmarks { port: listener.local_addr().unwrap().port(), tls: acceptor.is_some(), requests };
+        let bookmarks = Bookmarks {
+            port: listener.local_addr().unwrap().port(),
+            tls: acceptor.is_some(),
+            requests,
+        };
         let script = Arc::new(Mutex::new(script));
         std::thread::spawn(move || {
             for tcp in listener.incoming().map_while(Result::ok) {
@@ -128,7 +143,9 @@ impl Bookmarks {
                 std::thread::spawn(move || match acceptor {
                     None => serve(tcp, &script, &sender),
                     // A handshake that fails is the bot's to tell of.
-                    Some(acceptor) => drop(acceptor.accept(tcp).map(|ssl| serve(ssl, &script, &sender))),
+                    Some(acceptor) => {
+                        drop(acceptor.accept(tcp).map(|ssl| serve(ssl, &script, &sender)))
+                    }
                 });
             }
         });
@@ -137,7 +154,11 @@ impl Bookmarks {
 
     /// The address of `posts/add`, by name.
     pub fn address(&self) -> String {
-        format!("{}://localhost:{}/v1/posts/add", if self.tls { "https" } else { "http" }, self.port)
+        format!(
+            "{}://localhost:{}/v1/posts/add",
+            if self.tls { "https" } else { "http" },
+            self.port
+        )
     }
 
     /// The lines of bot.conf that lead here, without a login.

@@ -46,7 +46,8 @@ impl Home {
     /// The names of all files in the folder, sorted.
     pub fn files(&self) -> Vec<String> {
         let files = fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -71,7 +72,8 @@ impl Home {
     pub fn await_feed(&self, titles: &[&str]) -> feed_rs::model::Feed {
         eventually(&format!("a feed with {titles:?}"), || {
             let feed = self.feed();
-            let shown = feed.entries.iter().map(|entry| entry.title.as_ref().unwrap().content.as_str());
+            let shown =
+                feed.entries.iter().map(|entry| entry.title.as_ref().unwrap().content.as_str());
             shown.eq(titles.iter().copied()).then_some(feed)
         })
     }
@@ -79,7 +81,9 @@ impl Home {
     /// `links.tsv.delivered`, once it says `time`.
     pub fn await_cursor(&self, time: &str) {
         eventually(&format!("a cursor at {time}"), || {
-            fs::read_to_string(self.path("links.tsv.delivered")).ok().filter(|cursor| cursor.trim_end() == time)
+            fs::read_to_string(self.path("links.tsv.delivered"))
+                .ok()
+                .filter(|cursor| cursor.trim_end() == time)
         });
     }
 
@@ -169,7 +173,12 @@ pub struct Bot {
 
 impl Bot {
     pub fn spawn(mut command: Command) -> Bot {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -191,8 +200,12 @@ impl Bot {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("not in the log:\n{}", self.log.join("\n")),
-                Err(RecvTimeoutError::Disconnected) => panic!("the bot ended:\n{}", self.log.join("\n")),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("not in the log:\n{}", self.log.join("\n"))
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the bot ended:\n{}", self.log.join("\n"))
+                }
             }
         }
     }
@@ -229,7 +242,9 @@ impl Bot {
         let stat = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
         // The state stands behind the name, which is in brackets; `t`: stopped, and traced.
         let stopped = |stat: String| stat.contains(") T ") || stat.contains(") t ");
-        eventually("the bot to stop", || fs::read_to_string(&stat).ok().filter(|s| stopped(s.clone())));
+        eventually("the bot to stop", || {
+            fs::read_to_string(&stat).ok().filter(|s| stopped(s.clone()))
+        });
     }
 
     pub fn cont(&self) {
@@ -272,7 +287,9 @@ impl Traced {
     /// Kills the bot; gives strace's lines.
     pub fn kill(mut self) -> String {
         self.bot.kill();
-        eventually("strace's last line", || read(&self.file).filter(|trace| trace.contains("+++ killed by SIGKILL")))
+        eventually("strace's last line", || {
+            read(&self.file).filter(|trace| trace.contains("+++ killed by SIGKILL"))
+        })
     }
 
     /// What strace has written until now.

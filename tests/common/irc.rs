@@ -68,7 +68,13 @@ impl IrcServer {
             None => Stream::Plain(tcp),
             Some(acceptor) => Stream::Tls(acceptor.accept(tcp).map_err(|e| e.to_string())?),
         };
-        Ok(Client { stream, buffer: Vec::new(), heard: Vec::new(), nick: "linkbot".to_owned(), pings: 0 })
+        Ok(Client {
+            stream,
+            buffer: Vec::new(),
+            heard: Vec::new(),
+            nick: "linkbot".to_owned(),
+            pings: 0,
+        })
     }
 
     /// The next connection, registered and in its channels.
@@ -98,7 +104,8 @@ pub struct Client {
 impl Client {
     /// The next line of the bot.
     pub fn line(&mut self) -> String {
-        self.next_line().unwrap_or_else(|| panic!("the bot hung up after:\n{}", self.heard.join("\n")))
+        self.next_line()
+            .unwrap_or_else(|| panic!("the bot hung up after:\n{}", self.heard.join("\n")))
     }
 
     /// The next line of the bot; `None`: it has closed the connection.
@@ -131,7 +138,9 @@ impl Client {
             Stream::Plain(tcp) => tcp.read(bytes),
             Stream::Tls(ssl) => match ssl.ssl_read(bytes) {
                 Err(e) if e.code() == ErrorCode::ZERO_RETURN => Ok(0),
-                result => result.map_err(|e| e.into_io_error().unwrap_or_else(std::io::Error::other)),
+                result => {
+                    result.map_err(|e| e.into_io_error().unwrap_or_else(std::io::Error::other))
+                }
             },
         }
     }
@@ -139,7 +148,11 @@ impl Client {
     /// The next line, which must begin so.
     pub fn expect(&mut self, beginning: &str) -> String {
         let line = self.line();
-        assert!(line.starts_with(beginning), "expected {beginning:?} but heard:\n{}", self.heard.join("\n"));
+        assert!(
+            line.starts_with(beginning),
+            "expected {beginning:?} but heard:\n{}",
+            self.heard.join("\n")
+        );
         line
     }
 
@@ -190,7 +203,9 @@ impl Client {
             match line.split(' ').next().unwrap() {
                 "PASS" | "USER" => {}
                 "NICK" => self.nick = rest.trim_start_matches(':').to_owned(),
-                "CAP" if rest.starts_with("LS") => self.send(&format!(":irc.test CAP * LS :{capabilities}")),
+                "CAP" if rest.starts_with("LS") => {
+                    self.send(&format!(":irc.test CAP * LS :{capabilities}"))
+                }
                 "CAP" if rest.starts_with("REQ") => {
                     let asked = rest.trim_start_matches("REQ ").trim_start_matches(':').to_owned();
                     self.send(&format!(":irc.test CAP * ACK :{asked}"));

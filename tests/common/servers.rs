@@ -80,7 +80,10 @@ impl Ircd {
             modules {{ path = "{modules}"; path = "{modules}/autoload"; }};
             "#
         );
-        assert!(Path::new(modules).exists(), "ircd-hybrid's modules are missing: .ci/run unpacks them");
+        assert!(
+            Path::new(modules).exists(),
+            "ircd-hybrid's modules are missing: .ci/run unpacks them"
+        );
         let conf = write(&folder, "ircd.conf", &conf);
         let mut arguments = vec!["-foreground".to_owned(), "-configfile".to_owned(), conf];
         for file in ["logfile", "pidfile", "klinefile", "dlinefile", "xlinefile", "resvfile"] {
@@ -166,7 +169,8 @@ impl Ircd {
 
     /// InspIRCd without services, on a machine whose clock is off by `offset`: `-6m`, say.
     pub fn inspircd_off_by(offset: &str) -> Ircd {
-        let faketime = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+        let faketime =
+            format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
         assert!(Path::new(&faketime).exists(), "{faketime} is missing: .ci/run installs it");
         Ircd::inspircd_with(&[("LD_PRELOAD", &faketime), ("FAKETIME", offset)], free_port())
     }
@@ -250,7 +254,12 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(mut command: Command, arguments: &[&str], folder: TempDir, port: Option<u16>) -> Daemon {
+    fn start(
+        mut command: Command,
+        arguments: &[&str],
+        folder: TempDir,
+        port: Option<u16>,
+    ) -> Daemon {
         command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
@@ -269,7 +278,12 @@ impl Daemon {
         if let Some(port) = self.port {
             eventually("the server to accept", || {
                 let ended = child.try_wait().unwrap();
-                assert!(ended.is_none(), "{:?}: {}", self.command, fs::read_to_string(&output).unwrap());
+                assert!(
+                    ended.is_none(),
+                    "{:?}: {}",
+                    self.command,
+                    fs::read_to_string(&output).unwrap()
+                );
                 TcpStream::connect(("127.0.0.1", port)).ok()
             });
         }
@@ -294,7 +308,8 @@ impl Drop for Daemon {
 fn program(name: &str) -> Command {
     let unpacked = format!("/opt/{name}");
     let places = [("", "sbin"), ("", "bin"), (&unpacked[..], "sbin"), (&unpacked, "bin")];
-    let mut places = places.iter().map(|(root, bin)| Path::new(&format!("{root}/usr/{bin}")).join(name));
+    let mut places =
+        places.iter().map(|(root, bin)| Path::new(&format!("{root}/usr/{bin}")).join(name));
     let found = places.find(|path| path.exists());
     Command::new(found.unwrap_or_else(|| panic!("{name} is missing: .ci/run installs it")))
 }
@@ -360,7 +375,9 @@ impl Person {
         let stream = TcpStream::connect(("127.0.0.1", ircd.port)).unwrap();
         let mut person = Person { stream, buffer: Vec::new(), heard: Vec::new() };
         person.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :a person"));
-        person.hears("the end of the welcome", |line| line.contains(" 376 ") || line.contains(" 422 "));
+        person.hears("the end of the welcome", |line| {
+            line.contains(" 376 ") || line.contains(" 422 ")
+        });
         person
     }
 
@@ -393,10 +410,17 @@ impl Person {
         self.hears_within(PATIENCE, what, wanted)
     }
 
-    pub fn hears_within(&mut self, limit: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub fn hears_within(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
         let until = Instant::now() + limit;
         loop {
-            let line = self.line(until).unwrap_or_else(|| panic!("no {what} in:\n{}", self.heard.join("\n")));
+            let line = self
+                .line(until)
+                .unwrap_or_else(|| panic!("no {what} in:\n{}", self.heard.join("\n")));
             if wanted(&line) {
                 return line;
             }
@@ -415,7 +439,8 @@ impl Person {
                 self.heard.push(line.clone());
                 return Some(line);
             }
-            let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            let left =
+                until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
             self.stream.set_read_timeout(Some(left)).unwrap();
             let mut bytes = [0; 4096];
             let n = self.stream.read(&mut bytes).ok().filter(|&n| n > 0)?;
@@ -427,7 +452,9 @@ impl Person {
     pub fn register_account(&mut self, password: &str) {
         self.send(&format!("PRIVMSG NickServ :REGISTER {password} someone@example.org"));
         let words = ["is now registered", "You're now logged in as"];
-        self.hears("the account", |line| line.contains(" NOTICE ") && words.iter().any(|w| line.contains(w)));
+        self.hears("the account", |line| {
+            line.contains(" NOTICE ") && words.iter().any(|w| line.contains(w))
+        });
     }
 
     /// Lets whoever has this certificate log in to the own account.
@@ -436,7 +463,9 @@ impl Person {
         let digest = x509.digest(openssl::hash::MessageDigest::sha256()).unwrap();
         let fingerprint: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         self.send(&format!("PRIVMSG NickServ :CERT ADD {fingerprint}"));
-        self.hears("the fingerprint", |line| line.contains("Added fingerprint") || line.contains("successfully added"));
+        self.hears("the fingerprint", |line| {
+            line.contains("Added fingerprint") || line.contains("successfully added")
+        });
     }
 
     /// Leaves, and waits until the server has seen it.

@@ -3,7 +3,9 @@
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::X509;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 
 /// A certificate and its key, in PEM.
 #[derive(Clone)]
@@ -70,6 +72,8 @@ fn loopback() -> CertificateParams {
 pub fn acceptor(certificate: &Certificate) -> SslAcceptor {
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
     acceptor.set_certificate(&X509::from_pem(certificate.pem.as_bytes()).unwrap()).unwrap();
-    acceptor.set_private_key(&PKey::private_key_from_pem(certificate.key.as_bytes()).unwrap()).unwrap();
+    acceptor
+        .set_private_key(&PKey::private_key_from_pem(certificate.key.as_bytes()).unwrap())
+        .unwrap();
     acceptor.build()
 }

@@ -21,13 +21,23 @@ pub const ITEMS: usize = 100;
 /// times that strictly increase.
 pub fn whole_journal(home: &Home, name: &str) -> Vec<Vec<String>> {
     let text = home.read(name);
-    assert!(text.is_empty() || text.ends_with('\n'), "{name} ends in a torn line: {:?}", text.lines().last());
-    let lines: Vec<Vec<String>> = text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+    assert!(
+        text.is_empty() || text.ends_with('\n'),
+        "{name} ends in a torn line: {:?}",
+        text.lines().last()
+    );
+    let lines: Vec<Vec<String>> =
+        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
     for line in &lines {
         assert!(matches!(line.len(), 7 | 8), "{name}: not a line of the journal: {line:?}");
     }
     for pair in lines.windows(2) {
-        assert!(pair[0][0] < pair[1][0], "{name}: times must increase: {} then {}", pair[0][0], pair[1][0]);
+        assert!(
+            pair[0][0] < pair[1][0],
+            "{name}: times must increase: {} then {}",
+            pair[0][0],
+            pair[1][0]
+        );
     }
     lines
 }
@@ -56,7 +66,8 @@ pub fn assert_feed_is_whole(home: &Home) {
     // It is written once a second.
     eventually("a feed that holds the newest links", || {
         let shown = home.feed().entries.into_iter();
-        let shown: Vec<_> = shown.map(|e| (e.links[0].href.clone(), e.title.unwrap().content)).collect();
+        let shown: Vec<_> =
+            shown.map(|e| (e.links[0].href.clone(), e.title.unwrap().content)).collect();
         (shown == newest).then_some(())
     });
 }
@@ -72,7 +83,8 @@ pub struct Step {
 impl Step {
     pub fn say(&self, client: &mut Client) {
         let Step { url, title } = self;
-        let said = title.as_ref().map_or(format!(".undo {url}"), |title| format!(".url {url} {title}"));
+        let said =
+            title.as_ref().map_or(format!(".undo {url}"), |title| format!(".url {url} {title}"));
         client.say("alice", "#dev", said);
     }
 }
@@ -115,14 +127,18 @@ pub fn post(client: &mut Client, title: &str) -> Result<(), String> {
 /// What the bot says to it: `Ok` for a promise, else what was wrong; `None`: the bot is gone.
 pub fn attempt(client: &mut Client, step: &Step) -> Option<Result<(), String>> {
     step.say(client);
-    let promise = step.title.as_ref().map_or("removed: ".to_owned(), |title| format!("saved: {title}"));
+    let promise =
+        step.title.as_ref().map_or("removed: ".to_owned(), |title| format!("saved: {title}"));
     loop {
         let line = client.next_line()?;
         let Some(answer) = line.strip_prefix("PRIVMSG #dev :") else { continue };
         if answer.starts_with(&promise) {
             return Some(Ok(()));
         }
-        return Some(Err(answer.strip_prefix("alice: ").unwrap_or_else(|| panic!("{answer}")).to_owned()));
+        return Some(Err(answer
+            .strip_prefix("alice: ")
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()));
     }
 }
 
@@ -189,8 +205,13 @@ impl Shelf {
         let owed = standing(&whole_journal(home, "links.tsv"));
         let mut held = self.links();
         while held != owed {
-            let wrong = held.iter().zip(&owed).position(|(held, owed)| held != owed).unwrap_or(held.len());
-            let what = format!("the service to hold {:?} instead of {:?}", owed.get(wrong), held.get(wrong));
+            let wrong =
+                held.iter().zip(&owed).position(|(held, owed)| held != owed).unwrap_or(held.len());
+            let what = format!(
+                "the service to hold {:?} instead of {:?}",
+                owed.get(wrong),
+                held.get(wrong)
+            );
             held = eventually(&what, || Some(self.links()).filter(|now| *now != held));
         }
     }
@@ -245,13 +266,20 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         // Lazily: a bot that the failed test has not stopped yet may hold a file.
-        let _ = Command::new("umount").args(["-l"]).arg(&self.place).stderr(std::process::Stdio::null()).status();
+        let _ = Command::new("umount")
+            .args(["-l"])
+            .arg(&self.place)
+            .stderr(std::process::Stdio::null())
+            .status();
     }
 }
 
 fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status();
-    assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?} must work: is this root?");
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{program} {arguments:?} must work: is this root?"
+    );
 }
 
 /// SplitMix64: what a test needs of chance is a seed that brings it back.

@@ -63,12 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     // Mostly in one channel.
     let channel = prop_oneof![3 => Just(0), 1 => Just(1)];
-    (act, channel, 0..PEOPLE.len(), (0..ADDRESSES.len(), 0..2usize)).prop_map(|(act, channel, who, address)| Step {
-        act,
-        channel,
-        who,
-        address,
-    })
+    (act, channel, 0..PEOPLE.len(), (0..ADDRESSES.len(), 0..2usize))
+        .prop_map(|(act, channel, who, address)| Step { act, channel, who, address })
 }
 
 /// A link as people see it.
@@ -97,8 +93,11 @@ impl Model {
 
     /// Where the link with this address is, if it is among the newest.
     fn newest(&self, channel: &str, address: usize) -> Option<usize> {
-        let here = self.0.iter().enumerate().rev().filter(|(_, link)| link.channel == channel).take(ITEMS);
-        here.clone().find(|(_, link)| ADDRESSES[address].iter().any(|(_, url, _)| *url == link.url)).map(|(i, _)| i)
+        let here =
+            self.0.iter().enumerate().rev().filter(|(_, link)| link.channel == channel).take(ITEMS);
+        here.clone()
+            .find(|(_, link)| ADDRESSES[address].iter().any(|(_, url, _)| *url == link.url))
+            .map(|(i, _)| i)
     }
 
     /// What is answered to a step; an error begins so.
@@ -107,7 +106,9 @@ impl Model {
         let (_, url, bare) = ADDRESSES[step.address.0][step.address.1];
         let found = self.newest(channel, step.address.0);
         match step.act {
-            Act::Url(title) => Some(Ok(self.post(found, (channel, url), who, TITLES[title], false))),
+            Act::Url(title) => {
+                Some(Ok(self.post(found, (channel, url), who, TITLES[title], false)))
+            }
             Act::Talk(words) => {
                 self.post(found, (channel, url), who, if words { "look at" } else { bare }, true);
                 None
@@ -119,12 +120,17 @@ impl Model {
             }),
             Act::Undo => {
                 // An event names its link by the address, so one behind a newer link with the same is out of reach.
-                let is_hidden =
-                    |i: usize| self.0[i + 1..].iter().any(|l| (l.channel, l.url) == (channel, self.0[i].url));
-                let is_it =
-                    |&i: &usize| self.0[i].channel == channel && Model::is_yours(&self.0[i], who) && !is_hidden(i);
+                let is_hidden = |i: usize| {
+                    self.0[i + 1..].iter().any(|l| (l.channel, l.url) == (channel, self.0[i].url))
+                };
+                let is_it = |&i: &usize| {
+                    self.0[i].channel == channel
+                        && Model::is_yours(&self.0[i], who)
+                        && !is_hidden(i)
+                };
                 let latest = (0..self.0.len()).rev().find(is_it);
-                let removed = latest.map(|i| format!("removed: {}", link::split_tags(&self.0.remove(i).title).0));
+                let removed = latest
+                    .map(|i| format!("removed: {}", link::split_tags(&self.0.remove(i).title).0));
                 Some(removed.ok_or("no link of yours in the last 24 hours here"))
             }
         }
@@ -140,7 +146,14 @@ impl Model {
     ) -> String {
         let plain = link::split_tags(title).0;
         let Some(i) = found else {
-            self.0.push(Shown { channel, url, title: title.into(), poster: who, old: false, again: vec![] });
+            self.0.push(Shown {
+                channel,
+                url,
+                title: title.into(),
+                poster: who,
+                old: false,
+                again: vec![],
+            });
             return format!("saved: {plain}");
         };
         let link = &mut self.0[i];
@@ -165,7 +178,9 @@ fn config() -> (tempfile::TempDir, Config) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bot.conf");
     let channels = CHANNELS.join(", ");
-    let text = format!("server = localhost:1\ntls = no\nchannels = {channels}\ncapture = yes\nfeed_items = {ITEMS}\n");
+    let text = format!(
+        "server = localhost:1\ntls = no\nchannels = {channels}\ncapture = yes\nfeed_items = {ITEMS}\n"
+    );
     std::fs::write(&path, text).unwrap();
     let config = Config::read(&path).unwrap();
     (folder, config)

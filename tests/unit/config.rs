@@ -16,7 +16,8 @@ const CLOSED: u32 = 0o100640;
 const BASE: &str = "server = localhost:6667\nchannels = #dev, #Rust key\n";
 
 fn good(more: &str) -> Config {
-    Config::parse(Path::new("bot.conf"), &format!("{BASE}{more}"), CLOSED).unwrap_or_else(|e| panic!("{e}"))
+    Config::parse(Path::new("bot.conf"), &format!("{BASE}{more}"), CLOSED)
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The fault of a bot.conf in which `more` begins in the third line.
@@ -44,14 +45,22 @@ fn what_is_not_given_has_its_default() {
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
     assert!(config.log_url.is_none() && config.account.is_none() && config.warnings.is_empty());
-    let [feed, page] = &config.outputs[..] else { panic!("one feed and one page for all channels") };
-    assert_eq!((feed.path.as_path(), page.path.as_path()), (Path::new("links.xml"), Path::new("links.html")));
+    let [feed, page] = &config.outputs[..] else {
+        panic!("one feed and one page for all channels")
+    };
+    assert_eq!(
+        (feed.path.as_path(), page.path.as_path()),
+        (Path::new("links.xml"), Path::new("links.html"))
+    );
     for view in [&feed.view, &page.view] {
         assert_eq!((view.title.as_str(), view.items), ("Links from #dev, #Rust", 100));
         assert_eq!(view.channels, ["#dev", "#Rust"]);
     }
     let account = good("delicious = https://example.org/posts/add").account.unwrap();
-    assert_eq!((account.tags, account.shared, account.scuttle), (vec!["irc".to_owned()], None, false));
+    assert_eq!(
+        (account.tags, account.shared, account.scuttle),
+        (vec!["irc".to_owned()], None, false)
+    );
     assert_eq!(account.interval, Duration::from_secs(3));
 }
 
@@ -65,11 +74,15 @@ fn channels_may_have_keys_and_begin_with_two_signs() {
 #[test]
 fn a_missing_key_is_told_without_a_line_and_an_empty_one_is_as_missing() {
     let fault = |text| Config::parse(Path::new("tests/bot.conf"), text, CLOSED).err().unwrap();
-    let server = "server: must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697";
+    let server =
+        "server: must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697";
     assert_eq!(fault("# nothing\n\nchannels = #dev\n"), format!("tests/bot.conf: {server}"));
     assert_eq!(fault("channels = #dev\nserver =\n"), format!("tests/bot.conf:2: {server}"));
     assert_eq!(fault(""), format!("tests/bot.conf: {server}"));
-    assert!(fault("server = localhost:1\n").starts_with("tests/bot.conf: channels: must be given as \"#name\""));
+    assert!(
+        fault("server = localhost:1\n")
+            .starts_with("tests/bot.conf: channels: must be given as \"#name\"")
+    );
     let config = good("tls =\nprefix =\n");
     assert!(config.server.tls && config.irc.prefix == ".");
 }
@@ -83,7 +96,10 @@ fn of_several_faults_an_unknown_key_is_told_first() {
 fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
     let remedy = "the bot.conf that comes with linkbot names them all";
     for key in ["delicious_tokn", "chanels", "Nick", "local"] {
-        assert_eq!(fault(&format!("{key} = x")), format!("bot.conf:3: {key}: unknown key; {remedy}"));
+        assert_eq!(
+            fault(&format!("{key} = x")),
+            format!("bot.conf:3: {key}: unknown key; {remedy}")
+        );
     }
     for line in ["hunter2", "= hunter2", "hunter2 = x", "my pass = hunter2"] {
         assert_eq!(fault(line), "bot.conf:3: not a line like key = value; a comment begins with #");
@@ -94,14 +110,19 @@ fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
 fn the_keys_of_a_fork_are_handed_over_as_they_are() {
     let config = good("local.greeting = #hello = you\nlocal.a-b_c.2 =\n");
     let local = |name: &str| config.local.get(name).map(String::as_str);
-    assert_eq!((local("greeting"), local("a-b_c.2"), config.local.len()), (Some("#hello = you"), Some(""), 2));
+    assert_eq!(
+        (local("greeting"), local("a-b_c.2"), config.local.len()),
+        (Some("#hello = you"), Some(""), 2)
+    );
     refused("local.a = 1\nlocal.a = 2", "4: local.a: was given above already");
 }
 
 #[test]
 fn a_key_may_be_given_once_but_on_connect_and_ignore_more_often() {
     refused("nick = a\nnick = b", "4: nick: was given above already");
-    let config = good("on_connect = MODE x +B\nignore = a\non_connect = PRIVMSG Q :AUTH a b\nignore = *!*@b, c!*@*\n");
+    let config = good(
+        "on_connect = MODE x +B\nignore = a\non_connect = PRIVMSG Q :AUTH a b\nignore = *!*@b, c!*@*\n",
+    );
     assert_eq!(config.irc.on_connect, ["MODE x +B", "PRIVMSG Q :AUTH a b"]);
     assert_eq!(config.irc.ignore, ["a", "*!*@b", "c!*@*"]);
 }
@@ -126,12 +147,21 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("log_url = [year]", "3: log_url: the address must begin with http"),
         ("log_url = http://x/[yaer]", "3: log_url: "),
         ("feed_url = links.xml", "3: feed_url: the address must begin with http"),
-        ("feed_url = http://alice:hunter2@example.org/", "3: feed_url: an address with a user name or password in it"),
+        (
+            "feed_url = http://alice:hunter2@example.org/",
+            "3: feed_url: an address with a user name or password in it",
+        ),
         ("feed_url = http://x/{channel}.xml", "3: feed_url: must hold {channel} where feed does"),
-        ("feed = {channel}.xml\nfeed_url = http://x/", "4: feed_url: must hold {channel} where feed does"),
+        (
+            "feed = {channel}.xml\nfeed_url = http://x/",
+            "4: feed_url: must hold {channel} where feed does",
+        ),
         ("delicious = ftp://example.org/", "3: delicious: the address must begin with http"),
         ("delicious = https://", "3: delicious: not an address: empty host"),
-        ("delicious = https://a:b@example.org/", "3: delicious: an address with a user name or password in it"),
+        (
+            "delicious = https://a:b@example.org/",
+            "3: delicious: an address with a user name or password in it",
+        ),
         ("delicious = https://x/posts/add?auth_token=a:b", "3: delicious: must not hold the token"),
         ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
         ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
@@ -161,7 +191,9 @@ fn a_server_is_a_host_and_a_port() {
     assert_eq!(parts("[::1]:6697").as_deref(), Ok("::1 6697"));
     assert_eq!(parts("127.0.0.1:1").as_deref(), Ok("127.0.0.1 1"));
     assert_eq!(parts("bücher.example:6697").as_deref(), Ok("xn--bcher-kva.example 6697"));
-    for bad in ["", "localhost", "localhost:", "localhost:65536", ":6667", "::1", "a b:1", "irc://a:1"] {
+    for bad in
+        ["", "localhost", "localhost:", "localhost:65536", ":6667", "::1", "a b:1", "irc://a:1"]
+    {
         assert!(parts(bad).unwrap_err().starts_with("must be given as host:port"), "{bad}");
     }
 }
@@ -172,20 +204,34 @@ fn a_password_crosses_only_an_encrypted_connection_or_none() {
         let text = format!("server = {host}:6667\nchannels = #a\n{login}\ntls = {tls}\n");
         Config::parse(Path::new("bot.conf"), &text, CLOSED)
     };
-    let hosts =
-        [("localhost", true), ("127.8.9.1", true), ("[::1]", true), ("10.0.0.1", false), ("irc.example.org", false)];
+    let hosts = [
+        ("localhost", true),
+        ("127.8.9.1", true),
+        ("[::1]", true),
+        ("10.0.0.1", false),
+        ("irc.example.org", false),
+    ];
     for (host, is_loopback) in hosts {
-        for login in ["sasl = plain\nsasl_user = u\nsasl_password = p", "on_connect = IDENTIFY hunter2"] {
+        for login in
+            ["sasl = plain\nsasl_user = u\nsasl_password = p", "on_connect = IDENTIFY hunter2"]
+        {
             let plain = parse(host, "no", login);
             assert_eq!(plain.is_ok(), is_loopback, "{host} {login}");
-            assert!(plain.err().is_none_or(|e| e.contains("tls: must be yes, or ") && !e.contains("hunter2")));
+            assert!(
+                plain
+                    .err()
+                    .is_none_or(|e| e.contains("tls: must be yes, or ") && !e.contains("hunter2"))
+            );
             assert!(parse(host, "yes", login).is_ok());
         }
         // Inside a house a server has a password and no certificate.
         let warnings = |tls| parse(host, tls, "server_password = hunter2").unwrap().warnings;
         assert!(warnings("yes").is_empty());
         let plain = warnings("no").concat();
-        assert_eq!(plain.starts_with("bot.conf:3: server_password: crosses the network unencrypted"), !is_loopback);
+        assert_eq!(
+            plain.starts_with("bot.conf:3: server_password: crosses the network unencrypted"),
+            !is_loopback
+        );
         assert!(!plain.contains("hunter2"), "{plain}");
         assert!(parse(host, "no", "on_connect = MODE linkbot +B").is_ok());
     }
@@ -194,9 +240,16 @@ fn a_password_crosses_only_an_encrypted_connection_or_none() {
 #[test]
 fn sasl_has_what_it_needs_and_nothing_else() {
     let config = good("sasl = plain\nsasl_user = u\nsasl_password = p p");
-    assert!(matches!(config.irc.sasl, Some(Sasl::Plain { user, password }) if user == "u" && password == "p p"));
+    assert!(
+        matches!(config.irc.sasl, Some(Sasl::Plain { user, password }) if user == "u" && password == "p p")
+    );
     let right = "must be plain, with user and password, or external, with tls_cert";
-    for bad in ["sasl = plain\nsasl_user = u", "sasl = external", "sasl = external\nsasl_user = u", "sasl = scram"] {
+    for bad in [
+        "sasl = plain\nsasl_user = u",
+        "sasl = external",
+        "sasl = external\nsasl_user = u",
+        "sasl = scram",
+    ] {
         assert_eq!(fault(bad), format!("bot.conf:3: sasl: {right}"), "{bad}");
     }
     assert_eq!(fault("sasl_user = u"), format!("bot.conf: sasl: {right}"));
@@ -205,13 +258,17 @@ fn sasl_has_what_it_needs_and_nothing_else() {
 
 #[test]
 fn the_account_has_one_login_or_none() {
-    let login = |more: &str| good(&format!("delicious = https://x.example/add\n{more}")).account.unwrap().login;
+    let login = |more: &str| {
+        good(&format!("delicious = https://x.example/add\n{more}")).account.unwrap().login
+    };
     assert!(matches!(login(""), Login::Nobody));
     assert!(matches!(login("delicious_token = a:B"), Login::Token(token) if token == "a:B"));
     assert!(matches!(login("delicious_bearer = b"), Login::Bearer(token) if token == "b"));
     let basic = login("delicious_user = u\ndelicious_password = p:q");
     assert!(matches!(basic, Login::Basic { user, password } if user == "u" && password == "p:q"));
-    let refused = |more: &str, beginning| refused(&format!("delicious = https://x.example/add\n{more}"), beginning);
+    let refused = |more: &str, beginning| {
+        refused(&format!("delicious = https://x.example/add\n{more}"), beginning)
+    };
     for bad in [
         "delicious_user = u",
         "delicious_password = p",
@@ -224,18 +281,28 @@ fn the_account_has_one_login_or_none() {
 
 #[test]
 fn a_login_over_http_is_warned_of_unless_it_stays_on_the_machine() {
-    let warnings = |address: &str| good(&format!("delicious = {address}\ndelicious_token = s3cr3t")).warnings;
+    let warnings =
+        |address: &str| good(&format!("delicious = {address}\ndelicious_token = s3cr3t")).warnings;
     let [warning] = &warnings("http://scuttle.lan/add")[..] else { panic!("one warning") };
-    assert!(warning.starts_with("bot.conf:3: delicious: the login crosses the network unencrypted"));
+    assert!(
+        warning.starts_with("bot.conf:3: delicious: the login crosses the network unencrypted")
+    );
     assert!(!warning.contains("s3cr3t"));
-    for address in ["https://scuttle.lan/add", "http://localhost/add", "http://127.0.0.1:80/add", "http://[::1]/add"] {
+    for address in [
+        "https://scuttle.lan/add",
+        "http://localhost/add",
+        "http://127.0.0.1:80/add",
+        "http://[::1]/add",
+    ] {
         assert!(warnings(address).is_empty(), "{address}");
     }
 }
 
 #[test]
 fn an_account_that_looks_wrong_is_warned_of() {
-    let warnings = |address: &str, more: &str| good(&format!("delicious = https://{address}\n{more}")).warnings;
+    let warnings = |address: &str, more: &str| {
+        good(&format!("delicious = https://{address}\n{more}")).warnings
+    };
     let token = "delicious_token = t";
     for (address, more, what) in [
         ("api.pinboard.in/v1/posts/add", "", "no login is given"),
@@ -247,7 +314,11 @@ fn an_account_that_looks_wrong_is_warned_of() {
         let [warning] = &warnings(address, more)[..] else { panic!("one warning: {address}") };
         assert!(warning.starts_with(&format!("bot.conf:3: delicious: {what}")), "{warning}");
     }
-    for good in ["api.pinboard.in/v1/posts/add", "x.example/_/v1/posts/add", "x.example:3000/api/v1/posts/add?x=y"] {
+    for good in [
+        "api.pinboard.in/v1/posts/add",
+        "x.example/_/v1/posts/add",
+        "x.example:3000/api/v1/posts/add?x=y",
+    ] {
         assert!(warnings(good, token).is_empty(), "{good}");
     }
     for said in ["yes", "no"] {
@@ -259,7 +330,12 @@ fn an_account_that_looks_wrong_is_warned_of() {
 #[test]
 fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
     let parse = |more: &str, mode| {
-        Config::parse(Path::new("tests/bot.conf"), &format!("server = localhost:1\nchannels = #a\n{more}"), mode).err()
+        Config::parse(
+            Path::new("tests/bot.conf"),
+            &format!("server = localhost:1\nchannels = #a\n{more}"),
+            mode,
+        )
+        .err()
     };
     let account = "delicious = https://x.example/add";
     for more in [
@@ -270,8 +346,7 @@ fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
         format!("{account}\ndelicious_bearer = s3cr3t"),
         format!("{account}\ndelicious_user = a\ndelicious_password = s3cr3t"),
     ] {
-        let what =
-            "tests/bot.conf holds a secret and is open to every user; mend that with: chmod o-rwx tests/bot.conf";
+        let what = "tests/bot.conf holds a secret and is open to every user; mend that with: chmod o-rwx tests/bot.conf";
         assert_eq!(parse(&more, OPEN).as_deref(), Some(what));
         assert_eq!(parse(&more, 0o100601).as_deref(), Some(what));
         assert_eq!(parse(&more, CLOSED), None);
@@ -284,19 +359,32 @@ fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
 #[test]
 fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
     let config = |line: &str, mode| {
-        Config::parse(Path::new("bot.conf"), &format!("server = localhost:1\nchannels = #a\non_connect = {line}"), mode)
+        Config::parse(
+            Path::new("bot.conf"),
+            &format!("server = localhost:1\nchannels = #a\non_connect = {line}"),
+            mode,
+        )
     };
     for (line, shown) in [
         ("PRIVMSG NickServ :IDENTIFY hunter2", "PRIVMSG NickServ :IDENTIFY ***"),
         ("PRIVMSG NickServ :IDENTIFY linkbot hunter2", "PRIVMSG NickServ :IDENTIFY linkbot ***"),
         ("privmsg nickserv :identify LinkBot hunter2", "privmsg nickserv :identify LinkBot ***"),
-        ("PRIVMSG NickServ@services. :GHOST linkbot hunter2", "PRIVMSG NickServ@services. :GHOST linkbot ***"),
+        (
+            "PRIVMSG NickServ@services. :GHOST linkbot hunter2",
+            "PRIVMSG NickServ@services. :GHOST linkbot ***",
+        ),
         ("NICKSERV IDENTIFY hunter2", "NICKSERV IDENTIFY ***"),
         ("NS IDENTIFY :hunter2", "NS IDENTIFY :***"),
         ("NS IDENTIFY hunter:2", "NS IDENTIFY ***"),
-        ("PRIVMSG Q@CServe.quakenet.org :AUTH alice hunter2", "PRIVMSG Q@CServe.quakenet.org :AUTH *** ***"),
+        (
+            "PRIVMSG Q@CServe.quakenet.org :AUTH alice hunter2",
+            "PRIVMSG Q@CServe.quakenet.org :AUTH *** ***",
+        ),
         ("AUTH linkbot hunter2", "AUTH linkbot ***"),
-        ("PRIVMSG X@channels.undernet.org :LOGIN alice hunter2", "PRIVMSG X@channels.undernet.org :LOGIN *** ***"),
+        (
+            "PRIVMSG X@channels.undernet.org :LOGIN alice hunter2",
+            "PRIVMSG X@channels.undernet.org :LOGIN *** ***",
+        ),
         (
             "PRIVMSG AuthServ@Services.GameSurge.net :AUTH al hunter2",
             "PRIVMSG AuthServ@Services.GameSurge.net :AUTH al ***",
@@ -307,7 +395,10 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
     ] {
         let good = config(line, CLOSED).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(log::blank(line, &good.secrets), shown);
-        assert!(config(line, OPEN).is_err_and(|e| e.contains("chmod") && !e.contains("hunter2")), "{line}");
+        assert!(
+            config(line, OPEN).is_err_and(|e| e.contains("chmod") && !e.contains("hunter2")),
+            "{line}"
+        );
     }
     for line in [
         "MODE linkbot +B",
@@ -327,17 +418,28 @@ fn every_form_of_a_secret_is_hidden() {
     let hidden = |more: &str, text: &str| log::blank(text, &good(more).secrets);
     let all = "server_password = se ver\non_connect = PRIVMSG NickServ :IDENTIFY bot hunter2\n\
                sasl = plain\nsasl_user = jilles\nsasl_password = sesame\n";
-    let text =
-        "PASS :se ver, se+ver, se%20ver; IDENTIFY bot hunter2; sesame; amlsbGVzAGppbGxlcwBzZXNhbWU=; JOIN #Rust key";
-    assert_eq!(hidden(all, text), "PASS :***, ***, ***; IDENTIFY bot ***; ***; ***; JOIN #Rust ***");
+    let text = "PASS :se ver, se+ver, se%20ver; IDENTIFY bot hunter2; sesame; amlsbGVzAGppbGxlcwBzZXNhbWU=; JOIN #Rust key";
+    assert_eq!(
+        hidden(all, text),
+        "PASS :***, ***, ***; IDENTIFY bot ***; ***; ***; JOIN #Rust ***"
+    );
     let account = |login| format!("delicious = https://x.example/add\n{login}");
     let basic = account("delicious_user = aladdin\ndelicious_password = open sesame");
-    assert_eq!(hidden(&basic, "open%20sesame YWxhZGRpbjpvcGVuIHNlc2FtZQ== aladdin"), "*** *** aladdin");
+    assert_eq!(
+        hidden(&basic, "open%20sesame YWxhZGRpbjpvcGVuIHNlc2FtZQ== aladdin"),
+        "*** *** aladdin"
+    );
     let token = account("delicious_token = user:0123AB");
-    assert_eq!(hidden(&token, "auth_token=user%3A0123AB, 0123ab; user:0123AB"), "auth_token=***, ***; ***");
+    assert_eq!(
+        hidden(&token, "auth_token=user%3A0123AB, 0123ab; user:0123AB"),
+        "auth_token=***, ***; ***"
+    );
     assert_eq!(hidden(&account("delicious_bearer = b+c"), "Bearer b+c"), "Bearer ***");
     let line = message::text(b"NOTICE x :you said PASS s\xc3\xa9same \xff");
-    assert_eq!(hidden("server_password = s\u{e9}same", &line), "NOTICE x :you said PASS *** \u{ff}");
+    assert_eq!(
+        hidden("server_password = s\u{e9}same", &line),
+        "NOTICE x :you said PASS *** \u{ff}"
+    );
 }
 
 #[test]
@@ -371,14 +473,22 @@ fn a_feed_for_each_channel_has_its_own_names() {
     let config = good(
         "feed = tests/{channel}.xml\nfeed_title = News of {channel}\nfeed_url = https://example.org/f/{channel}.xml\nfeed_items = 7",
     );
-    let [dev, rust, page] = &config.outputs[..] else { panic!("one feed for each channel, and a page for all") };
-    assert_eq!((dev.path.as_path(), rust.path.as_path()), (Path::new("tests/dev.xml"), Path::new("tests/Rust.xml")));
+    let [dev, rust, page] = &config.outputs[..] else {
+        panic!("one feed for each channel, and a page for all")
+    };
+    assert_eq!(
+        (dev.path.as_path(), rust.path.as_path()),
+        (Path::new("tests/dev.xml"), Path::new("tests/Rust.xml"))
+    );
     assert_eq!((dev.view.title.as_str(), dev.view.items), ("News of dev", 7));
     assert_eq!(dev.view.channels, ["#dev"]);
     assert_eq!(feed(rust).url.as_deref(), Some("https://example.org/f/Rust.xml"));
     assert_eq!(feed(rust).about, "https://example.org/f/links.html");
     assert_eq!(page.view.channels, ["#dev", "#Rust"]);
-    assert_eq!(alternates(page), ["https://example.org/f/dev.xml", "https://example.org/f/Rust.xml"]);
+    assert_eq!(
+        alternates(page),
+        ["https://example.org/f/dev.xml", "https://example.org/f/Rust.xml"]
+    );
     assert_eq!(good("feed = {channel}.xml").outputs[1].view.title, "Links from #Rust");
     let outputs = |channels: &str| {
         let text = format!(
@@ -390,7 +500,10 @@ fn a_feed_for_each_channel_has_its_own_names() {
     assert_eq!(output.path, Path::new("tests/_c___ü.xml"));
     assert_eq!(feed(output).url.as_deref(), Some("http://x/%23c%2B%2B%2F%C3%BC"));
     let meeting = outputs("#c+, #c-, #c*").err().unwrap();
-    assert_eq!(meeting, "tests/bot.conf:3: feed: tests/c_.xml is another file of linkbot already; choose another name");
+    assert_eq!(
+        meeting,
+        "tests/bot.conf:3: feed: tests/c_.xml is another file of linkbot already; choose another name"
+    );
 }
 
 fn feed(output: &Output) -> &Feed {
@@ -407,16 +520,27 @@ fn alternates(output: &Output) -> Vec<&str> {
 #[test]
 fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
     let config = good("page = tests/{channel}.html\nfeed = tests/all links.xml");
-    let [_, dev, rust] = &config.outputs[..] else { panic!("one feed, and a page for each channel") };
-    assert_eq!((dev.path.as_path(), rust.path.as_path()), (Path::new("tests/dev.html"), Path::new("tests/Rust.html")));
-    assert_eq!((alternates(dev), alternates(rust)), (vec!["all%20links.xml"], vec!["all%20links.xml"]));
+    let [_, dev, rust] = &config.outputs[..] else {
+        panic!("one feed, and a page for each channel")
+    };
+    assert_eq!(
+        (dev.path.as_path(), rust.path.as_path()),
+        (Path::new("tests/dev.html"), Path::new("tests/Rust.html"))
+    );
+    assert_eq!(
+        (alternates(dev), alternates(rust)),
+        (vec!["all%20links.xml"], vec!["all%20links.xml"])
+    );
     let config = good("page = {channel}.html\nfeed = {channel}.xml\nprefix = !");
     assert_eq!(alternates(&config.outputs[2]), ["dev.xml"]);
     let Kind::Page(page) = &config.outputs[3].kind else { panic!("a page for each channel") };
     assert_eq!(page.example, "!url http://www.example.com/ Title For Link");
     let meeting = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
     let fault = Config::parse(Path::new("bot.conf"), meeting, CLOSED).err().unwrap();
-    assert_eq!(fault, "bot.conf:3: page: c_.html is another file of linkbot already; choose another name");
+    assert_eq!(
+        fault,
+        "bot.conf:3: page: c_.html is another file of linkbot already; choose another name"
+    );
 }
 
 #[test]
@@ -454,8 +578,11 @@ fn the_folder_of_each_file_must_be_there() {
 
 #[test]
 fn paths_are_relative_to_the_folder_of_the_file() {
-    let config =
-        Config::parse(Path::new("tests/bot.conf"), &format!("{BASE}journal = unit/a.tsv\nfeed = /tmp/a.xml"), CLOSED);
+    let config = Config::parse(
+        Path::new("tests/bot.conf"),
+        &format!("{BASE}journal = unit/a.tsv\nfeed = /tmp/a.xml"),
+        CLOSED,
+    );
     let config = config.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.journal, Path::new("tests/unit/a.tsv"));
     assert_eq!(config.outputs[0].path, Path::new("/tmp/a.xml"));
@@ -465,7 +592,10 @@ fn paths_are_relative_to_the_folder_of_the_file() {
 fn the_user_agent_is_ascii_with_the_owner_as_its_comment() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(user_agent(""), format!("linkbot/{version}"));
-    assert_eq!(user_agent("alice (at) example.org"), format!("linkbot/{version} (alice at example.org)"));
+    assert_eq!(
+        user_agent("alice (at) example.org"),
+        format!("linkbot/{version} (alice at example.org)")
+    );
     assert_eq!(user_agent("(Zoë\\)"), format!("linkbot/{version} (Zo)"));
     assert_eq!(user_agent("()ë"), format!("linkbot/{version}"));
 }
@@ -481,8 +611,9 @@ fn a_zone_is_utc_local_or_an_offset() {
         posted: datetime!(2026-11-22 23:45:19 UTC),
     };
     let of = |zone: &str| {
-        let more =
-            format!("log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}");
+        let more = format!(
+            "log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}"
+        );
         good(&more).log_url.unwrap().of(&link)
     };
     assert_eq!(of("utc"), "http://x/dev?20261122#234519");
@@ -503,7 +634,8 @@ fn tags_are_separated_by_blanks_or_commas() {
 
 #[test]
 fn line_ends_of_windows_do_no_harm() {
-    let config = Config::parse(Path::new("bot.conf"), "server = localhost:1\r\nchannels = #a\r\n", CLOSED);
+    let config =
+        Config::parse(Path::new("bot.conf"), "server = localhost:1\r\nchannels = #a\r\n", CLOSED);
     assert_eq!(config.unwrap().irc.channels[0].name, "#a");
 }
 
@@ -520,7 +652,8 @@ fn folder(more: &str, files: &[(&str, &str, u32)]) -> tempfile::TempDir {
 
 /// What reading it gives, with the folder's name taken out of the error.
 fn read_in(dir: &tempfile::TempDir) -> Result<Config, String> {
-    Config::read(&dir.path().join("bot.conf")).map_err(|e| e.replace(&format!("{}/", dir.path().display()), ""))
+    Config::read(&dir.path().join("bot.conf"))
+        .map_err(|e| e.replace(&format!("{}/", dir.path().display()), ""))
 }
 
 #[test]
@@ -550,12 +683,19 @@ fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
     let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o640)];
     assert!(read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).is_ok());
     let missing = read_in(&folder("tls_cert = a.pem", &files)).err().unwrap();
-    assert!(missing.starts_with("bot.conf:3: tls_cert: a.pem holds no private key in plain PKCS#8"), "{missing}");
+    assert!(
+        missing.starts_with("bot.conf:3: tls_cert: a.pem holds no private key in plain PKCS#8"),
+        "{missing}"
+    );
     let gone = read_in(&folder("tls_cert = a.pem\ntls_key = b.key", &files)).err().unwrap();
     assert_eq!(gone, "bot.conf:3: tls_cert: b.key: No such file or directory");
     let swapped = read_in(&folder("tls_cert = a.key\ntls_key = a.key", &files)).err().unwrap();
-    assert!(swapped.starts_with("bot.conf:3: tls_cert: a.key holds no certificate, in PEM"), "{swapped}");
-    let plain = read_in(&folder("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
+    assert!(
+        swapped.starts_with("bot.conf:3: tls_cert: a.key holds no certificate, in PEM"),
+        "{swapped}"
+    );
+    let plain =
+        read_in(&folder("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
     assert_eq!(plain, "bot.conf:3: tls: must be yes where tls_pin or tls_cert is given");
 }
 
@@ -580,11 +720,22 @@ fn another_form_of_key_gets_the_command_that_converts_it() {
     let rsa_pem = String::from_utf8(rsa.private_key_to_pem().unwrap()).unwrap();
     let pkey = openssl::pkey::PKey::from_rsa(rsa).unwrap();
     let cipher = openssl::symm::Cipher::aes_128_cbc();
-    let encrypted = String::from_utf8(pkey.private_key_to_pem_pkcs8_passphrase(cipher, b"pass").unwrap()).unwrap();
+    let encrypted =
+        String::from_utf8(pkey.private_key_to_pem_pkcs8_passphrase(cipher, b"pass").unwrap())
+            .unwrap();
     for key in [rsa_pem, encrypted] {
-        let error = read_in(&folder("tls_cert = a.pem", &[("a.pem", &format!("{cert}{key}"), 0o600)])).err().unwrap();
-        assert!(error.starts_with("bot.conf:3: tls_cert: a.pem holds no private key in plain PKCS#8"), "{error}");
-        assert!(error.ends_with(": openssl pkcs8 -topk8 -nodes -in a.pem -out a.pem.new"), "{error}");
+        let error =
+            read_in(&folder("tls_cert = a.pem", &[("a.pem", &format!("{cert}{key}"), 0o600)]))
+                .err()
+                .unwrap();
+        assert!(
+            error.starts_with("bot.conf:3: tls_cert: a.pem holds no private key in plain PKCS#8"),
+            "{error}"
+        );
+        assert!(
+            error.ends_with(": openssl pkcs8 -topk8 -nodes -in a.pem -out a.pem.new"),
+            "{error}"
+        );
     }
     let damaged = cert.replace("MII", "MIJ");
     let files = [("a.pem", damaged.as_str(), 0o600)];
@@ -597,7 +748,8 @@ fn a_pin_is_the_first_certificate() {
     let pem = || rcgen::generate_simple_self_signed(["irc.example".to_owned()]).unwrap().cert;
     let (cert, other) = (pem(), pem());
     let file = format!("{}{}", cert.pem(), other.pem());
-    let config = read_in(&folder("tls_pin = a.pem", &[("a.pem", &file, 0o644)])).unwrap_or_else(|e| panic!("{e}"));
+    let config = read_in(&folder("tls_pin = a.pem", &[("a.pem", &file, 0o644)]))
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.server.pin.as_deref(), Some(cert.der().as_ref()));
     let error = read_in(&folder("tls_pin = a.pem", &[("a.pem", "", 0o644)])).err().unwrap();
     assert_eq!(error, "bot.conf:3: tls_pin: a.pem holds no certificate, in PEM, or a damaged one");
@@ -607,7 +759,8 @@ const SHIPPED: &str = include_str!("../../bot.conf");
 
 #[test]
 fn the_shipped_file_works_as_it_is() {
-    let config = Config::parse(Path::new("bot.conf"), SHIPPED, OPEN).unwrap_or_else(|e| panic!("{e}"));
+    let config =
+        Config::parse(Path::new("bot.conf"), SHIPPED, OPEN).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
     assert!(!config.server.tls && config.account.is_none());
     assert_eq!(config.irc.channels[0].name, "#linkbot");
@@ -620,14 +773,16 @@ fn shipped_examples() -> (Vec<(String, String)>, String) {
         let (key, value) = line.strip_prefix('#')?.split_once(" = ")?;
         (!key.contains(' ')).then(|| (key.to_owned(), value.to_owned()))
     };
-    let block: Vec<_> = libera.lines().filter(|line| example(line).is_some()).map(|line| &line[1..]).collect();
+    let block: Vec<_> =
+        libera.lines().filter(|line| example(line).is_some()).map(|line| &line[1..]).collect();
     (above.lines().filter_map(example).collect(), block.join("\n"))
 }
 
 #[test]
 fn the_shipped_file_names_every_key_and_no_other() {
     let (examples, block) = shipped_examples();
-    Config::parse(Path::new("bot.conf"), &block, CLOSED).unwrap_or_else(|e| panic!("the Libera.Chat block: {e}"));
+    Config::parse(Path::new("bot.conf"), &block, CLOSED)
+        .unwrap_or_else(|e| panic!("the Libera.Chat block: {e}"));
     let mut shown: Vec<&str> = examples
         .iter()
         .map(|(key, _)| key.as_str())
@@ -640,9 +795,12 @@ fn the_shipped_file_names_every_key_and_no_other() {
     assert_eq!(shown, known);
     // An example may lack its companions, or its file, but never be bad in itself.
     for (key, value) in &examples {
-        let error = Config::parse(Path::new("bot.conf"), &format!("{SHIPPED}\n{key} = {value}"), CLOSED).err();
-        let is_alone =
-            |e: &String| e.contains("needs ") || e.contains("must be plain, with") || e.contains("No such file");
+        let error =
+            Config::parse(Path::new("bot.conf"), &format!("{SHIPPED}\n{key} = {value}"), CLOSED)
+                .err();
+        let is_alone = |e: &String| {
+            e.contains("needs ") || e.contains("must be plain, with") || e.contains("No such file")
+        };
         assert!(error.as_ref().is_none_or(is_alone), "{key}: {error:?}");
     }
 }

@@ -65,7 +65,11 @@ fn a_refused_connection_is_tried_again_soon() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let end = end(&Settings { host: "127.0.0.1".into(), port: free, ..Settings::default() });
     assert_eq!(end.retry, Retry::Soon);
-    assert!(end.why.contains(&free.to_string()) && end.why.to_lowercase().contains("refused"), "{}", end.why);
+    assert!(
+        end.why.contains(&free.to_string()) && end.why.to_lowercase().contains("refused"),
+        "{}",
+        end.why
+    );
 }
 
 #[test]
@@ -112,10 +116,12 @@ fn a_handshake_that_the_server_closes_is_tried_again_soon() {
 /// A certificate that no authority would give: expired, for another name, signed by itself. And its key.
 fn certificate() -> (Vec<u8>, Identity) {
     let mut params = rcgen::CertificateParams::new(vec!["other.example".to_owned()]).unwrap();
-    (params.not_before, params.not_after) = (rcgen::date_time_ymd(1999, 1, 1), rcgen::date_time_ymd(2000, 1, 1));
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(1999, 1, 1), rcgen::date_time_ymd(2000, 1, 1));
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    let identity = Identity::from_pkcs8(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let identity =
+        Identity::from_pkcs8(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
     (certificate.der().to_vec(), identity)
 }
 
@@ -131,10 +137,16 @@ fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
         }
         heard
     });
-    let end = match Connection::open(&Settings { host: "127.0.0.1".into(), port, tls: true, pin, identity: None }) {
-        Ok(mut connection) => {
-            connection.write(b"CAP LS 302\r\n").map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None)
-        }
+    let end = match Connection::open(&Settings {
+        host: "127.0.0.1".into(),
+        port,
+        tls: true,
+        pin,
+        identity: None,
+    }) {
+        Ok(mut connection) => connection
+            .write(b"CAP LS 302\r\n")
+            .map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None),
         Err(end) => Some(end),
     };
     (end, thread.join().unwrap())

@@ -83,9 +83,12 @@ fn shared_and_the_token_are_sent_where_they_are_set() {
 
 #[test]
 fn what_scuttle_shall_share_it_is_told_in_its_own_words_too() {
-    for (scuttle, shared, status) in
-        [(true, Some(true), Some("0")), (true, Some(false), None), (true, None, None), (false, Some(true), None)]
-    {
+    for (scuttle, shared, status) in [
+        (true, Some(true), Some("0")),
+        (true, Some(false), None),
+        (true, None, None),
+        (false, Some(true), None),
+    ] {
         let sent = sent(&Settings { scuttle, shared, ..settings() }, &link(), None);
         assert_eq!(sent.get("status").map(String::as_str), status, "{scuttle} {shared:?}");
     }
@@ -109,7 +112,10 @@ fn a_request_over_2000_bytes_loses_the_log_address_first_then_the_end_of_the_tit
     let log_url = "http://logs.example.org/?".to_string() + &"x".repeat(800);
     let long = Link { url: format!("http://example.com/{}", "y".repeat(981)), ..link() };
     let note_lost = sent(&settings(), &long, Some(&log_url));
-    assert_eq!((note_lost["extended"].as_str(), &note_lost["description"]), ("posted by bob", &long.title));
+    assert_eq!(
+        (note_lost["extended"].as_str(), &note_lost["description"]),
+        ("posted by bob", &long.title)
+    );
 
     let longer = Link { title: "🦀".repeat(255), ..long.clone() };
     let url = settings().request(ADD, &longer, Some(&log_url), NOW).unwrap();
@@ -136,7 +142,9 @@ fn scuttle_reads_back_the_address_though_it_decodes_twice() {
     let scuttle = Settings { scuttle: true, ..settings() };
     let sent = sent(&scuttle, &Link { nick: "b🦀b".into(), ..link() }, None);
     let twice: Vec<_> =
-        url::form_urlencoded::parse(format!("u={}", sent["url"].replace('&', "%26")).as_bytes()).into_owned().collect();
+        url::form_urlencoded::parse(format!("u={}", sent["url"].replace('&', "%26")).as_bytes())
+            .into_owned()
+            .collect();
     assert_eq!(twice[0].1, link().url);
     assert_eq!(sent["description"], "C++ & <b>ü</b> \u{fffd}");
     assert_eq!(sent["extended"], "posted by b\u{fffd}b");
@@ -154,7 +162,10 @@ fn a_new_title_replaces_what_is_there() {
 fn a_delete_names_the_address_and_nothing_else() {
     for (add, delete) in [
         ("https://api.example.org/v1/posts/add", "https://api.example.org/v1/posts/delete?url="),
-        ("https://add.example.org/add/posts_add.php", "https://add.example.org/add/posts_delete.php?url="),
+        (
+            "https://add.example.org/add/posts_add.php",
+            "https://add.example.org/add/posts_delete.php?url=",
+        ),
         ("http://example.org/api.php?method=add", "http://example.org/api.php?method=delete&url="),
     ] {
         let add = Url::parse(add).unwrap();
@@ -173,7 +184,8 @@ fn a_delete_names_the_address_and_nothing_else() {
 #[test]
 fn where_no_address_of_posts_delete_follows_a_delete_is_refused_and_nothing_is_sent() {
     let add = Url::parse("http://add.example.invalid/put").unwrap();
-    let verdict = Account::new(Settings { add, ..settings() }).send(Change::Delete, &link(), None, NOW);
+    let verdict =
+        Account::new(Settings { add, ..settings() }).send(Change::Delete, &link(), None, NOW);
     assert!(matches!(verdict, Refused { by_status: false, .. }), "{verdict:?}");
 }
 
@@ -182,7 +194,10 @@ fn the_tags_of_a_title_stand_behind_those_of_bot_conf_and_no_longer_in_it() {
     let tags = ["irc", "{channel}", "links"].map(String::from).to_vec();
     let link = Link { title: "Why #1 is #best #rust #c++".into(), ..link() };
     let sent = sent(&Settings { tags, ..settings() }, &link, None);
-    assert_eq!((sent["description"].as_str(), sent["tags"].as_str()), ("Why #1 is", "irc dev links best rust c++"));
+    assert_eq!(
+        (sent["description"].as_str(), sent["tags"].as_str()),
+        ("Why #1 is", "irc dev links best rust c++")
+    );
 }
 
 // ---- The answer: sections 5 and 6 of the API's facts
@@ -286,13 +301,19 @@ fn a_refusal_is_for_good_and_says_whether_a_result_came_with_it() {
         (501, "", true, "HTTP 501"),
     ] {
         let advice = if by_status { format!(": {CHECK_ADDRESS}") } else { String::new() };
-        assert_eq!(verdict(status, body), Refused { why: format!("{why}{advice}"), by_status }, "{status} {body}");
+        assert_eq!(
+            verdict(status, body),
+            Refused { why: format!("{why}{advice}"), by_status },
+            "{status} {body}"
+        );
     }
 }
 
 #[test]
 fn what_is_gone_is_as_good_as_deleted() {
-    let judge = |status, body: &str| account(Login::Nobody).judge(Change::Delete, status, None, body.as_bytes());
+    let judge = |status, body: &str| {
+        account(Login::Nobody).judge(Change::Delete, status, None, body.as_bytes())
+    };
     assert_eq!(judge(200, "<result code=\"done\" />"), Stored);
     for (status, body) in [
         (200, "<result code=\"item not found\" />"),
@@ -319,14 +340,20 @@ fn a_new_title_that_went_wrong_is_refused_also_after_an_unclear_try() {
 #[test]
 fn something_went_wrong_after_an_unclear_try_means_that_the_try_had_worked() {
     let body = b"<result code=\"something went wrong\" />";
-    assert_eq!(account(Login::Nobody).judge(Change::Add { unclear: true }, 200, None, body), AlreadyThere);
+    assert_eq!(
+        account(Login::Nobody).judge(Change::Add { unclear: true }, 200, None, body),
+        AlreadyThere
+    );
 }
 
 #[test]
 fn a_fault_of_the_service_is_tried_again_and_may_have_stored_the_link() {
     for status in [500, 502, 503, 504, 599, 999] {
         for body in ["", "<html>", "<result code=\"done\" />"] {
-            assert!(matches!(verdict(status, body), TryLater { unclear: true, .. }), "{status} {body}");
+            assert!(
+                matches!(verdict(status, body), TryLater { unclear: true, .. }),
+                "{status} {body}"
+            );
         }
     }
     for status in [408, 425, 429] {
@@ -405,9 +432,12 @@ fn words_with_a_login_or_the_beginning_of_one_are_not_shown() {
     ];
     for (login, echo) in logins {
         let account = account(login);
-        for words in
-            [format!("wrong: {echo}"), format!("{echo} is wrong"), echo.into(), echo[..echo.len().min(4)].into()]
-        {
+        for words in [
+            format!("wrong: {echo}"),
+            format!("{echo} is wrong"),
+            echo.into(),
+            echo[..echo.len().min(4)].into(),
+        ] {
             assert_eq!(account.words(&words.to_lowercase()), NOT_SHOWN, "{words}");
         }
     }
@@ -446,7 +476,8 @@ proptest! {
 /// Answers one request with `answer`, then closes; returns the verdict and what was asked.
 fn over_http(settings: Settings, answer: &'static [u8]) -> (Verdict, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let add = Url::parse(&format!("http://{}/v1/posts/add", listener.local_addr().unwrap())).unwrap();
+    let add =
+        Url::parse(&format!("http://{}/v1/posts/add", listener.local_addr().unwrap())).unwrap();
     let service = std::thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
         let mut asked = Vec::new();
@@ -471,11 +502,15 @@ fn one_get_with_the_headers_that_all_services_take() {
     let mut lines = asked.trim_end().lines();
     let first = lines.next().unwrap();
     assert!(
-        first.starts_with("GET /v1/posts/add?url=http%3A%2F%2Fwww.example.com%2F%3Fa%3D1%26b%3D%2520%2B%23c&"),
+        first.starts_with(
+            "GET /v1/posts/add?url=http%3A%2F%2Fwww.example.com%2F%3Fa%3D1%26b%3D%2520%2B%23c&"
+        ),
         "{first}"
     );
-    let headers: HashMap<_, _> =
-        lines.filter_map(|l| l.split_once(": ")).map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let headers: HashMap<_, _> = lines
+        .filter_map(|l| l.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect();
     assert_eq!(headers["authorization"], "Basic YWxpY2U6czrDvA==");
     assert_eq!(headers["user-agent"], "linkbot/0.1.0 (alice)");
     assert_eq!(headers["accept"], "application/xml");
@@ -505,15 +540,21 @@ fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
         b"",
     ] {
         let verdict = over_http(settings(), unclear).0;
-        assert!(matches!(verdict, TryLater { unclear: true, .. }), "{verdict:?} {}", String::from_utf8_lossy(unclear));
+        assert!(
+            matches!(verdict, TryLater { unclear: true, .. }),
+            "{verdict:?} {}",
+            String::from_utf8_lossy(unclear)
+        );
     }
 }
 
 #[test]
 fn no_more_than_64_kib_of_an_answer_and_of_its_header_are_read() {
-    let late = format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 18));
+    let late =
+        format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 18));
     assert!(matches!(over_http(settings(), late.leak().as_bytes()).0, TryLater { .. }));
-    let in_time = format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 19));
+    let in_time =
+        format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 19));
     assert_eq!(over_http(settings(), in_time.leak().as_bytes()).0, Stored);
     let header = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(20_000));
     assert!(matches!(over_http(settings(), header.leak().as_bytes()).0, TryLater { .. }));
@@ -548,7 +589,8 @@ fn a_slow_service_is_given_more_time_and_a_quick_one_less() {
 #[test]
 fn a_redirect_is_not_followed() {
     for status in ["301 Moved", "302 Found", "304 Not Modified", "308 Permanent Redirect"] {
-        let answer = format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
         let verdict = over_http(settings(), answer.leak().as_bytes()).0;
         assert!(matches!(verdict, Hold { .. }), "{status} {verdict:?}");
     }

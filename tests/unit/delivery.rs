@@ -29,12 +29,15 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(&folder.path().join("links.tsv")).unwrap();
         for i in 1..=links {
-            journal.append(Action::Add, &link(i), START + time::Duration::minutes(i as i64)).unwrap();
+            journal
+                .append(Action::Add, &link(i), START + time::Duration::minutes(i as i64))
+                .unwrap();
         }
         journal.commit().unwrap();
         let boot = Instant::now();
         let delivery = Delivery::new(folder.path().join("cursor"), INTERVAL, &mut journal, boot);
-        let mut world = World { folder, journal, delivery, boot, now: Duration::ZERO, tries: Vec::new() };
+        let mut world =
+            World { folder, journal, delivery, boot, now: Duration::ZERO, tries: Vec::new() };
         world.listen();
         world
     }
@@ -44,7 +47,8 @@ impl World {
     }
 
     fn restart(&mut self) {
-        self.delivery = Delivery::new(self.cursor_path(), INTERVAL, &mut self.journal, self.boot + self.now);
+        self.delivery =
+            Delivery::new(self.cursor_path(), INTERVAL, &mut self.journal, self.boot + self.now);
         self.listen();
     }
 
@@ -79,7 +83,8 @@ impl World {
         let before = self.tries.len();
         self.run(self.now + WEEK, |_, _| Verdict::Stored);
         assert_eq!(self.delivery.deadline(), None);
-        let mut sent = self.journal.events().flatten().filter(|event| event.action != Action::Again);
+        let mut sent =
+            self.journal.events().flatten().filter(|event| event.action != Action::Again);
         let last = sent.next().unwrap().time;
         assert_eq!(self.cursor(), format_time(last) + "\n", "the cursor is at the last event");
         self.tried()[before..].iter().map(|name| name.to_string()).collect()
@@ -97,7 +102,9 @@ impl World {
     fn step_with(&mut self, service: &mut dyn FnMut(&Item, &str, Duration) -> Verdict) -> bool {
         let Some(deadline) = self.delivery.deadline() else { return false };
         self.now = self.now.max(deadline - self.boot);
-        let Some(item) = self.delivery.next(&self.journal, self.boot + self.now) else { return true };
+        let Some(item) = self.delivery.next(&self.journal, self.boot + self.now) else {
+            return true;
+        };
         let number = item.link.url.rsplit('/').next().unwrap_or_default();
         let name = match item.change {
             Change::Add { .. } => item.link.title.clone(),
@@ -115,7 +122,9 @@ impl World {
 
     /// Until nothing is owed, or `end` has come.
     fn run(&mut self, end: Duration, mut service: impl FnMut(&str, Duration) -> Verdict) {
-        while self.delivery.deadline().is_some_and(|at| at - self.boot < end) && self.step(&mut service) {}
+        while self.delivery.deadline().is_some_and(|at| at - self.boot < end)
+            && self.step(&mut service)
+        {}
     }
 
     fn tried(&self) -> Vec<&str> {
@@ -135,7 +144,14 @@ impl World {
 fn link(i: usize) -> Link {
     let posted = START + time::Duration::minutes(i as i64);
     let url = format!("http://example.com/{i}");
-    Link { channel: "#dev".into(), nick: "bob".into(), account: String::new(), url, title: i.to_string(), posted }
+    Link {
+        channel: "#dev".into(),
+        nick: "bob".into(),
+        account: String::new(),
+        url,
+        title: i.to_string(),
+        posted,
+    }
 }
 
 fn later() -> Verdict {
@@ -166,7 +182,10 @@ fn links_are_delivered_in_order_an_interval_apart_and_then_it_sleeps() {
     assert_eq!(world.waits(), [3, 3, 3]);
     assert_eq!(world.delivery.deadline(), None);
     assert_eq!(world.cursor(), "2026-11-22T10:04:00.000Z\n");
-    assert_eq!((logged("delivered: http://example.com/"), logged("already there: http://example.com/2")), (3, 1));
+    assert_eq!(
+        (logged("delivered: http://example.com/"), logged("already there: http://example.com/2")),
+        (3, 1)
+    );
     world.post(5);
     world.step(&mut |_, _| Verdict::Stored);
     assert_eq!(world.tried()[4], "5");
@@ -231,7 +250,9 @@ fn only_a_try_without_a_clear_answer_is_remembered_as_unclear() {
     let mut world = World::new(1);
     let mut answers = [false, true, false].into_iter();
     world.run(HOUR, |_, _| match answers.next() {
-        Some(unclear) => Verdict::TryLater { why: String::new(), at_least: Duration::ZERO, unclear },
+        Some(unclear) => {
+            Verdict::TryLater { why: String::new(), at_least: Duration::ZERO, unclear }
+        }
         None => Verdict::Stored,
     });
     assert_eq!(world.tries.iter().map(|t| t.2).collect::<Vec<_>>(), [false, false, true, true]);
@@ -281,8 +302,16 @@ fn each_new_reason_is_told_at_once() {
     world.step(&mut |_, _| later());
     world.step(&mut |_, _| too_fast(0));
     world.step(&mut |_, _| later());
-    assert_eq!(logged("delivery stopped: HTTP 500; 1 owed, none lost; next try in 3 s, then ever rarer"), 1);
-    assert_eq!(logged("delivery stopped for 4 s: HTTP 429; 1 owed, none lost; next try in 6 s, then ever rarer"), 1);
+    assert_eq!(
+        logged("delivery stopped: HTTP 500; 1 owed, none lost; next try in 3 s, then ever rarer"),
+        1
+    );
+    assert_eq!(
+        logged(
+            "delivery stopped for 4 s: HTTP 429; 1 owed, none lost; next try in 6 s, then ever rarer"
+        ),
+        1
+    );
     assert_eq!(logged("delivery stopped"), 2);
 }
 
@@ -294,7 +323,10 @@ fn a_limit_above_the_interval_is_told_once_not_with_every_link() {
         count += 1;
         if count % 2 == 1 { too_fast(0) } else { Verdict::Stored }
     });
-    assert_eq!((logged("delivery stopped"), logged("delivery resumed"), logged("delivered")), (1, 1, 20));
+    assert_eq!(
+        (logged("delivery stopped"), logged("delivery resumed"), logged("delivered")),
+        (1, 1, 20)
+    );
     // Links that were taken without it make the next stop news.
     world.post(21);
     world.post(22);
@@ -319,10 +351,9 @@ fn deliver_around(links: usize, poison: &[usize], no: fn() -> Verdict) -> (World
         });
         world.post(new);
     }
-    world.run(
-        world.now + 2 * HOUR,
-        |name, _| if poison.contains(&name.parse().unwrap()) { no() } else { Verdict::Stored },
-    );
+    world.run(world.now + 2 * HOUR, |name, _| {
+        if poison.contains(&name.parse().unwrap()) { no() } else { Verdict::Stored }
+    });
     (world, stored)
 }
 
@@ -333,9 +364,15 @@ fn a_poison_link_holds_up_nobody_for_long_and_is_given_up() {
         let (world, stored) = deliver_around(4, &[2], no);
         assert_eq!(stored, ["1", "3", "4", "5", "6"]);
         let line = "passed over: the service takes other links, but of this one it says HTTP";
-        assert_eq!((logged(line), logged("2026-11-22T10:02:00.000Z #dev bob http://example.com/2 2")), (1, 1));
+        assert_eq!(
+            (logged(line), logged("2026-11-22T10:02:00.000Z #dev bob http://example.com/2 2")),
+            (1, 1)
+        );
         assert!(world.status().ends_with("; passed over: 1"), "{}", world.status());
-        assert_eq!((world.delivery.deadline(), world.cursor().as_str()), (None, "2026-11-22T10:07:00.000Z\n"));
+        assert_eq!(
+            (world.delivery.deadline(), world.cursor().as_str()),
+            (None, "2026-11-22T10:07:00.000Z\n")
+        );
     }
 }
 
@@ -355,7 +392,11 @@ fn no_link_is_skipped_because_more_poison_than_memory_stands_before_it() {
     let good = |name: &str| name.parse::<usize>().unwrap() > WINDOW + 1;
     world.run(2 * HOUR, |name, _| if good(name) { Verdict::Stored } else { refused(true) });
     assert_eq!((logged("delivered"), logged("passed over")), (4, 0));
-    assert!(world.status().starts_with("owed: 101 since 2026-11-22T10:01:00.000Z"), "{}", world.status());
+    assert!(
+        world.status().starts_with("owed: 101 since 2026-11-22T10:01:00.000Z"),
+        "{}",
+        world.status()
+    );
 }
 
 #[test]
@@ -385,7 +426,11 @@ fn a_poison_link_alone_is_never_given_up() {
 fn a_long_rate_limit_condemns_nobody() {
     let (world, _) = deliver_around(3, &[1], || too_fast(0));
     assert_eq!((logged("passed over"), logged("delivered")), (0, 5));
-    assert!(world.status().starts_with("owed: 1 since 2026-11-22T10:01:00.000Z"), "{}", world.status());
+    assert!(
+        world.status().starts_with("owed: 1 since 2026-11-22T10:01:00.000Z"),
+        "{}",
+        world.status()
+    );
 }
 
 #[test]
@@ -449,7 +494,10 @@ fn a_captive_portal_that_refuses_everything_loses_nothing_and_is_not_hammered() 
     assert_eq!(world.waits()[..8], [3, 3, 3, 3, 3, 3, 6, 12]);
     assert!(world.waits().contains(&900), "{:?}", world.waits());
     assert_eq!(
-        (logged("delivery stopped: HTTP 400; 4 owed, none lost; next try in 3 s"), logged("resumed; owed: 4")),
+        (
+            logged("delivery stopped: HTTP 400; 4 owed, none lost; next try in 3 s"),
+            logged("resumed; owed: 4")
+        ),
         (1, 1)
     );
     assert_eq!((logged("delivered"), logged("passed over")), (5, 0));
@@ -473,7 +521,12 @@ fn a_hold_tries_the_first_link_every_15_min_and_is_said_once_and_again_after_a_s
     world.run(HOUR, wrong);
     assert_eq!(world.tried(), ["1"; 4]);
     assert_eq!(world.waits(), [900; 3]);
-    assert_eq!(logged("delivery stopped: HTTP 401: check delicious_token; 3 owed, none lost; next try in 15 min"), 1);
+    assert_eq!(
+        logged(
+            "delivery stopped: HTTP 401: check delicious_token; 3 owed, none lost; next try in 15 min"
+        ),
+        1
+    );
     // A link that comes meanwhile wakes nobody.
     world.post(4);
     assert_eq!(world.delivery.deadline(), Some(world.boot + world.now + LONGEST_WAIT));
@@ -499,9 +552,15 @@ fn a_timeout_within_a_hold_does_not_make_it_a_new_one() {
 #[test]
 fn the_status_says_what_is_owed_since_when_and_what_comes_next() {
     let mut world = World::new(3);
-    assert_eq!(world.status(), "owed: 3 since 2026-11-22T10:01:00.000Z; next try in 0 s; passed over: 0");
+    assert_eq!(
+        world.status(),
+        "owed: 3 since 2026-11-22T10:01:00.000Z; next try in 0 s; passed over: 0"
+    );
     world.run(HOUR, |_, now| if now < HOUR / 8 { later() } else { refused(false) });
-    assert_eq!(world.status(), "owed: 0; last error: HTTP 400 (2026-11-23T10:13:02.000Z); passed over: 3");
+    assert_eq!(
+        world.status(),
+        "owed: 0; last error: HTTP 400 (2026-11-23T10:13:02.000Z); passed over: 3"
+    );
     let mut world = World::new(3);
     world.step(&mut |_, _| Verdict::Stored);
     world.step(&mut |_, _| Verdict::Hold { why: "HTTP 401".into() });
@@ -519,7 +578,10 @@ fn a_new_title_and_a_removal_follow_their_link() {
     world.remove(2);
     assert!(world.status().starts_with("owed: 2 since"), "{}", world.status());
     assert_eq!(world.deliver(), ["1: one", "-2"]);
-    assert_eq!((logged("title changed: http://example.com/1"), logged("deleted: http://example.com/2")), (1, 1));
+    assert_eq!(
+        (logged("title changed: http://example.com/1"), logged("deleted: http://example.com/2")),
+        (1, 1)
+    );
     world.write(Action::Again, Link { nick: "carol".into(), ..link(1) });
     assert_eq!(world.deliver(), [""; 0]);
 }
@@ -592,7 +654,11 @@ fn nothing_is_said_of_a_link_that_is_still_owed() {
     world.step(&mut |_, _| refused(true));
     world.title(1, "one");
     world.run(HOUR, |name, _| if name == "one" { refused(true) } else { Verdict::Stored });
-    assert!(world.tried().iter().all(|name| ["1", "2", "one"].contains(name)), "{:?}", world.tried());
+    assert!(
+        world.tried().iter().all(|name| ["1", "2", "one"].contains(name)),
+        "{:?}",
+        world.tried()
+    );
 }
 
 #[test]

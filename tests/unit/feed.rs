@@ -10,12 +10,20 @@ fn feed() -> Feed {
 }
 
 fn view() -> View {
-    View { channels: vec!["#dev".into()], title: "Links from #dev".into(), items: 100, log_url: None }
+    View {
+        channels: vec!["#dev".into()],
+        title: "Links from #dev".into(),
+        items: 100,
+        log_url: None,
+    }
 }
 
 fn with_log() -> View {
     let pattern = "http://logs.example.org/{channel}?y=[year]&m=[month]#[hour][minute][second]";
-    View { log_url: Some(LogUrl::new(pattern, Zone::Fixed(time::UtcOffset::UTC)).unwrap()), ..view() }
+    View {
+        log_url: Some(LogUrl::new(pattern, Zone::Fixed(time::UtcOffset::UTC)).unwrap()),
+        ..view()
+    }
 }
 
 fn entry() -> Entry {
@@ -90,7 +98,10 @@ fn a_known_address_is_the_feeds_own_link() {
 #[test]
 fn an_item_tells_its_link() {
     let parsed = parse(&render(&with_log(), vec![entry()]));
-    assert_eq!(parsed.updated, parsed.entries[0].published.map(|_| "2026-11-22T10:31:19Z".parse().unwrap()));
+    assert_eq!(
+        parsed.updated,
+        parsed.entries[0].published.map(|_| "2026-11-22T10:31:19Z".parse().unwrap())
+    );
     let item = &parsed.entries[0];
     assert_eq!(item.title.as_ref().unwrap().content, "Title For Link");
     assert_eq!(item.links[0].href, "http://www.example.com/");
@@ -107,10 +118,15 @@ fn an_item_tells_its_link() {
 
 #[test]
 fn the_description_is_html_that_links_into_the_log() {
-    let html = |view: &View, entry| parse(&render(view, vec![entry])).entries[0].summary.clone().unwrap().content;
+    let html = |view: &View, entry| {
+        parse(&render(view, vec![entry])).entries[0].summary.clone().unwrap().content
+    };
     assert_eq!(html(&view(), entry()), "posted by alice in #dev");
     let log = "http://logs.example.org/dev?y=2026&#x26;m=11#103117";
-    assert_eq!(html(&with_log(), entry()), format!("<a href=\"{log}\">posted by alice in #dev</a>"));
+    assert_eq!(
+        html(&with_log(), entry()),
+        format!("<a href=\"{log}\">posted by alice in #dev</a>")
+    );
     let again = Entry { again: vec!["bob".into(), "<carol>".into()], ..entry() };
     assert_eq!(html(&view(), again), "posted by alice in #dev; again by bob, &#x3C;carol&#x3E;");
     assert!(!item(&view(), entry()).contains("<comments>"));
@@ -160,7 +176,10 @@ fn what_xml_forbids_is_left_out_wherever_it_comes_from() {
 #[test]
 fn links_are_ascii_uris_as_rfc_3986_has_them() {
     for (address, printed) in [
-        ("http://example.com/a?q=[1]{2}|3^4`5", "http://example.com/a?q=%5B1%5D%7B2%7D%7C3%5E4%605"),
+        (
+            "http://example.com/a?q=[1]{2}|3^4`5",
+            "http://example.com/a?q=%5B1%5D%7B2%7D%7C3%5E4%605",
+        ),
         ("http://[::1]:8080/[x]#[y]#z", "http://[::1]:8080/%5Bx%5D#%5By%5D%23z"),
         ("http://example.com/100%", "http://example.com/100%25"),
         ("http://example.com/%zz%4a%4", "http://example.com/%25zz%4a%254"),
@@ -194,7 +213,8 @@ fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
     add(Action::Add, "#other", "foreign", 8);
     let xml = of(&view, &journal);
     let parsed = parse(&xml);
-    let titles: Vec<_> = parsed.entries.iter().map(|e| e.title.as_ref().unwrap().content.as_str()).collect();
+    let titles: Vec<_> =
+        parsed.entries.iter().map(|e| e.title.as_ref().unwrap().content.as_str()).collect();
     assert_eq!(titles, ["three!", "two"]);
     // Title and removal keep the guid and the date of what they are about, but they are changes of the feed.
     assert_eq!(parsed.entries[0].id, "linkbot:%23dev/2026-11-22T10:00:04.000Z");

@@ -8,8 +8,10 @@ fn path_in(dir: &tempfile::TempDir) -> PathBuf {
 }
 
 fn names_in(dir: &tempfile::TempDir) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -25,7 +27,10 @@ fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
     let held = fs::File::open(path_in(&dir)).unwrap();
     replace(&path_in(&dir), b"new").unwrap();
     let now = fs::metadata(path_in(&dir)).unwrap();
-    assert_eq!((fs::read_to_string(path_in(&dir)).unwrap().as_str(), now.mode() & 0o777), ("new", 0o644));
+    assert_eq!(
+        (fs::read_to_string(path_in(&dir)).unwrap().as_str(), now.mode() & 0o777),
+        ("new", 0o644)
+    );
     assert_ne!(now.ino(), old);
     assert_eq!(io::read_to_string(held).unwrap(), "old");
     assert_eq!(names_in(&dir), ["links.xml"]);
@@ -35,7 +40,10 @@ fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
 fn the_umask_makes_no_difference() {
     let test = "file::tests::a_file_is_replaced_as_a_whole_and_everyone_may_read_it";
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "umask 077; exec \"$0\" --exact \"$1\""]).arg(std::env::current_exe().unwrap()).arg(test);
+    shell
+        .args(["-c", "umask 077; exec \"$0\" --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test);
     let output = shell.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains("1 passed; 0 failed"), "{told}");
@@ -48,7 +56,10 @@ fn a_file_that_would_not_change_is_not_touched() {
     let before = fs::metadata(path_in(&dir)).unwrap();
     replace(&path_in(&dir), b"same").unwrap();
     let after = fs::metadata(path_in(&dir)).unwrap();
-    assert_eq!((before.ino(), before.modified().unwrap()), (after.ino(), after.modified().unwrap()));
+    assert_eq!(
+        (before.ino(), before.modified().unwrap()),
+        (after.ino(), after.modified().unwrap())
+    );
 }
 
 #[test]

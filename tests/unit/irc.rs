@@ -31,7 +31,10 @@ fn channel(name: &str, key: Option<&str>) -> Channel {
 }
 
 fn plain(user: &str, password: &str) -> Settings {
-    Settings { sasl: Some(Sasl::Plain { user: user.into(), password: password.into() }), ..settings() }
+    Settings {
+        sasl: Some(Sasl::Plain { user: user.into(), password: password.into() }),
+        ..settings()
+    }
 }
 
 fn external() -> Settings {
@@ -167,7 +170,8 @@ fn nothing() -> Vec<String> {
 
 /// The payload of what AUTHENTICATE lines carry, and how long each chunk is.
 fn payload(lines: &[String]) -> (String, Vec<usize>) {
-    let chunks: Vec<&str> = lines.iter().map(|line| line.strip_prefix("AUTHENTICATE ").unwrap()).collect();
+    let chunks: Vec<&str> =
+        lines.iter().map(|line| line.strip_prefix("AUTHENTICATE ").unwrap()).collect();
     let sizes = chunks.iter().map(|chunk| if *chunk == "+" { 0 } else { chunk.len() }).collect();
     let all: String = chunks.into_iter().filter(|&chunk| chunk != "+").collect();
     (String::from_utf8(BASE64.decode(all).unwrap()).unwrap(), sizes)
@@ -184,7 +188,8 @@ fn cap_ls_302_nick_and_user_are_sent_at_once() {
 
 #[test]
 fn pass_is_the_first_line_where_a_server_password_is_set() {
-    let mut talk = Talk::new(Settings { server_password: Some("open sesame".into()), ..settings() });
+    let mut talk =
+        Talk::new(Settings { server_password: Some("open sesame".into()), ..settings() });
     assert_eq!(talk.sent()[..2], ["PASS :open sesame", "CAP LS 302"]);
 }
 
@@ -206,7 +211,10 @@ fn an_empty_list_of_capabilities_is_answered_with_cap_end_alone() {
 
 #[test]
 fn only_what_is_used_and_offered_is_asked_for_and_never_sts() {
-    let mut talk = Talk::offered(settings(), "sts=port=6697 sasl=PLAIN away-notify server-time account-tag=x batch");
+    let mut talk = Talk::offered(
+        settings(),
+        "sts=port=6697 sasl=PLAIN away-notify server-time account-tag=x batch",
+    );
     assert_eq!(talk.sent(), ["CAP REQ server-time", "CAP REQ account-tag"]);
     talk.says(":server CAP linkbot ACK :server-time");
     assert_eq!(talk.sent(), nothing());
@@ -221,7 +229,8 @@ fn a_list_of_capabilities_may_come_in_several_lines() {
     talk.says(":server CAP * LS * :multi-prefix server-time");
     talk.says(":server CAP * LS * :account-tag sasl=EXTERNAL,PLAIN");
     talk.says(":server CAP * LS :message-tags");
-    let asked = ["CAP REQ server-time", "CAP REQ account-tag", "CAP REQ sasl", "CAP REQ message-tags"];
+    let asked =
+        ["CAP REQ server-time", "CAP REQ account-tag", "CAP REQ sasl", "CAP REQ message-tags"];
     assert_eq!(talk.sent(), asked);
 
     let mut talk = Talk::new(settings());
@@ -268,7 +277,9 @@ fn a_new_capability_is_asked_for_and_a_deleted_one_survived() {
     talk.says(":server 001 linkbot :Welcome");
     talk.sent();
     talk.says(":server CAP linkbot DEL :server-time account-tag sasl");
-    talk.says(":server CAP linkbot NEW :account-tag sts=port=6697 sasl=PLAIN echo-message server-time");
+    talk.says(
+        ":server CAP linkbot NEW :account-tag sts=port=6697 sasl=PLAIN echo-message server-time",
+    );
     assert_eq!(talk.sent(), ["CAP REQ account-tag", "CAP REQ server-time"]);
     talk.says(":server CAP linkbot ACK :account-tag");
     talk.says(":server CAP linkbot NAK :server-time");
@@ -366,9 +377,12 @@ fn a_password_of_600_bytes_goes_in_chunks_of_400() {
 
 #[test]
 fn a_payload_of_exactly_400_or_800_is_closed_with_a_plus() {
-    for (length, chunks) in
-        [(292, vec![400, 0]), (592, vec![400, 400, 0]), (591, vec![400, 400, 0]), (589, vec![400, 396])]
-    {
+    for (length, chunks) in [
+        (292, vec![400, 0]),
+        (592, vec![400, 400, 0]),
+        (591, vec![400, 400, 0]),
+        (589, vec![400, 396]),
+    ] {
         let password = "x".repeat(length);
         let mut talk = ready_for_plain("bot", &password);
         assert_eq!(payload(&talk.sent()), (format!("bot\0bot\0{password}"), chunks), "{length}");
@@ -419,7 +433,11 @@ fn a_login_that_fails_ends_the_connection_with_a_clear_message_and_a_slow_retry(
         assert_eq!(talk.sent(), ["QUIT"], "{numeric}");
         let (retry, why) = talk.end();
         assert_eq!(retry, Retry::Slow, "{numeric}");
-        assert!(why.contains("login failed") && why.contains("The server's words") && why.contains("sasl_password"));
+        assert!(
+            why.contains("login failed")
+                && why.contains("The server's words")
+                && why.contains("sasl_password")
+        );
         assert!(!why.contains("secret"));
     }
 }
@@ -479,7 +497,10 @@ fn without_the_login_that_is_configured_nothing_is_joined() {
 #[test]
 fn on_connect_lines_follow_the_burst_and_channels_follow_the_answer_of_services() {
     let lines = vec!["PRIVMSG NickServ :IDENTIFY secret".to_owned(), "MODE linkbot +R".to_owned()];
-    for answer in [":NickServ!s@services NOTICE linkbot :You are now identified", ":server 900 linkbot x bot :ok"] {
+    for answer in [
+        ":NickServ!s@services NOTICE linkbot :You are now identified",
+        ":server 900 linkbot x bot :ok",
+    ] {
         let mut talk = Talk::welcomed(Settings { on_connect: lines.clone(), ..settings() });
         talk.says(":server 376 linkbot :End");
         assert_eq!(talk.sent(), lines);
@@ -524,7 +545,11 @@ fn a_line_without_a_nick_and_a_second_welcome_change_no_nick() {
     let mut talk = Talk::home(settings());
     for line in ["001", "NICK", ":linkbot!bot@host NICK", ":server 001 other :Welcome"] {
         talk.says(line);
-        assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").unwrap().text(), "url x", "{line}");
+        assert_eq!(
+            talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").unwrap().text(),
+            "url x",
+            "{line}"
+        );
     }
 }
 
@@ -544,7 +569,8 @@ fn refused_nicks(wanted: &str, refusal: impl Fn(&str) -> String) -> (Talk, Vec<S
 #[test]
 fn a_taken_nick_gets_an_underscore_and_then_numbers_12_in_all() {
     for numeric in ["433", "436", "437"] {
-        let (talk, asked) = refused_nicks("linkbotty", |nick| format!(":server {numeric} * {nick} :No"));
+        let (talk, asked) =
+            refused_nicks("linkbotty", |nick| format!(":server {numeric} * {nick} :No"));
         let expected = ["linkbotty", "linkbotty_"].map(str::to_owned).into_iter();
         let expected: Vec<_> = expected.chain((1..=10).map(|n| format!("linkbot{n}"))).collect();
         assert_eq!(asked, expected, "{numeric}");
@@ -558,7 +584,8 @@ fn a_taken_nick_gets_an_underscore_and_then_numbers_12_in_all() {
 fn most_of_the_nicks_that_are_tried_differ_and_are_valid_on_a_server_that_cuts_them_to_9() {
     for wanted in ["linkbot", "linkbotty", "alonglinkbot", "rob", "r"] {
         let (_, asked) = refused_nicks(wanted, |nick| format!(":server 433 * {:.9} :No", nick));
-        let cut: std::collections::HashSet<&str> = asked.iter().map(|nick| &nick[..nick.len().min(9)]).collect();
+        let cut: std::collections::HashSet<&str> =
+            asked.iter().map(|nick| &nick[..nick.len().min(9)]).collect();
         assert!(cut.len() >= 11 && cut.iter().all(|nick| is_nick(nick)), "{cut:?}");
     }
 }
@@ -593,9 +620,15 @@ fn a_nick_that_is_not_the_wanted_one_says_why() {
         talk.logged()
     };
     assert_eq!(registered(0, "linkbot"), "registered as linkbot");
-    assert_eq!(registered(1, "linkbot_"), "registered as linkbot_: linkbot is taken, asked for every 5 min");
+    assert_eq!(
+        registered(1, "linkbot_"),
+        "registered as linkbot_: linkbot is taken, asked for every 5 min"
+    );
     assert_eq!(registered(0, "linkb"), "registered as linkb");
-    assert_eq!(registered(0, "Guest42"), "registered as Guest42: linkbot was not given, asked for every 5 min");
+    assert_eq!(
+        registered(0, "Guest42"),
+        "registered as Guest42: linkbot was not given, asked for every 5 min"
+    );
 }
 
 #[test]
@@ -732,11 +765,14 @@ fn joins_that_have_waited_while_the_bot_was_stopped_leave_half_a_second_apart_to
 #[test]
 fn a_channel_is_asked_for_with_growing_waits_until_our_own_join_comes_whatever_was_answered() {
     let refusals = [
-        "471", "473", "474", "475", "477", "480", "403", "405", "407", "437", "489", "495", "500", "520", "609", "926",
+        "471", "473", "474", "475", "477", "480", "403", "405", "407", "437", "489", "495", "500",
+        "520", "609", "926",
     ];
-    let refusals = refusals.map(|numeric| Some(format!(":server {numeric} linkbot #DEV :The server's words")));
+    let refusals =
+        refusals.map(|numeric| Some(format!(":server {numeric} linkbot #DEV :The server's words")));
     for refusal in refusals.into_iter().chain([None]) {
-        let mut talk = joining(Settings { channels: vec![channel("#dev", Some("key"))], ..settings() });
+        let mut talk =
+            joining(Settings { channels: vec![channel("#dev", Some("key"))], ..settings() });
         assert_eq!(talk.sent(), ["JOIN #dev key"]);
         for wait in [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600] {
             refusal.iter().for_each(|line| drop(talk.says(line)));
@@ -756,16 +792,22 @@ fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
         let refusal = format!(":server {numeric} linkbot #DEV :The server's words");
         talk.says(&refusal);
         let logged = talk.logged();
-        assert_eq!(logged, format!("not in #dev: {numeric} The server's words; asked for again, ever more rarely"));
+        assert_eq!(
+            logged,
+            format!("not in #dev: {numeric} The server's words; asked for again, ever more rarely")
+        );
         talk.says(&refusal);
         assert_eq!(talk.logged(), "");
     }
     // As UnrealIRCd says it.
     talk.says(":server 520 linkbot :Cannot join channel #dev (IRCops only)");
     assert!(talk.logged().starts_with("not in #dev: 520 Cannot join channel #dev (IRCops only); "));
-    for other in
-        ["353 linkbot = #dev :alice", "366 linkbot #dev :End", "475 linkbot #other :Bad key", "421 linkbot X :Unknown"]
-    {
+    for other in [
+        "353 linkbot = #dev :alice",
+        "366 linkbot #dev :End",
+        "475 linkbot #other :Bad key",
+        "421 linkbot X :Unknown",
+    ] {
         talk.says(&format!(":server {other}"));
         assert_eq!(talk.logged(), "", "{other}");
     }
@@ -776,7 +818,10 @@ fn a_refusal_while_we_are_inside_is_about_a_message() {
     for numeric in ["404", "477"] {
         let mut talk = Talk::home(settings());
         talk.says(&format!(":server {numeric} linkbot #dev :You need voice"));
-        assert_eq!(talk.logged(), format!("what was said in #dev was refused: {numeric} You need voice"));
+        assert_eq!(
+            talk.logged(),
+            format!("what was said in #dev was refused: {numeric} You need voice")
+        );
         assert!(talk.says(URL).is_some());
         assert_eq!(talk.sends_within(60), nothing());
     }
@@ -839,7 +884,10 @@ fn a_kick_keeps_the_bot_out() {
     assert!(talk.says(":a!a@h PRIVMSG #dev :.url x").is_some());
     talk.says(":op!o@h KICK #DEV LinkBot :too loud");
     let logged = talk.logged();
-    assert!(logged.contains("#dev") && logged.contains("op") && logged.contains("too loud"), "{logged}");
+    assert!(
+        logged.contains("#dev") && logged.contains("op") && logged.contains("too loud"),
+        "{logged}"
+    );
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url x"), None);
     assert_eq!((talk.sent(), talk.wakes_in()), (nothing(), 90));
 }
@@ -874,7 +922,11 @@ fn an_invite_never_adds_a_channel() {
     talk.says(":op!o@h INVITE linkbot #other");
     talk.says(":op!o@h INVITE alice #dev");
     talk.says(":op!o@h INVITE linkbot #dev");
-    assert_eq!(talk.sent(), nothing(), "another channel, another's invite, and where it is already");
+    assert_eq!(
+        talk.sent(),
+        nothing(),
+        "another channel, another's invite, and where it is already"
+    );
 }
 
 #[test]
@@ -904,7 +956,10 @@ fn an_invite_before_the_first_join_changes_nothing() {
 fn who_is_made_to_leave_stays_out_until_invited() {
     let mut talk = Talk::home(Settings { rejoin: true, ..settings() });
     talk.says(":linkbot!bot@host PART #dev :made to");
-    assert_eq!(talk.logged(), "out of #dev: PART by linkbot: made to; waiting for an INVITE or a restart");
+    assert_eq!(
+        talk.logged(),
+        "out of #dev: PART by linkbot: made to; waiting for an INVITE or a restart"
+    );
     assert_eq!(talk.sends_within(7200), nothing());
     talk.says(":op!o@h INVITE linkbot #dev");
     assert_eq!(talk.sent(), ["JOIN #dev"]);
@@ -955,7 +1010,10 @@ fn what_is_said_in_private_is_told_apart() {
 fn text_is_utf_8_or_else_latin_1() {
     let mut talk = Talk::home(settings());
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text(), "url caf\u{e9}");
-    assert_eq!(talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text(), "url caf\u{e9}");
+    assert_eq!(
+        talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text(),
+        "url caf\u{e9}"
+    );
 }
 
 #[test]
@@ -963,7 +1021,11 @@ fn names_compare_under_the_servers_casemapping() {
     let channels = || vec![channel("#dev[1]", None)];
     let line = ":a!a@h PRIVMSG #DEV{1} :.url x";
     let mut talk = Talk::home(Settings { channels: channels(), ..settings() });
-    assert_eq!(talk.says(line).unwrap().channel.unwrap(), "#dev[1]", "rfc1459 unless told otherwise");
+    assert_eq!(
+        talk.says(line).unwrap().channel.unwrap(),
+        "#dev[1]",
+        "rfc1459 unless told otherwise"
+    );
     talk.says(":server 005 linkbot CASEMAPPING=ascii :are supported");
     assert_eq!(talk.says(line), None);
 }
@@ -984,7 +1046,9 @@ fn a_private_notice_is_logged_at_most_ten_a_minute() {
     let mut talk = Talk::home(settings());
     talk.says(":NickServ!s@services NOTICE LinkBot :Password incorrect.");
     assert_eq!(talk.logged(), "notice from NickServ: Password incorrect.");
-    for other in [":server NOTICE linkbot :*** Looking up", ":a!a@h NOTICE #dev :hello", "NOTICE linkbot :x"] {
+    for other in
+        [":server NOTICE linkbot :*** Looking up", ":a!a@h NOTICE #dev :hello", "NOTICE linkbot :x"]
+    {
         talk.says(other);
         assert_eq!(talk.logged(), "", "{other}");
     }
@@ -994,7 +1058,9 @@ fn a_private_notice_is_logged_at_most_ten_a_minute() {
         (0..5).for_each(|_| drop(talk.says(":a!a@h NOTICE linkbot :hello")));
         logged.extend(talk.logged().lines().map(|_| second));
     }
-    let most = (0..540).map(|from| logged.iter().filter(|&&at| (from..from + 60).contains(&at)).count()).max();
+    let most = (0..540)
+        .map(|from| logged.iter().filter(|&&at| (from..from + 60).contains(&at)).count())
+        .max();
     assert_eq!(most, Some(9), "the first was logged before");
     assert!(logged.len() >= 50, "{}", logged.len());
     assert_eq!(talk.sent(), nothing());
@@ -1031,8 +1097,11 @@ fn three_ctcp_queries_are_answered_by_notice_in_private() {
     talk.says(":b!b@h PRIVMSG linkbot :\x01PING 1 2\x01");
     talk.says(":c!c@h PRIVMSG linkbot :\x01clientinfo");
     let version = format!("NOTICE a :\x01VERSION linkbot {}\x01", env!("CARGO_PKG_VERSION"));
-    let expected =
-        [&version, "NOTICE b :\x01PING 1 2\x01", "NOTICE c :\x01CLIENTINFO ACTION CLIENTINFO PING VERSION\x01"];
+    let expected = [
+        &version,
+        "NOTICE b :\x01PING 1 2\x01",
+        "NOTICE c :\x01CLIENTINFO ACTION CLIENTINFO PING VERSION\x01",
+    ];
     assert_eq!(talk.sent(), expected);
 }
 
@@ -1116,7 +1185,11 @@ fn a_line_from_before_the_own_join_is_replay_whatever_the_servers_clock_says() {
     for off in [minutes(-180), minutes(-6), minutes(0), minutes(6), minutes(180)] {
         let mut talk = talk_with_server(off);
         let joined = START + off;
-        assert_eq!(talk.says_at(joined - time::Duration::milliseconds(1), URL), None, "replay, {off}");
+        assert_eq!(
+            talk.says_at(joined - time::Duration::milliseconds(1), URL),
+            None,
+            "replay, {off}"
+        );
         assert!(talk.says_at(joined, URL).is_some(), "live, {off}");
         assert!(talk.says_at(joined + minutes(1), URL).is_some(), "live, {off}");
         assert!(talk.says(URL).is_some(), "a line without a time, {off}");
@@ -1125,8 +1198,10 @@ fn a_line_from_before_the_own_join_is_replay_whatever_the_servers_clock_says() {
 
 #[test]
 fn replay_is_a_matter_of_each_channels_own_join() {
-    let mut talk =
-        Talk::welcomed(Settings { channels: vec![channel("#dev", None), channel("#late", None)], ..settings() });
+    let mut talk = Talk::welcomed(Settings {
+        channels: vec![channel("#dev", None), channel("#late", None)],
+        ..settings()
+    });
     talk.says_at(START, OWN_JOIN);
     talk.says_at(START + minutes(2), ":linkbot!bot@host JOIN #late");
     assert!(talk.says_at(START + minutes(1), URL).is_some());
@@ -1147,7 +1222,11 @@ fn a_line_that_is_late_because_the_bot_was_stopped_is_live() {
     talk.passes(20 * 60);
     let said = START + minutes(10);
     assert_eq!(talk.says_at(said, URL).unwrap().posted, said, "ten minutes late");
-    assert_eq!(talk.says_at(START + minutes(9), URL).unwrap().posted, talk.now.clock, "later than is believable");
+    assert_eq!(
+        talk.says_at(START + minutes(9), URL).unwrap().posted,
+        talk.now.clock,
+        "later than is believable"
+    );
 }
 
 #[test]
@@ -1215,7 +1294,9 @@ fn history_is_asked_for_with_all_it_needs_or_not_at_all() {
     let settings = || Settings { catch_up: true, ..settings() };
     let mut talk = Talk::offered(settings(), KEEPS);
     assert_eq!(talk.sent(), ["CAP REQ batch", all, "CAP REQ message-tags", "CAP REQ server-time"]);
-    for answer in ["ACK :batch", "NAK :batch draft/chathistory message-tags server-time", "ACK :message-tags"] {
+    for answer in
+        ["ACK :batch", "NAK :batch draft/chathistory message-tags server-time", "ACK :message-tags"]
+    {
         talk.says(&format!(":server CAP * {answer}"));
         assert_eq!(talk.sent(), nothing());
     }
@@ -1294,7 +1375,8 @@ fn what_history_has_told_is_not_live_when_it_comes_again() {
 fn what_is_said_in_the_moment_of_a_line_of_history_without_a_command_is_live() {
     let mut talk = back(minutes(60));
     for moment in [START, START + time::Duration::SECOND] {
-        let joined = line_of_history(moment).replace(URL, ":HistServ!h@h PRIVMSG #dev :alice joined the channel");
+        let joined = line_of_history(moment)
+            .replace(URL, ":HistServ!h@h PRIVMSG #dev :alice joined the channel");
         assert_eq!(talk.says(&joined), None);
         assert!(!talk.says_at(moment, URL).unwrap().history);
     }
@@ -1315,9 +1397,12 @@ fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
 
 #[test]
 fn a_page_of_a_server_that_names_no_limit_has_a_hundred_lines_and_all_pages_a_thousand() {
-    for (isupport, lines) in
-        [("CHATHISTORY=0", 100), ("CHATHISTORY", 100), ("CHATHISTORY=7", 7), ("CHATHISTORY=99999", 1000)]
-    {
+    for (isupport, lines) in [
+        ("CHATHISTORY=0", 100),
+        ("CHATHISTORY", 100),
+        ("CHATHISTORY=7", 7),
+        ("CHATHISTORY=99999", 1000),
+    ] {
         let mut talk = back(minutes(60));
         talk.says(&format!(":server 005 linkbot {isupport} :are supported"));
         talk.forget();
@@ -1340,7 +1425,8 @@ fn a_page_of_a_server_that_names_no_limit_has_a_hundred_lines_and_all_pages_a_th
         let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:29:58.999Z {lines}");
         assert_eq!(talk.sent(), if lines > 0 { vec![asked] } else { nothing() });
     }
-    let caught = "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z, and no more are taken";
+    let caught =
+        "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z, and no more are taken";
     assert_eq!(talk.logged(), caught);
     assert_eq!(talk.says(&line_of_history(START)), None, "it has had its thousand");
 }
@@ -1351,7 +1437,10 @@ fn a_server_that_fails_to_tell_is_not_asked_again_and_the_log_has_its_words() {
     talk.says(&line_of_history(START - minutes(40)));
     talk.forget();
     talk.says(":server FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved");
-    assert_eq!(talk.logged(), "refused: CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved");
+    assert_eq!(
+        talk.logged(),
+        "refused: CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved"
+    );
     talk.passes(10);
     assert_eq!(talk.logged(), "caught up in #dev: 0 links from 1 line since 2026-11-22 09:30Z");
     assert_eq!(talk.sent(), nothing());
@@ -1412,7 +1501,9 @@ fn an_answer_leaves_room_for_the_longest_mask_that_a_server_adds() {
     // As the others get it: `:linkbot!MASK PRIVMSG #dev :` and CR LF around the text.
     let mask = format!("{}@{}", "u".repeat(10), "h".repeat(63));
     let room = |line: usize| line - format!(":linkbot!{mask} PRIVMSG #dev :\r\n").len();
-    let text = |talk: &mut Talk| answered(talk, &"long ".repeat(600)).strip_prefix("PRIVMSG #dev :").unwrap().len();
+    let text = |talk: &mut Talk| {
+        answered(talk, &"long ".repeat(600)).strip_prefix("PRIVMSG #dev :").unwrap().len()
+    };
     let mut talk = Talk::home(settings());
     assert_eq!(text(&mut talk), room(512) - 1);
     talk.says(":server 005 linkbot LINELEN=2048 :are supported");
@@ -1428,8 +1519,11 @@ fn an_answer_leaves_room_for_the_longest_mask_that_a_server_adds() {
 #[test]
 fn nothing_longer_than_510_bytes_and_cr_lf_ever_leaves() {
     let long = "\u{e4}".repeat(600);
-    let mut talk =
-        Talk::new(Settings { owner: long.clone(), on_connect: vec![format!("PRIVMSG X :{long}")], ..settings() });
+    let mut talk = Talk::new(Settings {
+        owner: long.clone(),
+        on_connect: vec![format!("PRIVMSG X :{long}")],
+        ..settings()
+    });
     talk.says(&format!("PING :{long}"));
     talk.says(":server 001 linkbot :Welcome");
     talk.says(":server 376 linkbot :End");
@@ -1447,8 +1541,8 @@ fn a_burst_of_100_saves_is_answered_at_once_and_in_short() {
     let mut talk = Talk::home(settings());
     (1..=100).for_each(|n| talk.session.answer("#dev", &format!("saved: {n}"), Kind::Saved));
     talk.session.tick(talk.now.instant);
-    let lines =
-        ["saved: 1", "saved: 2", "saved: 3", "saved: 97 more links"].map(|text| format!("PRIVMSG #dev :{text}"));
+    let lines = ["saved: 1", "saved: 2", "saved: 3", "saved: 97 more links"]
+        .map(|text| format!("PRIVMSG #dev :{text}"));
     assert_eq!(talk.sent(), lines);
     assert_eq!(talk.wakes_in(), 90, "nothing is left to say");
 }
@@ -1467,8 +1561,10 @@ fn answers_are_paced_and_pong_overtakes_them() {
 
 #[test]
 fn only_what_people_read_counts_against_the_pace() {
-    let mut talk =
-        Talk::home(Settings { channels: (0..20).map(|n| channel(&format!("#{n}"), None)).collect(), ..settings() });
+    let mut talk = Talk::home(Settings {
+        channels: (0..20).map(|n| channel(&format!("#{n}"), None)).collect(),
+        ..settings()
+    });
     (0..20).for_each(|n| drop(talk.says(&format!("PING {n}"))));
     (0..4).for_each(|n| talk.session.answer("#1", &n.to_string(), Kind::Look));
     talk.session.tick(talk.now.instant);
@@ -1526,7 +1622,14 @@ fn the_servers_last_words_are_told_to_the_operator() {
 
 #[test]
 fn a_ban_is_waited_out() {
-    for words in ["K-Lined: spam", "G-lined", "Z-Lined", "d-line active", "You are banned", "User has been AKILLed"] {
+    for words in [
+        "K-Lined: spam",
+        "G-lined",
+        "Z-Lined",
+        "d-line active",
+        "You are banned",
+        "User has been AKILLed",
+    ] {
         let mut talk = Talk::home(settings());
         talk.says(&format!("ERROR :Closing Link: linkbot ({words})"));
         assert_eq!(talk.end().0, Retry::Banned, "{words}");
@@ -1575,7 +1678,11 @@ fn no_secret_is_logged() {
 #[test]
 fn a_nick_is_what_rfc_2812_allows() {
     assert!(["alice", "[x]", "_", "a-1", "`^{|}\\"].into_iter().all(is_nick));
-    assert!(["", "1a", "-a", "http://x/", "a b", "\u{e4}", "a!b"].into_iter().all(|name| !is_nick(name)));
+    assert!(
+        ["", "1a", "-a", "http://x/", "a b", "\u{e4}", "a!b"]
+            .into_iter()
+            .all(|name| !is_nick(name))
+    );
 }
 
 #[test]
@@ -1598,7 +1705,9 @@ fn a_line_that_is_not_for_us_allocates_nothing() {
     ];
     for line in lines {
         let now = talk.now;
-        let counted = allocation_counter::measure(|| assert_eq!(talk.session.receive(line.as_bytes(), now), None));
+        let counted = allocation_counter::measure(|| {
+            assert_eq!(talk.session.receive(line.as_bytes(), now), None)
+        });
         assert_eq!(counted.count_total, 0, "{line}");
     }
 }
@@ -1619,9 +1728,15 @@ fn holds(talk: &mut Talk) -> Result<(), TestCaseError> {
 
 /// Lines that a server could have meant.
 fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
-    let tags =
-        prop::sample::select(vec!["", "@bot ", "@time=2026-11-22T10:30:00.000Z ", "@time=x;batch=1 ", "@account=\\ "]);
-    let source = prop::sample::select(vec!["", ":server ", ":a!a@h ", ":linkbot!b@h ", ":linkbot ", ": "]);
+    let tags = prop::sample::select(vec![
+        "",
+        "@bot ",
+        "@time=2026-11-22T10:30:00.000Z ",
+        "@time=x;batch=1 ",
+        "@account=\\ ",
+    ]);
+    let source =
+        prop::sample::select(vec!["", ":server ", ":a!a@h ", ":linkbot!b@h ", ":linkbot ", ": "]);
     let verb = prop::sample::select(vec![
         "001",
         "005",
@@ -1670,12 +1785,14 @@ fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
         Just(":\x01PING \u{1f511}".to_owned()),
         ".{0,20}",
     ];
-    (tags, source, verb, prop::collection::vec(param, 0..4), last).prop_map(|(tags, source, verb, params, last)| {
-        let mut line = format!("{tags}{source}{verb} ").into_bytes();
-        params.iter().for_each(|p| line.extend([p.as_slice(), b" "].concat()));
-        line.extend(last.into_bytes());
-        line
-    })
+    (tags, source, verb, prop::collection::vec(param, 0..4), last).prop_map(
+        |(tags, source, verb, params, last)| {
+            let mut line = format!("{tags}{source}{verb} ").into_bytes();
+            params.iter().for_each(|p| line.extend([p.as_slice(), b" "].concat()));
+            line.extend(last.into_bytes());
+            line
+        },
+    )
 }
 
 /// A session at each step of its life.

@@ -74,7 +74,8 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
     let (_folder, path) = place();
     let mut journal = open(&path);
     let now = datetime!(2026-11-22 10:31:19.123999 UTC);
-    let mut link = Link { account: "al".into(), posted: now - Duration::SECOND, ..link("", "Title For Link") };
+    let mut link =
+        Link { account: "al".into(), posted: now - Duration::SECOND, ..link("", "Title For Link") };
     journal.append(Action::Add, &link, now).unwrap();
     link.posted = datetime!(2026-11-22 10:29:00.5 UTC);
     journal.append(Action::Remove, &Link { title: String::new(), ..link.clone() }, now).unwrap();
@@ -132,7 +133,10 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         (good.replace("\tbob\t", ""), "fewer than seven columns"),
         (good.replace("\tgood", ""), "no title"),
         (good.replace("\tgood", "").replace("add", "title"), "no title"),
-        (good.replace("http://example.com/good\tgood", "").replace("add", "remove"), "not an address"),
+        (
+            good.replace("http://example.com/good\tgood", "").replace("add", "remove"),
+            "not an address",
+        ),
         (good.replace('\n', "\t2026-11-22T12:00\n"), "not a time of posting"),
         (good.replace("http:", "ftp:"), "not an address"),
         (good.replace("com/", "com/ "), "not an address"),
@@ -151,7 +155,11 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
 #[test]
 fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
     let (_folder, path) = place();
-    fs::write(&path, line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls ")).unwrap();
+    fs::write(
+        &path,
+        line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls "),
+    )
+    .unwrap();
     assert_eq!(skipped(&path, REACH).unwrap(), None);
     assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
 }
@@ -159,7 +167,8 @@ fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
 #[test]
 fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
     let (_folder, path) = place();
-    let again = line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
+    let again =
+        line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
     let remove = line(3, "gone").replace("add", "remove").replace("\tgone", "");
     fs::write(&path, line(0, "gone") + &line(1, "kept") + &again + &remove).unwrap();
     assert_eq!(skipped(&path, REACH).unwrap(), None);
@@ -172,10 +181,15 @@ fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
 #[test]
 fn skipped_lines_are_counted_and_the_first_is_named() {
     let (_folder, path) = place();
-    let said = |within| skipped(&path, within).unwrap().map(|text| text.split_once(": ").unwrap().1.to_owned());
+    let said = |within| {
+        skipped(&path, within).unwrap().map(|text| text.split_once(": ").unwrap().1.to_owned())
+    };
     assert_eq!(said(REACH), None, "no file, nothing to say");
     fs::write(&path, b"# c\na\n\xff\nb\n2026").unwrap();
-    assert_eq!(said(REACH).unwrap(), "4 lines skipped; the first is line 2: fewer than seven columns");
+    assert_eq!(
+        said(REACH).unwrap(),
+        "4 lines skipped; the first is line 2: fewer than seven columns"
+    );
     // Of a part of the file the beginning of a line is not one.
     for within in [6, 7] {
         assert_eq!(
@@ -222,7 +236,10 @@ fn a_last_line_that_only_lacks_its_line_end_is_kept_and_the_next_one_is_a_line_o
         assert_eq!(titles(&journal)[0], "new");
         assert!(saved > time(1));
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with(&(line(1, "first") + &last)) && text.lines().count() == 3, "{text}");
+        assert!(
+            text.starts_with(&(line(1, "first") + &last)) && text.lines().count() == 3,
+            "{text}"
+        );
     }
 }
 
@@ -230,7 +247,10 @@ fn a_last_line_that_only_lacks_its_line_end_is_kept_and_the_next_one_is_a_line_o
 fn a_second_linkbot_is_kept_out_until_the_first_has_ended() {
     let (_folder, path) = place();
     let first = open(&path);
-    assert_eq!(error(&path), format!("{}: in use by another linkbot; stop that one first", path.display()));
+    assert_eq!(
+        error(&path),
+        format!("{}: in use by another linkbot; stop that one first", path.display())
+    );
     drop(first);
     open(&path);
 }
@@ -245,7 +265,10 @@ fn what_cannot_be_a_journal_is_one_line_with_its_name() {
         (&folder.path().join("none/links.tsv"), "No such file or directory"),
     ] {
         let text = error(path);
-        assert!(text.starts_with(&format!("{}: {what}; the journal must be", path.display())), "{text}");
+        assert!(
+            text.starts_with(&format!("{}: {what}; the journal must be", path.display())),
+            "{text}"
+        );
         assert!(!text.contains('\n') && !text.contains("os error"), "{text}");
     }
     assert!(!path.exists());
@@ -284,7 +307,8 @@ fn an_old_line_appended_by_hand_sets_no_time_back() {
 #[test]
 fn at_the_end_of_time_a_save_is_refused_and_nothing_panics() {
     let (_folder, path) = place();
-    fs::write(&path, line(1, "late").replace("2026-11-22T12:00:00.001", "9999-12-31T23:59:59.999")).unwrap();
+    fs::write(&path, line(1, "late").replace("2026-11-22T12:00:00.001", "9999-12-31T23:59:59.999"))
+        .unwrap();
     assert!(open(&path).append(Action::Add, &link("", "T"), NOON).is_err());
 }
 
@@ -354,7 +378,8 @@ fn what_is_owed_goes_along_into_a_new_file_with_its_times() {
         let mode = fs::metadata(&path).unwrap().mode();
         take(&path);
         assert!(journal.check(Some(cursor)));
-        let after: Vec<Event> = journal.after(cursor).map(Result::unwrap).filter(|e| e.time < time(500)).collect();
+        let after: Vec<Event> =
+            journal.after(cursor).map(Result::unwrap).filter(|e| e.time < time(500)).collect();
         assert_eq!(after, before);
         assert!(owed(&journal, cursor).contains(&"by-hand".into()));
         assert!(!titles(&journal).contains(&"delivered".into()));
@@ -375,7 +400,11 @@ fn what_is_owed_stands_in_an_editors_copy_once() {
         fs::write(&copy, edited.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
         fs::rename(&copy, &path).unwrap();
         assert!(journal.check(Some(cursor)));
-        assert_eq!(fs::read_to_string(&path).unwrap(), edited, "{missing} of them were not in the copy");
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            edited,
+            "{missing} of them were not in the copy"
+        );
     }
 }
 
@@ -428,7 +457,9 @@ fn a_journal_cut_short_is_gone_on_with_at_its_new_end() {
     assert!(save(&mut journal, "three") > second && second > first);
     assert_eq!(titles(&journal), ["three", "one"]);
     assert!(!fs::read(&path).unwrap().contains(&0));
-    assert!(skipped(&path, REACH).unwrap().unwrap().contains("1 line skipped; the first is line 2: "));
+    assert!(
+        skipped(&path, REACH).unwrap().unwrap().contains("1 line skipped; the first is line 2: ")
+    );
 }
 
 #[test]
@@ -464,7 +495,11 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     for title in ["same batch", "not saved"] {
         journal.append(Action::Add, &link("a", title), NOON).unwrap();
     }
-    assert_eq!(titles(&journal), ["not saved", "same batch", "one"], "a command sees what those before it wrote");
+    assert_eq!(
+        titles(&journal),
+        ["not saved", "same batch", "one"],
+        "a command sees what those before it wrote"
+    );
     // /dev/full takes no byte and cannot be cut back either, as a disk that is worse than full.
     let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
     let real = std::mem::replace(&mut journal.file, full);
@@ -488,7 +523,8 @@ fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
     // The block's border on every byte around a line, from within the first block to behind it.
     for shift in 0..150 {
         let (_folder, path) = place();
-        fs::write(&path, line(1, "a") + &line(2, "b") + &comment(BLOCK - shift) + &line(3, "c")).unwrap();
+        fs::write(&path, line(1, "a") + &line(2, "b") + &comment(BLOCK - shift) + &line(3, "c"))
+            .unwrap();
         assert_eq!(titles(&open(&path)), ["c", "b", "a"], "shift {shift}");
     }
     for long in [BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 7] {
@@ -501,7 +537,10 @@ fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
             let number = if before.is_empty() { 1 } else { 2 };
             let said = (long > BLOCK).then(|| format!("line {number}: longer than 32 KiB"));
             let text = skipped(&path, REACH).unwrap();
-            assert_eq!(text.as_deref().map(|t| t.split("first is ").nth(1).unwrap()), said.as_deref());
+            assert_eq!(
+                text.as_deref().map(|t| t.split("first is ").nth(1).unwrap()),
+                said.as_deref()
+            );
         }
     }
 }
@@ -518,7 +557,12 @@ fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed()
     assert_eq!(owed(&journal, time(2)), ["c"]);
     assert_eq!(owed(&journal, time(4)), [""; 0]);
     let text = skipped(&path, REACH).unwrap().unwrap();
-    assert!(text.ends_with("1 line skipped; the first is line 2 from the end: fewer than seven columns"), "{text}");
+    assert!(
+        text.ends_with(
+            "1 line skipped; the first is line 2 from the end: fewer than seven columns"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -526,8 +570,16 @@ fn a_cursor_whose_line_is_gone_is_looked_for_within_reach_of_the_first_older_lin
     let (_folder, path) = place();
     let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(REACH as usize / BLOCK);
     // Behind the reach stands a line that is later than the cursor; nobody can expect it there.
-    fs::write(&path, line(7, "hidden") + &wide + &wide[..BLOCK] + &line(1, "old") + &line(9, "c") + &line(2, "old"))
-        .unwrap();
+    fs::write(
+        &path,
+        line(7, "hidden")
+            + &wide
+            + &wide[..BLOCK]
+            + &line(1, "old")
+            + &line(9, "c")
+            + &line(2, "old"),
+    )
+    .unwrap();
     assert_eq!(owed(&open(&path), time(5)), ["c"]);
     fs::write(&path, line(7, "seen") + &wide[BLOCK..] + &line(1, "old") + &line(9, "c")).unwrap();
     assert_eq!(owed(&open(&path), time(5)), ["seen", "c"]);
@@ -585,7 +637,9 @@ impl Model {
         let same = |e: &Entry| e.link.channel == link.channel && e.link.url == link.url;
         let nearest = self.0.iter_mut().rev().find(|(entry, removed)| !removed && same(entry));
         match (action, nearest) {
-            (Action::Add, _) => self.0.push((Entry { time, link: link.clone(), again: vec![] }, false)),
+            (Action::Add, _) => {
+                self.0.push((Entry { time, link: link.clone(), again: vec![] }, false))
+            }
             (Action::Title, Some((entry, _))) => entry.link.title = link.title.clone(),
             (Action::Again, Some((entry, _))) => entry.again.push(link.nick.clone()),
             (Action::Remove, Some((_, removed))) => *removed = true,

@@ -5,7 +5,14 @@ use super::*;
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());
-    Link { channel: "#dev".into(), nick: "alice".into(), account: String::new(), url, title, posted }
+    Link {
+        channel: "#dev".into(),
+        nick: "alice".into(),
+        account: String::new(),
+        url,
+        title,
+        posted,
+    }
 }
 
 #[test]
@@ -14,7 +21,10 @@ fn an_address_is_stored_as_the_url_crate_prints_it() {
         ("http://www.example.com/", "http://www.example.com/"),
         ("HTTPS://EXAMPLE.com", "https://example.com/"),
         ("<http://example.com/a>", "http://example.com/a"),
-        ("http://bücher.example/straße?q=ü#ä", "http://xn--bcher-kva.example/stra%C3%9Fe?q=%C3%BC#%C3%A4"),
+        (
+            "http://bücher.example/straße?q=ü#ä",
+            "http://xn--bcher-kva.example/stra%C3%9Fe?q=%C3%BC#%C3%A4",
+        ),
         ("http://example.com:80/a/../b", "http://example.com/b"),
         ("http://[::1]:8080/", "http://[::1]:8080/"),
     ] {
@@ -65,7 +75,10 @@ fn a_title_has_no_formatting_no_controls_and_single_blanks() {
         ("a\u{85}b", "ab"),
         ("\u{202e}evil\u{202c} \u{2066}iso\u{2069}\u{feff}\u{fffe}\u{ffff}", "evil iso"),
         ("\u{200b} \u{200b}title\u{200b} ", "title"),
-        ("👩\u{200d}💻 می\u{200c}خواهم \u{200e}e\u{301}", "👩\u{200d}💻 می\u{200c}خواهم \u{200e}e\u{301}"),
+        (
+            "👩\u{200d}💻 می\u{200c}خواهم \u{200e}e\u{301}",
+            "👩\u{200d}💻 می\u{200c}خواهم \u{200e}e\u{301}",
+        ),
         ("\x02\x03\u{200b}\u{2028}", ""),
         ("]]> &amp; <b>", "]]> &amp; <b>"),
     ] {
@@ -89,11 +102,18 @@ fn a_channel_in_an_address_loses_its_first_sign_only() {
 #[test]
 fn a_log_url_names_the_second_in_its_zone() {
     let pattern = "http://logs/?y=[year]&m=[month]&d=[day]&c={channel}#[year][month][day][hour][minute][second]";
-    let of = |zone| LogUrl::new(pattern, zone).unwrap().of(&link(datetime!(2026-12-31 23:31:19.999 UTC)));
-    assert_eq!(of(Zone::Fixed(UtcOffset::UTC)), "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119");
+    let of = |zone| {
+        LogUrl::new(pattern, zone).unwrap().of(&link(datetime!(2026-12-31 23:31:19.999 UTC)))
+    };
+    assert_eq!(
+        of(Zone::Fixed(UtcOffset::UTC)),
+        "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119"
+    );
     assert_eq!(of(Zone::Fixed(offset!(+1))), "http://logs/?y=2027&m=01&d=01&c=dev#20270101003119");
     assert_eq!(
-        LogUrl::new("http://x/[[a]", Zone::Local).unwrap().of(&link(datetime!(2026-01-01 0:00 UTC))),
+        LogUrl::new("http://x/[[a]", Zone::Local)
+            .unwrap()
+            .of(&link(datetime!(2026-01-01 0:00 UTC))),
         "http://x/[a]"
     );
 }
@@ -291,7 +311,8 @@ fn a_line_made_to_take_long_does_not() {
     // With a look back at every bracket this would be 10^10 steps.
     let long = 100_000;
     for piece in ["(", ")", "()", "[(", "http://(", ",http:/", ".", "http://x,", "\x03", "h"] {
-        let line = format!("http://x.example/{} http://y.example/", piece.repeat(long / piece.len()));
+        let line =
+            format!("http://x.example/{} http://y.example/", piece.repeat(long / piece.len()));
         assert_eq!(spans(&line).last(), Some(&"http://y.example/"), "{piece}");
         assert!(found(&line).len() <= 5);
     }

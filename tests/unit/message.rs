@@ -33,7 +33,8 @@ fn lines<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Vec<u8>> {
 
 #[test]
 fn tags_and_a_source_may_stand_before_any_line() {
-    let message = Message::parse(b"@time=x;account=bob :alice!a@host PRIVMSG #dev :.url x").unwrap();
+    let message =
+        Message::parse(b"@time=x;account=bob :alice!a@host PRIVMSG #dev :.url x").unwrap();
     assert_eq!(message.source, b"alice!a@host");
     assert_eq!(message.nick(), b"alice");
     assert_eq!(message.verb, b"PRIVMSG");

@@ -23,7 +23,11 @@ fn rfc1459_folds_four_more_characters_and_its_strict_form_three() {
     assert!(same(CaseMapping::Rfc1459, r"[]\~", "{}|^"));
     assert!(same(CaseMapping::Rfc1459Strict, r"[]\", "{}|"));
     assert!(!same(CaseMapping::Rfc1459Strict, "~", "^"));
-    assert!(["[{", "]}", r"\|", "~^"].iter().all(|pair| !same(CaseMapping::Ascii, &pair[..1], &pair[1..])));
+    assert!(["[{", "]}", r"\|", "~^"].iter().all(|pair| !same(
+        CaseMapping::Ascii,
+        &pair[..1],
+        &pair[1..]
+    )));
 }
 
 #[test]

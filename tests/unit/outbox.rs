@@ -66,7 +66,16 @@ fn a_fold_keeps_to_its_channel_and_its_kind() {
     }
     outbox.push("#a", "usage: z".into(), Kind::Failed);
     let all = all_said(&mut outbox, now);
-    let expected = ["first", "first", "first", "saved: 2 more links", "usage: y", "saved: x", "usage: y", "usage: z"];
+    let expected = [
+        "first",
+        "first",
+        "first",
+        "saved: 2 more links",
+        "usage: y",
+        "saved: x",
+        "usage: y",
+        "usage: z",
+    ];
     assert_eq!(all, expected);
 }
 
@@ -107,7 +116,9 @@ fn a_bucket_gains_a_token_every_so_often() {
     let now = Instant::now();
     let mut bucket = Bucket::new(3, Duration::from_secs(10), now);
     assert!((0..3).all(|_| bucket.take(now)) && !bucket.take(now));
-    assert!(!bucket.take(after(now, 9)) && bucket.take(after(now, 10)) && !bucket.take(after(now, 19)));
+    assert!(
+        !bucket.take(after(now, 9)) && bucket.take(after(now, 10)) && !bucket.take(after(now, 19))
+    );
 }
 
 proptest! {

@@ -25,7 +25,12 @@ fn page() -> Page {
 fn view() -> View {
     let pattern = "http://logs.example.org/?y=[year]&m=[month]&d=[day]#[year][month][day][hour][minute][second]";
     let log_url = LogUrl::new(pattern, Zone::Fixed(offset!(UTC))).unwrap();
-    View { channels: vec!["#dev".into()], title: "Links from #dev".into(), items: 100, log_url: Some(log_url) }
+    View {
+        channels: vec!["#dev".into()],
+        title: "Links from #dev".into(),
+        items: 100,
+        log_url: Some(log_url),
+    }
 }
 
 fn entry() -> Entry {
@@ -62,7 +67,12 @@ fn the_policy_allows_the_page_its_own_style_and_nothing_else() {
     let html = render(&[entry()]);
     let hash = BASE64_STANDARD.encode(openssl::sha::sha256(style().as_bytes()));
     assert_eq!(STYLE_HASH, hash, "page.css has changed; this is its hash");
-    holds(&html, &format!("\"default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'\""));
+    holds(
+        &html,
+        &format!(
+            "\"default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'\""
+        ),
+    );
     holds(&html, &format!("<style>{}</style>", style()));
     assert!(!html.contains("style=") && !html.contains("src=") && !html.contains("<script"));
     assert!(!style().contains("url(") && !style().contains("@import") && !style().contains('<'));
@@ -123,10 +133,16 @@ fn an_item_tells_when_who_what_and_where() {
     assert_eq!(html.matches("<h1").count(), 1);
     assert_eq!(html.matches("<a ").count(), html.matches("rel=\"noopener nofollow ugc\"").count());
     let without_log = page().document(&View { log_url: None, ..view() }, &[entry.clone()]);
-    holds(&without_log, "<li class=\"h-entry\"><time datetime=\"2026-11-22T10:31Z\">10:31</time>\n");
+    holds(
+        &without_log,
+        "<li class=\"h-entry\"><time datetime=\"2026-11-22T10:31Z\">10:31</time>\n",
+    );
     // Where there are more channels than one, each item names its own.
     let channels = vec!["#dev".into(), "#ops".into()];
-    holds(&page().document(&View { channels, ..view() }, &[entry]), "<b>alice</b> in #dev; again by");
+    holds(
+        &page().document(&View { channels, ..view() }, &[entry]),
+        "<b>alice</b> in #dev; again by",
+    );
 }
 
 #[test]
@@ -158,15 +174,23 @@ fn links_stand_under_their_day_in_the_pages_zone() {
 #[test]
 fn an_empty_page_says_what_to_type() {
     let channels = vec!["#dev".into(), "#ops".into()];
-    let html = Page { example: "!url <x> y".into(), ..page() }.document(&View { channels, ..view() }, &[]);
-    holds(&html, "<p>No links yet. Share one in #dev or #ops:</p>\n<p><code>!url &#x3C;x&#x3E; y</code></p>");
+    let html =
+        Page { example: "!url <x> y".into(), ..page() }.document(&View { channels, ..view() }, &[]);
+    holds(
+        &html,
+        "<p>No links yet. Share one in #dev or #ops:</p>\n<p><code>!url &#x3C;x&#x3E; y</code></p>",
+    );
     assert!(!html.contains("<h2") && !html.contains("times in"));
 }
 
 #[test]
 fn a_page_of_all_channels_names_the_feed_of_each() {
-    let alternate = |name: &str| Alternate { title: name.into(), href: format!("https://x.example/{name}.xml?a&b") };
-    let html = Page { feeds: vec![alternate("dev"), alternate("ops")], ..page() }.document(&view(), &[]);
+    let alternate = |name: &str| Alternate {
+        title: name.into(),
+        href: format!("https://x.example/{name}.xml?a&b"),
+    };
+    let html =
+        Page { feeds: vec![alternate("dev"), alternate("ops")], ..page() }.document(&view(), &[]);
     for name in ["dev", "ops"] {
         holds(&html, &format!("title=\"{name}\" href=\"https://x.example/{name}.xml?a&#x26;b\">"));
         holds(&html, &format!("href=\"https://x.example/{name}.xml?a&#x26;b\">{name}</a>"));

@@ -32,9 +32,17 @@ impl Place {
     }
 
     fn add(&mut self, channel: &str) {
-        let (nick, account, url) = ("alice".into(), String::new(), "http://www.example.com/".into());
+        let (nick, account, url) =
+            ("alice".into(), String::new(), "http://www.example.com/".into());
         let posted = OffsetDateTime::now_utc();
-        let link = Link { channel: channel.into(), nick, account, url, title: "Title For Link".into(), posted };
+        let link = Link {
+            channel: channel.into(),
+            nick,
+            account,
+            url,
+            title: "Title For Link".into(),
+            posted,
+        };
         self.journal.append(Action::Add, &link, posted).unwrap();
         self.journal.commit().unwrap();
     }
@@ -119,7 +127,10 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     publisher.publish(&place.journal, now - Duration::from_millis(1));
     assert_eq!(place.shown("a"), None);
     publisher.publish(&place.journal, now);
-    assert_eq!((place.shown("a"), publisher.deadline(), publisher.failing()), (Some(0), None, None));
+    assert_eq!(
+        (place.shown("a"), publisher.deadline(), publisher.failing()),
+        (Some(0), None, None)
+    );
     // The next failure begins with a minute again.
     fs::remove_dir_all(&folder).unwrap();
     now += SECOND;
