@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::irc::history::SLACK;
-use crate::irc::{BELIEVABLE, Form};
+use crate::irc::{Form, MAX_CLOCK_SKEW};
 use crate::journal::{Action, Event, Journal};
 use crate::link::{self, Link};
 use crate::log;
@@ -42,7 +42,7 @@ pub type Heard = fn(&mut Bot, &Request) -> Option<Answer>;
 pub type Answer = Result<String, String>;
 
 /// What became of a request.
-pub struct Reply {
+pub struct Outcome {
     pub request: Request,
     pub answer: Answer,
     /// It is a [`Run::Save`]'s, or something was written.
@@ -53,7 +53,7 @@ pub struct Reply {
     pub links: usize,
 }
 
-impl Reply {
+impl Outcome {
     /// As it is said: what was wrong begins with the nick of who is meant.
     pub fn text(&self) -> String {
         match &self.answer {
@@ -84,16 +84,20 @@ pub struct Bot<'a> {
 
 impl Bot<'_> {
     /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
-    pub fn turn(
+    pub fn run_batch(
         &mut self,
         requests: Vec<Request>,
         mut may_look: impl FnMut(&Request) -> bool,
-    ) -> Vec<Reply> {
+    ) -> Vec<Outcome> {
         if self.journal.check(self.delivery.as_ref().map(|delivery| delivery.cursor)) {
-            self.config.irc.channels.iter().for_each(|channel| self.publisher.touch(&channel.name));
+            self.config
+                .irc
+                .channels
+                .iter()
+                .for_each(|channel| self.publisher.mark_dirty(&channel.name));
             self.delivery.iter_mut().for_each(Delivery::wake);
         }
-        let mut replies: Vec<Reply> =
+        let mut replies: Vec<Outcome> =
             requests.into_iter().filter_map(|request| self.run(request, &mut may_look)).collect();
         if let Err(why) = self.journal.commit() {
             let failed = could_not_save(why);
@@ -109,7 +113,7 @@ impl Bot<'_> {
         &mut self,
         mut request: Request,
         may_look: &mut impl FnMut(&Request) -> bool,
-    ) -> Option<Reply> {
+    ) -> Option<Outcome> {
         if request.form == Form::Named && self.command(&request.name).is_none() {
             // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
             let args = format!("{} {}", request.name, request.args);
@@ -126,7 +130,7 @@ impl Bot<'_> {
         let saves = written > 0
             || matches!(self.command(&request.name), Some(Command { run: Run::Save(_), .. }));
         let links = self.written.iter().filter(|action| **action == Action::Add).count();
-        Some(Reply { answer: answer.or_else(heard)?, saves, silent, links, request })
+        Some(Outcome { answer: answer.or_else(heard)?, saves, silent, links, request })
     }
 
     fn answer(&mut self, request: &Request, mut may_look: impl FnMut() -> bool) -> Option<Answer> {
@@ -183,7 +187,7 @@ impl Bot<'_> {
         }
         self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(could_not_save)?;
         self.written.push(action);
-        self.publisher.touch(&link.channel);
+        self.publisher.mark_dirty(&link.channel);
         self.delivery.iter_mut().for_each(Delivery::wake);
         Ok(())
     }
@@ -191,15 +195,15 @@ impl Bot<'_> {
     /// Whether history tells what the journal has: the link, what its poster said of it later, or its removal since
     /// then. Without an address: whether the poster has just removed any.
     pub fn is_told(&self, link: &Link) -> Result<bool, String> {
-        let key = link::key(&link.url);
+        let key = link::comparison_key(&link.url);
         for event in self.history.then(|| self.journal.events()).into_iter().flatten() {
             let Event { time, action, link: other } = event.map_err(could_not_save)?;
             // So much may the clocks differ.
-            if time < link.posted - BELIEVABLE - SLACK {
+            if time < link.posted - MAX_CLOCK_SKEW - SLACK {
                 break;
             }
             let later = other.posted - link.posted;
-            let is_same = link::key(&other.url) == key;
+            let is_same = link::comparison_key(&other.url) == key;
             let is_posters = other.nick == link.nick && later >= -SLACK;
             let is_it = match action {
                 Action::Remove if key.is_empty() => is_posters && later <= SLACK,
@@ -231,5 +235,5 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
 }
 
 pub fn could_not_save(why: std::io::Error) -> String {
-    format!("could not save: {}", log::os(&why))
+    format!("could not save: {}", log::os_error(&why))
 }

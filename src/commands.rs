@@ -59,7 +59,7 @@ fn url(bot: &mut Bot, request: &Request) -> Answer {
 
 /// Keeps a link that someone posted: it is new, mends a title, or was posted before.
 fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
-    let title = link.named().0.to_owned();
+    let title = link.title_and_tags().0.to_owned();
     let Some(before) = newest_with(bot, request, &link.url)? else {
         bot.save(Action::Add, &link)?;
         return Ok(format!("saved: {title}"));
@@ -68,32 +68,33 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     link.url.clone_from(&before.link.url);
     let yours = is_yours(&before.link, request);
     let mends = link.title != before.link.title
-        && (yours || before.link.named().0 == link::bare(&link.url));
+        && (yours || before.link.title_and_tags().0 == link::without_scheme(&link.url));
     if mends && !captured {
         bot.save(Action::Title, &link)?;
         return Ok(format!("saved: {title}"));
     }
     let is_known = |nick: &String| request.case.eq(nick.as_bytes(), link.nick.as_bytes());
-    if !yours && !before.again.iter().chain([&before.link.nick]).any(is_known) {
-        bot.save(Action::Again, &link)?;
+    if !yours && !before.reposters.iter().chain([&before.link.nick]).any(is_known) {
+        bot.save(Action::Repost, &link)?;
     }
     let Link { nick, posted, .. } = &before.link;
-    let title = before.link.named().0;
+    let title = before.link.title_and_tags().0;
     Ok(format!("saved before: {}, {}: {title}", unhighlighted(nick), age(request.posted - *posted)))
 }
 
 /// The link with this address among the newest of the channel.
 fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>, String> {
-    let key = link::key(url);
+    let key = link::comparison_key(url);
     let mut newest = standing(bot, request).take(bot.config.feed_items);
-    let found = newest.find(|entry| entry.as_ref().map_or(true, |e| link::key(&e.link.url) == key));
+    let found = newest
+        .find(|entry| entry.as_ref().map_or(true, |e| link::comparison_key(&e.link.url) == key));
     found.transpose().map_err(could_not_save)
 }
 
 /// The links of the channel where `request` was made, newest first.
 fn standing(bot: &Bot, request: &Request) -> impl Iterator<Item = io::Result<Entry>> {
     let is_here = |entry: &Entry| request.channel.as_ref() == Some(&entry.link.channel);
-    bot.journal.newest_first().filter(move |entry| entry.as_ref().map_or(true, is_here))
+    bot.journal.links().filter(move |entry| entry.as_ref().map_or(true, is_here))
 }
 
 /// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
@@ -136,7 +137,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
         }
     };
     bot.save(Action::Remove, &bot::link_of(request, before.link.url.clone(), String::new()))?;
-    Ok(format!("removed: {}", before.link.named().0))
+    Ok(format!("removed: {}", before.link.title_and_tags().0))
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
@@ -151,7 +152,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
     let lines =
         found.map(|entry| Ok(found_line(&entry?, request))).collect::<io::Result<Vec<String>>>();
     let mut lines =
-        lines.map_err(|why| format!("the journal cannot be read: {}", log::os(&why)))?;
+        lines.map_err(|why| format!("the journal cannot be read: {}", log::os_error(&why)))?;
     lines.reverse();
     Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
@@ -160,7 +161,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
 fn found_line(entry: &Entry, request: &Request) -> String {
     let Link { url, nick, posted, .. } = &entry.link;
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
-    let title = entry.link.named().0;
+    let title = entry.link.title_and_tags().0;
     let room = request.room.saturating_sub(before.len() + " ".len() + url.len());
     let end = (0..=room.min(title.len())).rev().find(|&end| title.is_char_boundary(end));
     format!("{before}{} {url}", &title[..end.unwrap_or_default()])
@@ -215,7 +216,7 @@ fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
     if !bot.config.capture || request.channel.is_none() || off() {
         return None;
     }
-    for (url, title) in link::found(&request.args) {
+    for (url, title) in link::links_in(&request.args) {
         if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
             log::line(format_args!(
                 "{} {}: {why}",

@@ -17,7 +17,7 @@ use url::{Host, Url};
 use crate::delicious::Login;
 use crate::feed::{Feed, View};
 use crate::irc::names::CaseMapping;
-use crate::irc::{Channel, Reply, Sasl, connection};
+use crate::irc::{Channel, ReplyStyle, Sasl, connection};
 use crate::link::{LogUrl, Zone, address, percent_encode, with_channel};
 use crate::page::{Alternate, Page};
 use crate::publish::{Kind, Output};
@@ -487,7 +487,7 @@ fn check_files(conf: &Conf, journal: &Path, outputs: &[Output]) -> Result<(), St
 fn read(path: &Path) -> Result<(String, u32), String> {
     let read = fs::read_to_string(path)
         .and_then(|text| Ok((text, fs::metadata(path)?.permissions().mode())));
-    read.map_err(|e| format!("{}: {}", path.display(), log::os(&e)))
+    read.map_err(|e| format!("{}: {}", path.display(), log::os_error(&e)))
 }
 
 /// The first certificate in a PEM file (RFC 7468), in DER.
@@ -550,11 +550,11 @@ fn nick(value: &str) -> Result<String, String> {
     if irc::is_nick(value) { Ok(value.into()) } else { Err(right.into()) }
 }
 
-fn reply(value: &str) -> Result<Reply, String> {
+fn reply(value: &str) -> Result<ReplyStyle, String> {
     match value {
-        "privmsg" => Ok(Reply::Privmsg),
-        "notice" => Ok(Reply::Notice),
-        "quiet" => Ok(Reply::Quiet),
+        "privmsg" => Ok(ReplyStyle::Privmsg),
+        "notice" => Ok(ReplyStyle::Notice),
+        "quiet" => Ok(ReplyStyle::Quiet),
         _ => Err("must be privmsg, notice or quiet".into()),
     }
 }

@@ -279,7 +279,7 @@ impl Settings {
         let dt = if link.posted > now + FURTHEST_AHEAD { now } else { link.posted };
         let (h, m, s) = dt.to_hms();
         let dt = format!("{}T{h:02}:{m:02}:{s:02}Z", dt.date());
-        let (title, own) = link.named();
+        let (title, own) = link.title_and_tags();
         let channel = link.channel.strip_prefix('#').unwrap_or(&link.channel);
         let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
         let tags = plain(tags.trim_end());
@@ -341,7 +341,7 @@ fn failed(error: &ureq::Error) -> Verdict {
         // A server that was merely slow works off what it was sent.
         Timeout(_) => TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true },
         Io(e) => {
-            let why = log::os(e);
+            let why = log::os_error(e);
             // std gives a failed lookup neither a kind with a name nor a number.
             let is_unconnected = matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable);
             later(&why, !is_unconnected && !why.starts_with("failed to lookup"))

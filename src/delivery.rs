@@ -101,7 +101,7 @@ impl Owed {
 impl Delivery {
     /// Reads the cursor at `path`; everything may be owed until the journal shows otherwise.
     pub fn new(path: PathBuf, interval: Duration, journal: &mut Journal, now: Instant) -> Delivery {
-        let cursor = fs::read_to_string(&path).map_err(|e| log::os(&e));
+        let cursor = fs::read_to_string(&path).map_err(|e| log::os_error(&e));
         let cursor = cursor.and_then(|text| parse_time(text.trim_end()).ok_or("not a time".into()));
         if let Err(why) = &cursor {
             log::line(format_args!(
@@ -151,7 +151,7 @@ impl Delivery {
                     Err(e) => {
                         (self.say)(&format!(
                             "nothing is delivered: the journal cannot be read: {}",
-                            log::os(&e)
+                            log::os_error(&e)
                         ));
                         self.at = now + LONGEST_WAIT;
                         return None;
@@ -200,7 +200,7 @@ impl Delivery {
                     title = Some(link.title.clone());
                     Some(Change::Replace)
                 }
-                Action::Title | Action::Again => None,
+                Action::Title | Action::Repost => None,
             };
             // A million may be owed, so nothing is kept of an `add` that is dealt with.
             if !removes.is_empty() || title.is_some() {
@@ -311,7 +311,7 @@ impl Delivery {
             (self.say)(&format!(
                 "{}: {}; a restart would deliver links again",
                 self.path.display(),
-                log::os(&e)
+                log::os_error(&e)
             ));
         }
     }
@@ -354,7 +354,7 @@ impl Delivery {
 fn in_full(item: &Item, journal: &Journal) -> Option<Item> {
     let Link { channel, url, .. } = &item.link;
     let mut earlier =
-        journal.newest_first().flatten().filter(|e| e.link.url == *url && e.time < item.time);
+        journal.links().flatten().filter(|e| e.link.url == *url && e.time < item.time);
     let link = match item.change {
         Change::Delete if earlier.next().is_some() => return None,
         Change::Replace => {

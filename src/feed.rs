@@ -29,8 +29,8 @@ pub struct View {
 }
 
 impl View {
-    pub fn newest_first(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
-        let links = journal.newest_first();
+    pub fn links(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
+        let links = journal.links();
         links
             .filter(|entry| entry.as_ref().map_or(true, |e| self.shows(&e.link.channel)))
             .take(self.items)
@@ -95,7 +95,7 @@ impl Feed {
 
 fn item(out: &mut Vec<u8>, view: &View, entry: &Entry) -> io::Result<()> {
     let link = &entry.link;
-    let (title, tags) = link.named();
+    let (title, tags) = link.title_and_tags();
     let log_uri = view.log_uri(link);
     writeln!(out, "<item>")?;
     element(out, "title", title)?;
@@ -125,12 +125,12 @@ fn description(entry: &Entry, log_uri: Option<&str>) -> String {
     if let Some(log_uri) = log_uri {
         html = format!("<a href=\"{}\">{html}</a>", Escape(log_uri));
     }
-    html + &again(entry)
+    html + &reposters_html(entry)
 }
 
 /// HTML: who posted it again; nothing, if nobody did.
-pub fn again(entry: &Entry) -> String {
-    let nicks = entry.again.join(", ");
+pub fn reposters_html(entry: &Entry) -> String {
+    let nicks = entry.reposters.join(", ");
     if nicks.is_empty() { nicks } else { format!("; again by {}", Escape(&nicks)) }
 }
 

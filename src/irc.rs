@@ -23,8 +23,8 @@ use connection::{End, Retry};
 use history::Past;
 use message::Message;
 use names::CaseMapping;
-use outbox::{Bucket, Kind, Outbox};
-pub use talk::{BELIEVABLE, Form, Request, is_nick, words};
+use outbox::{Bucket, Outbox, ReplyKind};
+pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, split_command};
 
 /// How the program names itself to people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
@@ -56,7 +56,7 @@ pub struct Settings {
     pub rejoin: bool,
     /// Whether what was said in our absence is asked for.
     pub catch_up: bool,
-    pub reply: Reply,
+    pub reply: ReplyStyle,
     /// Whether anyone listens for a line that is no command. Asked for every such line.
     pub hears: fn(&[u8]) -> bool,
 }
@@ -79,7 +79,7 @@ pub enum Sasl {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum ReplyStyle {
     Privmsg,
     Notice,
     /// Errors only, by PRIVMSG.
@@ -248,7 +248,7 @@ impl<'a> Session<'a> {
         }
         self.end_history(now);
         while let Some(line) = self.outbox.next(now) {
-            let notice = self.settings.reply == Reply::Notice || line.text.starts_with('\x01');
+            let notice = self.settings.reply == ReplyStyle::Notice || line.text.starts_with('\x01');
             let verb = if notice { "NOTICE" } else { "PRIVMSG" };
             let room = self.line_length.saturating_sub(self.nick.len() + MASK);
             self.out.push_str(&message::format(verb, &[&line.target, &line.text], room));
@@ -321,8 +321,8 @@ impl<'a> Session<'a> {
     }
 
     /// Answers in a channel or, where `target` is a nick, in private: each line of `text` is one line.
-    pub fn answer(&mut self, target: &str, text: &str, kind: Kind) {
-        if self.settings.reply == Reply::Quiet && kind != Kind::Failed {
+    pub fn answer(&mut self, target: &str, text: &str, kind: ReplyKind) {
+        if self.settings.reply == ReplyStyle::Quiet && kind != ReplyKind::Failed {
             return;
         }
         for line in text.lines() {

@@ -19,7 +19,7 @@ use crate::link::{self, LONGEST_ADDRESS, Link};
 use crate::{file, log};
 
 /// How far back a view reads, in bytes: about 130,000 links.
-pub const REACH: u64 = 16 << 20;
+pub const VIEW_WINDOW: u64 = 16 << 20;
 
 /// What is read at once, in bytes. A line that is longer is not one of linkbot's.
 const BLOCK: usize = 32 << 10;
@@ -28,14 +28,14 @@ const BLOCK: usize = 32 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Add,
-    Again,
+    Repost,
     Title,
     Remove,
 }
 
 const ACTIONS: [(&str, Action); 4] = [
     ("add", Action::Add),
-    ("again", Action::Again),
+    ("again", Action::Repost),
     ("title", Action::Title),
     ("remove", Action::Remove),
 ];
@@ -56,7 +56,7 @@ pub struct Entry {
     pub time: OffsetDateTime,
     pub link: Link,
     /// Nicks, oldest first.
-    pub again: Vec<String>,
+    pub reposters: Vec<String>,
 }
 
 /// The open journal, locked against a second linkbot.
@@ -89,7 +89,7 @@ impl Journal {
                 }
                 _ => format!(
                     "{}; the journal must be a file that linkbot may create, read and write",
-                    log::os(&e)
+                    log::os_error(&e)
                 ),
             };
             format!("{}: {why}", path.display())
@@ -102,7 +102,7 @@ impl Journal {
         file.try_lock()?;
         let meta = file.metadata()?;
         let mut len = meta.len();
-        let mut lines = Backwards::new(&file, 0, len);
+        let mut lines = ReverseReader::new(&file, 0, len);
         let lacks_end = !ends_with_newline(&file, len)?;
         if lacks_end && lines.line()?.is_some_and(|line| line.is_err()) {
             // What is read of the file and not given yet ends where that line begins.
@@ -167,7 +167,7 @@ impl Journal {
             return Ok(());
         }
         self.usable =
-            self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os(&e)));
+            self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os_error(&e)));
         // If this fails too, the next check tries it again before anything else is written.
         let _ = self.cut_back();
         self.usable.clone().map_err(io::Error::other)
@@ -207,7 +207,7 @@ impl Journal {
     /// True if there is something that linkbot did not write. A new file gets the events after `cursor`, which are
     /// still owed, if there is an account.
     pub fn check(&mut self, cursor: Option<OffsetDateTime>) -> bool {
-        let changed = self.go_on(cursor).map_err(|e| log::os(&e));
+        let changed = self.go_on(cursor).map_err(|e| log::os_error(&e));
         if let (Ok(()), Err(why)) = (&self.usable, &changed) {
             log::line(format_args!("{}: nothing can be saved: {why}", self.path.display()));
         }
@@ -225,7 +225,7 @@ impl Journal {
                 log::line(format_args!("{path}: someone has cut off {} bytes", self.len - len))
             }
             Ordering::Greater => {
-                let (lines, bad) = faults(&self.file, self.len, len)?;
+                let (lines, bad) = malformed_lines(&self.file, self.len, len)?;
                 let skipped =
                     bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
                 log::line(format_args!(
@@ -278,20 +278,20 @@ impl Journal {
     }
 
     /// What is pending, and of the file, as the last check found it, the newest `reach` bytes.
-    fn backwards(&self, reach: u64) -> Backwards<'_> {
-        let mut lines = Backwards::new(&self.file, self.len.saturating_sub(reach), self.len);
+    fn backwards(&self, reach: u64) -> ReverseReader<'_> {
+        let mut lines = ReverseReader::new(&self.file, self.len.saturating_sub(reach), self.len);
         // The file's last line may have no end.
         lines.buf = ["\n", &self.pending].concat().into();
         lines
     }
 
-    /// The events of the newest [`REACH`] bytes, newest first.
+    /// The events of the newest [`VIEW_WINDOW`] bytes, newest first.
     pub fn events(&self) -> impl Iterator<Item = io::Result<Event>> {
-        self.backwards(REACH)
+        self.backwards(VIEW_WINDOW)
     }
 
-    /// The links of the newest [`REACH`] bytes as they stand now, newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = io::Result<Entry>> {
+    /// The links of the newest [`VIEW_WINDOW`] bytes as they stand now, newest first.
+    pub fn links(&self) -> impl Iterator<Item = io::Result<Entry>> {
         // Mostly empty: then a tree is cheaper than a hash.
         let mut later = BTreeMap::new();
         self.events()
@@ -299,7 +299,7 @@ impl Journal {
     }
 
     /// All events after `cursor`, newest first: read until the line that it names and those above it that someone has
-    /// given a later time; if that line is gone, [`REACH`] bytes farther than the first older one, which may be appended.
+    /// given a later time; if that line is gone, [`VIEW_WINDOW`] bytes farther than the first older one, which may be appended.
     pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
         let (mut lines, mut is_met) = (self.backwards(u64::MAX), false);
         let next = move || {
@@ -308,7 +308,9 @@ impl Journal {
                     Ordering::Greater => return Some(event),
                     Ordering::Equal => is_met = true,
                     Ordering::Less if is_met => break,
-                    Ordering::Less => lines.from = lines.from.max(lines.at.saturating_sub(REACH)),
+                    Ordering::Less => {
+                        lines.from = lines.from.max(lines.at.saturating_sub(VIEW_WINDOW))
+                    }
                 }
             }
             None
@@ -334,13 +336,13 @@ fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
 
 /// The greatest time among the last events: a line appended by hand may be older than those above it.
 fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
-    Backwards::new(file, 0, end)
+    ReverseReader::new(file, 0, end)
         .take(100)
         .try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
 }
 
 /// A part of the file from its end, without a first line that begins before it. As an iterator its events.
-struct Backwards<'a> {
+struct ReverseReader<'a> {
     file: &'a File,
     /// Where reading stops; from the middle of the file on one byte early, to see whether a line ends there.
     from: u64,
@@ -353,9 +355,9 @@ struct Backwards<'a> {
 /// `None` for a comment or an empty line; an error says what is wrong.
 type Parsed = Result<Option<Event>, &'static str>;
 
-impl<'a> Backwards<'a> {
-    fn new(file: &'a File, from: u64, to: u64) -> Backwards<'a> {
-        Backwards { file, from: from.saturating_sub(1), at: to, buf: Vec::new() }
+impl<'a> ReverseReader<'a> {
+    fn new(file: &'a File, from: u64, to: u64) -> ReverseReader<'a> {
+        ReverseReader { file, from: from.saturating_sub(1), at: to, buf: Vec::new() }
     }
 
     fn line(&mut self) -> io::Result<Option<Parsed>> {
@@ -394,7 +396,7 @@ impl<'a> Backwards<'a> {
     }
 }
 
-impl Iterator for Backwards<'_> {
+impl Iterator for ReverseReader<'_> {
     type Item = io::Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -410,7 +412,7 @@ struct Later {
     removes: usize,
     title: Option<String>,
     /// Newest first.
-    again: Vec<String>,
+    reposters: Vec<String>,
 }
 
 /// Makes links of events that come newest first: `title`, `again` and `remove` belong to the nearest earlier
@@ -423,10 +425,10 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
             later.removes -= 1;
             return None;
         }
-        let Later { title, mut again, .. } = later.remove(&key).unwrap_or_default();
+        let Later { title, mut reposters, .. } = later.remove(&key).unwrap_or_default();
         link.title = title.unwrap_or(link.title);
-        again.reverse();
-        return Some(Entry { time, link, again });
+        reposters.reverse();
+        return Some(Entry { time, link, reposters });
     }
     let later = later.entry(key).or_default();
     match action {
@@ -434,7 +436,7 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
         // What was said of a link before it was removed went with it.
         _ if later.removes > 0 => {}
         Action::Title => later.title = later.title.take().or(Some(link.title)),
-        Action::Again | Action::Add => later.again.push(link.nick),
+        Action::Repost | Action::Add => later.reposters.push(link.nick),
     }
     None
 }
@@ -487,9 +489,13 @@ fn parse_line(line: &[u8]) -> Parsed {
 }
 
 /// How many lines a part of the file has, and which of them, counted from the end and last first, are bad, and why.
-fn faults(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
+fn malformed_lines(
+    file: &File,
+    from: u64,
+    to: u64,
+) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
     let (mut lines, mut bad) = (0, Vec::new());
-    let mut part = Backwards::new(file, from, to);
+    let mut part = ReverseReader::new(file, from, to);
     while let Some(line) = part.line()? {
         lines += 1;
         bad.extend(line.err().map(|why| (lines, why)));
@@ -503,7 +509,7 @@ fn faults(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<(usize, &'s
 pub fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
     let Some(meta) = what_is_at(path)? else { return Ok(None) };
     let from = meta.len().saturating_sub(within);
-    let (lines, bad) = faults(&File::open(path)?, from, meta.len())?;
+    let (lines, bad) = malformed_lines(&File::open(path)?, from, meta.len())?;
     let Some((from_end, why)) = bad.last() else { return Ok(None) };
     let (number, side) =
         if from == 0 { (lines + 1 - from_end, "") } else { (*from_end, " from the end") };

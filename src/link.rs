@@ -26,14 +26,14 @@ pub struct Link {
 
 impl Link {
     /// The title as people see it, without its tags, and the tags. What is nothing but tags is named by its address.
-    pub fn named(&self) -> (&str, Vec<&str>) {
+    pub fn title_and_tags(&self) -> (&str, Vec<&str>) {
         let (title, tags) = split_tags(&self.title);
         (if title.is_empty() { &self.url } else { title }, tags)
     }
 
     /// The host of its address, without `www.`.
     pub fn host(&self) -> &str {
-        let host = bare(&self.url).split(['/', '?', '#']).next().unwrap_or_default();
+        let host = without_scheme(&self.url).split(['/', '?', '#']).next().unwrap_or_default();
         host.strip_prefix("www.").unwrap_or(host)
     }
 }
@@ -73,7 +73,7 @@ pub fn address(text: &str) -> Result<String, String> {
 
 /// What two spellings of one address have in common: it lacks the scheme, `www.`, the default port, a final
 /// slash, the fragment, and the parameters by which campaigns are followed.
-pub fn key(url: &str) -> String {
+pub fn comparison_key(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -105,7 +105,7 @@ const MOST_FOUND: usize = 5;
 
 /// The links in a line of talk: each address once, as it is stored, and its title. That is the line without
 /// the addresses; if nothing is said in it, the address without its scheme.
-pub fn found(text: &str) -> Vec<(String, String)> {
+pub fn links_in(text: &str) -> Vec<(String, String)> {
     let (mut urls, mut words, mut end) = (Vec::new(), String::new(), 0);
     for span in addresses(text) {
         words += &text[end..span.start];
@@ -119,7 +119,7 @@ pub fn found(text: &str) -> Vec<(String, String)> {
     let named = |url: String| {
         let said_nothing = !said.contains(char::is_alphanumeric);
         let title = if said_nothing {
-            title(&[bare(&url), &line[said.len()..]].join(" "))
+            title(&[without_scheme(&url), &line[said.len()..]].join(" "))
         } else {
             line.clone()
         };
@@ -129,7 +129,7 @@ pub fn found(text: &str) -> Vec<(String, String)> {
 }
 
 /// What a link without words is called: its address without scheme and final slash.
-pub fn bare(url: &str) -> &str {
+pub fn without_scheme(url: &str) -> &str {
     let (_, bare) = url.split_once("://").unwrap_or_default();
     bare.strip_suffix('/').unwrap_or(bare)
 }
@@ -141,7 +141,7 @@ pub fn addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
         while let Some(c) = rest.chars().next() {
             if !in_word && begins_address(rest) {
                 let start = text.len() - rest.len();
-                let (length, next) = measure(rest);
+                let (length, next) = end_of_address(rest);
                 rest = &rest[next..];
                 return Some(start..start + length);
             }
@@ -160,7 +160,7 @@ pub fn begins_address(text: &str) -> bool {
 }
 
 /// How long the address is with which `text` begins, and where to look for the next one.
-fn measure(text: &str) -> (usize, usize) {
+fn end_of_address(text: &str) -> (usize, usize) {
     // It does not end with punctuation, nor with a bracket that has no partner in it.
     let (mut open, mut length) = ([0; 3], 0);
     for (i, c) in text.char_indices() {

@@ -27,7 +27,7 @@ pub const HEARD: &[Heard] = &[
 //     let mut link = bot.link(request)?;
 //     link.title += " #toread";
 //     bot.save(Action::Add, &link)?;
-//     Ok(format!("to read: {}", link.named().0))
+//     Ok(format!("to read: {}", link.title_and_tags().0))
 // }
 
 // fn thanked(_: &mut Bot, request: &Request) -> Option<Answer> {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
 
 /// Names the words of bot.conf that no line may show. Called once, at start.
-pub fn hide(secrets: Vec<String>) {
+pub fn set_secrets(secrets: Vec<String>) {
     let _ = SECRETS.set(secrets);
 }
 
@@ -26,13 +26,13 @@ pub fn last_line(text: impl Display) {
 }
 
 fn write(before: &str, text: impl Display) {
-    let text = blank(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
+    let text = redact(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
     // In one write, so that nobody reads half a line. Unlike `eprintln!` it never panics.
     let _ = std::io::stderr().write_all(format!("{before}{text}\n").as_bytes());
 }
 
 /// Control characters as blanks, and secrets, in any ASCII case and with `+` for a blank as in forms, as `***`.
-pub fn blank(text: &str, secrets: &[String]) -> String {
+pub fn redact(text: &str, secrets: &[String]) -> String {
     let fold = |c: char| if c == '+' || c.is_control() { ' ' } else { c.to_ascii_lowercase() };
     let folded: Vec<char> = text.chars().map(fold).collect();
     let mut shown: Vec<Option<char>> =
@@ -51,6 +51,6 @@ pub fn blank(text: &str, secrets: &[String]) -> String {
 }
 
 /// What the system says of an error, without the number that only programmers read.
-pub fn os(error: &std::io::Error) -> String {
+pub fn os_error(error: &std::io::Error) -> String {
     error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }

@@ -48,7 +48,7 @@ const HELP: &str = "
   --help     print this";
 
 /// How much of the journal's end is looked through for faults at start, in bytes.
-const LOOK_BACK: u64 = 1 << 20;
+const STARTUP_SCAN: u64 = 1 << 20;
 
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
 const OVERDUE: Duration = Duration::from_secs(60);
@@ -104,11 +104,12 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         false => |_| false,
     };
     let config = &config;
-    log::hide(config.secrets.clone());
+    log::set_secrets(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
-    let within = if mode == Mode::Check { journal::REACH } else { LOOK_BACK };
+    let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
     let skipped = journal::skipped(&config.journal, within);
-    let skipped = skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os(&e)))?;
+    let skipped =
+        skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(&e)))?;
     skipped.iter().for_each(log::line);
     if mode == Mode::Check {
         print(format_args!("{}: ok", path.display()));
@@ -156,7 +157,7 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
         let requests = network.take_in(until.into_iter().flatten().min());
-        let replies = bot.turn(requests, |request| network.may_look(request));
+        let replies = bot.run_batch(requests, |request| network.may_look(request));
         network.answer(replies);
         if let Some(account) = &mut account {
             deliver(bot, account, network.idle);
@@ -176,7 +177,7 @@ fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
     let newest = events.peek()?.time;
     let mut is_told = false;
     let since = events.take_while(|Event { time, link, .. }| {
-        let is_over = mem::replace(&mut is_told, *time - link.posted > irc::BELIEVABLE);
+        let is_over = mem::replace(&mut is_told, *time - link.posted > irc::MAX_CLOCK_SKEW);
         !is_over && newest - *time <= time::Duration::minutes(10)
     });
     since.map(|event| event.link.posted).min()
@@ -214,7 +215,7 @@ fn console(bot: &mut Bot) -> Result<(), String> {
         say(&format!("{VERSION}: {greeting}; your links will be in {page}: open it in a browser"));
     }
     for line in io::stdin().lock().split(b'\n') {
-        let line = line.map_err(|e| format!("standard input: {}", log::os(&e)))?;
+        let line = line.map_err(|e| format!("standard input: {}", log::os_error(&e)))?;
         if line.len() > message::LONGEST_LINE {
             log::line(format_args!(
                 "a line is longer than {} bytes: nothing was saved",
@@ -228,7 +229,7 @@ fn console(bot: &mut Bot) -> Result<(), String> {
         let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((&you, &line));
         let text = text.trim_start().as_bytes();
         let (form, name, args) =
-            irc::words(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
+            irc::split_command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
         let request = Request {
             channel: Some(channel.clone()),
             nick: nick.to_owned(),
@@ -242,7 +243,7 @@ fn console(bot: &mut Bot) -> Result<(), String> {
             args: message::text(args).trim().to_owned(),
             room: usize::MAX,
         };
-        let replies = bot.turn(vec![request], |_| true);
+        let replies = bot.run_batch(vec![request], |_| true);
         bot.publisher.publish(&bot.journal, Instant::now());
         for reply in replies {
             match &reply.answer {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::bot::{Reply, Request};
+use crate::bot::{Outcome, Request};
 use crate::config::Config;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
-use crate::irc::outbox::Kind;
+use crate::irc::outbox::ReplyKind;
 use crate::irc::{Now, Session};
 use crate::log;
 
@@ -87,14 +87,14 @@ impl<'a> Network<'a> {
     }
 
     /// Sends the answers, and whatever else is due.
-    pub fn answer(&mut self, replies: Vec<Reply>) {
+    pub fn answer(&mut self, replies: Vec<Outcome>) {
         let Some(online) = &mut self.online else { return };
         for reply in replies {
             let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
             let kind = match &reply.answer {
-                Err(_) => Kind::Failed,
-                Ok(_) if reply.saves => Kind::Saved,
-                Ok(_) => Kind::Look,
+                Err(_) => ReplyKind::Failed,
+                Ok(_) if reply.saves => ReplyKind::Saved,
+                Ok(_) => ReplyKind::Look,
             };
             if reply.request.history {
                 online.session.caught(target, reply.links);
@@ -160,7 +160,7 @@ impl<'a> Network<'a> {
 impl Online<'_> {
     /// What the server said last tells more than how the connection broke.
     fn broken(&mut self, error: &io::Error) {
-        self.session.end.get_or_insert_with(|| End::new(Retry::Soon, log::os(error)));
+        self.session.end.get_or_insert_with(|| End::new(Retry::Soon, log::os_error(error)));
     }
 }
 

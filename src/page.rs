@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::feed::{Escape, View, again, uri};
+use crate::feed::{Escape, View, reposters_html, uri};
 use crate::journal::{Entry, format_time};
 use crate::link::Zone;
 
@@ -109,7 +109,7 @@ fn list(out: &mut Vec<u8>, view: &View, entries: &[Entry], offset: UtcOffset) ->
 
 fn item(out: &mut Vec<u8>, view: &View, entry: &Entry, posted: OffsetDateTime) -> io::Result<()> {
     let link = &entry.link;
-    let (title, tags) = link.named();
+    let (title, tags) = link.title_and_tags();
     // Without its seconds: nobody looks at them here.
     let utc = &format_time(link.posted)[..16];
     let mut time =
@@ -128,7 +128,7 @@ fn item(out: &mut Vec<u8>, view: &View, entry: &Entry, posted: OffsetDateTime) -
     if view.channels.len() > 1 {
         write!(out, " in {}", Escape(&link.channel))?;
     }
-    write!(out, "{} · {}", again(entry), Escape(link.host()))?;
+    write!(out, "{} · {}", reposters_html(entry), Escape(link.host()))?;
     for tag in tags {
         write!(out, " #{}", Escape(tag))?;
     }

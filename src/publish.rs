@@ -26,7 +26,7 @@ pub enum Kind {
 impl Output {
     /// Brings the file up to date with the journal; one that would not change is not touched.
     fn write(&self, journal: &Journal) -> io::Result<()> {
-        let entries = self.view.newest_first(journal)?;
+        let entries = self.view.links(journal)?;
         let text = match &self.kind {
             Kind::Feed(feed) => feed.render(&self.view, self.view.changed(journal)?, &entries)?,
             Kind::Page(page) => page.render(&self.view, &by_posting(entries))?,
@@ -70,7 +70,7 @@ impl<'a> Publisher<'a> {
         Publisher { outputs: outputs.iter().map(watched).collect(), pause }
     }
 
-    pub fn touch(&mut self, channel: &str) {
+    pub fn mark_dirty(&mut self, channel: &str) {
         for watched in &mut self.outputs {
             watched.stale |= watched.output.view.shows(channel);
         }
@@ -116,7 +116,7 @@ impl<'a> Publisher<'a> {
                         .clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
                     watched.next = now + watched.wait;
                     let (path, why, wait) =
-                        (watched.output.path.display(), log::os(&e), watched.wait.as_secs());
+                        (watched.output.path.display(), log::os_error(&e), watched.wait.as_secs());
                     log::line(format_args!("{path}: {why}; next try in {wait} s"));
                 }
             }

@@ -44,8 +44,8 @@ fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
     }
     let meant: Vec<_> = zoo.iter().map(|(_, meant)| meant.to_string()).collect();
     common::eventually("all titles", || (home.titles() == meant).then_some(()));
-    let newest_first: Vec<_> = meant.iter().rev().map(String::as_str).collect();
-    for (n, entry) in home.await_feed(&newest_first).entries.iter().rev().enumerate() {
+    let links: Vec<_> = meant.iter().rev().map(String::as_str).collect();
+    for (n, entry) in home.await_feed(&links).entries.iter().rev().enumerate() {
         assert_eq!(entry.links[0].href, format!("http://www.example.com/?a={n}&b=%3C2%3E"));
         assert_eq!(entry.authors[0].name, "alice");
         assert!(entry.summary.as_ref().unwrap().content.contains("posted by alice in"));

@@ -157,7 +157,7 @@ impl Connection {
 
 fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
     let addresses = (host, port).to_socket_addrs().map_err(|e| {
-        End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os(&e)))
+        End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os_error(&e)))
     })?;
     let mut why = format!("{host} has no address");
     for address in addresses {
@@ -167,7 +167,7 @@ fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
         });
         match connected {
             Ok(tcp) => return Ok(tcp),
-            Err(e) => why = format!("cannot connect to {address}: {}", crate::log::os(&e)),
+            Err(e) => why = format!("cannot connect to {address}: {}", crate::log::os_error(&e)),
         }
     }
     Err(End::new(Retry::Soon, why))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use super::message::Message;
-use super::talk::{BELIEVABLE, server_time};
+use super::talk::{MAX_CLOCK_SKEW, server_time};
 use super::{Membership, Now, Session};
 
 /// How far back is asked, and how many lines of a channel are taken.
@@ -58,7 +58,7 @@ impl Session<'_> {
         if !self.settings.catch_up {
             return;
         }
-        if (since - now.clock).abs() > BELIEVABLE {
+        if (since - now.clock).abs() > MAX_CLOCK_SKEW {
             let name = &self.memberships[index].channel.name;
             let why = "by a clock that is wrong, the server's or this machine's, nobody can tell what is missing";
             return self.log.push(format!("not caught up in {name}: {why}"));
@@ -123,7 +123,7 @@ impl Session<'_> {
             return Some(said.is_some() && said <= past.told);
         }
         let (said, began) = said.zip(past.began)?;
-        if said < began - SLACK || said > now.clock + BELIEVABLE || past.lines == MOST {
+        if said < began - SLACK || said > now.clock + MAX_CLOCK_SKEW || past.lines == MOST {
             return None;
         }
         past.lines += 1;

@@ -41,7 +41,7 @@ impl Bucket {
 
 /// What an answer may suffer when there is no time to say all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReplyKind {
     /// To a command that only looks: may be dropped.
     Look,
     /// `saved: ...`, `removed: ...`: several become `saved: 97 more links`.
@@ -53,7 +53,7 @@ pub enum Kind {
 pub struct Line {
     pub target: String,
     pub text: String,
-    kind: Kind,
+    kind: ReplyKind,
     /// How many answers this line stands for.
     count: usize,
 }
@@ -61,9 +61,9 @@ pub struct Line {
 impl Line {
     fn stands_for(&self, other: &Line) -> bool {
         let is_same = match self.kind {
-            Kind::Look => false,
-            Kind::Saved => self.verb() == other.verb(),
-            Kind::Failed => self.text == other.text,
+            ReplyKind::Look => false,
+            ReplyKind::Saved => self.verb() == other.verb(),
+            ReplyKind::Failed => self.text == other.text,
         };
         is_same && self.kind == other.kind && self.target == other.target
     }
@@ -85,16 +85,16 @@ impl Outbox {
     }
 
     /// A full queue drops its oldest answer to a look first, then folds.
-    pub fn push(&mut self, target: &str, text: String, kind: Kind) {
+    pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let line = Line { target: target.to_owned(), text, kind, count: 1 };
         if self.queue.len() >= LONGEST_QUEUE {
-            if let Some(looked) = self.queue.iter().position(|l| l.kind == Kind::Look) {
+            if let Some(looked) = self.queue.iter().position(|l| l.kind == ReplyKind::Look) {
                 self.queue.remove(looked);
             } else if let Some(same) = self.queue.iter_mut().rfind(|l| l.stands_for(&line)) {
                 // The newest of them, so that the older ones are still said in full.
                 same.count += 1;
                 return;
-            } else if kind != Kind::Saved {
+            } else if kind != ReplyKind::Saved {
                 return;
             }
             // A promise is never dropped. What can still be one more is the first of its kind in its channel.
@@ -116,7 +116,7 @@ impl Outbox {
                 !same
             });
         }
-        if line.kind == Kind::Saved && line.count > 1 {
+        if line.kind == ReplyKind::Saved && line.count > 1 {
             line.text = format!("{}: {} more links", line.verb(), line.count);
         }
         Some(line)

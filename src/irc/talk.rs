@@ -7,13 +7,13 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::message::{self, Message};
 use super::names::CaseMapping;
-use super::outbox::Kind;
+use super::outbox::ReplyKind;
 use super::{MASK, Now, Session, VERSION};
 
 /// What servers tag the lines of bots with: the specification's name, and those from before it.
 const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// A server-time is believed within this of the own clock.
-pub const BELIEVABLE: time::Duration = time::Duration::minutes(10);
+pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 
 /// What someone said, in a channel or in private.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Session<'_> {
             };
             text = action;
         }
-        let (form, name, args) = words(text, &self.settings.prefix, &self.nick, self.case);
+        let (form, name, args) = split_command(text, &self.settings.prefix, &self.nick, self.case);
         let is_heard = form != Form::Talk || !private && (self.settings.hears)(args);
         // Each line of history counts.
         if !is_heard && self.memberships.iter().all(|m| m.past.until.is_none()) {
@@ -128,7 +128,7 @@ impl Session<'_> {
         history: bool,
     ) -> OffsetDateTime {
         let Some(said) = server_time(message) else { return clock };
-        if history || (said - clock).abs() <= BELIEVABLE {
+        if history || (said - clock).abs() <= MAX_CLOCK_SKEW {
             return said;
         }
         if !std::mem::replace(&mut self.warned, true) {
@@ -154,14 +154,14 @@ impl Session<'_> {
             self.outbox.push(
                 &message::text(message.nick()),
                 format!("\x01{answer}\x01"),
-                Kind::Look,
+                ReplyKind::Look,
             );
         }
     }
 }
 
 /// Takes a line apart: the name of a command and what follows it, or all of it as talk. `...` is no command.
-pub fn words<'t>(
+pub fn split_command<'t>(
     text: &'t [u8],
     prefix: &str,
     nick: &str,

@@ -248,7 +248,7 @@ proptest! {
         };
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
-            let replies = bot.turn(steps.into_iter().map(request).collect(), |_| true);
+            let replies = bot.run_batch(steps.into_iter().map(request).collect(), |_| true);
             let spoken: Vec<_> = replies.into_iter().filter(|reply| !reply.silent).collect();
             prop_assert_eq!(spoken.len(), expected.len());
             for (reply, (step, expected)) in spoken.into_iter().zip(expected) {
@@ -260,10 +260,10 @@ proptest! {
             }
         }
         let view = |entry: io::Result<Entry>| {
-            let Entry { link, again, .. } = entry.unwrap();
+            let Entry { link, reposters: again, .. } = entry.unwrap();
             (link.channel, link.url, link.title, link.nick, link.account, again)
         };
-        let shown: Vec<_> = bot.journal.newest_first().map(view).collect();
+        let shown: Vec<_> = bot.journal.links().map(view).collect();
         let meant = model.0.iter().rev().map(|link| {
             let [channel, url, nick, account] = [link.channel, link.url, link.poster.0, link.poster.1].map(str::to_owned);
             let again: Vec<_> = link.again.iter().map(|&nick| nick.to_owned()).collect();

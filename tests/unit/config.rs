@@ -39,7 +39,7 @@ fn what_is_not_given_has_its_default() {
     assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
     assert!(config.server.tls && config.server.pin.is_none() && config.server.identity.is_none());
     assert_eq!((config.irc.nick.as_str(), config.irc.prefix.as_str()), ("linkbot", "."));
-    assert_eq!(config.irc.reply, Reply::Privmsg);
+    assert_eq!(config.irc.reply, ReplyStyle::Privmsg);
     assert!(!config.capture && config.irc.catch_up && config.local.is_empty());
     assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
     assert_eq!(config.reconnect, Duration::from_secs(20));
@@ -394,7 +394,7 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
         ("PASS hunter2", "PASS ***"),
     ] {
         let good = config(line, CLOSED).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(log::blank(line, &good.secrets), shown);
+        assert_eq!(log::redact(line, &good.secrets), shown);
         assert!(
             config(line, OPEN).is_err_and(|e| e.contains("chmod") && !e.contains("hunter2")),
             "{line}"
@@ -415,7 +415,7 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
 
 #[test]
 fn every_form_of_a_secret_is_hidden() {
-    let hidden = |more: &str, text: &str| log::blank(text, &good(more).secrets);
+    let hidden = |more: &str, text: &str| log::redact(text, &good(more).secrets);
     let all = "server_password = se ver\non_connect = PRIVMSG NickServ :IDENTIFY bot hunter2\n\
                sasl = plain\nsasl_user = jilles\nsasl_password = sesame\n";
     let text = "PASS :se ver, se+ver, se%20ver; IDENTIFY bot hunter2; sesame; amlsbGVzAGppbGxlcwBzZXNhbWU=; JOIN #Rust key";
@@ -449,7 +449,7 @@ fn a_long_sasl_payload_is_hidden_piece_by_piece() {
     let payload = BASE64.encode(format!("u\0u\0{password}"));
     for piece in payload.as_bytes().chunks(400) {
         let line = format!("AUTHENTICATE {}", str::from_utf8(piece).unwrap());
-        assert_eq!(log::blank(&line, &config.secrets), "AUTHENTICATE ***");
+        assert_eq!(log::redact(&line, &config.secrets), "AUTHENTICATE ***");
     }
 }
 

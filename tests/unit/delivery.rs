@@ -84,7 +84,7 @@ impl World {
         self.run(self.now + WEEK, |_, _| Verdict::Stored);
         assert_eq!(self.delivery.deadline(), None);
         let mut sent =
-            self.journal.events().flatten().filter(|event| event.action != Action::Again);
+            self.journal.events().flatten().filter(|event| event.action != Action::Repost);
         let last = sent.next().unwrap().time;
         assert_eq!(self.cursor(), format_time(last) + "\n", "the cursor is at the last event");
         self.tried()[before..].iter().map(|name| name.to_string()).collect()
@@ -582,7 +582,7 @@ fn a_new_title_and_a_removal_follow_their_link() {
         (logged("title changed: http://example.com/1"), logged("deleted: http://example.com/2")),
         (1, 1)
     );
-    world.write(Action::Again, Link { nick: "carol".into(), ..link(1) });
+    world.write(Action::Repost, Link { nick: "carol".into(), ..link(1) });
     assert_eq!(world.deliver(), [""; 0]);
 }
 
@@ -772,13 +772,13 @@ proptest! {
         };
         for (act, i, who) in acts {
             let nick = ["bob", "carol"][who].to_owned();
-            let stands = world.journal.newest_first().any(|entry| entry.unwrap().link.url == link(i).url);
+            let stands = world.journal.links().any(|entry| entry.unwrap().link.url == link(i).url);
             let title = format!("title {}", world.tries.len() + world.journal.events().count());
             let link = Link { nick, title, ..link(i) };
             match act {
                 // linkbot writes no second `add` of a link that stands.
                 0..=2 if !stands => world.write(Action::Add, link),
-                0 => world.write(Action::Again, link),
+                0 => world.write(Action::Repost, link),
                 1 => world.write(Action::Title, link),
                 2 => world.write(Action::Remove, link),
                 3 => world.restart(),
@@ -795,7 +795,7 @@ proptest! {
         let given_up = |url: &str| {
             LOG.with_borrow(|log| log.iter().any(|line| line.starts_with("passed over: ") && line.contains(url)))
         };
-        let stands = world.journal.newest_first().map(|entry| entry.unwrap().link);
+        let stands = world.journal.links().map(|entry| entry.unwrap().link);
         let mut stands: BTreeMap<String, String> = stands.map(|link| (link.url, link.title)).collect();
         stands.retain(|url, _| !given_up(url));
         shelf.retain(|url, _| !given_up(url));

@@ -35,7 +35,7 @@ fn entry() -> Entry {
         title: "Title For Link".into(),
         posted: datetime!(2026-11-22 10:31:17.5 UTC),
     };
-    Entry { time: datetime!(2026-11-22 10:31:19.123 UTC), link, again: Vec::new() }
+    Entry { time: datetime!(2026-11-22 10:31:19.123 UTC), link, reposters: Vec::new() }
 }
 
 fn titled(title: &str) -> Entry {
@@ -53,7 +53,7 @@ fn text(rendered: io::Result<Vec<u8>>) -> String {
 
 /// The feed of all that is in the journal.
 fn of(view: &View, journal: &Journal) -> String {
-    let entries = view.newest_first(journal).unwrap();
+    let entries = view.links(journal).unwrap();
     text(feed().render(view, view.changed(journal).unwrap(), &entries))
 }
 
@@ -127,7 +127,7 @@ fn the_description_is_html_that_links_into_the_log() {
         html(&with_log(), entry()),
         format!("<a href=\"{log}\">posted by alice in #dev</a>")
     );
-    let again = Entry { again: vec!["bob".into(), "<carol>".into()], ..entry() };
+    let again = Entry { reposters: vec!["bob".into(), "<carol>".into()], ..entry() };
     assert_eq!(html(&view(), again), "posted by alice in #dev; again by bob, &#x3C;carol&#x3E;");
     assert!(!item(&view(), entry()).contains("<comments>"));
 }
@@ -167,7 +167,7 @@ fn titles_of_every_kind_come_back_from_a_reader_as_they_were() {
 fn what_xml_forbids_is_left_out_wherever_it_comes_from() {
     let mut entry = titled("a\u{0}b\u{1f}c\u{fffe}d\u{ffff}e");
     entry.link.nick = "al\u{1}ice".into();
-    entry.again = vec!["\u{8}bob".into()];
+    entry.reposters = vec!["\u{8}bob".into()];
     let xml = item(&View { title: "x\u{b}y".into(), ..view() }, entry);
     holds(&xml, "<title>abcde</title>");
     holds(&xml, "<description>posted by alice in #dev; again by bob</description>");
@@ -233,7 +233,7 @@ proptest! {
         year in 1900i32..=9999,
     ) {
         let mut entry = titled(&words);
-        (entry.link.nick, entry.link.channel, entry.link.url, entry.again) = (nick, channel, url, again);
+        (entry.link.nick, entry.link.channel, entry.link.url, entry.reposters) = (nick, channel, url, again);
         entry.link.posted = entry.link.posted.replace_year(year).unwrap();
         let legal = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
         let xml = render(&with_log(), vec![entry]);

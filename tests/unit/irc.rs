@@ -21,7 +21,7 @@ fn settings() -> Settings {
         ignore: Vec::new(),
         rejoin: false,
         catch_up: false,
-        reply: Reply::Privmsg,
+        reply: ReplyStyle::Privmsg,
         hears: |_| false,
     }
 }
@@ -1469,7 +1469,7 @@ fn each_channel_is_heard_up_to_its_last_line_or_to_where_its_telling_was_cut_off
 
 /// What one answer becomes on the wire.
 fn answered(talk: &mut Talk, text: &str) -> String {
-    talk.session.answer("#dev", text, Kind::Saved);
+    talk.session.answer("#dev", text, ReplyKind::Saved);
     talk.session.tick(talk.now.instant);
     let mut sent = talk.sent();
     assert_eq!(sent.len(), 1);
@@ -1479,19 +1479,19 @@ fn answered(talk: &mut Talk, text: &str) -> String {
 #[test]
 fn each_line_of_an_answer_is_one_line() {
     let mut talk = Talk::home(settings());
-    talk.session.answer("#dev", "one\ntwo\r\nthree", Kind::Look);
+    talk.session.answer("#dev", "one\ntwo\r\nthree", ReplyKind::Look);
     talk.session.tick(talk.now.instant);
     assert_eq!(talk.sent(), ["PRIVMSG #dev one", "PRIVMSG #dev two", "PRIVMSG #dev three"]);
 }
 
 #[test]
 fn reply_notice_answers_by_notice_and_quiet_tells_only_errors() {
-    let mut talk = Talk::home(Settings { reply: Reply::Notice, ..settings() });
+    let mut talk = Talk::home(Settings { reply: ReplyStyle::Notice, ..settings() });
     assert_eq!(answered(&mut talk, "saved: x"), "NOTICE #dev :saved: x");
-    let mut talk = Talk::home(Settings { reply: Reply::Quiet, ..settings() });
-    talk.session.answer("#dev", "saved: x", Kind::Saved);
-    talk.session.answer("#dev", "commands: x", Kind::Look);
-    talk.session.answer("#dev", "could not save: x", Kind::Failed);
+    let mut talk = Talk::home(Settings { reply: ReplyStyle::Quiet, ..settings() });
+    talk.session.answer("#dev", "saved: x", ReplyKind::Saved);
+    talk.session.answer("#dev", "commands: x", ReplyKind::Look);
+    talk.session.answer("#dev", "could not save: x", ReplyKind::Failed);
     talk.session.tick(talk.now.instant);
     assert_eq!(talk.sent(), ["PRIVMSG #dev :could not save: x"]);
 }
@@ -1539,7 +1539,7 @@ fn nothing_longer_than_510_bytes_and_cr_lf_ever_leaves() {
 #[test]
 fn a_burst_of_100_saves_is_answered_at_once_and_in_short() {
     let mut talk = Talk::home(settings());
-    (1..=100).for_each(|n| talk.session.answer("#dev", &format!("saved: {n}"), Kind::Saved));
+    (1..=100).for_each(|n| talk.session.answer("#dev", &format!("saved: {n}"), ReplyKind::Saved));
     talk.session.tick(talk.now.instant);
     let lines = ["saved: 1", "saved: 2", "saved: 3", "saved: 97 more links"]
         .map(|text| format!("PRIVMSG #dev :{text}"));
@@ -1550,7 +1550,7 @@ fn a_burst_of_100_saves_is_answered_at_once_and_in_short() {
 #[test]
 fn answers_are_paced_and_pong_overtakes_them() {
     let mut talk = Talk::home(settings());
-    (0..9).for_each(|n| talk.session.answer("#dev", &n.to_string(), Kind::Look));
+    (0..9).for_each(|n| talk.session.answer("#dev", &n.to_string(), ReplyKind::Look));
     talk.session.tick(talk.now.instant);
     assert_eq!((talk.sent().len(), talk.wakes_in()), (4, 2));
     talk.says("PING now");
@@ -1566,7 +1566,7 @@ fn only_what_people_read_counts_against_the_pace() {
         ..settings()
     });
     (0..20).for_each(|n| drop(talk.says(&format!("PING {n}"))));
-    (0..4).for_each(|n| talk.session.answer("#1", &n.to_string(), Kind::Look));
+    (0..4).for_each(|n| talk.session.answer("#1", &n.to_string(), ReplyKind::Look));
     talk.session.tick(talk.now.instant);
     assert_eq!(talk.sent().len(), 24);
 }
@@ -1829,7 +1829,7 @@ proptest! {
         for (line, seconds) in lines {
             if let Some(said) = talk.says_bytes(&line) {
                 let target = said.channel.as_ref().unwrap_or(&said.nick);
-                talk.session.answer(target, "saved: x", Kind::Saved);
+                talk.session.answer(target, "saved: x", ReplyKind::Saved);
             }
             talk.passes(seconds);
             holds(&mut talk)?;

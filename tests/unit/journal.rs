@@ -46,7 +46,7 @@ fn append_by_hand(path: &Path, bytes: &[u8]) {
 }
 
 fn titles(journal: &Journal) -> Vec<String> {
-    journal.newest_first().map(|entry| entry.unwrap().link.title).collect()
+    journal.links().map(|entry| entry.unwrap().link.title).collect()
 }
 
 /// The titles of what came after `cursor`, oldest first.
@@ -88,7 +88,7 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
     let events: Vec<Event> = journal.events().map(Result::unwrap).collect();
     assert_eq!(events[0].link.posted, link.posted);
     assert_eq!(events[1].link.posted, events[1].time, "within a second it is the event's own");
-    assert_eq!(skipped(&path, REACH).unwrap(), None);
+    assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), None);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         let (_folder, path) = place();
         fs::write(&path, format!("# a comment\n\n{bad}{good}")).unwrap();
         let text = format!("{}: 1 line skipped; the first is line 3: {why}", path.display());
-        assert_eq!(skipped(&path, REACH).unwrap(), Some(text));
+        assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), Some(text));
         assert_eq!(titles(&open(&path)), ["good"]);
     }
 }
@@ -160,7 +160,7 @@ fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
         line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls "),
     )
     .unwrap();
-    assert_eq!(skipped(&path, REACH).unwrap(), None);
+    assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), None);
     assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
 }
 
@@ -171,11 +171,11 @@ fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
         line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
     let remove = line(3, "gone").replace("add", "remove").replace("\tgone", "");
     fs::write(&path, line(0, "gone") + &line(1, "kept") + &again + &remove).unwrap();
-    assert_eq!(skipped(&path, REACH).unwrap(), None);
+    assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), None);
     let journal = open(&path);
-    let entries: Vec<Entry> = journal.newest_first().map(Result::unwrap).collect();
+    let entries: Vec<Entry> = journal.links().map(Result::unwrap).collect();
     assert_eq!(titles(&journal), ["kept"]);
-    assert_eq!(entries[0].again, ["carol"]);
+    assert_eq!(entries[0].reposters, ["carol"]);
 }
 
 #[test]
@@ -184,10 +184,10 @@ fn skipped_lines_are_counted_and_the_first_is_named() {
     let said = |within| {
         skipped(&path, within).unwrap().map(|text| text.split_once(": ").unwrap().1.to_owned())
     };
-    assert_eq!(said(REACH), None, "no file, nothing to say");
+    assert_eq!(said(VIEW_WINDOW), None, "no file, nothing to say");
     fs::write(&path, b"# c\na\n\xff\nb\n2026").unwrap();
     assert_eq!(
-        said(REACH).unwrap(),
+        said(VIEW_WINDOW).unwrap(),
         "4 lines skipped; the first is line 2: fewer than seven columns"
     );
     // Of a part of the file the beginning of a line is not one.
@@ -199,7 +199,7 @@ fn skipped_lines_are_counted_and_the_first_is_named() {
     }
     fs::write(&path, "bad\n".to_owned() + &line(1, "good")).unwrap();
     assert_eq!(said(line(1, "good").len() as u64), None);
-    assert!(skipped(path.parent().unwrap(), REACH).is_err());
+    assert!(skipped(path.parent().unwrap(), VIEW_WINDOW).is_err());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn dos_line_ends_are_understood() {
     let (_folder, path) = place();
     fs::write(&path, format!("\r\n# c\r\n{}", line(1, "good").replace('\n', "\r\n"))).unwrap();
     assert_eq!(titles(&open(&path)), ["good"]);
-    assert_eq!(skipped(&path, REACH).unwrap(), None);
+    assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), None);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn lines_that_others_append_are_seen_at_the_next_check_and_stay_lines_of_their_o
     append_by_hand(&path, line(950, "without-line-end").trim_end().as_bytes());
     save(&mut journal, "four");
     assert_eq!(titles(&journal), ["four", "without-line-end", "three", "two", "by-hand", "one"]);
-    assert!(skipped(&path, REACH).unwrap().unwrap().contains(": 1 line skipped; "));
+    assert!(skipped(&path, VIEW_WINDOW).unwrap().unwrap().contains(": 1 line skipped; "));
 }
 
 #[test]
@@ -458,7 +458,10 @@ fn a_journal_cut_short_is_gone_on_with_at_its_new_end() {
     assert_eq!(titles(&journal), ["three", "one"]);
     assert!(!fs::read(&path).unwrap().contains(&0));
     assert!(
-        skipped(&path, REACH).unwrap().unwrap().contains("1 line skipped; the first is line 2: ")
+        skipped(&path, VIEW_WINDOW)
+            .unwrap()
+            .unwrap()
+            .contains("1 line skipped; the first is line 2: ")
     );
 }
 
@@ -514,7 +517,7 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
     save(&mut journal, "two");
     assert_eq!(titles(&journal), ["two", "one"]);
-    assert_eq!(skipped(&path, REACH).unwrap(), None);
+    assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), None);
 }
 
 #[test]
@@ -536,7 +539,7 @@ fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
             assert_eq!(titles(&open(&path)), expected, "{long}");
             let number = if before.is_empty() { 1 } else { 2 };
             let said = (long > BLOCK).then(|| format!("line {number}: longer than 32 KiB"));
-            let text = skipped(&path, REACH).unwrap();
+            let text = skipped(&path, VIEW_WINDOW).unwrap();
             assert_eq!(
                 text.as_deref().map(|t| t.split("first is ").nth(1).unwrap()),
                 said.as_deref()
@@ -548,7 +551,7 @@ fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
 #[test]
 fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed() {
     let (_folder, path) = place();
-    let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(REACH as usize / BLOCK);
+    let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(VIEW_WINDOW as usize / BLOCK);
     fs::write(&path, line(1, "a") + &line(2, "b") + &wide + "bad\n" + &line(4, "c")).unwrap();
     let journal = open(&path);
     assert_eq!(titles(&journal), ["c"]);
@@ -556,7 +559,7 @@ fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed()
     assert_eq!(owed(&journal, time(1)), ["b", "c"]);
     assert_eq!(owed(&journal, time(2)), ["c"]);
     assert_eq!(owed(&journal, time(4)), [""; 0]);
-    let text = skipped(&path, REACH).unwrap().unwrap();
+    let text = skipped(&path, VIEW_WINDOW).unwrap().unwrap();
     assert!(
         text.ends_with(
             "1 line skipped; the first is line 2 from the end: fewer than seven columns"
@@ -568,7 +571,7 @@ fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed()
 #[test]
 fn a_cursor_whose_line_is_gone_is_looked_for_within_reach_of_the_first_older_line() {
     let (_folder, path) = place();
-    let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(REACH as usize / BLOCK);
+    let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(VIEW_WINDOW as usize / BLOCK);
     // Behind the reach stands a line that is later than the cursor; nobody can expect it there.
     fs::write(
         &path,
@@ -638,10 +641,10 @@ impl Model {
         let nearest = self.0.iter_mut().rev().find(|(entry, removed)| !removed && same(entry));
         match (action, nearest) {
             (Action::Add, _) => {
-                self.0.push((Entry { time, link: link.clone(), again: vec![] }, false))
+                self.0.push((Entry { time, link: link.clone(), reposters: vec![] }, false))
             }
             (Action::Title, Some((entry, _))) => entry.link.title = link.title.clone(),
-            (Action::Again, Some((entry, _))) => entry.again.push(link.nick.clone()),
+            (Action::Repost, Some((entry, _))) => entry.reposters.push(link.nick.clone()),
             (Action::Remove, Some((_, removed))) => *removed = true,
             (_, None) => {}
         }
@@ -702,10 +705,10 @@ proptest! {
             }
         }
         let entries = model.entries();
-        let newest: Vec<Entry> = journal.newest_first().map(Result::unwrap).collect();
+        let newest: Vec<Entry> = journal.links().map(Result::unwrap).collect();
         prop_assert!(newest.iter().rev().eq(&entries));
         prop_assert!(journal.events().map(|e| e.unwrap().time).eq(times.iter().rev().copied()));
-        prop_assert_eq!(skipped(&path, REACH).unwrap(), None);
+        prop_assert_eq!(skipped(&path, VIEW_WINDOW).unwrap(), None);
         let cursors = times.iter().flat_map(|&t| [t - Duration::MILLISECOND, t]);
         for cursor in cursors.chain([OffsetDateTime::UNIX_EPOCH]) {
             let after: Vec<_> = journal.after(cursor).map(|event| event.unwrap().time).collect();
@@ -730,7 +733,7 @@ proptest! {
         }
         bytes.extend(&line(999, "torn").as_bytes()[..cut]);
         fs::write(&path, &bytes).unwrap();
-        skipped(&path, REACH).unwrap();
+        skipped(&path, VIEW_WINDOW).unwrap();
         let mut journal = open(&path);
         prop_assert!(good.iter().rev().eq(&titles(&journal)));
         good.push("new".into());

@@ -218,7 +218,7 @@ fn a_line_may_hold_several_addresses_or_none() {
 #[test]
 fn a_link_found_is_titled_by_the_rest_of_its_line() {
     let one = |line: &str| {
-        let found = found(line);
+        let found = links_in(line);
         assert_eq!(found.len(), 1, "{line:?}: {found:?}");
         found.into_iter().next().unwrap()
     };
@@ -237,8 +237,8 @@ fn a_link_found_is_titled_by_the_rest_of_its_line() {
     ] {
         assert_eq!(one(line), (url.to_owned(), title.to_owned()), "{line:?}");
     }
-    assert_eq!(found("talk of http:// and http://user:secret@y.example/ and ://"), []);
-    let two = found("http://a.example/1, http://b.example/2/");
+    assert_eq!(links_in("talk of http:// and http://user:secret@y.example/ and ://"), []);
+    let two = links_in("http://a.example/1, http://b.example/2/");
     let two: Vec<_> = two.iter().map(|(_, title)| title.as_str()).collect();
     assert_eq!(two, ["a.example/1", "b.example/2"]);
 }
@@ -246,7 +246,7 @@ fn a_link_found_is_titled_by_the_rest_of_its_line() {
 #[test]
 fn of_more_than_five_addresses_the_others_are_in_no_title() {
     let line: String = (1..8).map(|n| format!("http://x.example/{n} ")).collect();
-    let found = found(&format!("many: {line}"));
+    let found = links_in(&format!("many: {line}"));
     assert_eq!(found.len(), 5);
     assert_eq!(found[4], ("http://x.example/5".into(), "many:".into()));
 }
@@ -277,7 +277,7 @@ fn words_with_a_sign_and_a_letter_at_the_end_are_tags() {
 fn a_link_of_nothing_but_tags_is_named_by_its_address() {
     let title = "#rust".into();
     let link = Link { title, ..link(datetime!(2026-01-01 0:00 UTC)) };
-    assert_eq!(link.named(), ("http://www.example.com/", vec!["rust"]));
+    assert_eq!(link.title_and_tags(), ("http://www.example.com/", vec!["rust"]));
     assert_eq!(link.host(), "example.com");
 }
 
@@ -302,7 +302,7 @@ fn two_spellings_of_one_address_have_the_same_key() {
         ("http://wwwexample.com/", "wwwexample.com"),
         ("http://www.com/", "com"),
     ] {
-        assert_eq!(super::key(url), key, "{url}");
+        assert_eq!(super::comparison_key(url), key, "{url}");
     }
 }
 
@@ -314,7 +314,7 @@ fn a_line_made_to_take_long_does_not() {
         let line =
             format!("http://x.example/{} http://y.example/", piece.repeat(long / piece.len()));
         assert_eq!(spans(&line).last(), Some(&"http://y.example/"), "{piece}");
-        assert!(found(&line).len() <= 5);
+        assert!(links_in(&line).len() <= 5);
     }
     assert_eq!(split_tags(&" #a".repeat(long)).1.len(), long);
 }
@@ -346,7 +346,7 @@ proptest! {
 
     #[test]
     fn no_text_and_no_pattern_is_a_panic(text in any::<String>()) {
-        let _ = (address(&text), key(&text), found(&text), split_tags(&text));
+        let _ = (address(&text), comparison_key(&text), links_in(&text), split_tags(&text));
         let _ = LogUrl::new(&text, Zone::Local).map(|log_url| log_url.of(&link(datetime!(2026-01-01 0:00 UTC))));
     }
 
@@ -363,7 +363,7 @@ proptest! {
             prop_assert!(!address.contains([' ', '<', '>', '"', '\u{200b}']), "{address:?}");
             prop_assert!(!address.ends_with(['.', ',', ';', ':', '!', '?', '\'', '*', '(', '[', '{']), "{address:?}");
         }
-        for (url, named) in found(&text) {
+        for (url, named) in links_in(&text) {
             prop_assert_eq!(address(&url), Ok(url));
             prop_assert!(!named.is_empty() && title(&named) == named, "{named:?}");
         }
@@ -396,8 +396,8 @@ proptest! {
         query in prop_oneof![Just(String::new()), "\\?[a-t]=[0-9]{1,3}(&[a-t]=[0-9]{1,3}){0,2}"],
         page in prop_oneof![Just(String::new()), "#[/!][a-z]{1,5}"],
     ) {
-        let known = key(&address(&format!("http://{host}{path}{query}{page}")).unwrap());
-        prop_assert_eq!(key(&known), known.as_str());
+        let known = comparison_key(&address(&format!("http://{host}{path}{query}{page}")).unwrap());
+        prop_assert_eq!(comparison_key(&known), known.as_str());
         let join = if query.is_empty() { "?" } else { "&" };
         let mut variants = vec![
             format!("https://{host}{path}{query}{page}"),
@@ -411,7 +411,7 @@ proptest! {
             }
         }
         for variant in variants {
-            prop_assert_eq!(key(&address(&variant).unwrap()), known.as_str(), "{}", variant);
+            prop_assert_eq!(comparison_key(&address(&variant).unwrap()), known.as_str(), "{}", variant);
         }
     }
 

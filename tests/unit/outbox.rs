@@ -26,7 +26,7 @@ fn four_lines_leave_at_once_and_one_more_every_2_s() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
     for n in 1..=6 {
-        outbox.push("#dev", format!("line {n}"), Kind::Look);
+        outbox.push("#dev", format!("line {n}"), ReplyKind::Look);
     }
     assert_eq!(said(&mut outbox, now), ["line 1", "line 2", "line 3", "line 4"]);
     assert_eq!(outbox.deadline(), Some(after(now, 2)));
@@ -41,7 +41,7 @@ fn a_bucket_holds_no_more_than_four_however_long_it_was_quiet() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
     let later = after(now, 3600);
-    (0..9).for_each(|n| outbox.push("#dev", n.to_string(), Kind::Look));
+    (0..9).for_each(|n| outbox.push("#dev", n.to_string(), ReplyKind::Look));
     assert_eq!(said(&mut outbox, later).len(), 4);
     assert_eq!(outbox.deadline(), Some(after(later, 2)));
 }
@@ -50,7 +50,7 @@ fn a_bucket_holds_no_more_than_four_however_long_it_was_quiet() {
 fn a_hundred_saves_are_three_answers_and_97_more_links() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
-    (1..=100).for_each(|n| outbox.push("#dev", format!("saved: link {n}"), Kind::Saved));
+    (1..=100).for_each(|n| outbox.push("#dev", format!("saved: link {n}"), ReplyKind::Saved));
     let all = all_said(&mut outbox, now);
     assert_eq!(all, ["saved: link 1", "saved: link 2", "saved: link 3", "saved: 97 more links"]);
 }
@@ -59,12 +59,12 @@ fn a_hundred_saves_are_three_answers_and_97_more_links() {
 fn a_fold_keeps_to_its_channel_and_its_kind() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
-    (0..3).for_each(|_| outbox.push("#a", "first".into(), Kind::Look));
+    (0..3).for_each(|_| outbox.push("#a", "first".into(), ReplyKind::Look));
     for target in ["#a", "#b", "#a"] {
-        outbox.push(target, "saved: x".into(), Kind::Saved);
-        outbox.push(target, "usage: y".into(), Kind::Failed);
+        outbox.push(target, "saved: x".into(), ReplyKind::Saved);
+        outbox.push(target, "usage: y".into(), ReplyKind::Failed);
     }
-    outbox.push("#a", "usage: z".into(), Kind::Failed);
+    outbox.push("#a", "usage: z".into(), ReplyKind::Failed);
     let all = all_said(&mut outbox, now);
     let expected = [
         "first",
@@ -83,7 +83,7 @@ fn a_fold_keeps_to_its_channel_and_its_kind() {
 fn answers_to_a_look_are_never_folded() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
-    (0..8).for_each(|_| outbox.push("#dev", "commands: ...".into(), Kind::Look));
+    (0..8).for_each(|_| outbox.push("#dev", "commands: ...".into(), ReplyKind::Look));
     assert_eq!(all_said(&mut outbox, now).len(), 8);
 }
 
@@ -91,10 +91,10 @@ fn answers_to_a_look_are_never_folded() {
 fn a_full_queue_drops_its_oldest_answer_to_a_look_first() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
-    outbox.push("#dev", "saved: kept".into(), Kind::Saved);
-    (1..LONGEST_QUEUE).for_each(|n| outbox.push("#dev", format!("look {n}"), Kind::Look));
-    outbox.push("#dev", "usage: kept".into(), Kind::Failed);
-    outbox.push("#dev", "look last".into(), Kind::Look);
+    outbox.push("#dev", "saved: kept".into(), ReplyKind::Saved);
+    (1..LONGEST_QUEUE).for_each(|n| outbox.push("#dev", format!("look {n}"), ReplyKind::Look));
+    outbox.push("#dev", "usage: kept".into(), ReplyKind::Failed);
+    outbox.push("#dev", "look last".into(), ReplyKind::Look);
     let all = all_said(&mut outbox, now);
     assert_eq!(all.len(), LONGEST_QUEUE);
     assert_eq!(all[..2], ["saved: kept", "look 3"]);
@@ -105,8 +105,8 @@ fn a_full_queue_drops_its_oldest_answer_to_a_look_first() {
 fn an_answer_to_a_look_drives_nothing_else_out() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
-    (0..LONGEST_QUEUE).for_each(|n| outbox.push("#dev", format!("usage: {n}"), Kind::Failed));
-    outbox.push("#dev", "look".into(), Kind::Look);
+    (0..LONGEST_QUEUE).for_each(|n| outbox.push("#dev", format!("usage: {n}"), ReplyKind::Failed));
+    outbox.push("#dev", "look".into(), ReplyKind::Look);
     let all = all_said(&mut outbox, now);
     assert_eq!((all.len(), all.contains(&"look".to_owned())), (LONGEST_QUEUE, false));
 }
@@ -130,7 +130,7 @@ proptest! {
         let mut now = Instant::now();
         let (mut outbox, mut lines) = (Outbox::new(now), Vec::new());
         for (kind, target, wait) in &pushes {
-            let kind = [Kind::Look, Kind::Saved, Kind::Failed][usize::from(*kind)];
+            let kind = [ReplyKind::Look, ReplyKind::Saved, ReplyKind::Failed][usize::from(*kind)];
             outbox.push(["#a", "#b", "#c"][*target], "text".into(), kind);
             prop_assert!(outbox.queue.len() <= LONGEST_QUEUE + 3);
             now += Duration::from_millis(*wait);
@@ -142,7 +142,7 @@ proptest! {
             lines.extend(std::iter::from_fn(|| outbox.next(deadline)));
         }
         for target in ["#a", "#b", "#c"] {
-            let promised: usize = lines.iter().filter(|l| l.kind == Kind::Saved && l.target == target).map(|l| l.count).sum();
+            let promised: usize = lines.iter().filter(|l| l.kind == ReplyKind::Saved && l.target == target).map(|l| l.count).sum();
             let saved = pushes.iter().filter(|p| p.0 == 1 && ["#a", "#b", "#c"][p.1] == target).count();
             prop_assert_eq!(promised, saved);
         }

@@ -42,7 +42,7 @@ fn entry() -> Entry {
         title: "Title For Link".into(),
         posted: datetime!(2026-11-22 10:31:17.5 UTC),
     };
-    Entry { time: datetime!(2026-11-22 10:31:19.123 UTC), link, again: Vec::new() }
+    Entry { time: datetime!(2026-11-22 10:31:19.123 UTC), link, reposters: Vec::new() }
 }
 
 fn at(posted: OffsetDateTime) -> Entry {
@@ -113,7 +113,7 @@ fn every_colour_of_text_stands_out_from_its_paper_in_the_light_and_in_the_dark()
 #[test]
 fn an_item_tells_when_who_what_and_where() {
     let mut entry = titled("Title & <b> #rust #c++");
-    entry.again = vec!["bob".into(), "<carol>".into()];
+    entry.reposters = vec!["bob".into(), "<carol>".into()];
     let html = render(&[entry.clone()]);
     let log = "http://logs.example.org/?y=2026&#x26;m=11&#x26;d=22#20261122103117";
     for part in [
@@ -220,7 +220,7 @@ proptest! {
         year in 1i32..=9999,
     ) {
         let mut entry = titled(&title);
-        (entry.link.nick, entry.link.url, entry.again) = (nick, url, vec![again]);
+        (entry.link.nick, entry.link.url, entry.reposters) = (nick, url, vec![again]);
         entry.link.posted = entry.link.posted.replace_year(year).unwrap();
         let (html, plain) = (render(&[entry]), render(&[self::entry()]));
         // Whatever is in it, it has as many tags, and attributes, as any other page with one link.

@@ -77,7 +77,7 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     let quiet = start + SECOND;
     for (after, shown) in [(0, 1), (1, 1), (999, 1), (1000, 4), (1001, 4)] {
         place.add("a");
-        publisher.touch("a");
+        publisher.mark_dirty("a");
         publisher.publish(&place.journal, quiet + Duration::from_millis(after));
         assert_eq!(place.shown("a"), Some(shown), "{after} ms");
     }
@@ -86,7 +86,7 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     assert_eq!((place.shown("a"), publisher.deadline()), (Some(5), None));
     // The other channel's file was quiet all the time.
     place.add("b");
-    publisher.touch("b");
+    publisher.mark_dirty("b");
     publisher.publish(&place.journal, quiet + 2 * SECOND);
     assert_eq!(place.shown("b"), Some(1));
 }
@@ -99,7 +99,7 @@ fn a_file_of_another_channel_is_not_written() {
     let mut publisher = Publisher::new(&outputs, Duration::ZERO, now);
     publisher.publish(&place.journal, now);
     place.add("a");
-    publisher.touch("b");
+    publisher.mark_dirty("b");
     publisher.publish(&place.journal, now);
     assert_eq!(place.shown("a"), Some(0));
 }
@@ -115,8 +115,8 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     // 1, 2, 4, 8 min, then 15 each time; from the first try on.
     for (n, wait) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
         place.add("b");
-        publisher.touch("a");
-        publisher.touch("b");
+        publisher.mark_dirty("a");
+        publisher.mark_dirty("b");
         publisher.publish(&place.journal, now);
         assert_eq!((place.shown("a"), place.shown("b")), (None, Some(n + 1)));
         assert_eq!(publisher.failing(), Some(outputs[0].path.as_path()));
@@ -134,7 +134,7 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     // The next failure begins with a minute again.
     fs::remove_dir_all(&folder).unwrap();
     now += SECOND;
-    publisher.touch("a");
+    publisher.mark_dirty("a");
     publisher.publish(&place.journal, now);
     assert_eq!(publisher.deadline(), Some(now + Duration::from_secs(60)));
 }
