@@ -20,6 +20,7 @@ mod log;
 mod network;
 mod page;
 mod publish;
+mod view;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::mem;

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::feed::{Escape, View, reposters_html, uri};
 use crate::journal::{Entry, format_time};
 use crate::link::Zone;
+use crate::view::{Escape, View, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
 const STYLE_HASH: &str = "Z2pxpP0xL8EusxtvLPcwuEMqViTg3X1DvLzUrVsqvBM=";
@@ -25,8 +25,8 @@ pub struct Page {
     pub feeds: Vec<Alternate>,
     /// The zone of the times that it shows.
     pub zone: Zone,
-    /// What to type where nothing is shown yet.
-    pub example: String,
+    /// What commands start with.
+    pub prefix: String,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +47,8 @@ impl Page {
         )?;
         if entries.is_empty() {
             let channels = view.channels.join(" or ");
-            let (channels, example) = (Escape(&channels), Escape(&self.example));
+            let example = format!("{}url http://www.example.com/ Title For Link", self.prefix);
+            let (channels, example) = (Escape(&channels), Escape(&example));
             writeln!(
                 out,
                 "<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>"

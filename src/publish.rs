@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::feed::{Feed, View};
+use crate::feed::Feed;
 use crate::file::replace;
 use crate::journal::{Entry, Journal};
 use crate::log;
 use crate::page::Page;
+use crate::view::View;
 
 #[derive(Clone, Debug)]
 pub struct Output {

@@ -1,13 +1,19 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
 use time::macros::datetime;
 
+use super::lines::KEYS;
 use super::*;
+use crate::feed::Feed;
+use crate::irc::ReplyStyle;
 use crate::irc::message;
 use crate::link::Link;
+use crate::log;
+use crate::publish::Kind;
 
 const OPEN: u32 = 0o100644;
 const CLOSED: u32 = 0o100640;
@@ -34,7 +40,7 @@ fn refused(more: &str, beginning: &str) {
 }
 
 #[test]
-fn what_is_not_given_has_its_default() {
+fn defaults() {
     let config = good("");
     assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
     assert!(config.server.tls && config.server.pin.is_none() && config.server.identity.is_none());
@@ -94,16 +100,38 @@ fn of_several_faults_an_unknown_key_is_told_first() {
 
 #[test]
 fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
-    let remedy = "the bot.conf that comes with linkbot names them all";
-    for key in ["delicious_tokn", "chanels", "Nick", "local"] {
+    for key in ["local", "title", "password", "tags"] {
+        let remedy = "the bot.conf that comes with linkbot lists them all";
         assert_eq!(
             fault(&format!("{key} = x")),
             format!("bot.conf:3: {key}: unknown key; {remedy}")
         );
     }
-    for line in ["hunter2", "= hunter2", "hunter2 = x", "my pass = hunter2"] {
-        assert_eq!(fault(line), "bot.conf:3: not a line like key = value; a comment begins with #");
+    for line in ["hunter2", "= hunter2", "hunter2 = x", "my pass = hunter2", "nick linkbot"] {
+        assert_eq!(fault(line), "bot.conf:3: not a line like key = value; a comment starts with #");
     }
+}
+
+#[test]
+fn an_unknown_key_that_is_nearly_a_known_one_is_reported_with_it() {
+    for (key, known) in [
+        ("channel", "channels"),
+        ("chanells", "channels"),
+        ("delicious_tokn", "delicious_token"),
+        ("Nick", "nick"),
+        ("nik", "nick"),
+        ("log_uri", "log_url"),
+        ("catchup", "catch_up"),
+        ("feeditems", "feed_items"),
+        ("sevrer", "server"),
+    ] {
+        assert_eq!(
+            fault(&format!("{key} = x")),
+            format!("bot.conf:3: {key}: unknown key; did you mean {known}?")
+        );
+    }
+    // A hyphen may be part of a password, so the key is not quoted.
+    assert_eq!(fault("feed-url = x"), "bot.conf:3: unknown key; did you mean feed_url?");
 }
 
 #[test]
@@ -114,12 +142,15 @@ fn the_keys_of_a_fork_are_handed_over_as_they_are() {
         (local("greeting"), local("a-b_c.2"), config.local.len()),
         (Some("#hello = you"), Some(""), 2)
     );
-    refused("local.a = 1\nlocal.a = 2", "4: local.a: was given above already");
+    refused(
+        "local.a = 1\nlocal.a = 2",
+        "4: local.a: already set in line 3; remove one of the two lines",
+    );
 }
 
 #[test]
 fn a_key_may_be_given_once_but_on_connect_and_ignore_more_often() {
-    refused("nick = a\nnick = b", "4: nick: was given above already");
+    refused("nick = a\nnick = b", "4: nick: already set in line 3; remove one of the two lines");
     let config = good(
         "on_connect = MODE x +B\nignore = a\non_connect = PRIVMSG Q :AUTH a b\nignore = *!*@b, c!*@*\n",
     );
@@ -151,10 +182,10 @@ fn a_bad_value_is_told_with_what_would_be_right() {
             "feed_url = http://alice:hunter2@example.org/",
             "3: feed_url: an address with a user name or password in it",
         ),
-        ("feed_url = http://x/{channel}.xml", "3: feed_url: must hold {channel} where feed does"),
+        ("feed_url = http://x/{channel}.xml", "3: feed_url: must contain {channel} if feed does"),
         (
             "feed = {channel}.xml\nfeed_url = http://x/",
-            "4: feed_url: must hold {channel} where feed does",
+            "4: feed_url: must contain {channel} if feed does",
         ),
         ("delicious = ftp://example.org/", "3: delicious: the address must begin with http"),
         ("delicious = https://", "3: delicious: not an address: empty host"),
@@ -162,7 +193,10 @@ fn a_bad_value_is_told_with_what_would_be_right() {
             "delicious = https://a:b@example.org/",
             "3: delicious: an address with a user name or password in it",
         ),
-        ("delicious = https://x/posts/add?auth_token=a:b", "3: delicious: must not hold the token"),
+        (
+            "delicious = https://x/posts/add?auth_token=a:b",
+            "3: delicious: must not contain the token",
+        ),
         ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
         ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
     ] {
@@ -181,7 +215,44 @@ fn a_channel_is_named_by_its_sign_and_stands_once() {
         );
     }
     // RFC 1459: {}| are the small forms of []\.
-    assert!(channels("#a[b], #A{B}").err().unwrap().starts_with("#A{B} is the same channel"));
+    assert!(
+        channels("#a[b], #A{B}")
+            .err()
+            .unwrap()
+            .starts_with("#A{B} is the same channel as an earlier one")
+    );
+}
+
+#[test]
+fn the_placeholders_of_the_shipped_file_are_errors() {
+    let (_, block) = shipped_examples();
+    let replaced = |names: &[(&str, &str)]| {
+        let text = names.iter().fold(block.clone(), |text, (from, to)| text.replace(from, to));
+        Config::parse(Path::new("bot.conf"), &text, CLOSED).map(|_| ())
+    };
+    let (channel, nick) = (("#your-channel", "#dev"), ("nick = your-linkbot", "nick = ours"));
+    let user = ("sasl_user = your-linkbot", "sasl_user = ours");
+    for (names, error) in [
+        (&[nick, user], "bot.conf:3: channels: #your-channel is a placeholder; put your channel"),
+        (&[channel, user], "bot.conf:4: nick: your-linkbot is a placeholder; put the bot's nick"),
+        (&[channel, nick], "bot.conf:7: sasl_user: your-linkbot is a placeholder; put the bot's"),
+    ] {
+        let found = replaced(names).unwrap_err();
+        assert!(found.starts_with(error), "{found}");
+    }
+    assert_eq!(replaced(&[channel, nick, user]), Ok(()));
+}
+
+#[test]
+fn a_value_in_quotes_is_a_warning_that_does_not_quote_it() {
+    let more = "server_password = \"hunter2\"\nignore = 'a'\nowner = \"Al\" Smith\n\
+                local.x = \"as is\"\nfeed_title = It's\nignore = “b”\n";
+    let what = "the quotes are part of the value; remove them unless you mean them";
+    assert_eq!(
+        good(more).warnings,
+        ["3: server_password", "4: ignore", "8: ignore"]
+            .map(|place| format!("bot.conf:{place}: {what}"))
+    );
 }
 
 #[test]
@@ -305,7 +376,7 @@ fn an_account_that_looks_wrong_is_warned_of() {
     };
     let token = "delicious_token = t";
     for (address, more, what) in [
-        ("api.pinboard.in/v1/posts/add", "", "no login is given"),
+        ("api.pinboard.in/v1/posts/add", "", "no login is set"),
         ("api.pinboard.in/v1/", token, "does not end in posts/add"),
         ("api.pinboard.in/v1/posts/add/", token, "does not end in posts/add"),
         ("x.example/scuttle/api/posts_add.php", token, "looks like Scuttle"),
@@ -346,14 +417,14 @@ fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
         format!("{account}\ndelicious_bearer = s3cr3t"),
         format!("{account}\ndelicious_user = a\ndelicious_password = s3cr3t"),
     ] {
-        let what = "tests/bot.conf holds a secret and is open to every user; mend that with: chmod o-rwx tests/bot.conf";
+        let what = "tests/bot.conf contains a secret but every user can access it; fix it with: chmod o-rwx tests/bot.conf";
         assert_eq!(parse(&more, OPEN).as_deref(), Some(what));
         assert_eq!(parse(&more, 0o100601).as_deref(), Some(what));
         assert_eq!(parse(&more, CLOSED), None);
     }
     assert_eq!(parse(account, OPEN), None);
     let with_key = Config::parse(Path::new("bot.conf"), BASE, OPEN).err().unwrap();
-    assert!(with_key.starts_with("bot.conf holds a secret"));
+    assert!(with_key.starts_with("bot.conf contains a secret"));
 }
 
 #[test]
@@ -392,6 +463,16 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
         ("PRIVMSG ChanServ :IDENTIFY #linkbot hunter2", "PRIVMSG ChanServ :IDENTIFY #linkbot ***"),
         ("OPER linkbot hunter2", "OPER linkbot ***"),
         ("PASS hunter2", "PASS ***"),
+        ("PASS :#hunter2", "PASS :***"),
+        ("PRIVMSG UserServ :LOGIN linkbot hunter2pass", "PRIVMSG UserServ :LOGIN linkbot ***"),
+        ("SQUERY Any :login hunter2", "SQUERY Any :*** ***"),
+        ("/msg NickServ IDENTIFY hunter2", "/msg NickServ *** ***"),
+        ("IDENTIFY hunter2", "IDENTIFY ***"),
+        ("LOGIN linkbot hunter2", "LOGIN linkbot ***"),
+        ("PRIVMSG a-bot :hunter2", "PRIVMSG a-bot :***"),
+        ("JOIN #secret hunter2", "JOIN #secret ***"),
+        ("JOIN #hunter2,#b k1,k2", "JOIN #hunter2,#b ***"),
+        ("MODE #dev +k hunter2", "MODE #dev +k ***"),
     ] {
         let good = config(line, CLOSED).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(log::redact(line, &good.secrets), shown);
@@ -406,7 +487,10 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
         "PRIVMSG Q@CServe.quakenet.org :INVITE #linkbot",
         "PRIVMSG NickServ :RECOVER linkbot",
         "MODE X +x",
+        "MODE linkbot +xBT-i",
         "JOIN #another",
+        "JOIN #another,#one",
+        "PRIVMSG #another :linkbot is back",
     ] {
         let good = config(line, OPEN).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(good.secrets, [""; 0], "{line}");
@@ -498,11 +582,11 @@ fn a_feed_for_each_channel_has_its_own_names() {
     };
     let output = &outputs("##c++/ü").unwrap()[0];
     assert_eq!(output.path, Path::new("tests/_c___ü.xml"));
-    assert_eq!(feed(output).url.as_deref(), Some("http://x/%23c%2B%2B%2F%C3%BC"));
+    assert_eq!(feed(output).url.as_deref(), Some("http://x/_c___%C3%BC"));
     let meeting = outputs("#c+, #c-, #c*").err().unwrap();
     assert_eq!(
         meeting,
-        "tests/bot.conf:3: feed: tests/c_.xml is another file of linkbot already; choose another name"
+        "tests/bot.conf:3: feed: linkbot already uses tests/c_.xml otherwise; choose another name"
     );
 }
 
@@ -534,12 +618,12 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
     let config = good("page = {channel}.html\nfeed = {channel}.xml\nprefix = !");
     assert_eq!(alternates(&config.outputs[2]), ["dev.xml"]);
     let Kind::Page(page) = &config.outputs[3].kind else { panic!("a page for each channel") };
-    assert_eq!(page.example, "!url http://www.example.com/ Title For Link");
+    assert_eq!(page.prefix, "!");
     let meeting = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
     let fault = Config::parse(Path::new("bot.conf"), meeting, CLOSED).err().unwrap();
     assert_eq!(
         fault,
-        "bot.conf:3: page: c_.html is another file of linkbot already; choose another name"
+        "bot.conf:3: page: linkbot already uses c_.html otherwise; choose another name"
     );
 }
 
@@ -557,23 +641,29 @@ fn a_feed_without_an_address_is_about_its_channel() {
 
 #[test]
 fn no_file_of_linkbot_is_another_one_too() {
-    for (more, what) in [
-        ("journal = links.xml", "feed: links.xml"),
-        ("feed = ./links.tsv", "feed: links.tsv"),
-        ("journal = bot.conf", "journal: bot.conf"),
-        ("feed = bot.conf", "feed: bot.conf"),
+    for (more, key, file) in [
+        ("journal = links.xml", "feed", "links.xml"),
+        ("feed = ./links.tsv", "feed", "links.tsv"),
+        ("journal = bot.conf", "journal", "bot.conf"),
+        ("feed = bot.conf", "feed", "bot.conf"),
     ] {
         let fault = fault(more);
-        let what = format!("{what} is another file of linkbot already; choose another name");
+        let what = format!("{key}: linkbot already uses {file} otherwise; choose another name");
         assert!(fault.ends_with(&what), "{more}: {fault}");
     }
 }
 
 #[test]
 fn the_folder_of_each_file_must_be_there() {
-    refused("journal = nowhere/links.tsv", "3: journal: there is no folder ./nowhere; make it");
-    refused("feed = nowhere/{channel}.xml", "3: feed: there is no folder ./nowhere; make it");
-    refused("feed = {channel}/links.xml", "3: feed: there is no folder ./dev; make it");
+    refused(
+        "journal = nowhere/links.tsv",
+        "3: journal: the directory ./nowhere does not exist; create it",
+    );
+    refused(
+        "feed = nowhere/{channel}.xml",
+        "3: feed: the directory ./nowhere does not exist; create it",
+    );
+    refused("feed = {channel}/links.xml", "3: feed: the directory ./dev does not exist; create it");
 }
 
 #[test]
@@ -684,32 +774,32 @@ fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
     assert!(read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).is_ok());
     let missing = read_in(&folder("tls_cert = a.pem", &files)).err().unwrap();
     assert!(
-        missing.starts_with("bot.conf:3: tls_cert: a.pem holds no private key in plain PKCS#8"),
+        missing.starts_with("bot.conf:3: tls_cert: a.pem contains no private key in plain PKCS#8"),
         "{missing}"
     );
     let gone = read_in(&folder("tls_cert = a.pem\ntls_key = b.key", &files)).err().unwrap();
     assert_eq!(gone, "bot.conf:3: tls_cert: b.key: No such file or directory");
     let swapped = read_in(&folder("tls_cert = a.key\ntls_key = a.key", &files)).err().unwrap();
     assert!(
-        swapped.starts_with("bot.conf:3: tls_cert: a.key holds no certificate, in PEM"),
+        swapped.starts_with("bot.conf:3: tls_cert: a.key contains no certificate in PEM"),
         "{swapped}"
     );
     let plain =
         read_in(&folder("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
-    assert_eq!(plain, "bot.conf:3: tls: must be yes where tls_pin or tls_cert is given");
+    assert_eq!(plain, "bot.conf:3: tls: must be yes if tls_pin or tls_cert is set");
 }
 
 #[test]
 fn a_key_file_that_others_may_read_is_refused_with_the_cure() {
     let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let cure = "is open to every user; mend that with: chmod o-rwx";
+    let cure = "but every user can access it; fix it with: chmod o-rwx";
     let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o644)];
     let error = read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
-    assert_eq!(error, format!("bot.conf:3: tls_cert: a.key holds a secret and {cure} a.key"));
+    assert_eq!(error, format!("bot.conf:3: tls_cert: a.key contains a secret {cure} a.key"));
     let both = format!("{cert}{key}");
     let error = read_in(&folder("tls_cert = b.pem", &[("b.pem", &both, 0o604)])).err().unwrap();
-    assert_eq!(error, format!("bot.conf:3: tls_cert: b.pem holds a secret and {cure} b.pem"));
+    assert_eq!(error, format!("bot.conf:3: tls_cert: b.pem contains a secret {cure} b.pem"));
 }
 
 #[test]
@@ -729,7 +819,8 @@ fn another_form_of_key_gets_the_command_that_converts_it() {
                 .err()
                 .unwrap();
         assert!(
-            error.starts_with("bot.conf:3: tls_cert: a.pem holds no private key in plain PKCS#8"),
+            error
+                .starts_with("bot.conf:3: tls_cert: a.pem contains no private key in plain PKCS#8"),
             "{error}"
         );
         assert!(
@@ -740,7 +831,10 @@ fn another_form_of_key_gets_the_command_that_converts_it() {
     let damaged = cert.replace("MII", "MIJ");
     let files = [("a.pem", damaged.as_str(), 0o600)];
     let error = read_in(&folder("tls_pin = a.pem", &files)).err().unwrap();
-    assert_eq!(error, "bot.conf:3: tls_pin: a.pem holds no certificate, in PEM, or a damaged one");
+    assert_eq!(
+        error,
+        "bot.conf:3: tls_pin: a.pem contains no certificate in PEM, or a damaged one"
+    );
 }
 
 #[test]
@@ -752,7 +846,10 @@ fn a_pin_is_the_first_certificate() {
         .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.server.pin.as_deref(), Some(cert.der().as_ref()));
     let error = read_in(&folder("tls_pin = a.pem", &[("a.pem", "", 0o644)])).err().unwrap();
-    assert_eq!(error, "bot.conf:3: tls_pin: a.pem holds no certificate, in PEM, or a damaged one");
+    assert_eq!(
+        error,
+        "bot.conf:3: tls_pin: a.pem contains no certificate in PEM, or a damaged one"
+    );
 }
 
 const SHIPPED: &str = include_str!("../../bot.conf");
@@ -781,6 +878,7 @@ fn shipped_examples() -> (Vec<(String, String)>, String) {
 #[test]
 fn the_shipped_file_names_every_key_and_no_other() {
     let (examples, block) = shipped_examples();
+    let block = block.replace("your-", "my-");
     Config::parse(Path::new("bot.conf"), &block, CLOSED)
         .unwrap_or_else(|e| panic!("the Libera.Chat block: {e}"));
     let mut shown: Vec<&str> = examples

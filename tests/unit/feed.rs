@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 use time::macros::datetime;
+use url::Url;
 
 use super::*;
-use crate::journal::Action;
-use crate::link::{Zone, title};
+use crate::journal::{Action, Journal};
+use crate::link::{Link, LogUrl, Zone, title};
 
 fn feed() -> Feed {
     Feed { url: None, about: "ircs://irc.example.org/%23dev".into() }

@@ -14,12 +14,7 @@ impl Page {
 
 fn page() -> Page {
     let feeds = vec![Alternate { title: "Links from #dev".into(), href: "links.xml".into() }];
-    Page {
-        url: None,
-        feeds,
-        zone: Zone::Fixed(offset!(UTC)),
-        example: ".url http://www.example.com/ Title For Link".into(),
-    }
+    Page { url: None, feeds, zone: Zone::Fixed(offset!(UTC)), prefix: ".".into() }
 }
 
 fn view() -> View {
@@ -174,11 +169,10 @@ fn links_stand_under_their_day_in_the_pages_zone() {
 #[test]
 fn an_empty_page_says_what_to_type() {
     let channels = vec!["#dev".into(), "#ops".into()];
-    let html =
-        Page { example: "!url <x> y".into(), ..page() }.document(&View { channels, ..view() }, &[]);
+    let html = Page { prefix: "<".into(), ..page() }.document(&View { channels, ..view() }, &[]);
     holds(
         &html,
-        "<p>No links yet. Share one in #dev or #ops:</p>\n<p><code>!url &#x3C;x&#x3E; y</code></p>",
+        "<p>No links yet. Share one in #dev or #ops:</p>\n<p><code>&#x3C;url http://www.example.com/ Title For Link</code></p>",
     );
     assert!(!html.contains("<h2") && !html.contains("times in"));
 }

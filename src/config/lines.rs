@@ -1,0 +1,151 @@
+//! bot.conf as text: `key = value` lines, with their numbers for errors.
+
+use std::path::Path;
+
+#[rustfmt::skip]
+pub const KEYS: &[&str] = &[
+    "server", "tls", "tls_pin", "tls_cert", "tls_key", "nick", "owner", "channels", "server_password", "sasl",
+    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "rejoin", "catch_up",
+    "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone",
+    "delicious", "delicious_user", "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags",
+    "delicious_shared", "delicious_interval", "delicious_scuttle",
+];
+
+/// Keys that may be set more than once.
+const REPEATABLE: &[&str] = &["on_connect", "ignore"];
+
+/// The lines of bot.conf that set a key. Every key is a known one.
+pub struct Lines<'a> {
+    pub path: &'a Path,
+    pub directory: &'a Path,
+    pub lines: Vec<Line<'a>>,
+}
+
+pub struct Line<'a> {
+    number: usize,
+    pub key: &'a str,
+    pub value: &'a str,
+}
+
+impl Line<'_> {
+    /// True if the value is in quotes, which bot.conf does not remove.
+    pub fn is_quoted(&self) -> bool {
+        const QUOTES: [char; 5] = ['"', '\'', '`', '“', '”'];
+        self.value.len() > 1 && self.value.starts_with(QUOTES) && self.value.ends_with(QUOTES)
+    }
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let mut lines = Lines { path, directory, lines: Vec::new() };
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) =
+                lines.split(line).map_err(|what| format!("{}:{number}: {what}", path.display()))?;
+            lines.lines.push(Line { number, key, value });
+        }
+        Ok(lines)
+    }
+
+    fn split(&self, line: &'a str) -> Result<(&'a str, &'a str), String> {
+        let (key, value) = line.split_once('=').unwrap_or(("", line));
+        let (key, value) = (key.trim_end(), value.trim_start());
+        if !KEYS.contains(&key) && !key.starts_with("local.") {
+            return Err(unknown_key(key));
+        }
+        if let Some(earlier) = self.line(key)
+            && !REPEATABLE.contains(&key)
+        {
+            let number = earlier.number;
+            return Err(format!(
+                "{key}: already set in line {number}; remove one of the two lines"
+            ));
+        }
+        Ok((key, value))
+    }
+
+    pub fn line(&self, key: &str) -> Option<&Line<'a>> {
+        self.lines.iter().find(|line| line.key == key)
+    }
+
+    /// The value of `key`. An empty value is the same as none.
+    pub fn value(&self, key: &str) -> Option<&'a str> {
+        self.line(key).map(|line| line.value).filter(|value| !value.is_empty())
+    }
+
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.value(key).map(str::to_owned)
+    }
+
+    pub fn get<T>(
+        &self,
+        key: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, String> {
+        parse(self.value(key).unwrap_or(default)).map_err(|what| self.error(key, &what))
+    }
+
+    pub fn option<T>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        self.value(key).map(parse).transpose().map_err(|what| self.error(key, &what))
+    }
+
+    /// The values of a key that may be set more than once.
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.lines
+            .iter()
+            .filter(move |line| line.key == key && !line.value.is_empty())
+            .map(|line| line.value)
+    }
+
+    /// `what` is wrong with `key`, after the file's name and the line.
+    pub fn error(&self, key: &str, what: &str) -> String {
+        match self.line(key) {
+            Some(line) => self.error_in(line, what),
+            None => format!("{}: {key}: {what}", self.path.display()),
+        }
+    }
+
+    pub fn error_in(&self, line: &Line, what: &str) -> String {
+        format!("{}:{}: {}: {what}", self.path.display(), line.number, line.key)
+    }
+}
+
+/// Quotes `key` only if it looks like one: anything else could be part of a password.
+fn unknown_key(key: &str) -> String {
+    let lower_case = key.to_ascii_lowercase();
+    let distance = |known: &&&str| edit_distance(&lower_case, known);
+    let is_close = |known: &&&str| distance(known) * 3 <= key.len();
+    let nearest = KEYS.iter().min_by_key(distance).filter(is_close);
+    let is_word = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    match nearest {
+        Some(known) if is_word => format!("{key}: unknown key; did you mean {known}?"),
+        Some(known) => format!("unknown key; did you mean {known}?"),
+        None if is_word => {
+            format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
+        }
+        None => "not a line like key = value; a comment starts with #".into(),
+    }
+}
+
+/// How many bytes must be inserted, removed or changed to turn `a` into `b` (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

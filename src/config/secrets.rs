@@ -1,0 +1,95 @@
+//! Which parts of bot.conf are secret: who may read them, where they may be sent, what no log line may show.
+
+use std::path::Path;
+
+use super::lines::{Line, Lines};
+use crate::delicious;
+use crate::irc::{self, Sasl};
+use crate::link::percent_encode;
+
+/// A file with a secret must be closed to other users, and a secret must not cross a network unencrypted.
+pub fn check(
+    lines: &Lines,
+    irc: &irc::Settings,
+    is_exposed: bool,
+    mode: u32,
+) -> Result<(), String> {
+    for line in &lines.lines {
+        if secrets_in(line, irc).is_empty() {
+            continue;
+        }
+        check_mode(lines.path, mode)?;
+        if is_exposed && matches!(line.key, "sasl_password" | "on_connect") {
+            let what = format!("must be yes, or {} crosses the network unencrypted", line.key);
+            return Err(lines.error("tls", &what));
+        }
+    }
+    Ok(())
+}
+
+/// A file that contains a secret must not be accessible to others. Its group may read it.
+pub fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(format!(
+        "{path} contains a secret but every user can access it; fix it with: chmod o-rwx {path}"
+    ))
+}
+
+/// Everything that the log must hide, in each form in which it may be logged: as it is, percent-encoded,
+/// read as Latin-1, or in the base64 of a login.
+pub fn all(
+    lines: &Lines,
+    irc: &irc::Settings,
+    account: Option<&delicious::Settings>,
+) -> Vec<String> {
+    let mut secrets: Vec<String> = Vec::new();
+    for line in &lines.lines {
+        secrets.extend(secrets_in(line, irc).into_iter().map(str::to_owned));
+    }
+    secrets.extend(irc.sasl.iter().flat_map(Sasl::pieces));
+    secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
+    // The server's lines are read as Latin-1 if they are not UTF-8.
+    let forms = |secret: String| {
+        [percent_encode(&secret), secret.bytes().map(char::from).collect(), secret]
+    };
+    secrets.into_iter().flat_map(forms).collect()
+}
+
+fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {
+    match line.key {
+        "channels" => irc.channels.iter().filter_map(|channel| channel.key.as_deref()).collect(),
+        "on_connect" => passwords(line.value, &irc.nick),
+        "server_password" | "sasl_password" => vec![line.value],
+        "delicious_password" | "delicious_token" | "delicious_bearer" => vec![line.value],
+        _ => vec![],
+    }
+}
+
+/// The words of an `on_connect` line that may be a password. Hides too much rather than too little.
+fn passwords<'a>(line: &'a str, nick: &str) -> Vec<&'a str> {
+    let mut words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
+    let command = words.next().unwrap_or_default().to_ascii_uppercase();
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    if command == "PASS" {
+        return words;
+    }
+    // A lone word may be a password; the first of several says what to do with the others.
+    let last = words.len().saturating_sub(1);
+    let (not_secret, min_length) = match command.as_str() {
+        "JOIN" => (0, 1),
+        "MODE" => (2, 4),
+        "PRIVMSG" | "NOTICE" if words.first().is_some_and(|target| target.starts_with('#')) => {
+            return vec![];
+        }
+        "PRIVMSG" | "NOTICE" => (last.min(2), 4),
+        _ => (last.min(1), 4),
+    };
+    // Hiding shorter words would make the log unreadable.
+    let may_be_secret = |word: &&str| {
+        word.len() >= min_length && !word.starts_with('#') && !word.eq_ignore_ascii_case(nick)
+    };
+    words.into_iter().skip(not_secret).filter(may_be_secret).collect()
+}

@@ -1,0 +1,190 @@
+//! Parsers for single values of bot.conf. An error says what a correct value looks like.
+
+use std::fs;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use native_tls::{Certificate, Identity};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+use ureq::{Proxy, ProxyProtocol};
+use url::{Host, Url};
+
+use super::secrets::check_mode;
+use crate::irc::names::CaseMapping;
+use crate::irc::{self, Channel, ReplyStyle};
+use crate::link::{Zone, address};
+use crate::log;
+
+pub fn yes_or_no(value: &str) -> Result<bool, String> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("must be yes or no".into()),
+    }
+}
+
+pub fn number(value: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = value.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("must be a number from {} to {}", range.start(), range.end()))
+}
+
+/// `host:port` or `[::1]:6697`. Returns the host without its brackets.
+pub fn host_and_port(value: &str) -> Result<(String, u16), String> {
+    let parts = value
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((Host::parse(host).ok()?, port.parse().ok()?)));
+    let (host, port) = parts
+        .ok_or("must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697")?;
+    Ok((host.to_string().trim_matches(['[', ']']).to_owned(), port))
+}
+
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A name that is not the placeholder in the shipped bot.conf.
+pub fn own_name(value: &str) -> Result<String, String> {
+    match value {
+        "your-linkbot" => Err("your-linkbot is a placeholder; put the bot's nick here".into()),
+        _ => Ok(value.into()),
+    }
+}
+
+pub fn nick(value: &str) -> Result<String, String> {
+    let value = own_name(value)?;
+    if !irc::is_nick(&value) {
+        return Err(
+            "must be a nick: letters, digits and []\\`_^{|}-, not starting with a digit or -"
+                .into(),
+        );
+    }
+    Ok(value)
+}
+
+pub fn reply(value: &str) -> Result<ReplyStyle, String> {
+    match value {
+        "privmsg" => Ok(ReplyStyle::Privmsg),
+        "notice" => Ok(ReplyStyle::Notice),
+        "quiet" => Ok(ReplyStyle::Quiet),
+        _ => Err("must be privmsg, notice or quiet".into()),
+    }
+}
+
+pub fn channels(value: &str) -> Result<Vec<Channel>, String> {
+    let mut channels: Vec<Channel> = Vec::new();
+    for entry in value.split(',') {
+        let mut words = entry.split_whitespace();
+        let (name, key) = (words.next().unwrap_or_default(), words.next());
+        let is_key = key.is_none_or(|key| !key.starts_with('#')) && words.next().is_none();
+        if name.len() < 2 || !name.starts_with('#') || !is_key {
+            return Err(
+                "must be given as \"#name\" or \"#name key\", more of them separated by commas"
+                    .into(),
+            );
+        }
+        if name == "#your-channel" {
+            return Err("#your-channel is a placeholder; put your channel here".into());
+        }
+        if channels.iter().any(|c| CaseMapping::Rfc1459.eq(c.name.as_bytes(), name.as_bytes())) {
+            return Err(format!(
+                "{name} is the same channel as an earlier one; remove one of the two"
+            ));
+        }
+        channels.push(Channel { name: name.to_owned(), key: key.map(str::to_owned) });
+    }
+    Ok(channels)
+}
+
+/// The parts of `value`, which spaces or commas separate.
+pub fn split_list(value: &str) -> impl Iterator<Item = String> {
+    value
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+}
+
+pub fn tags(value: &str) -> Result<Vec<String>, String> {
+    let tags: Vec<String> = split_list(value).collect();
+    if tags.is_empty() { Err("must be at least one tag, for example irc".into()) } else { Ok(tags) }
+}
+
+pub fn zone(value: &str) -> Result<Zone, String> {
+    if value == "utc" {
+        return Ok(Zone::Fixed(UtcOffset::UTC));
+    }
+    if value == "local" {
+        return Ok(Zone::Local);
+    }
+    let midnight = OffsetDateTime::parse(&format!("1970-01-01T00:00:00{value}"), &Rfc3339);
+    match midnight {
+        Ok(time) if value.len() == 6 && value.starts_with(['+', '-']) => {
+            Ok(Zone::Fixed(time.offset()))
+        }
+        _ => Err("must be utc, local, or an offset like +01:00".into()),
+    }
+}
+
+/// The address of the bookmark service's `posts/add`.
+pub fn endpoint(value: &str) -> Result<Url, String> {
+    let url = Url::parse(&address(value)?).map_err(|e| e.to_string())?;
+    // The log names this address.
+    if url.query_pairs().any(|(name, _)| name == "auth_token") {
+        return Err("must not contain the token; put that into delicious_token".into());
+    }
+    // ureq silently ignores a proxy that it cannot use.
+    let is_used = |proxy: &Proxy| url.as_str().parse().is_ok_and(|uri| !proxy.is_no_proxy(&uri));
+    let is_http =
+        |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    if Proxy::try_from_env().is_some_and(|proxy| is_used(&proxy) && !is_http(&proxy)) {
+        return Err(
+            "linkbot cannot use the SOCKS proxy in the environment; set an http:// proxy, \
+             or unset ALL_PROXY"
+                .into(),
+        );
+    }
+    Ok(url)
+}
+
+/// The path of a file, relative to `directory`. Without `.`, so that equal paths compare equal.
+pub fn path_in(directory: &Path, value: &str) -> Result<PathBuf, String> {
+    let path: PathBuf =
+        directory.join(value).components().filter(|part| *part != Component::CurDir).collect();
+    if path.file_name().is_some() { Ok(path) } else { Err("must be the name of a file".into()) }
+}
+
+/// The text of a file, and its mode.
+pub fn read(path: &Path) -> Result<(String, u32), String> {
+    let read = fs::read_to_string(path)
+        .and_then(|text| Ok((text, fs::metadata(path)?.permissions().mode())));
+    read.map_err(|e| format!("{}: {}", path.display(), log::os_error(&e)))
+}
+
+/// The first certificate in a PEM file (RFC 7468), in DER.
+pub fn pin(path: &Path) -> Result<Vec<u8>, String> {
+    let certificate = Certificate::from_pem(read(path)?.0.as_bytes())
+        .and_then(|certificate| certificate.to_der());
+    certificate.map_err(|_| no_certificate(path))
+}
+
+/// The certificates in one PEM file with the key in another, or in the same.
+pub fn identity(path: &Path, key_path: &Path) -> Result<Identity, String> {
+    let ((certificates, _), (key, mode)) = (read(path)?, read(key_path)?);
+    // native-tls accepts PKCS#8 only, and no text before it.
+    let Some(start) = key.find("-----BEGIN PRIVATE KEY-----") else {
+        let path = key_path.display();
+        let convert = format!("openssl pkcs8 -topk8 -nodes -in {path} -out {path}.new");
+        return Err(format!(
+            "{path} contains no private key in plain PKCS#8; convert one with: {convert}"
+        ));
+    };
+    check_mode(key_path, mode)?;
+    Identity::from_pkcs8(certificates.as_bytes(), &key.as_bytes()[start..])
+        .map_err(|_| no_certificate(path))
+}
+
+fn no_certificate(path: &Path) -> String {
+    format!("{} contains no certificate in PEM, or a damaged one", path.display())
+}
