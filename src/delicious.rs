@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc2822;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
-use crate::link::Link;
+use crate::link::{Link, clean_tag};
 use crate::log;
 
 use Verdict::{AlreadyThere, Hold, Refused, Stored, TryLater};
@@ -280,23 +280,21 @@ impl Settings {
         let (h, m, s) = dt.to_hms();
         let dt = format!("{}T{h:02}:{m:02}:{s:02}Z", dt.date());
         let (title, own) = link.title_and_tags();
-        let channel = link.channel.strip_prefix('#').unwrap_or(&link.channel);
-        let tags = self.tags.join(" ").replace("{channel}", channel) + " " + &own.join(" ");
-        let tags = plain(tags.trim_end());
+        let tags = plain(&[self.tags(&link.channel), own.join(" ")].join(" "));
+        let tags = tags.trim();
         let build = |title: &str, note: &str| {
             let mut query = vec![
                 ("url", url.as_str()),
                 ("description", title),
                 ("extended", note),
-                ("tags", &tags),
+                ("tags", tags),
             ];
             // Of a new link only `no` stores it everywhere, and never overwrites what someone wrote before.
             query.extend([("dt", dt.as_str()), ("replace", replace)]);
             query.extend(self.shared.map(|shared| ("shared", if shared { "yes" } else { "no" })));
-            // Where links are private by default, SemanticScuttle does not hear `shared=yes`.
-            if self.scuttle && self.shared == Some(true) {
-                query.push(("status", "0"));
-            }
+            // Scuttle ignores `shared`, and SemanticScuttle `shared=yes`.
+            let status = self.shared.filter(|_| self.scuttle);
+            query.extend(status.map(|shared| ("status", if shared { "0" } else { "2" })));
             self.with(self.add.clone(), &query)
         };
         let fits = |request: &Url| request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
@@ -313,6 +311,14 @@ impl Settings {
             request = build(&title, &note);
         }
         Some(request)
+    }
+
+    /// The tags of bot.conf for a link of this channel.
+    fn tags(&self, channel: &str) -> String {
+        let tags = self.tags.iter().map(|tag| clean_tag(&tag.replace("{channel}", channel)));
+        let tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).collect();
+        // SemanticScuttle fails without a tag, and a channel may have a name of signs only.
+        if tags.is_empty() { "irc".into() } else { tags.join(" ") }
     }
 
     /// `request` with these parameters, and the token if there is one.

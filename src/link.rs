@@ -38,16 +38,40 @@ impl Link {
     }
 }
 
-/// Takes the tags off the end of a title: words like `#rust`, given without their `#`.
+/// Splits a title into its words and the tags at its end, which are given without their `#`.
+///
+/// Spaces or commas separate the tags: `Title #rust, #web`.
 pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
-    let may_stand = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '+');
-    let is_tag = |tag: &&str| tag.contains(char::is_alphabetic) && tag.chars().all(may_stand);
-    let mut tags: Vec<&str> =
-        title.rsplit(' ').map_while(|word| word.strip_prefix('#').filter(is_tag)).collect();
+    let mut tags = Vec::new();
+    let mut words = title;
+    loop {
+        let rest = words.trim_end_matches([' ', ',']);
+        let start = rest.rfind(' ').map_or(0, |space| space + 1);
+        let last = rest[start..].trim_end_matches([',', ';', '.', ':', '!', '?']);
+        let Some(found) = last.rsplit(',').map(tag).collect::<Option<Vec<_>>>() else { break };
+        tags.extend(found);
+        words = &rest[..start];
+    }
     tags.reverse();
-    // The first word of a title has no blank in front.
-    let length: usize = tags.iter().map(|tag| " #".len() + tag.len()).sum();
-    (&title[..title.len().saturating_sub(length)], tags)
+    // Without tags, the punctuation at its end is the title's own.
+    (words.trim_end_matches(' '), tags)
+}
+
+/// The tag in a word like `#node.js`: it starts with a letter or digit and has at least one letter.
+fn tag(word: &str) -> Option<&str> {
+    let tag = word.strip_prefix('#')?;
+    (tag.contains(char::is_alphabetic) && clean_tag(tag) == tag).then_some(tag)
+}
+
+/// The longest tag, in characters: Scuttle cannot store a longer one.
+const LONGEST_TAG: usize = 32;
+
+/// Drops from `text` what cannot be in a tag. Returns an empty tag if nothing is left.
+pub fn clean_tag(text: &str) -> String {
+    let can_start = |c: char| c.is_alphanumeric();
+    let can_follow = |c: &char| can_start(*c) || matches!(c, '-' | '_' | '+' | '.');
+    let tag = text.trim_start_matches(|c| !can_start(c)).chars().filter(can_follow);
+    tag.take(LONGEST_TAG).collect::<String>().trim_end_matches('.').to_owned()
 }
 
 /// The address as it is stored: normalised, punycode and percent-encoded by the `url` crate.

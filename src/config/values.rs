@@ -108,7 +108,12 @@ pub fn split_list(value: &str) -> impl Iterator<Item = String> {
 
 pub fn tags(value: &str) -> Result<Vec<String>, String> {
     let tags: Vec<String> = split_list(value).collect();
-    if tags.is_empty() { Err("must be at least one tag, for example irc".into()) } else { Ok(tags) }
+    // Signs alone make no tag; they are dropped when the tags are sent.
+    if !value.contains(char::is_alphanumeric) {
+        Err("must be at least one tag, for example irc".into())
+    } else {
+        Ok(tags)
+    }
 }
 
 pub fn zone(value: &str) -> Result<Zone, String> {

@@ -198,6 +198,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
             "3: delicious: must not contain the token",
         ),
         ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
+        ("delicious_tags = ~", "3: delicious_tags: must be at least one tag"),
         ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
     ] {
         refused(line, beginning);

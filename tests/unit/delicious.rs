@@ -85,9 +85,10 @@ fn shared_and_the_token_are_sent_where_they_are_set() {
 fn what_scuttle_shall_share_it_is_told_in_its_own_words_too() {
     for (scuttle, shared, status) in [
         (true, Some(true), Some("0")),
-        (true, Some(false), None),
+        (true, Some(false), Some("2")),
         (true, None, None),
         (false, Some(true), None),
+        (false, Some(false), None),
     ] {
         let sent = sent(&Settings { scuttle, shared, ..settings() }, &link(), None);
         assert_eq!(sent.get("status").map(String::as_str), status, "{scuttle} {shared:?}");
@@ -198,6 +199,25 @@ fn the_tags_of_a_title_stand_behind_those_of_bot_conf_and_no_longer_in_it() {
         (sent["description"].as_str(), sent["tags"].as_str()),
         ("Why #1 is", "irc dev links best rust c++")
     );
+}
+
+#[test]
+fn a_tag_of_bot_conf_or_of_the_channel_holds_only_what_services_can_store() {
+    for (tags, channel, expected) in [
+        (&["irc", "{channel}"][..], "#-dev", "irc dev"),
+        (&["-irc", "a'b", "~", "x-{channel}"], "##c++", "irc ab x-c++"),
+        (&["{channel}"], "#-", "irc"),
+        (
+            &["{channel}"],
+            "#ein-sehr-langer-name-eines-kanals-hier",
+            "ein-sehr-langer-name-eines-kanal",
+        ),
+    ] {
+        let settings =
+            Settings { tags: tags.iter().map(|t| t.to_string()).collect(), ..settings() };
+        let link = Link { channel: channel.into(), ..link() };
+        assert_eq!(sent(&settings, &link, None)["tags"], expected);
+    }
 }
 
 // ---- The answer: sections 5 and 6 of the API's facts

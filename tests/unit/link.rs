@@ -261,7 +261,21 @@ fn words_with_a_sign_and_a_letter_at_the_end_are_tags() {
         ("#rust in the middle", "#rust in the middle", &[]),
         ("Title #rust #123", "Title #rust #123", &[]),
         ("Title #123 #rust", "Title #123", &["rust"]),
-        ("Title # #a.b", "Title # #a.b", &[]),
+        ("Title # #node.js", "Title #", &["node.js"]),
+        ("Title #rust, #web", "Title", &["rust", "web"]),
+        ("Title #rust,#web,", "Title", &["rust", "web"]),
+        ("Title #rust , #web.", "Title", &["rust", "web"]),
+        ("Really?! #rust; #web: #c++. #node.js!?", "Really?!", &["rust", "web", "c++", "node.js"]),
+        ("Title, #rust", "Title,", &["rust"]),
+        ("a,#rust", "a,#rust", &[]),
+        ("Title #rust,#-web", "Title #rust,#-web", &[]),
+        ("Title #-rust", "Title #-rust", &[]),
+        ("Title #~rust", "Title #~rust", &[]),
+        ("Title #.net", "Title #.net", &[]),
+        ("Title #_rust", "Title #_rust", &[]),
+        ("Title #c#", "Title #c#", &[]),
+        ("Title ... #rust", "Title ...", &["rust"]),
+        ("Title?", "Title?", &[]),
         ("C# a#b", "C# a#b", &[]),
         ("Title ##rust", "Title ##rust", &[]),
         ("Bücher #bücher #日本", "Bücher", &["bücher", "日本"]),
@@ -271,6 +285,26 @@ fn words_with_a_sign_and_a_letter_at_the_end_are_tags() {
     ] {
         assert_eq!(split_tags(title), (named, tags.to_vec()), "{title:?}");
     }
+    for (length, tags) in [(32, 1), (33, 0)] {
+        let title = format!("Title #{}", "ü".repeat(length));
+        assert_eq!(split_tags(&title).1.len(), tags, "{length} characters");
+    }
+}
+
+#[test]
+fn what_cannot_be_in_a_tag_is_dropped() {
+    for (text, tag) in [
+        ("irc", "irc"),
+        ("#-dev", "dev"),
+        ("##rust-beginners", "rust-beginners"),
+        ("~x'y/z,.", "xyz"),
+        (".net", "net"),
+        ("#!?", ""),
+        ("2600", "2600"),
+    ] {
+        assert_eq!(clean_tag(text), tag, "{text}");
+    }
+    assert_eq!(clean_tag(&"a".repeat(40)), "a".repeat(32));
 }
 
 #[test]
@@ -381,12 +415,17 @@ proptest! {
     }
 
     #[test]
-    fn a_title_is_its_words_and_its_tags(text in "(#?[a-z0-9+_.-]{0,4} ){0,8}#?[a-z0-9]{0,4}") {
+    fn a_title_is_its_words_and_its_tags(text in "(#?[a-z0-9+_.,-]{0,4} ){0,8}#?[a-z0-9]{0,4}") {
         let stored = title(&text);
-        let (named, tags) = split_tags(&stored);
-        let again: String = [named.to_owned()].into_iter().chain(tags.iter().map(|tag| format!(" #{tag}"))).collect();
-        prop_assert_eq!(again.trim_start(), &stored);
-        prop_assert_eq!(split_tags(named), (named, vec![]));
+        let (words, tags) = split_tags(&stored);
+        let rest = stored.strip_prefix(words).unwrap();
+        let separators = [' ', ',', ';', '.', ':', '!', '?'];
+        let found: Vec<_> = rest.split([' ', ',']).filter_map(|word| word.strip_prefix('#')).collect();
+        prop_assert!(found.iter().map(|word| word.trim_end_matches(separators)).eq(tags.iter().copied()));
+        for tag in tags {
+            prop_assert_eq!(clean_tag(tag), tag);
+        }
+        prop_assert_eq!(split_tags(words).1, Vec::<&str>::new());
     }
 
     #[test]
