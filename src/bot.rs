@@ -12,6 +12,7 @@ use crate::journal::{Action, Event, Journal};
 use crate::link::{self, Link};
 use crate::log;
 use crate::publish::Publisher;
+use crate::title;
 
 pub use crate::irc::Request;
 
@@ -173,7 +174,7 @@ impl Bot<'_> {
             return Err(usage("the address comes first"));
         }
         let url = link::address(address).map_err(|wrong| usage(&wrong))?;
-        let title = link::title(title);
+        let title = title::normalize(title);
         if link::split_tags(&title).0.is_empty() {
             return Err(usage("the title is missing"));
         }

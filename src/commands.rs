@@ -10,7 +10,7 @@ use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run, could_not_save
 use crate::irc::VERSION;
 use crate::journal::{Action, Entry};
 use crate::link::{self, Link};
-use crate::log;
+use crate::{log, scan, title};
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -141,7 +141,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
-    let words = link::title(&request.args).to_lowercase();
+    let words = title::normalize(&request.args).to_lowercase();
     let fits = |entry: &Entry| {
         let Link { title, url, nick, .. } = &entry.link;
         let text = format!("{title} {url} {nick}").to_lowercase();
@@ -212,11 +212,11 @@ fn status(bot: &Bot, _: &Request) -> Answer {
 
 /// Every address that anyone posts is kept, silently: `capture = yes`.
 fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
-    let off = || link::title(&request.args).to_lowercase().starts_with("[off]");
+    let off = || title::normalize(&request.args).to_lowercase().starts_with("[off]");
     if !bot.config.capture || request.channel.is_none() || off() {
         return None;
     }
-    for (url, title) in link::links_in(&request.args) {
+    for (url, title) in scan::links_in(&request.args) {
         if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
             log::line(format_args!(
                 "{} {}: {why}",

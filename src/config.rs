@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::delicious::Login;
 use crate::irc::{Sasl, connection};
-use crate::link::LogUrl;
+use crate::log_url::LogUrl;
 use crate::publish::Output;
 use crate::{delicious, irc};
 

@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::link::{self, LONGEST_ADDRESS, Link};
+use crate::title;
 use crate::{file, log};
 
 /// How far back a view reads, in bytes: about 130,000 links.
@@ -480,7 +481,7 @@ fn parse_line(line: &[u8]) -> Parsed {
         return Err("not an address");
     }
     // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
-    let title = link::title(title);
+    let title = title::normalize(title);
     if matches!(action, Action::Add | Action::Title) && title.is_empty() {
         return Err("no title");
     }

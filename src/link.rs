@@ -1,9 +1,6 @@
-//! One link: address, title, poster, and where the channel's log tells of it.
+//! One link, and its address: as it is stored, compared with others, and shown to people.
 
-use std::ops::Range;
-
-use time::format_description::OwnedFormatItem;
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -124,55 +121,10 @@ pub fn comparison_key(url: &str) -> String {
     key
 }
 
-/// The most links that are made of one line.
-const MOST_FOUND: usize = 5;
-
-/// The links in a line of talk: each address once, as it is stored, and its title. That is the line without
-/// the addresses; if nothing is said in it, the address without its scheme.
-pub fn links_in(text: &str) -> Vec<(String, String)> {
-    let (mut urls, mut words, mut end) = (Vec::new(), String::new(), 0);
-    for span in addresses(text) {
-        words += &text[end..span.start];
-        end = span.end;
-        urls.extend(
-            address(&text[span]).ok().filter(|url| urls.len() < MOST_FOUND && !urls.contains(url)),
-        );
-    }
-    let line = title(&(words + &text[end..]));
-    let (said, _) = split_tags(&line);
-    let named = |url: String| {
-        let said_nothing = !said.contains(char::is_alphanumeric);
-        let title = if said_nothing {
-            title(&[without_scheme(&url), &line[said.len()..]].join(" "))
-        } else {
-            line.clone()
-        };
-        (url, title)
-    };
-    urls.into_iter().map(named).collect()
-}
-
 /// What a link without words is called: its address without scheme and final slash.
 pub fn without_scheme(url: &str) -> &str {
     let (_, bare) = url.split_once("://").unwrap_or_default();
     bare.strip_suffix('/').unwrap_or(bare)
-}
-
-/// Where the addresses in a line of talk are. Every character is looked at once.
-pub fn addresses(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let (mut rest, mut in_word) = (text, false);
-    std::iter::from_fn(move || {
-        while let Some(c) = rest.chars().next() {
-            if !in_word && begins_address(rest) {
-                let start = text.len() - rest.len();
-                let (length, next) = end_of_address(rest);
-                rest = &rest[next..];
-                return Some(start..start + length);
-            }
-            (rest, in_word) = (after(c, &rest[c.len_utf8()..]), c.is_alphanumeric());
-        }
-        None
-    })
 }
 
 /// Whether `text` begins as every address does.
@@ -183,74 +135,6 @@ pub fn begins_address(text: &str) -> bool {
     begins("http://") || begins("https://")
 }
 
-/// How long the address is with which `text` begins, and where to look for the next one.
-fn end_of_address(text: &str) -> (usize, usize) {
-    // It does not end with punctuation, nor with a bracket that has no partner in it.
-    let (mut open, mut length) = ([0; 3], 0);
-    for (i, c) in text.char_indices() {
-        if ends_address(c) || c == ',' && begins_address(&text[i + 1..]) {
-            return (length, i);
-        }
-        match ("([{".find(c), ")]}".find(c)) {
-            (Some(kind), _) => open[kind] += 1,
-            (_, Some(kind)) if open[kind] == 0 => {}
-            (_, Some(kind)) => (open[kind], length) = (open[kind] - 1, i + 1),
-            _ if ".,;:!?'*".contains(c) => {}
-            _ => length = i + c.len_utf8(),
-        }
-    }
-    (length, text.len())
-}
-
-/// White space, what cannot be seen, and the quotes and punctuation that stand around an address.
-fn ends_address(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c, '<' | '>' | '"' | '«' | '»' | '‹' | '›' | '\u{2018}'..='\u{201f}')
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        // CJK punctuation, and full-width forms.
-        || matches!(c, '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3020}' | '\u{ff01}'..='\u{ff65}')
-}
-
-/// The title as it is stored: without IRC formatting, control characters, bidirectional overrides and what XML forbids,
-/// white space folded. Empty if nothing is left.
-pub fn title(text: &str) -> String {
-    // NEL is white space to Unicode, but a C1 control first.
-    let is_blank = |c: char| c.is_whitespace() && c != '\u{85}';
-    let (mut out, mut chars) = (String::with_capacity(text.len()), text.chars());
-    while let Some(c) = chars.next() {
-        match c {
-            '!'..='~' => out.push(c),
-            c if is_blank(c) && out.ends_with(' ') => {}
-            c if is_blank(c) => out.push(' '),
-            c if c.is_control() => chars = after(c, chars.as_str()).chars(),
-            '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{fffe}'
-            | '\u{ffff}' => {}
-            c => out.push(c),
-        }
-    }
-    // A zero-width space may stay between words, but a title of nothing else is an empty one.
-    out.trim_matches([' ', '\u{200b}']).to_owned()
-}
-
-/// What follows a colour's digits, if `c` begins a colour: for \x03 up to "12,34", for \x04 six hex digits, twice.
-fn after(c: char, text: &str) -> &str {
-    let (most, digit): (_, fn(&u8) -> bool) = match c {
-        '\x03' => (2, u8::is_ascii_digit),
-        '\x04' => (6, u8::is_ascii_hexdigit),
-        _ => return text,
-    };
-    let digits = |text: &str| text.bytes().take(most).take_while(digit).count();
-    let (first, rest) = text.split_at(digits(text));
-    match rest.strip_prefix(',') {
-        Some(second) if !first.is_empty() && digits(second) > 0 => &second[digits(second)..],
-        _ => rest,
-    }
-}
-
 /// Percent-encodes all but letters, digits and `*-._`.
 pub fn percent_encode(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
@@ -259,51 +143,6 @@ pub fn percent_encode(text: &str) -> String {
 /// `{channel}` in `pattern`, an address: the channel without its first `#`, percent-encoded.
 pub fn with_channel(pattern: &str, channel: &str) -> String {
     pattern.replace("{channel}", &percent_encode(channel.strip_prefix('#').unwrap_or(channel)))
-}
-
-/// The zone in which the channel's log counts its time.
-#[derive(Clone, Copy, Debug)]
-pub enum Zone {
-    Fixed(UtcOffset),
-    /// The machine's; its offset is the one at the link's own moment.
-    Local,
-}
-
-impl Zone {
-    /// `time` as clocks there show it.
-    pub fn at(self, time: OffsetDateTime) -> OffsetDateTime {
-        let offset = match self {
-            Zone::Fixed(offset) => offset,
-            Zone::Local => UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC),
-        };
-        // In another zone the last day that there is may have no name.
-        time.checked_to_offset(offset).unwrap_or(time)
-    }
-}
-
-/// Where the channel's web log tells of a given second: `log_url` and `timezone` of bot.conf.
-#[derive(Clone, Debug)]
-pub struct LogUrl {
-    pattern: OwnedFormatItem,
-    zone: Zone,
-}
-
-impl LogUrl {
-    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
-    pub fn new(pattern: &str, zone: Zone) -> Result<LogUrl, String> {
-        let pattern =
-            time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
-        let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
-        address(&with_channel(&example, ""))?;
-        Ok(LogUrl { pattern, zone })
-    }
-
-    /// The address of the second in which `link` was posted.
-    pub fn of(&self, link: &Link) -> String {
-        // `new` has tried the pattern; a year out of range is all that could fail here.
-        let text = self.zone.at(link.posted).format(&self.pattern).unwrap_or_default();
-        with_channel(&text, &link.channel)
-    }
 }
 
 #[cfg(test)]

@@ -17,9 +17,12 @@ mod journal;
 mod link;
 mod local;
 mod log;
+mod log_url;
 mod network;
 mod page;
 mod publish;
+mod scan;
+mod title;
 mod view;
 
 use std::io::{self, BufRead, IsTerminal, Write};

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::journal::{Entry, format_time};
-use crate::link::Zone;
+use crate::log_url::Zone;
 use crate::view::{Escape, View, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.

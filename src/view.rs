@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use url::Url;
 
 use crate::journal::{Entry, Journal};
-use crate::link::{Link, LogUrl};
+use crate::link::Link;
+use crate::log_url::LogUrl;
 
 /// What a feed and a page show alike.
 #[derive(Clone, Debug)]

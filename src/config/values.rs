@@ -15,8 +15,9 @@ use url::{Host, Url};
 use super::secrets::check_mode;
 use crate::irc::names::CaseMapping;
 use crate::irc::{self, Channel, ReplyStyle};
-use crate::link::{Zone, address};
+use crate::link::address;
 use crate::log;
+use crate::log_url::Zone;
 
 pub fn yes_or_no(value: &str) -> Result<bool, String> {
     match value {

@@ -4,7 +4,9 @@ use url::Url;
 
 use super::*;
 use crate::journal::{Action, Journal};
-use crate::link::{Link, LogUrl, Zone, title};
+use crate::link::Link;
+use crate::log_url::{LogUrl, Zone};
+use crate::title::normalize;
 
 fn feed() -> Feed {
     Feed { url: None, about: "ircs://irc.example.org/%23dev".into() }
@@ -157,7 +159,7 @@ fn titles_of_every_kind_come_back_from_a_reader_as_they_were() {
         &"long ".repeat(80),
         "\u{3}04,12red\u{3} \u{2}bold",
     ] {
-        let stored = title(text);
+        let stored = normalize(text);
         let parsed = parse(&render(&view(), vec![titled(&stored)]));
         assert_eq!(parsed.entries[0].title.as_ref().unwrap().content, stored);
     }

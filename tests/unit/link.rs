@@ -1,7 +1,10 @@
 use proptest::prelude::*;
-use time::macros::{datetime, offset};
+use time::macros::datetime;
 
 use super::*;
+use crate::log_url::{LogUrl, Zone};
+use crate::scan::links_in;
+use crate::title::normalize;
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());
@@ -61,32 +64,6 @@ fn an_address_has_at_most_1000_bytes_as_stored() {
 }
 
 #[test]
-fn a_title_has_no_formatting_no_controls_and_single_blanks() {
-    for (given, kept) in [
-        ("Title For Link", "Title For Link"),
-        ("  two \t\u{3000} blanks \r\n", "two blanks"),
-        (
-            "\x02bold\x02 \x1ditalic\x1d \x1funder\x1f \x1estrike\x1e \x11mono\x11 \x16reverse\x16 plain\x0f",
-            "bold italic under strike mono reverse plain",
-        ),
-        ("\x0304,12red\x03 \x034red\x03, 5 \x03123 \x03,7", "red red, 5 3 ,7"),
-        ("\x04ff00aa,00ff00hex\x04 \x04FF00AAhex", "hex hex"),
-        ("\x01ACTION waves\x01\x7f\u{80}\u{85}\u{9f}", "ACTION waves"),
-        ("a\u{85}b", "ab"),
-        ("\u{202e}evil\u{202c} \u{2066}iso\u{2069}\u{feff}\u{fffe}\u{ffff}", "evil iso"),
-        ("\u{200b} \u{200b}title\u{200b} ", "title"),
-        (
-            "👩\u{200d}💻 می\u{200c}خواهم \u{200e}e\u{301}",
-            "👩\u{200d}💻 می\u{200c}خواهم \u{200e}e\u{301}",
-        ),
-        ("\x02\x03\u{200b}\u{2028}", ""),
-        ("]]> &amp; <b>", "]]> &amp; <b>"),
-    ] {
-        assert_eq!(title(given), kept, "{given:?}");
-    }
-}
-
-#[test]
 fn all_but_letters_digits_and_a_few_signs_are_percent_encoded() {
     assert_eq!(percent_encode("AZaz09*-._~"), "AZaz09*-._%7E");
     assert_eq!(percent_encode("#a b+ü/%"), "%23a%20b%2B%C3%BC%2F%25");
@@ -97,158 +74,6 @@ fn a_channel_in_an_address_loses_its_first_sign_only() {
     assert_eq!(with_channel("http://x/{channel}/{channel}", "#dev"), "http://x/dev/dev");
     assert_eq!(with_channel("{channel}", "##c++"), "%23c%2B%2B");
     assert_eq!(with_channel("none", "#dev"), "none");
-}
-
-#[test]
-fn a_log_url_names_the_second_in_its_zone() {
-    let pattern = "http://logs/?y=[year]&m=[month]&d=[day]&c={channel}#[year][month][day][hour][minute][second]";
-    let of = |zone| {
-        LogUrl::new(pattern, zone).unwrap().of(&link(datetime!(2026-12-31 23:31:19.999 UTC)))
-    };
-    assert_eq!(
-        of(Zone::Fixed(UtcOffset::UTC)),
-        "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119"
-    );
-    assert_eq!(of(Zone::Fixed(offset!(+1))), "http://logs/?y=2027&m=01&d=01&c=dev#20270101003119");
-    assert_eq!(
-        LogUrl::new("http://x/[[a]", Zone::Local)
-            .unwrap()
-            .of(&link(datetime!(2026-01-01 0:00 UTC))),
-        "http://x/[a]"
-    );
-}
-
-#[test]
-fn the_last_second_that_there_is_has_a_log_url_in_every_zone() {
-    for zone in [offset!(+1), offset!(-1)] {
-        let log_url = LogUrl::new("http://x/[year]", Zone::Fixed(zone)).unwrap();
-        assert_eq!(log_url.of(&link(datetime!(9999-12-31 23:59:59 UTC))), "http://x/9999");
-    }
-}
-
-#[test]
-fn a_bad_pattern_is_an_error() {
-    for bad in ["[yaer]", "http://x/[year", "[offset_hour"] {
-        assert!(LogUrl::new(bad, Zone::Local).is_err(), "{bad}");
-    }
-}
-
-fn spans(text: &str) -> Vec<&str> {
-    addresses(text).map(|span| &text[span]).collect()
-}
-
-#[test]
-fn an_address_in_a_line_ends_where_people_mean_it_to() {
-    for (line, address) in [
-        ("http://x.example/a", "http://x.example/a"),
-        ("see http://x.example/a now", "http://x.example/a"),
-        ("HTTPS://X.example/a", "HTTPS://X.example/a"),
-        // Punctuation behind it.
-        ("http://x.example/a.", "http://x.example/a"),
-        ("http://x.example/a, b", "http://x.example/a"),
-        ("http://x.example/a;:!?'*...", "http://x.example/a"),
-        ("*http://x.example/a*", "http://x.example/a"),
-        ("'http://x.example/a'", "http://x.example/a"),
-        ("http://x.example/it's.html", "http://x.example/it's.html"),
-        // Brackets belong to it where they are balanced in it.
-        ("http://x.example/Foo_(bar)", "http://x.example/Foo_(bar)"),
-        ("(see http://x.example/Foo_(bar)).", "http://x.example/Foo_(bar)"),
-        ("(http://x.example/)", "http://x.example/"),
-        ("[http://x.example/a] {http://x.example/a}", "http://x.example/a"),
-        ("http://x.example/a(", "http://x.example/a"),
-        ("http://x.example/a)(b)", "http://x.example/a)(b)"),
-        ("http://x.example/a](.)", "http://x.example/a](.)"),
-        ("http://x.example/?x=[1]&y={2}", "http://x.example/?x=[1]&y={2}"),
-        ("http://x.example/?x=[1]&y={2}].", "http://x.example/?x=[1]&y={2}"),
-        ("http://[::1]:80/", "http://[::1]:80/"),
-        // Quotes of every kind, and the punctuation of other scripts.
-        ("<http://x.example/a>", "http://x.example/a"),
-        ("\"http://x.example/a\"", "http://x.example/a"),
-        ("“http://x.example/a”", "http://x.example/a"),
-        ("„http://x.example/a“", "http://x.example/a"),
-        ("‘http://x.example/a’", "http://x.example/a"),
-        ("«http://x.example/a»", "http://x.example/a"),
-        ("‹http://x.example/a›", "http://x.example/a"),
-        ("「http://x.example/a」。", "http://x.example/a"),
-        ("http://x.example/a。", "http://x.example/a"),
-        ("（http://x.example/a）", "http://x.example/a"),
-        // Other scripts in it.
-        ("http://bücher.example/straße?q=ü#ä", "http://bücher.example/straße?q=ü#ä"),
-        ("http://ja.example/wiki/人々・〇", "http://ja.example/wiki/人々・〇"),
-        ("http://x.example/a\u{3000}b", "http://x.example/a"),
-        // What IRC and programs put around it.
-        ("\x0304http://x.example/a\x03", "http://x.example/a"),
-        ("\x0304,12http://x.example/a\x0f b", "http://x.example/a"),
-        ("\x04ff00aahttp://x.example/a\x04", "http://x.example/a"),
-        ("\x02http://x.example/a\x02.", "http://x.example/a"),
-        ("http://x.example/a\u{200b}", "http://x.example/a"),
-        ("\u{200b}http://x.example/a\u{feff}b", "http://x.example/a"),
-        ("http://x.example/a\u{2060}b", "http://x.example/a"),
-        // Another address in it belongs to it.
-        ("http://x.example/?u=http://y.example/&b", "http://x.example/?u=http://y.example/&b"),
-        ("http://x.example/web/https://y.example/", "http://x.example/web/https://y.example/"),
-        ("http://x.example/a|http://y.example/", "http://x.example/a|http://y.example/"),
-        ("view-source:http://x.example/a", "http://x.example/a"),
-    ] {
-        assert_eq!(spans(line).first(), Some(&address), "{line:?}");
-    }
-}
-
-#[test]
-fn a_line_may_hold_several_addresses_or_none() {
-    for (line, addresses) in [
-        ("http://a.example/ http://b.example/", &["http://a.example/", "http://b.example/"][..]),
-        (
-            "http://a.example/,http://b.example/, https://c.example",
-            &["http://a.example/", "http://b.example/", "https://c.example"],
-        ),
-        ("http://a.example/,b", &["http://a.example/,b"]),
-        ("<http://a.example/><http://b.example/>", &["http://a.example/", "http://b.example/"]),
-        ("xhttp://a.example/", &[]),
-        ("éhttp://a.example/ 1http://a.example/", &[]),
-        ("\x03123http://a.example/", &[]),
-        ("http:/a.example/ ftp://a.example/ http//a www.example.com", &[]),
-        ("", &[]),
-        ("... http://", &["http://"]),
-    ] {
-        assert_eq!(spans(line), addresses, "{line:?}");
-    }
-}
-
-#[test]
-fn a_link_found_is_titled_by_the_rest_of_its_line() {
-    let one = |line: &str| {
-        let found = links_in(line);
-        assert_eq!(found.len(), 1, "{line:?}: {found:?}");
-        found.into_iter().next().unwrap()
-    };
-    for (line, url, title) in [
-        ("Title For Link http://x.example/a", "http://x.example/a", "Title For Link"),
-        ("look:  HTTP://X.example \x02now\x02", "http://x.example/", "look: now"),
-        ("http://x.example/a #rust", "http://x.example/a", "x.example/a #rust"),
-        ("http://x.example/a good #rust #c++", "http://x.example/a", "good #rust #c++"),
-        ("http://x.example/", "http://x.example/", "x.example"),
-        ("https://x.example/a/", "https://x.example/a/", "x.example/a"),
-        ("<http://x.example/ü>!", "http://x.example/%C3%BC", "x.example/%C3%BC"),
-        ("\x0304http://x.example/\x03 :-)", "http://x.example/", "x.example"),
-        // The same twice is one; what is no good address is not left in the title either.
-        ("a http://x.example/ b http://X.example b", "http://x.example/", "a b b"),
-        ("a http://x.example/ b http://user:secret@y.example/ c", "http://x.example/", "a b c"),
-    ] {
-        assert_eq!(one(line), (url.to_owned(), title.to_owned()), "{line:?}");
-    }
-    assert_eq!(links_in("talk of http:// and http://user:secret@y.example/ and ://"), []);
-    let two = links_in("http://a.example/1, http://b.example/2/");
-    let two: Vec<_> = two.iter().map(|(_, title)| title.as_str()).collect();
-    assert_eq!(two, ["a.example/1", "b.example/2"]);
-}
-
-#[test]
-fn of_more_than_five_addresses_the_others_are_in_no_title() {
-    let line: String = (1..8).map(|n| format!("http://x.example/{n} ")).collect();
-    let found = links_in(&format!("many: {line}"));
-    assert_eq!(found.len(), 5);
-    assert_eq!(found[4], ("http://x.example/5".into(), "many:".into()));
 }
 
 #[test]
@@ -340,35 +165,7 @@ fn two_spellings_of_one_address_have_the_same_key() {
     }
 }
 
-#[test]
-fn a_line_made_to_take_long_does_not() {
-    // With a look back at every bracket this would be 10^10 steps.
-    let long = 100_000;
-    for piece in ["(", ")", "()", "[(", "http://(", ",http:/", ".", "http://x,", "\x03", "h"] {
-        let line =
-            format!("http://x.example/{} http://y.example/", piece.repeat(long / piece.len()));
-        assert_eq!(spans(&line).last(), Some(&"http://y.example/"), "{piece}");
-        assert!(links_in(&line).len() <= 5);
-    }
-    assert_eq!(split_tags(&" #a".repeat(long)).1.len(), long);
-}
-
 proptest! {
-    #[test]
-    fn a_stored_title_is_one_line_and_stays_as_it_is(text in any::<String>()) {
-        let stored = title(&text);
-        prop_assert!(!stored.contains(|c: char| c.is_control()));
-        prop_assert!(!stored.contains("  ") && stored.trim() == stored);
-        prop_assert_eq!(title(&stored), stored);
-    }
-
-    #[test]
-    fn formatting_leaves_nothing_behind(text in "[\\x02-\\x06\\x0f\\x11\\x16\\x1d-\\x1f0-9a-f, ]{0,40}") {
-        let stored = title(&text);
-        prop_assert!(stored.bytes().all(|b| (b' '..0x7f).contains(&b)), "{stored:?}");
-        prop_assert_eq!(title(&stored), stored);
-    }
-
     #[test]
     fn a_stored_address_is_ascii_and_stays_as_it_is(text in "(?i:https?)://\\PC{1,40}") {
         if let Ok(stored) = address(&text) {
@@ -385,38 +182,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_found_in_any_text_begins_as_an_address_and_is_in_order(
-        text in "(https?://|HTTP://|[()\\[\\]{},.;<>\"'* \x02-\x04\u{200b}«»]|[a-z0-9]|\\PC){0,60}",
-    ) {
-        let mut end = 0;
-        for span in addresses(&text) {
-            prop_assert!(span.start >= end && span.end <= text.len());
-            end = span.end;
-            let address = text[span].to_lowercase();
-            prop_assert!(address.starts_with("http://") || address.starts_with("https://"), "{address}");
-            prop_assert!(!address.contains([' ', '<', '>', '"', '\u{200b}']), "{address:?}");
-            prop_assert!(!address.ends_with(['.', ',', ';', ':', '!', '?', '\'', '*', '(', '[', '{']), "{address:?}");
-        }
-        for (url, named) in links_in(&text) {
-            prop_assert_eq!(address(&url), Ok(url));
-            prop_assert!(!named.is_empty() && title(&named) == named, "{named:?}");
-        }
-    }
-
-    #[test]
-    fn an_address_among_words_is_found_whole(
-        before in "([a-z]{1,5} ){0,3}[(\"«*]?",
-        path in "[a-z0-9/~_=&%+-]{0,20}(\\([a-z]{1,5}\\))?[a-z0-9/]",
-        behind in "[).,;:!?'\"*»]{0,4}( [a-z]{1,5}){0,3}",
-    ) {
-        let address = format!("http://x.example/{path}");
-        let text = format!("{before}{address}{behind}");
-        prop_assert_eq!(spans(&text), [address]);
-    }
-
-    #[test]
     fn a_title_is_its_words_and_its_tags(text in "(#?[a-z0-9+_.,-]{0,4} ){0,8}#?[a-z0-9]{0,4}") {
-        let stored = title(&text);
+        let stored = normalize(&text);
         let (words, tags) = split_tags(&stored);
         let rest = stored.strip_prefix(words).unwrap();
         let separators = [' ', ',', ';', '.', ':', '!', '?'];

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use time::macros::{datetime, offset};
 
 use super::*;
-use crate::link::{Link, LogUrl};
+use crate::link::Link;
+use crate::log_url::LogUrl;
 
 impl Page {
     fn document(&self, view: &View, entries: &[Entry]) -> String {
