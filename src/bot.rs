@@ -1,5 +1,6 @@
 //! What a command sees, and the turn: run the commands of one take-in, commit, settle the answers.
 
+use std::fmt::Display;
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -235,6 +236,6 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
-pub fn could_not_save(why: std::io::Error) -> String {
-    format!("could not save: {}", log::os_error(&why))
+pub fn could_not_save(why: impl Display) -> String {
+    format!("could not save: {}", log::os_error(why))
 }

@@ -5,12 +5,12 @@
 //! edit it, move it away and append to it with `>>`, all of it while linkbot runs: nothing here trusts
 //! the file to be as it was left.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
@@ -21,6 +21,9 @@ use crate::{file, log};
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
+
+/// A later time, counted from now, is a mistake: new events need not be later, nor does the bookmark account's cursor.
+const MAX_AHEAD: Duration = Duration::DAY;
 
 /// What is read at once, in bytes. A line that is longer is not one of linkbot's.
 const BLOCK: usize = 32 << 10;
@@ -66,41 +69,46 @@ pub struct Journal {
     file: File,
     /// Device and inode, by which a file put in its place is noticed.
     id: (u64, u64),
-    /// How long the file is, without what is pending.
+    /// The length of the file as of the last commit or check.
     len: u64,
-    /// The lines that are not written yet.
-    pending: String,
-    /// A commit has failed, and may have left a part of it behind `len`.
-    uncut: bool,
+    /// The file's mtime, to notice an edit that leaves the length as it is.
+    modified: Option<SystemTime>,
+    /// The lines of the next commit.
+    unwritten: String,
+    /// A commit failed, and may have left a part of its lines after `len`.
+    needs_truncate: bool,
     /// The time of the last event, or later: the next one's is greater.
     last: OffsetDateTime,
-    /// Or why nothing can be saved until the next [`Journal::check`].
+    /// Or why nothing can be saved before the next [`Journal::check`].
     usable: Result<(), String>,
+    /// The last save failed, or would have.
+    is_failing: bool,
 }
 
 impl Journal {
-    /// Opens the journal, or creates it, and locks it. A last line that is torn is cut off and logged.
+    /// Opens the journal, or creates it, and locks it. Truncates and logs a torn last line.
     ///
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
         Self::recover(path).map_err(|e| {
-            let why = match e.kind() {
-                io::ErrorKind::WouldBlock => {
-                    "in use by another linkbot; stop that one first".to_owned()
-                }
-                _ => format!(
-                    "{}; the journal must be a file that linkbot may create, read and write",
-                    log::os_error(&e)
-                ),
-            };
-            format!("{}: {why}", path.display())
+            let (path, why) = (path.display(), log::os_error(&e));
+            match e.kind() {
+                io::ErrorKind::ResourceBusy => format!("{path}: {why}"),
+                _ => format!("{path}: {why}; the journal must be a file that linkbot may create, read and write"),
+            }
         })
     }
 
     fn recover(path: &Path) -> io::Result<Journal> {
         what_is_at(path)?;
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        file.try_lock()?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let why = "in use by another linkbot; stop that one first";
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+            }
+            locked => locked?,
+        }
         let meta = file.metadata()?;
         let mut len = meta.len();
         let mut lines = ReverseReader::new(&file, 0, len);
@@ -112,7 +120,7 @@ impl Journal {
             let mut bytes = vec![0; torn.min(1000) as usize];
             file.read_exact_at(&mut bytes, len)?;
             let (path, bytes) = (path.display(), bytes.escape_ascii());
-            log::line(format_args!("{path}: cut off a torn last line of {torn} bytes: {bytes}"));
+            log::line(format_args!("{path}: truncated a torn last line of {torn} bytes: {bytes}"));
             file.set_len(len)?;
         } else if lacks_end {
             // A whole event stays: an editor has left it so. What someone appends must not become one with it.
@@ -123,23 +131,29 @@ impl Journal {
         file.sync_all()?;
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
-        let last = last_time(&file, len)?;
+        let last = last_time(&file, len, OffsetDateTime::now_utc())?;
         let id = (meta.dev(), meta.ino());
+        let modified = file.metadata()?.modified().ok();
         Ok(Journal {
             path: path.to_owned(),
             file,
             id,
             len,
-            pending: String::new(),
-            uncut: false,
+            modified,
+            unwritten: String::new(),
+            needs_truncate: false,
             last,
             usable: Ok(()),
+            is_failing: false,
         })
     }
 
-    /// What is appended next gets a later time than this and all that stands there. Returns the latest of them.
+    /// The next event gets a later time than this, unless this is too far ahead of the clock. Returns the time that the
+    /// next event must be later than.
     pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
-        self.last = self.last.max(time);
+        if time <= OffsetDateTime::now_utc() + MAX_AHEAD {
+            self.last = self.last.max(time);
+        }
         self.last
     }
 
@@ -150,28 +164,36 @@ impl Journal {
         link: &Link,
         now: OffsetDateTime,
     ) -> io::Result<OffsetDateTime> {
-        let next = self.last.checked_add(Duration::MILLISECOND);
-        let next =
-            next.ok_or_else(|| io::Error::other("the journal's last time is the last there is"))?;
+        if self.last > now + MAX_AHEAD {
+            // The clock was set back.
+            self.last = last_time(&self.file, self.len, now)?;
+        }
+        let next = self.last + Duration::MILLISECOND;
         let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
-        self.pending += &format_line(&Event { time, action, link: link.clone() });
+        self.unwritten += &format_line(&Event { time, action, link: link.clone() });
         self.last = time;
         Ok(time)
     }
 
-    /// Puts on disk what was appended since the last commit. After an error none of it is saved.
+    /// Writes what was appended since the last commit to the disk. After an error none of it is saved.
     ///
-    /// An error's text is for the persons who posted the links: `No space left on device`.
-    pub fn commit(&mut self) -> io::Result<()> {
-        let lines = std::mem::take(&mut self.pending);
+    /// An error is for the people who posted the links: `No space left on device`.
+    pub fn commit(&mut self) -> Result<(), String> {
+        let lines = std::mem::take(&mut self.unwritten);
         if lines.is_empty() {
             return Ok(());
         }
-        self.usable =
-            self.usable.clone().and_then(|()| self.write(&lines).map_err(|e| log::os_error(&e)));
+        let written = match &self.usable {
+            Ok(()) => self.write(&lines).map_err(|e| log::os_error(&e)),
+            Err(why) => Err(why.clone()),
+        };
+        if written.is_ok() && self.is_failing {
+            log::line(format_args!("{}: links can be saved again", self.path.display()));
+        }
+        self.is_failing = written.is_err();
         // If this fails too, the next check tries it again before anything else is written.
-        let _ = self.cut_back();
-        self.usable.clone().map_err(io::Error::other)
+        let _ = self.truncate_to_committed();
+        written
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
@@ -179,78 +201,86 @@ impl Journal {
         let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
         let end = self.len + lines.len() as u64;
-        self.uncut = true;
+        self.needs_truncate = true;
         (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         // Safe on disk, but in a file that was moved away or emptied meanwhile, is not saved.
-        if self.len_there()?.is_none_or(|len| len < end) {
-            return Err(io::Error::other("the journal was replaced or cut short meanwhile"));
-        }
-        (self.len, self.uncut) = (end, false);
+        let there = self.meta_there()?.filter(|meta| meta.len() >= end);
+        let meta = there
+            .ok_or_else(|| io::Error::other("the journal was replaced or truncated meanwhile"))?;
+        self.len = end;
+        self.modified = meta.modified().ok();
+        self.needs_truncate = false;
         Ok(())
     }
 
-    fn cut_back(&mut self) -> io::Result<()> {
-        if !self.uncut {
+    fn truncate_to_committed(&mut self) -> io::Result<()> {
+        if !self.needs_truncate {
             return Ok(());
         }
         // A file that someone has made shorter must not be filled up with zeros.
         self.file.set_len(self.file.metadata()?.len().min(self.len))?;
         // Only the first sync after a failed one tells of it: what is wanted must not stand behind `len`.
         self.file.sync_data()?;
-        self.uncut = false;
+        self.modified = self.file.metadata()?.modified().ok();
+        self.needs_truncate = false;
         Ok(())
     }
 
-    /// Looks, before each batch, whether the file is still the one and as long as linkbot left it, and goes on with
-    /// what is there. If that fails nothing can be saved, until a later check succeeds.
+    /// Called before each batch: checks that the file is still the one that linkbot left, and continues with what is
+    /// there. If that fails, nothing can be saved until a later check succeeds.
     ///
-    /// True if there is something that linkbot did not write. A new file gets the events after `cursor`, which are
-    /// still owed, if there is an account.
+    /// Returns true if someone else has changed the file. A new file gets the events after `cursor`, which are pending,
+    /// if there is an account.
     pub fn check(&mut self, cursor: Option<OffsetDateTime>) -> bool {
-        let changed = self.go_on(cursor).map_err(|e| log::os_error(&e));
-        if let (Ok(()), Err(why)) = (&self.usable, &changed) {
+        let changed = self.resync(cursor).map_err(|e| log::os_error(&e));
+        if let Err(why) = &changed
+            && !self.is_failing
+        {
             log::line(format_args!("{}: nothing can be saved: {why}", self.path.display()));
+            self.is_failing = true;
         }
-        self.usable = changed.as_ref().map(drop).map_err(String::clone);
-        changed == Ok(true)
+        let is_changed = changed == Ok(true);
+        self.usable = changed.map(drop);
+        is_changed
     }
 
-    fn go_on(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
-        self.cut_back()?;
-        let Some(len) = self.len_there()? else { return self.exchange(cursor).and(Ok(true)) };
-        let path = self.path.display();
-        match len.cmp(&self.len) {
-            Ordering::Equal => return Ok(false),
-            Ordering::Less => {
-                log::line(format_args!("{path}: someone has cut off {} bytes", self.len - len))
-            }
-            Ordering::Greater => {
-                let (lines, bad) = malformed_lines(&self.file, self.len, len)?;
-                let skipped =
-                    bad.last().map(|(_, why)| format!(", {} of them skipped: {why}", bad.len()));
-                log::line(format_args!(
-                    "{path}: {} appended{}",
-                    count(lines),
-                    skipped.unwrap_or_default()
-                ));
-            }
+    fn resync(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
+        self.truncate_to_committed()?;
+        let Some(meta) = self.meta_there()? else { return self.reopen(cursor).and(Ok(true)) };
+        let (len, modified) = (meta.len(), meta.modified().ok());
+        if len == self.len && modified == self.modified {
+            return Ok(false);
         }
-        self.not_before(last_time(&self.file, len)?);
+        let path = self.path.display();
+        if len < self.len {
+            log::line(format_args!("{path}: edited; {} bytes are gone", self.len - len));
+        } else if len == self.len || !ends_with_newline(&self.file, self.len)? {
+            log::line(format_args!("{path}: edited"));
+        } else {
+            let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len)?;
+            let mut what = format!("{} appended", count(lines));
+            if let Some((_, why)) = malformed.last() {
+                what += &format!(", {} of them skipped: {why}", malformed.len());
+            }
+            log::line(format_args!("{path}: {what}"));
+        }
+        self.not_before(last_time(&self.file, len, OffsetDateTime::now_utc())?);
         self.len = len;
+        self.modified = modified;
         Ok(true)
     }
 
-    /// The length of the file at the journal's path; `None` if that is no longer the one that is open.
-    fn len_there(&self) -> io::Result<Option<u64>> {
-        Ok(what_is_at(&self.path)?
-            .filter(|meta| (meta.dev(), meta.ino()) == self.id)
-            .map(|meta| meta.len()))
+    /// The file at the journal's path; `None` if that is not the one that is open.
+    fn meta_there(&self) -> io::Result<Option<Metadata>> {
+        let meta = what_is_at(&self.path)?;
+        Ok(meta.filter(|meta| (meta.dev(), meta.ino()) == self.id))
     }
 
-    /// Opens the file that now stands where the journal was; if there is none, a new one. What is still owed goes
-    /// along, because the delivery knows only this one.
-    fn exchange(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<()> {
+    /// Opens the file that is now where the journal was; if there is none, a new one. Copies the pending events into it,
+    /// because the delivery reads no other file.
+    fn reopen(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<()> {
+        let has_account = cursor.is_some();
         let cursor = cursor.unwrap_or(self.last);
         let meta = self.file.metadata()?;
         // Someone may have appended to it before it went.
@@ -262,16 +292,20 @@ impl Journal {
             let lines: String = owed.iter().map(format_line).collect();
             file::replace_durably(&self.path, lines.as_bytes(), meta.mode())?;
         }
-        let mut new = Journal::open(&self.path).map_err(io::Error::other)?;
+        let mut new = Journal::recover(&self.path)?;
+        new.is_failing = self.is_failing;
         // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
         // taken out on purpose looks the same, and comes back.
         let there =
             new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
-        new.pending =
+        new.unwritten =
             owed.iter().filter(|event| !there.contains(&event.time)).map(format_line).collect();
-        new.commit()?;
-        let what = "moved away or replaced; going on with the file there now; still owed, and kept";
-        log::line(format_args!("{}: {what}: {}", self.path.display(), owed.len()));
+        new.commit().map_err(io::Error::other)?;
+        let mut what = "was moved or replaced; continuing with the new file".to_owned();
+        if has_account {
+            what += &format!("; pending links copied into it: {}", owed.len());
+        }
+        log::line(format_args!("{}: {what}", self.path.display()));
         // The cursor still holds a time of the old file; what comes now must be later.
         new.not_before(self.last);
         *self = new;
@@ -282,7 +316,7 @@ impl Journal {
     fn backwards(&self, reach: u64) -> ReverseReader<'_> {
         let mut lines = ReverseReader::new(&self.file, self.len.saturating_sub(reach), self.len);
         // The file's last line may have no end.
-        lines.buf = ["\n", &self.pending].concat().into();
+        lines.buf = ["\n", &self.unwritten].concat().into();
         lines
     }
 
@@ -299,19 +333,28 @@ impl Journal {
             .filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
     }
 
-    /// All events after `cursor`, newest first: read until the line that it names and those above it that someone has
-    /// given a later time; if that line is gone, [`VIEW_WINDOW`] bytes farther than the first older one, which may be appended.
+    /// All events after `cursor`, newest first: reads back to the line with that time and past lines above it that someone
+    /// has given a later time. If that line is gone, reads [`VIEW_WINDOW`] bytes past the first older one, which may be
+    /// appended. While the cursor is too far ahead of the clock, all lines below its own are after it.
     pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
         let (mut lines, mut is_met) = (self.backwards(u64::MAX), false);
+        let limit = OffsetDateTime::now_utc() + MAX_AHEAD;
         let next = move || {
             while let Some(event) = lines.next() {
-                match event.as_ref().map_or(Ordering::Greater, |event| event.time.cmp(&cursor)) {
-                    Ordering::Greater => return Some(event),
-                    Ordering::Equal => is_met = true,
-                    Ordering::Less if is_met => break,
-                    Ordering::Less => {
-                        lines.from = lines.from.max(lines.at.saturating_sub(VIEW_WINDOW))
+                let Ok(Event { time, .. }) = event else { return Some(event) };
+                if time == cursor {
+                    is_met = true;
+                    if cursor > limit {
+                        break;
                     }
+                } else if time > cursor || cursor > limit {
+                    if !is_met || time <= limit {
+                        return Some(event);
+                    }
+                } else if is_met {
+                    break;
+                } else {
+                    lines.from = lines.from.max(lines.at.saturating_sub(VIEW_WINDOW));
                 }
             }
             None
@@ -331,15 +374,23 @@ fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
 
 fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
     let mut byte = [b'\n'];
-    file.read_at(&mut byte, len.saturating_sub(1))?;
+    if len > 0 {
+        file.read_at(&mut byte, len - 1)?;
+    }
     Ok(byte == [b'\n'])
 }
 
-/// The greatest time among the last events: a line appended by hand may be older than those above it.
-fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
-    ReverseReader::new(file, 0, end)
-        .take(100)
-        .try_fold(OffsetDateTime::UNIX_EPOCH, |last, event| Ok(last.max(event?.time)))
+/// The greatest time among the last events: a line appended by hand may be older than those above it. Ignores times too
+/// far ahead of `now`.
+fn last_time(file: &File, end: u64, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
+    let mut last = OffsetDateTime::UNIX_EPOCH;
+    for event in ReverseReader::new(file, 0, end).take(100) {
+        let time = event?.time;
+        if time <= now + MAX_AHEAD {
+            last = last.max(time);
+        }
+    }
+    Ok(last)
 }
 
 /// A part of the file from its end, without a first line that begins before it. As an iterator its events.
@@ -489,33 +540,56 @@ fn parse_line(line: &[u8]) -> Parsed {
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 
-/// How many lines a part of the file has, and which of them, counted from the end and last first, are bad, and why.
-fn malformed_lines(
-    file: &File,
-    from: u64,
-    to: u64,
-) -> io::Result<(usize, Vec<(usize, &'static str)>)> {
-    let (mut lines, mut bad) = (0, Vec::new());
-    let mut part = ReverseReader::new(file, from, to);
-    while let Some(line) = part.line()? {
-        lines += 1;
-        bad.extend(line.err().map(|why| (lines, why)));
-    }
-    Ok((lines, bad))
+/// The lines of a part of the file, and those that a person should look at: counted from the end, last first.
+#[derive(Default)]
+struct Findings {
+    lines: usize,
+    malformed: Vec<(usize, &'static str)>,
+    in_future: Vec<(usize, OffsetDateTime)>,
 }
 
-/// What is wrong with the lines of the journal that are skipped: one sentence, `None` if there are none.
-///
-/// Looks at the newest `within` bytes, and does not lock: a linkbot may be at work on the file.
-pub fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
-    let Some(meta) = what_is_at(path)? else { return Ok(None) };
+fn inspect(file: &File, from: u64, to: u64) -> io::Result<Findings> {
+    // Events of one batch get times a little ahead of the clock.
+    let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
+    let mut found = Findings::default();
+    let mut part = ReverseReader::new(file, from, to);
+    while let Some(line) = part.line()? {
+        found.lines += 1;
+        match line {
+            Err(why) => found.malformed.push((found.lines, why)),
+            Ok(Some(event)) if event.time > limit => {
+                found.in_future.push((found.lines, event.time));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Warnings about the newest `within` bytes of the journal: lines that are skipped, times in the future. Does not lock: a
+/// linkbot may be running.
+pub fn warnings(path: &Path, within: u64) -> io::Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let Some(meta) = what_is_at(path)? else { return Ok(warnings) };
     let from = meta.len().saturating_sub(within);
-    let (lines, bad) = malformed_lines(&File::open(path)?, from, meta.len())?;
-    let Some((from_end, why)) = bad.last() else { return Ok(None) };
-    let (number, side) =
-        if from == 0 { (lines + 1 - from_end, "") } else { (*from_end, " from the end") };
-    let (path, bad) = (path.display(), count(bad.len()));
-    Ok(Some(format!("{path}: {bad} skipped; the first is line {number}{side}: {why}")))
+    let found = inspect(&File::open(path)?, from, meta.len())?;
+    let number = |from_end: usize| match from {
+        0 => format!("line {}", found.lines + 1 - from_end),
+        _ => format!("line {from_end} from the end"),
+    };
+    if let Some(&(from_end, why)) = found.malformed.last() {
+        let (lines, first) = (count(found.malformed.len()), number(from_end));
+        warnings.push(format!("{}: {lines} skipped; the first is {first}: {why}", path.display()));
+    }
+    if let Some(&(from_end, time)) = found.in_future.last() {
+        let (lines, first) = (count(found.in_future.len()), number(from_end));
+        let time = format_time(time);
+        warnings.push(format!(
+            "{}: {lines} in the future; the first is {first}: {time}; correct it, or this machine's clock",
+            path.display()
+        ));
+    }
+    Ok(warnings)
 }
 
 fn count(lines: usize) -> String {

@@ -50,7 +50,7 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
         .collect()
 }
 
-/// What the system says of an error, without the number that only programmers read.
-pub fn os_error(error: &std::io::Error) -> String {
+/// The text of an I/O error without its number.
+pub fn os_error(error: impl Display) -> String {
     error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }

@@ -111,10 +111,9 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     log::set_secrets(config.secrets.clone());
     config.warnings.iter().for_each(log::line);
     let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
-    let skipped = journal::skipped(&config.journal, within);
-    let skipped =
-        skipped.map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(&e)))?;
-    skipped.iter().for_each(log::line);
+    let warnings = journal::warnings(&config.journal, within)
+        .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(&e)))?;
+    warnings.iter().for_each(log::line);
     if mode == Mode::Check {
         print(format_args!("{}: ok", path.display()));
         return Ok(());

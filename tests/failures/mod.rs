@@ -202,11 +202,14 @@ impl Shelf {
 
     /// Waits until the service holds what stands in the journal, in the journal's order.
     pub fn await_all(&self, home: &Home) {
-        let owed = standing(&whole_journal(home, "links.tsv"));
+        self.await_links(&standing(&whole_journal(home, "links.tsv")));
+    }
+
+    pub fn await_links(&self, owed: &[(String, String)]) {
         let mut held = self.links();
         while held != owed {
             let wrong =
-                held.iter().zip(&owed).position(|(held, owed)| held != owed).unwrap_or(held.len());
+                held.iter().zip(owed).position(|(held, owed)| held != owed).unwrap_or(held.len());
             let what = format!(
                 "the service to hold {:?} instead of {:?}",
                 owed.get(wrong),

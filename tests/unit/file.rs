@@ -95,6 +95,6 @@ fn a_left_over_temporary_link_is_not_followed() {
 fn a_failed_write_leaves_no_temporary_file() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(path_in(&dir)).unwrap();
-    assert_eq!(log::os_error(&replace(&path_in(&dir), b"new").unwrap_err()), "Is a directory");
+    assert_eq!(log::os_error(replace(&path_in(&dir), b"new").unwrap_err()), "Is a directory");
     assert_eq!(names_in(&dir), ["links.xml"]);
 }
