@@ -510,6 +510,8 @@ fn format_line(Event { time, action, link }: &Event) -> String {
 /// Reads a line without its line end.
 fn parse_line(line: &[u8]) -> Parsed {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // A byte-order mark, which some editors write at the beginning of a file.
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);
     }

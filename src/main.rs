@@ -244,6 +244,7 @@ fn console(bot: &mut Bot) -> Result<(), String> {
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),
+            is_cut: false,
             room: usize::MAX,
         };
         let replies = bot.run_batch(vec![request], |_| true);

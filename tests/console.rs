@@ -193,3 +193,35 @@ fn latin_1_and_a_last_line_without_its_end_are_understood() {
     );
     assert_eq!(home.titles(), ["Café au lait"]);
 }
+
+#[test]
+fn each_byte_that_is_not_utf_8_is_latin_1_and_half_a_character_at_the_end_is_dropped() {
+    for (said, url, title) in [
+        (&b".url https://example.org/K\xc3\xb6ln A\xc3"[..], "https://example.org/K%C3%B6ln", "A"),
+        (b".url https://example.org/K\xc3\xb6ln A\xe2\x82", "https://example.org/K%C3%B6ln", "A"),
+        (
+            b".url https://example.org/K\xc3\xb6ln caf\xe9!",
+            "https://example.org/K%C3%B6ln",
+            "café!",
+        ),
+        (b".url https://example.org/K\xf6ln A", "https://example.org/K%C3%B6ln", "A"),
+    ] {
+        let home = Home::new(CONF);
+        home.console(said);
+        assert_eq!(home.journal()[0][5..7], [url, title], "{said:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_bot_conf_or_the_journal_is_ignored() {
+    for journal in [
+        "\u{feff}2026-11-22T10:31:19.123Z\tadd\t#dev\talice\t\thttp://example.com/\tOld\n",
+        "\u{feff}# a comment\n2026-11-22T10:31:19.123Z\tadd\t#dev\talice\t\thttp://example.com/\tOld\n",
+    ] {
+        let home = Home::new(&format!("\u{feff}{CONF}"));
+        home.write("links.tsv", journal);
+        let ended = home.console(".url http://example.com/2 New\n");
+        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("saved: New\n", ""));
+        home.await_feed(&["New", "Old"]);
+    }
+}

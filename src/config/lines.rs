@@ -39,6 +39,8 @@ impl<'a> Lines<'a> {
     pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut lines = Lines { path, directory, lines: Vec::new() };
+        // A byte-order mark, which some editors write.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with('#') {
                 continue;

@@ -39,7 +39,7 @@ pub fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
 }
 
 /// Everything that the log must hide, in each form in which it may be logged: as it is, percent-encoded,
-/// read as Latin-1, or in the base64 of a login.
+/// or in the base64 of a login.
 pub fn all(
     lines: &Lines,
     irc: &irc::Settings,
@@ -51,11 +51,7 @@ pub fn all(
     }
     secrets.extend(irc.sasl.iter().flat_map(Sasl::pieces));
     secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
-    // The server's lines are read as Latin-1 if they are not UTF-8.
-    let forms = |secret: String| {
-        [percent_encode(&secret), secret.bytes().map(char::from).collect(), secret]
-    };
-    secrets.into_iter().flat_map(forms).collect()
+    secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect()
 }
 
 fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {

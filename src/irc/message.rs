@@ -55,6 +55,11 @@ impl<'a> Message<'a> {
         self.params().nth(index).unwrap_or(b"")
     }
 
+    /// The length of the line in bytes, without its tags and newline.
+    pub fn length(&self) -> usize {
+        ":  ".len() + self.source.len() + self.verb.len() + self.params.len()
+    }
+
     pub fn text(&self, index: usize) -> Cow<'a, str> {
         text(self.param(index))
     }
@@ -115,12 +120,28 @@ fn unescape(value: &[u8]) -> Cow<'_, str> {
     .collect()
 }
 
-/// What a person wrote: UTF-8, or else Latin-1.
+/// Decodes what a person wrote: UTF-8 where it is valid, all other bytes as Latin-1.
+///
+/// Servers cut a long line in the middle of a character. Such a remainder at the end is dropped
+/// if the text contains other characters beyond ASCII in UTF-8.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => bytes.iter().map(|&b| char::from(b)).collect::<String>().into(),
+    if let Ok(text) = str::from_utf8(bytes) {
+        return text.into();
     }
+    let mut text = String::with_capacity(bytes.len());
+    let mut has_utf8 = false;
+    let mut chunks = bytes.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        text += chunk.valid();
+        has_utf8 |= !chunk.valid().is_ascii();
+        let error = str::from_utf8(chunk.invalid()).err();
+        let is_incomplete = error.is_some_and(|error| error.error_len().is_none());
+        if is_incomplete && has_utf8 && chunks.peek().is_none() {
+            break;
+        }
+        text.extend(chunk.invalid().iter().map(|&byte| char::from(byte)));
+    }
+    text.into()
 }
 
 /// A line with its line end, in `most` bytes: what is longer is cut between characters. The last parameter

@@ -36,6 +36,8 @@ pub struct Request {
     pub name: String,
     /// What follows the name; all of it for talk.
     pub args: String,
+    /// The line is as long as the server allows, so its end may be missing.
+    pub is_cut: bool,
     /// How many bytes a line of the answer may have.
     pub room: usize,
 }
@@ -92,6 +94,8 @@ impl Session<'_> {
             form,
             name: message::text(name).into_owned(),
             args: message::text(args).trim().to_owned(),
+            // A server that cuts between characters leaves up to three bytes unused.
+            is_cut: message.length() + "\r\n".len() + 3 >= self.line_length,
             room: self
                 .line_length
                 .saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),

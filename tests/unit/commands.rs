@@ -207,6 +207,7 @@ fn request(step: Step) -> Request {
         form: if name.is_empty() { Form::Talk } else { Form::Prefixed },
         name: name.to_owned(),
         args,
+        is_cut: false,
         room: usize::MAX,
     }
 }

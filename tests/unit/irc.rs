@@ -994,10 +994,23 @@ fn who_said_it_and_where_is_told_in_full() {
         name: "url".into(),
         args: "x".into(),
         // :linkbot!1234567890@HOST PRIVMSG #DEV :...
+        is_cut: false,
         room: 510 - ":linkbot!@ PRIVMSG #DEV :".len() - 10 - 63,
     };
     assert_eq!(said, expected);
     assert_eq!(talk.says(":alice!a@host PRIVMSG #dev :.url x").unwrap().account, "");
+}
+
+#[test]
+fn a_line_as_long_as_the_server_allows_may_have_lost_its_end() {
+    let mut talk = Talk::home(settings());
+    let mut is_cut = |length: usize| {
+        let start = ":alice!a@host PRIVMSG #dev :.url ";
+        let line = format!("{start}{}", "x".repeat(length - start.len()));
+        talk.says(&format!("@time=2026-11-22T10:31:19.123Z;account=alice {line}")).unwrap().is_cut
+    };
+    // 512 with the newline; up to three bytes of a character may not have fitted.
+    assert_eq!([506, 507, 510].map(&mut is_cut), [false, true, true]);
 }
 
 #[test]

@@ -100,10 +100,37 @@ fn the_nick_ends_at_the_mark_or_is_the_servers_name() {
 }
 
 #[test]
-fn text_is_utf_8_or_else_latin_1_for_each_parameter() {
+fn text_is_utf_8_and_each_other_byte_is_latin_1() {
     let message = Message::parse(b"PRIVMSG #caf\xe9 :gr\xc3\xbc\xc3\x9f").unwrap();
     assert_eq!(message.text(0), "#caf\u{e9}");
     assert_eq!(message.text(1), "gr\u{fc}\u{df}");
+    for (bytes, decoded) in [
+        (&b"K\xc3\xb6ln \xe9 \xff K\xc3\xb6ln"[..], "K\u{f6}ln \u{e9} \u{ff} K\u{f6}ln"),
+        // Servers cut a line in the middle of a character, here of two, three and four bytes.
+        (b"K\xc3\xb6ln A\xc3", "K\u{f6}ln A"),
+        (b"K\xc3\xb6ln \xe2", "K\u{f6}ln "),
+        (b"K\xc3\xb6ln \xe2\x82", "K\u{f6}ln "),
+        (b"\xf0\x9f\x8e\x89\xf0\x9f\x8e", "\u{1f389}"),
+        (b"\xc3\xb6 caf\xe9", "\u{f6} caf"),
+        // Nothing else is UTF-8, so this is a whole character.
+        (b"caf\xe9", "caf\u{e9}"),
+        (b"\xe9t\xe9", "\u{e9}t\u{e9}"),
+        // These bytes begin no character.
+        (b"\xc3\xb6 \xff", "\u{f6} \u{ff}"),
+        (b"\xc3\xb6 \xb6", "\u{f6} \u{b6}"),
+        (b"\xc3\xb6 \xc3.", "\u{f6} \u{c3}."),
+    ] {
+        assert_eq!(text(bytes), decoded, "{bytes:?}");
+    }
+}
+
+#[test]
+fn the_length_of_a_line_does_not_count_its_tags() {
+    for line in [&b":a!b@c PRIVMSG #dev :some words "[..], b":a!b@c PRIVMSG #dev x"] {
+        let tagged = [b"@time=x;a=b ", line].concat();
+        assert_eq!(Message::parse(line).unwrap().length(), line.len());
+        assert_eq!(Message::parse(&tagged).unwrap().length(), line.len());
+    }
 }
 
 #[test]
@@ -173,6 +200,14 @@ proptest! {
             prop_assert!(message.nick().len() <= message.source.len());
             let _ = (message.tag("time"), message.text(0), message.text(7));
         }
+    }
+
+    #[test]
+    fn text_in_utf_8_survives_any_other_bytes_around_it(
+        before in prop::collection::vec(0x80u8..=0xff, 0..4), words in "[a-zö日]{0,5}!", after: Vec<u8>,
+    ) {
+        let decoded = text(&[before.as_slice(), b" ", words.as_bytes(), &after].concat()).into_owned();
+        prop_assert!(decoded.contains(&words), "{decoded:?}");
     }
 
     #[test]
