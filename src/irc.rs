@@ -13,12 +13,13 @@ pub mod names;
 pub mod outbox;
 mod talk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use channels::Membership;
 use connection::{End, Retry};
 use history::Past;
 use message::Message;
@@ -29,11 +30,13 @@ pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, split_command};
 /// How the program names itself to people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 
-/// 001 must come within this.
-const REGISTER: Duration = Duration::from_secs(60);
-/// After so much silence the server is asked whether it lives, and has `PONG` to say so.
-const SILENCE: Duration = Duration::from_secs(90);
-const PONG: Duration = Duration::from_secs(60);
+/// 001 must arrive within this time.
+const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Send PING after this much silence. The server must answer within `PONG_TIMEOUT`.
+const PING_AFTER: Duration = Duration::from_secs(90);
+const PONG_TIMEOUT: Duration = Duration::from_secs(60);
+/// Limits the memory that `log_once` takes.
+const MAX_REASONS: usize = 1000;
 /// What servers put around a text besides the nick: `:`, `!user@host` as long as any server allows it, and ` :`.
 const MASK: usize = ":!@ :".len() + 10 + 63;
 
@@ -104,24 +107,8 @@ enum Phase {
     Welcome,
     /// 001 was seen; 376 or 422 ends it.
     Burst,
-    /// `on_connect` was sent, and channels are joined.
-    Home,
-}
-
-/// One configured channel.
-struct Membership<'a> {
-    channel: &'a Channel,
-    /// Lines with a server-time before this are replay; `None`: not in the channel.
-    since: Option<OffsetDateTime>,
-    /// When JOIN is sent; `None`: in the channel, or kept out of it.
-    again: Option<Instant>,
-    /// How long after that it is sent once more; `None`: not at all.
-    wait: Option<Duration>,
-    /// When JOIN was sent that our own JOIN has not answered.
-    asked: Option<Instant>,
-    /// What the server said last of why we are not in it.
-    refusal: String,
-    past: Past,
+    /// `on_connect` was sent. Channels are joined.
+    Ready,
 }
 
 /// One connection's conversation with the server. Made anew for every connection.
@@ -140,14 +127,18 @@ pub struct Session<'a> {
 
     /// How many CAP REQ have not been answered.
     unanswered: usize,
-    /// The login that is still to be given.
+    /// The credentials, until they are sent.
     sasl: Option<&'a Sasl>,
     /// The value of the `sasl` capability: empty where the server names no mechanisms; `None`: not to be had.
     mechanisms: Option<String>,
+    /// A notice said that services cannot be reached.
+    are_services_away: bool,
 
     nick: String,
     /// How many nicks were refused.
     nick_tries: usize,
+    /// The server's words if it refused the wanted nick by 432.
+    erroneous_nick: Option<String>,
     /// When the wanted nick is asked for.
     reclaim: Option<Instant>,
     case: CaseMapping,
@@ -163,9 +154,13 @@ pub struct Session<'a> {
     page: usize,
     /// The last PRIVMSG. When the connection ends, its time is looked at.
     last_line: Vec<u8>,
-    heard: Instant,
+    last_received: Instant,
+    /// The server has sent a line of IRC.
+    pub is_irc: bool,
     /// When the server was asked whether it lives; it has not answered yet.
     pinged: Option<Instant>,
+    /// The reasons of `log_once`.
+    logged_reasons: HashSet<String>,
     /// The warning that the server's clock is wrong was given.
     warned: bool,
     /// How many private notices may be logged: ten a minute at most.
@@ -188,23 +183,31 @@ impl<'a> Session<'a> {
             unanswered: 0,
             sasl: settings.sasl.as_ref(),
             mechanisms: None,
+            are_services_away: false,
             nick: settings.nick.clone(),
             nick_tries: 0,
+            erroneous_nick: None,
             reclaim: None,
             case: CaseMapping::Rfc1459,
             line_length: 512,
             bot_mode: None,
-            memberships: settings.channels.iter().zip(heard).map(Membership::new).collect(),
+            memberships: Vec::new(),
             next_join: now.instant,
             keeps_history: false,
             page: 0,
             last_line: Vec::with_capacity(message::LONGEST_LINE),
-            heard: now.instant,
+            last_received: now.instant,
+            is_irc: false,
             pinged: None,
+            logged_reasons: HashSet::new(),
             warned: false,
             notices: Bucket::new(5, Duration::from_secs(12), now.instant),
             patience: HashMap::new(),
         };
+        for (channel, &heard) in settings.channels.iter().zip(heard) {
+            let past = Past { heard, ..Past::default() };
+            session.memberships.push(Membership::new(channel, past, now.instant));
+        }
         session.register();
         session
     }
@@ -212,8 +215,9 @@ impl<'a> Session<'a> {
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
         // Counted from the PING, not from the last byte: this process may have been stopped in between.
-        let silent = self.pinged.map_or(self.heard + SILENCE, |asked| asked + PONG);
-        let register = self.registered.is_none().then(|| self.started + REGISTER);
+        let silent =
+            self.pinged.map_or(self.last_received + PING_AFTER, |asked| asked + PONG_TIMEOUT);
+        let register = self.registered.is_none().then(|| self.started + REGISTRATION_TIMEOUT);
         let history = self.memberships.iter().filter_map(|m| m.past.until).min();
         let others = [register, self.reclaim, self.join_due(), history, self.outbox.deadline()];
         others.into_iter().flatten().fold(silent, Instant::min)
@@ -221,20 +225,20 @@ impl<'a> Session<'a> {
 
     /// Does what is due at `now`, and lets out what may be said now.
     pub fn tick(&mut self, now: Instant) {
-        if self.registered.is_none() && now >= self.started + REGISTER {
+        if self.registered.is_none() && now >= self.started + REGISTRATION_TIMEOUT {
             match self.phase {
-                Phase::Login => self.login_failed("the server did not answer for 60 s"),
-                _ => self.close(Retry::Soon, "the server did not let us in (no 001) for 60 s"),
+                Phase::Login => self.login_unavailable("no answer for 60 s"),
+                _ => self.close(Retry::Soon, "no welcome (001) from the server for 60 s"),
             }
         }
         match self.pinged {
-            Some(asked) if now >= asked + PONG => {
+            Some(asked) if now >= asked + PONG_TIMEOUT => {
                 self.close(
                     Retry::Soon,
                     "the server has been silent for 150 s: the connection is dead",
                 );
             }
-            None if now >= self.heard + SILENCE => {
+            None if now >= self.last_received + PING_AFTER => {
                 self.pinged = Some(now);
                 self.send("PING", &["linkbot"]);
             }
@@ -257,29 +261,28 @@ impl<'a> Session<'a> {
 
     /// Takes one line of the server in. `Some`: someone said what is listened for.
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
-        self.heard = now.instant;
+        self.last_received = now.instant;
         self.pinged = None;
         let message = Message::parse(line)?;
+        // A TLS server answers plain text with an alert, which may end in a newline.
+        self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
         let registered = self.registered.is_some();
         let logging_in = self.phase == Phase::Login;
         match message.verb {
             b"PRIVMSG" => return self.privmsg(line, &message, now),
-            // Those of the server itself have no user in their source.
+            b"NOTICE" if !registered => self.notice_before_welcome(&message, now),
+            // A notice from the server itself has no user in its source.
             b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => {
                 self.noticed(&message, now)
             }
-            // It fills a page of history like any other line.
-            b"NOTICE" => drop(
-                self.configured(message.param(0))
-                    .map(|index| self.told(index, &message, false, now)),
-            ),
+            b"NOTICE" => {
+                if let Some(index) = self.configured(message.param(0)) {
+                    // It counts as a line of history like any other.
+                    self.told(index, &message, false, now);
+                }
+            }
             b"BATCH" => self.batch(&message, now.instant),
-            b"FAIL" => self.log.push(format!(
-                "refused: {} {}: {}",
-                message.text(0),
-                message.text(1),
-                message.last()
-            )),
+            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(&message),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" => self.error(&message),
             b"465" => {
@@ -289,17 +292,17 @@ impl<'a> Session<'a> {
             b"CAP" => self.cap(&message),
             // A server without CAP goes on with 001 by itself.
             b"421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
-                self.login_failed("the server knows no capabilities, hence no SASL");
+                self.login_unavailable("the server supports no capabilities, so no SASL");
             }
             b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
             b"900" => self.services_answered(now.instant),
             b"903" if logging_in => self.logged_in(),
             b"902" | b"904" | b"905" | b"906" | b"907" | b"908" if logging_in => {
-                self.login_failed(format!("{} {}", message::text(message.verb), message.last()));
+                self.login_refused(&message)
             }
             // Once registered it answers an OPER among the `on_connect` lines.
             b"464" if !registered => {
-                self.close(Retry::Slow, "the server refuses the password: check server_password")
+                self.close(Retry::Slow, "the server refuses the password; check server_password")
             }
             b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(&message),
             b"001" if !registered => self.welcome(&message, now.instant),
@@ -311,8 +314,12 @@ impl<'a> Session<'a> {
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
             b"JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
-            b"PART" if self.is_me(message.nick()) => self.put_out(&message, now.instant),
-            b"KICK" if self.is_me(message.param(1)) => self.put_out(&message, now.instant),
+            b"PART" if self.is_me(message.nick()) => {
+                self.removed_from_channel(&message, now.instant)
+            }
+            b"KICK" if self.is_me(message.param(1)) => {
+                self.removed_from_channel(&message, now.instant)
+            }
             b"INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
             [b'4'..=b'9', _, _] => self.refused(&message),
             _ => {}
@@ -352,13 +359,20 @@ impl<'a> Session<'a> {
         self.end = Some(End::new(retry, why));
     }
 
+    /// Logs `text`, but only once per `reason` and connection.
+    fn log_once(&mut self, reason: String, text: String) {
+        if self.logged_reasons.len() < MAX_REASONS && self.logged_reasons.insert(reason) {
+            self.log.push(text);
+        }
+    }
+
     fn is_me(&self, nick: &[u8]) -> bool {
         self.case.eq(nick, self.nick.as_bytes())
     }
 
     /// The index of a configured channel.
     fn configured(&self, name: &[u8]) -> Option<usize> {
-        self.memberships.iter().position(|m| self.case.eq(name, m.channel.name.as_bytes()))
+        self.memberships.iter().position(|m| m.is_named(name, self.case))
     }
 }
 

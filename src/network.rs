@@ -1,15 +1,17 @@
-//! The connection to IRC, or the wait for the next one: takes in what is said, sends what is answered.
+//! The connection to IRC, or the wait before the next one. Takes in bytes and returns requests; takes
+//! replies and sends them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use time::OffsetDateTime;
 
 use crate::bot::{Outcome, Request};
 use crate::config::Config;
-use crate::irc::connection::{Backoff, Connection, End, Retry};
+use crate::irc::connection::{self, Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::outbox::ReplyKind;
 use crate::irc::{Now, Session};
@@ -22,9 +24,11 @@ pub struct Network<'a> {
     /// Up to when each channel was heard.
     heard: Vec<Option<OffsetDateTime>>,
     backoff: Backoff,
+    /// The address of the last connection, if that ended before 001. Begin with the next address.
+    failed_address: Option<SocketAddr>,
     /// When to connect, while not connected.
-    next_try: Instant,
-    /// Nothing waits to be read.
+    next_attempt: Instant,
+    /// No bytes are waiting to be read.
     pub idle: bool,
 }
 
@@ -45,8 +49,9 @@ impl<'a> Network<'a> {
             verbose,
             online: None,
             heard,
-            backoff: Backoff { first: config.reconnect, next: config.reconnect },
-            next_try: Instant::now(),
+            backoff: Backoff::new(config.reconnect),
+            failed_address: None,
+            next_attempt: Instant::now(),
             idle: true,
         }
     }
@@ -127,14 +132,12 @@ impl<'a> Network<'a> {
     }
 
     fn wait_and_connect(&mut self, until: Option<Instant>) {
-        let wake = until.map_or(self.next_try, |other| other.min(self.next_try));
+        let wake = until.map_or(self.next_attempt, |other| other.min(self.next_attempt));
         std::thread::sleep(wake.saturating_duration_since(Instant::now()));
-        if Instant::now() < self.next_try {
+        if Instant::now() < self.next_attempt {
             return;
         }
-        let server = &self.config.server;
-        log::line(format_args!("connecting to {}:{}", server.host, server.port));
-        match Connection::open(server) {
+        match self.connect() {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.heard, now());
                 self.online = Some(Online { connection, session, lines: Lines::new() });
@@ -143,22 +146,42 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Not connected, or not any more.
+    fn connect(&mut self) -> Result<Connection, End> {
+        let server = &self.config.server;
+        let (tcp, address) = connection::connect(server, self.failed_address)?;
+        // Cleared once registered.
+        self.failed_address = Some(address);
+        Connection::open(server, tcp)
+    }
+
+    /// Handles a failed or lost connection: schedules the next attempt.
     fn lost(&mut self, end: &End) {
-        let registered = self.online.take().map_or(Duration::ZERO, |online| {
+        let mut registered = None;
+        let mut hint = "";
+        if let Some(online) = self.online.take() {
             self.heard = online.session.heard();
-            online.session.registered.map_or(Duration::ZERO, |since| since.elapsed())
-        });
-        // Each RandomState is seeded anew: the standard library's only source of chance.
+            registered = online.session.registered.map(|since| since.elapsed());
+            if !online.session.is_irc && !self.config.server.tls {
+                hint = " before its first line; if this port speaks TLS, set tls = yes";
+            }
+        }
+        if registered.is_some() {
+            self.failed_address = None;
+        }
+        // Each RandomState has a new seed: the standard library's only source of randomness.
         let random = RandomState::new().build_hasher().finish();
         let wait = self.backoff.wait(end.retry, registered, random);
-        log::line(format_args!("not connected: {}; next try in {} s", end.why, wait.as_secs()));
-        self.next_try = Instant::now() + wait;
+        let retry = match wait.as_secs() {
+            seconds @ ..120 => format!("{seconds} s"),
+            seconds => format!("{} min", seconds / 60),
+        };
+        log::line(format_args!("not connected: {}{hint}; retrying in {retry}", end.why));
+        self.next_attempt = Instant::now() + wait;
     }
 }
 
 impl Online<'_> {
-    /// What the server said last tells more than how the connection broke.
+    /// Ends the connection. Prefers the server's last message to the socket error.
     fn broken(&mut self, error: &io::Error) {
         self.session.end.get_or_insert_with(|| End::new(Retry::Soon, log::os_error(error)));
     }

@@ -5,7 +5,7 @@ mod common;
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
-use common::tls::{Authority, Certificate, self_signed};
+use common::tls::{Authority, self_signed};
 
 const USAGE: &str = "usage: .url http://www.example.com/ Title For Link";
 
@@ -184,7 +184,7 @@ fn a_wrong_server_password_is_told_and_tried_again_slowly() {
     client.expect("PASS ");
     client.numeric("464", ":Password incorrect");
     let line = bot.logs("not connected");
-    assert!(line.contains("server_password") && line.contains("next try in 900 s"), "{line}");
+    assert!(line.contains("server_password") && line.contains("retrying in 15 min"), "{line}");
 }
 
 #[test]
@@ -333,11 +333,16 @@ fn no_secret_is_logged_even_with_v() {
 }
 
 #[test]
-fn a_nick_that_the_server_calls_bad_is_told_without_a_secret_and_tried_again_slowly() {
+fn where_every_nick_is_called_bad_the_log_says_what_to_do_without_a_secret() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "server_password = s3rverpass\n"));
     let mut bot = home.start();
-    server.accept().send(":irc.test 432 * linkbot :Erroneous, \x1b[31mas is s3rverpass");
+    let mut client = server.accept();
+    while let Some(line) = client.next_line() {
+        if let Some(nick) = line.strip_prefix("NICK ") {
+            client.send(&format!(":irc.test 432 * {nick} :Erroneous, \x1b[31mas is s3rverpass"));
+        }
+    }
     let line = bot.logs("not connected");
     assert!(
         line.contains(
@@ -345,7 +350,7 @@ fn a_nick_that_the_server_calls_bad_is_told_without_a_secret_and_tried_again_slo
         ),
         "{line}"
     );
-    assert!(line.contains("next try in 900 s"), "{line}");
+    assert!(line.contains("retrying in 15 min"), "{line}");
     assert!(bot.is_running());
 }
 
@@ -393,27 +398,138 @@ fn what_services_whisper_is_logged() {
 #[test]
 fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
     let authority = Authority::new();
-    let untrusted: [(&str, Certificate); 4] = [
-        ("another authority's", Authority::new().certificate()),
-        ("self-signed", self_signed()),
-        ("expired", authority.expired()),
-        ("another host's", authority.misnamed()),
+    let untrusted = "is self-signed or from an unknown issuer; to trust it, see tls_pin (";
+    let cases = [
+        (Authority::new().certificate(), untrusted),
+        (self_signed(), untrusted),
+        (authority.expired(), "has expired; ask the network's operators to renew it ("),
+        (authority.future(), "is not yet valid; check this machine's clock ("),
+        (authority.misnamed(), "was issued for another name; check the name in server ("),
     ];
-    for (what, certificate) in untrusted {
+    for (certificate, why) in cases {
         let server = IrcServer::tls(&certificate);
         let home = Home::new(&server.conf());
         home.write("ca.pem", authority.pem());
         let mut bot = home.start();
         if let Ok(mut client) = server.try_accept() {
-            assert_eq!(client.next_line(), None, "{what}");
+            assert_eq!(client.next_line(), None, "{why}");
         }
         let line = bot.logs("not connected");
         assert!(
-            line.contains("certificate") && line.contains("next try in 900 s"),
-            "{what}: {line}"
+            line.contains(&format!("not connected: the certificate of localhost {why}")),
+            "{line}"
         );
+        assert!(line.ends_with("; retrying in 15 min"), "{line}");
         assert!(bot.is_running());
     }
+}
+
+#[test]
+fn a_changed_pin_shows_the_fingerprint_and_the_command_in_bot_conf_fetches_the_certificate() {
+    let certificate = self_signed();
+    let server = IrcServer::tls(&certificate);
+    let home = Home::new(&(server.conf() + "tls_pin = server.pem\n"));
+    home.write("server.pem", self_signed().pem);
+    let mut bot = home.start();
+    assert_eq!(server.accept().next_line(), None);
+    let line = bot.logs(
+        "not connected: localhost shows another certificate than the one in tls_pin: SHA-256 ",
+    );
+    bot.kill();
+
+    // As bot.conf has it.
+    let example = include_str!("../bot.conf");
+    let command =
+        example.lines().find_map(|line| line.strip_prefix("#   openssl s_client ")).unwrap();
+    let command = format!("openssl s_client {command}");
+    let command = command.replace("irc.example.org:6697", &format!("localhost:{}", server.port()));
+    let mut shell =
+        home.program("sh", &["-c", &command]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let _ = server.try_accept();
+    assert!(shell.wait().unwrap().success());
+    let arguments = ["x509", "-in", "server.pem", "-noout", "-fingerprint", "-sha256"];
+    let printed = home.program("openssl", &arguments).output().unwrap().stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    let (_, fingerprint) = printed.trim().split_once('=').unwrap();
+    assert!(line.contains(&format!(": SHA-256 {fingerprint}; ")), "{line} {fingerprint}");
+
+    let _bot = home.start();
+    server.welcome();
+}
+
+#[test]
+fn a_port_without_tls_is_named_as_such() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf().replace("tls = no\n", ""));
+    let mut bot = home.start();
+    server.accept().send(":irc.test NOTICE * :*** Looking up your hostname...");
+    let line = bot.logs("not connected: this port does not speak TLS; ");
+    assert!(line.contains("tls = no") && line.ends_with(" s"), "{line}");
+}
+
+#[test]
+fn plain_text_to_a_port_with_tls_makes_the_log_suggest_tls() {
+    let tls = IrcServer::tls(&self_signed());
+    let home = Home::new(&tls.conf().replace("tls = yes", "tls = no"));
+    let mut bot = home.start();
+    assert!(tls.try_accept().is_err());
+    let line = bot.logs("not connected: ");
+    assert!(
+        line.contains(" before its first line; if this port speaks TLS, set tls = yes"),
+        "{line}"
+    );
+    bot.kill();
+
+    // A TLS alert may end in a newline.
+    let server = IrcServer::plain();
+    home.configure(&server.conf());
+    let mut bot = home.start();
+    let mut client = server.accept();
+    client.until("USER ");
+    client.send_bytes(b"\x15\x03\x01\x00\x02\x02\n");
+    client.close();
+    bot.logs("if this port speaks TLS, set tls = yes");
+    let mut client = server.accept();
+    client.until("USER ");
+    client.send("NOTICE * :*** Looking up your hostname...");
+    client.close();
+    assert!(!bot.logs("not connected: ").contains("tls"));
+}
+
+#[test]
+fn late_services_are_asked_again_soon_and_a_password_that_worked_is_not_blamed_at_once() {
+    let server = IrcServer::plain();
+    let sasl = "sasl = plain\nsasl_user = linkbot\nsasl_password = 5ecre7\n";
+    let home = Home::new(&(server.conf() + sasl));
+    let mut bot = home.start();
+    let log_in = |numeric: &str| {
+        let mut client = server.accept();
+        client.until("USER ");
+        client.send(":irc.test CAP * LS :sasl=PLAIN");
+        client.until("CAP REQ sasl");
+        client.send(":irc.test CAP * ACK :sasl");
+        client.until("AUTHENTICATE PLAIN");
+        client.send("AUTHENTICATE +");
+        client.until("AUTHENTICATE ");
+        client.numeric(numeric, ":The server's words");
+        client
+    };
+    let mut client = log_in("903");
+    client.until("CAP END");
+    client.numeric("001", ":Welcome");
+    client.close();
+    bot.logs("not connected");
+
+    let mut client = server.accept();
+    client.until("USER ");
+    client.send(":irc.test CAP * LS :multi-prefix");
+    client.until("QUIT");
+    let line = bot.logs("not connected: login failed: the server offers no SASL PLAIN");
+    assert!(line.contains(" (are services down?); retrying in ") && line.ends_with(" s"), "{line}");
+
+    log_in("904");
+    let line = bot.logs("login failed: 904 The server's words; check sasl_user and sasl_password");
+    assert!(line.ends_with(" s"), "{line}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub fn all(
     for line in &lines.lines {
         secrets.extend(secrets_in(line, irc).into_iter().map(str::to_owned));
     }
-    secrets.extend(irc.sasl.iter().flat_map(Sasl::pieces));
+    secrets.extend(irc.sasl.iter().flat_map(Sasl::chunks));
     secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
     secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect()
 }

@@ -1,129 +1,197 @@
-//! The configured channels: each is asked for until our own JOIN says that we are in it.
+//! The configured channels. Takes in what the server says about them and our own JOIN, and sends JOIN
+//! until our own JOIN comes back. linkbot never sends PART: others may share the connection.
 
 use std::time::{Duration, Instant};
 
-use super::message::{self, Message};
-use super::talk::server_time;
-use super::{Channel, Membership, Now, Past, Phase, Session};
+use time::OffsetDateTime;
 
-/// Between two JOINs.
-const APART: Duration = Duration::from_millis(500);
-/// Before the first new try of a JOIN, whatever became of it; doubles up to the longest.
-const AGAIN: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(60 * 60);
-/// After a KICK, where the operator wants it.
+use super::message::{self, Message};
+use super::names::CaseMapping;
+use super::talk::server_time;
+use super::{Channel, Now, Past, Phase, Session};
+
+/// The shortest time between two JOINs.
+const JOIN_INTERVAL: Duration = Duration::from_millis(500);
+/// The wait after the first JOIN of a channel; doubles up to the longest.
+const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
+/// With `rejoin = yes`, the wait after a KICK.
 const REJOIN: Duration = Duration::from_secs(60);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
+/// One configured channel.
+pub(super) struct Membership<'a> {
+    pub(super) channel: &'a Channel,
+    /// As the server spells it.
+    server_name: Vec<u8>,
+    pub(super) presence: Presence,
+    /// When the last JOIN was sent that has not let us in.
+    last_join: Option<Instant>,
+    /// That JOIN was not refused either.
+    is_join_open: bool,
+    pub(super) past: Past,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Presence {
+    /// Not in the channel. A JOIN is due at `join_at`, and again each `join_backoff` after it;
+    /// `None`: only once.
+    Asking { join_at: Instant, join_backoff: Option<Duration> },
+    /// Kept out until an INVITE or the next connection.
+    Out,
+    /// In the channel. A line with a server-time before `since` is replayed.
+    In { since: OffsetDateTime },
+}
+
 impl<'a> Membership<'a> {
-    pub(super) fn new(
-        (channel, heard): (&'a Channel, &Option<time::OffsetDateTime>),
-    ) -> Membership<'a> {
-        let past = Past { heard: *heard, ..Past::default() };
+    /// A channel that is to be joined at `join_at`.
+    pub(super) fn new(channel: &'a Channel, past: Past, join_at: Instant) -> Membership<'a> {
         Membership {
             channel,
-            since: None,
-            again: None,
-            wait: Some(AGAIN),
-            asked: None,
-            refusal: String::new(),
+            server_name: channel.name.clone().into_bytes(),
+            presence: Presence::Asking { join_at, join_backoff: Some(FIRST_BACKOFF) },
+            last_join: None,
+            is_join_open: false,
             past,
         }
+    }
+
+    /// Since when we are in the channel; `None`: we are not.
+    pub(super) fn since(&self) -> Option<OffsetDateTime> {
+        match self.presence {
+            Presence::In { since } => Some(since),
+            _ => None,
+        }
+    }
+
+    fn join_at(&self) -> Option<Instant> {
+        match self.presence {
+            Presence::Asking { join_at, .. } => Some(join_at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_named(&self, name: &[u8], case: CaseMapping) -> bool {
+        case.eq(name, self.channel.name.as_bytes()) || case.eq(name, &self.server_name)
     }
 }
 
 impl Session<'_> {
-    /// 900 or a private NOTICE: services have read `on_connect`, so nothing more is waited for.
+    /// 900 or a private NOTICE: services have read `on_connect`, so join now.
     pub(super) fn services_answered(&mut self, now: Instant) {
-        self.next_join = self.next_join.min(now + APART);
+        self.next_join = self.next_join.min(now + JOIN_INTERVAL);
     }
 
     pub(super) fn join_due(&self) -> Option<Instant> {
-        self.memberships.iter().filter_map(|m| m.again).min().map(|at| at.max(self.next_join))
+        if self.phase != Phase::Ready {
+            return None;
+        }
+        let first = self.memberships.iter().filter_map(Membership::join_at).min()?;
+        Some(first.max(self.next_join))
     }
 
-    /// Asks for the channel that is due first.
+    /// Sends the JOIN that is due first.
     pub(super) fn join(&mut self, now: Instant) {
-        let waiting = self.memberships.iter_mut().filter(|m| m.again.is_some());
-        let Some(membership) = waiting.min_by_key(|m| m.again) else { return };
-        membership.asked = Some(now);
-        membership.again = membership.wait.map(|wait| now + wait);
-        membership.wait = membership.wait.map(|wait| LONGEST.min(wait * 2));
-        self.next_join = now + APART;
-        let Channel { name, key } = membership.channel;
-        let params: Vec<&str> = std::iter::once(name).chain(key).map(String::as_str).collect();
-        self.send("JOIN", &params);
+        let asking = self.memberships.iter_mut().filter(|m| m.join_at().is_some());
+        let Some(membership) = asking.min_by_key(|m| m.join_at()) else { return };
+        let Presence::Asking { join_backoff, .. } = membership.presence else { return };
+        membership.presence = match join_backoff {
+            Some(wait) => Presence::Asking {
+                join_at: now + wait,
+                join_backoff: Some(LONGEST_BACKOFF.min(wait * 2)),
+            },
+            None => Presence::Out,
+        };
+        membership.last_join = Some(now);
+        membership.is_join_open = true;
+        self.next_join = now + JOIN_INTERVAL;
+        match membership.channel {
+            Channel { name, key: None } => self.send("JOIN", &[name]),
+            Channel { name, key: Some(key) } => self.send("JOIN", &[name, key]),
+        }
     }
 
-    /// Our own JOIN is the server's word that we are in.
+    /// Our own JOIN: we are in a channel.
     pub(super) fn joined(&mut self, message: &Message, now: Now) {
-        let Some(index) = self.configured(message.param(0)) else {
+        let name = message.param(0);
+        let Some(index) = self.configured(name).or_else(|| self.renamed_channel()) else {
             let name = message.text(0);
-            self.log.push(format!("{name} is not a configured channel: left it"));
-            return self.send("PART", &[&name]);
+            let text = format!("in {name}, which is not in bot.conf: ignoring what is said there");
+            return self.log_once(text.clone(), text);
         };
-        let heard = self.heard_in(index);
+        let last_seen = self.heard_in(index);
         let membership = &mut self.memberships[index];
         let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
-        *membership =
-            Membership { since: Some(since), ..Membership::new((membership.channel, &heard)) };
+        membership.presence = Presence::In { since };
+        membership.server_name = name.to_vec();
+        (membership.last_join, membership.is_join_open) = (None, false);
+        membership.past = Past { heard: last_seen, ..Past::default() };
         self.log.push(format!("joined {}", membership.channel.name));
         self.catch_up(index, since, now);
     }
 
-    /// A numeric that names one of our channels. It changes nothing: the operator reads it, once.
+    /// The channel whose JOIN the server answers by another name: servers fold names that are not
+    /// ASCII by rules of their own. ASCII names are exact, so a channel that others make us join is
+    /// not mistaken for one of them.
+    fn renamed_channel(&self) -> Option<usize> {
+        self.memberships.iter().position(|m| m.is_join_open && !m.channel.name.is_ascii())
+    }
+
+    /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
     pub(super) fn refused(&mut self, message: &Message) {
-        // UnrealIRCd names it among its words.
+        // UnrealIRCd puts the channel's name into the text.
         let mut words = message.params().skip(1).flat_map(|param| param.split(|&b| b == b' '));
         let Some(index) = words.find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];
         let name = &membership.channel.name;
-        let why = format!("{} {}", message::text(message.verb), message.last());
-        if membership.since.is_some() {
-            self.log.push(format!("what was said in {name} was refused: {why}"));
-        } else if membership.refusal != why {
-            let then = if membership.again.is_some() {
-                "asked for again, ever more rarely"
-            } else {
-                WAITING
-            };
-            self.log.push(format!("not in {name}: {why}; {then}"));
-            membership.refusal = why;
+        let mut why = format!("{} {}", message::text(message.verb), message.last());
+        if message.verb == b"470" {
+            why = format!("{why} ({})", message.text(2));
         }
+        membership.is_join_open = false;
+        let then = match membership.presence {
+            Presence::In { .. } => {
+                return self.log.push(format!("the server refused a message to {name}: {why}"));
+            }
+            Presence::Asking { .. } => "retrying with backoff",
+            Presence::Out => WAITING,
+        };
+        let text = format!("not in {name}: {why}; {then}");
+        self.log_once(text.clone(), text);
     }
 
-    /// A KICK, or a PART that others made us do.
-    pub(super) fn put_out(&mut self, message: &Message, now: Instant) {
+    /// A KICK, or a PART that others made us send.
+    pub(super) fn removed_from_channel(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(0)) else { return };
+        let last_seen = self.heard_in(index);
         let returns = message.verb == b"KICK" && self.settings.rejoin;
-        let heard = self.heard_in(index);
         let membership = &mut self.memberships[index];
-        (membership.since, membership.past.heard) = (None, heard);
-        membership.again = returns.then(|| now + REJOIN);
-        membership.wait = None;
-        let (name, by) = (&membership.channel.name, message::text(message.nick()));
-        let then = if returns { "one try to return in 60 s" } else { WAITING };
-        self.log.push(format!(
-            "out of {name}: {} by {by}: {}; {then}",
-            message::text(message.verb),
-            message.last()
-        ));
+        membership.past.heard = last_seen;
+        let then = if returns {
+            membership.presence = Presence::Asking { join_at: now + REJOIN, join_backoff: None };
+            "one attempt to return in 60 s"
+        } else {
+            membership.presence = Presence::Out;
+            WAITING
+        };
+        let name = &membership.channel.name;
+        let (verb, by) = (message::text(message.verb), message::text(message.nick()));
+        self.log.push(format!("out of {name}: {verb} by {by}: {}; {then}", message.last()));
     }
 
-    /// An INVITE never adds a channel, and makes us ask for one no more than every 10 s.
+    /// An INVITE never adds a channel. It causes at most one JOIN every 10 s.
     pub(super) fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
         let membership = &mut self.memberships[index];
-        // Before that the first JOIN comes by itself.
-        if self.phase != Phase::Home || membership.since.is_some() {
-            return;
+        let earliest = membership.last_join.map_or(now, |last| now.max(last + FIRST_BACKOFF));
+        match membership.presence {
+            Presence::In { .. } => return,
+            Presence::Asking { join_at, .. } if join_at <= earliest => return,
+            _ => {}
         }
-        let soonest = membership.asked.map_or(now, |asked| now.max(asked + AGAIN));
-        if membership.again.is_none_or(|at| at > soonest) {
-            membership.again = Some(soonest);
-            membership.wait = Some(AGAIN);
-            let name = &membership.channel.name;
-            self.log.push(format!("invited to {name} by {}", message::text(message.nick())));
-        }
+        membership.presence =
+            Presence::Asking { join_at: earliest, join_backoff: Some(FIRST_BACKOFF) };
+        let name = &membership.channel.name;
+        self.log.push(format!("invited to {name} by {}", message::text(message.nick())));
     }
 }

@@ -1,16 +1,21 @@
-//! Bytes in and out: TCP or TLS, their deadlines, and when to connect again. Knows no protocol.
+//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes in
+//! a host and how far to trust it; gives out a connection, or why there is none. Knows nothing of IRC.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use native_tls::{Identity, TlsConnector, TlsStream};
+use native_tls::{HandshakeError, Identity, TlsConnector, TlsStream};
 
-const CONNECT: Duration = Duration::from_secs(10);
-const HANDSHAKE: Duration = Duration::from_secs(30);
-/// A server that takes nothing for so long is dead.
-const WRITE: Duration = Duration::from_secs(30);
+use crate::log;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that accepts no bytes for this long is dead.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a login that worked, how many refused logins in a row are retried soon.
+const SOON_REFUSALS: u32 = 3;
 
 /// Where the server is, and how far it is trusted.
 #[derive(Clone, Default)]
@@ -25,18 +30,20 @@ pub struct Settings {
     pub identity: Option<Identity>,
 }
 
-/// How soon a lost connection is tried again.
+/// How soon to connect again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// After `reconnect` seconds, doubling.
     Soon,
-    /// After 15 min: a login, a nick or a certificate that only a person can mend.
+    /// The credentials were refused: after 15 min, unless they worked a short while ago.
+    Refused,
+    /// After 15 min: a nick, a password or a certificate that only a person can fix.
     Slow,
-    /// After 30 min: the network does not want us just now.
+    /// After 30 min: the network has banned us.
     Banned,
 }
 
-/// Why a connection is over or never was, in words for the operator.
+/// Why a connection is over or never came to be, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
     pub why: String,
@@ -49,28 +56,38 @@ impl End {
     }
 }
 
-/// The wait between two connections: doubles up to 10 min, and is short again only after 5 min registered.
+/// The wait before the next connection: doubles up to 10 min, and starts again after 5 min registered.
 pub struct Backoff {
-    pub first: Duration,
-    pub next: Duration,
+    first: Duration,
+    next: Duration,
+    /// How many more refused logins are retried soon: services that start may refuse everyone.
+    soon_refusals: u32,
 }
 
 impl Backoff {
-    /// How long to wait now. `registered`: for how long the lost connection was; `random`: any number.
-    pub fn wait(&mut self, retry: Retry, registered: Duration, random: u64) -> Duration {
-        if registered >= Duration::from_secs(5 * 60) {
+    pub fn new(first: Duration) -> Backoff {
+        Backoff { first, next: first, soon_refusals: 0 }
+    }
+
+    /// Returns the wait after a connection that was `registered` for this long; `None`: it never
+    /// was. `random` is any number.
+    pub fn wait(&mut self, retry: Retry, registered: Option<Duration>, random: u64) -> Duration {
+        if registered.is_some() {
+            self.soon_refusals = SOON_REFUSALS;
+        }
+        if registered >= Some(Duration::from_secs(5 * 60)) {
             self.next = self.first;
         }
         match retry {
-            Retry::Soon => {
-                // ±25 %, so that a whole network's bots do not come back in the same second.
-                let wait = self.next * (750 + (random % 501) as u32) / 1000;
-                self.next = (self.next * 2).min(Duration::from_secs(10 * 60));
-                wait
-            }
-            Retry::Slow => Duration::from_secs(15 * 60),
-            Retry::Banned => Duration::from_secs(30 * 60),
+            Retry::Banned => return Duration::from_secs(30 * 60),
+            Retry::Refused if self.soon_refusals > 0 => self.soon_refusals -= 1,
+            Retry::Refused | Retry::Slow => return Duration::from_secs(15 * 60),
+            Retry::Soon => {}
         }
+        // ±25 % jitter, to keep a network's bots from reconnecting in the same second.
+        let wait = self.next * (750 + (random % 501) as u32) / 1000;
+        self.next = (self.next * 2).min(Duration::from_secs(10 * 60));
+        wait
     }
 }
 
@@ -79,8 +96,8 @@ pub enum Connection {
     Tls(TlsStream<Socket>),
 }
 
-/// A TCP socket whose reads end at a moment. "Nothing came" is always `WouldBlock`, as TLS wants it:
-/// time is up, or a signal came (`^Z` and `fg` must not drop the connection).
+/// A TCP socket whose reads end at a deadline. A read that got nothing is always `WouldBlock`, as TLS
+/// expects: at the deadline, or after a signal (`^Z` and `fg` must not drop the connection).
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
@@ -103,9 +120,9 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tcp.set_nonblocking(false)?;
-        // All of it, also after a signal.
+        // `write_all` goes on after a signal.
         self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
-            ErrorKind::WouldBlock => io::Error::other("the server has taken nothing for 30 s"),
+            ErrorKind::WouldBlock => io::Error::other("the server has accepted no bytes for 30 s"),
             _ => e,
         })
     }
@@ -116,9 +133,9 @@ impl Write for Socket {
 }
 
 impl Connection {
-    /// Connects to the first of the server's addresses that answers, and proves who it is.
-    pub fn open(settings: &Settings) -> Result<Connection, End> {
-        let socket = Socket { tcp: connect(&settings.host, settings.port)?, until: None };
+    /// Sets up a connected socket: under TLS, checks who the server is.
+    pub fn open(settings: &Settings, tcp: TcpStream) -> Result<Connection, End> {
+        let socket = Socket { tcp, until: None };
         if settings.tls {
             handshake(settings, socket).map(Connection::Tls)
         } else {
@@ -126,7 +143,7 @@ impl Connection {
         }
     }
 
-    /// Waits for bytes until `until` at most. `None`: nothing came. An end of the stream is an error.
+    /// Waits for bytes until `until` at most. `None`: nothing came. The end of the stream is an error.
     pub fn read(&mut self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Option<usize>> {
         let result = match self {
             Connection::Plain(socket) => {
@@ -146,7 +163,7 @@ impl Connection {
         }
     }
 
-    /// Writes all of it, or the connection is dead.
+    /// Writes all of `bytes`. After an error the connection is dead.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Connection::Plain(socket) => socket.write_all(bytes),
@@ -155,22 +172,39 @@ impl Connection {
     }
 }
 
-fn connect(host: &str, port: u16) -> Result<TcpStream, End> {
-    let addresses = (host, port).to_socket_addrs().map_err(|e| {
-        End::new(Retry::Soon, format_args!("cannot find {host}: {}", crate::log::os_error(&e)))
+/// Connects to the first of the server's addresses that accepts, beginning with the one after `failed`.
+pub fn connect(
+    settings: &Settings,
+    failed: Option<SocketAddr>,
+) -> Result<(TcpStream, SocketAddr), End> {
+    let Settings { host, port, .. } = settings;
+    let addresses = (host.as_str(), *port).to_socket_addrs().map_err(|e| {
+        End::new(Retry::Soon, format_args!("cannot find {host}: {}", log::os_error(&e)))
     })?;
     let mut why = format!("{host} has no address");
-    for address in addresses {
-        let connected = TcpStream::connect_timeout(&address, CONNECT).and_then(|tcp| {
-            tcp.set_nodelay(true)?;
-            tcp.set_write_timeout(Some(WRITE)).map(|()| tcp)
-        });
-        match connected {
-            Ok(tcp) => return Ok(tcp),
-            Err(e) => why = format!("cannot connect to {address}: {}", crate::log::os_error(&e)),
+    for address in starting_after(failed, addresses.collect()) {
+        log::line(format_args!("connecting to {host} at {address}"));
+        match connect_to(address) {
+            Ok(tcp) => return Ok((tcp, address)),
+            Err(e) => why = format!("cannot connect to {address}: {}", log::os_error(&e)),
         }
     }
     Err(End::new(Retry::Soon, why))
+}
+
+fn starting_after(failed: Option<SocketAddr>, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    // The resolver may return them in another order each time.
+    if let Some(index) = addresses.iter().position(|&address| Some(address) == failed) {
+        addresses.rotate_left(index + 1);
+    }
+    addresses
+}
+
+fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+    tcp.set_nodelay(true)?;
+    tcp.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    Ok(tcp)
 }
 
 fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket>, End> {
@@ -179,29 +213,57 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
     if let Some(identity) = identity {
         builder.identity(identity.clone());
     }
-    // The pin below takes the place of the authorities: name, date and issuer say nothing more.
+    // A pin replaces the authorities: name, dates and issuer add nothing to it.
     let is_pinned = pin.is_some();
     builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
     let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
 
-    socket.until = Some(Instant::now() + HANDSHAKE);
-    let stream = connector.connect(host, socket).map_err(|e| match e.to_string() {
-        // native-tls tells a bad certificate from a broken handshake in OpenSSL's words only.
-        e if e.contains("certificate verify failed") => End::new(
-            Retry::Slow,
-            format_args!("{host} is not trusted: {e}; for a self-signed certificate see tls_pin"),
-        ),
-        e => End::new(Retry::Soon, format_args!("TLS handshake with {host} failed: {e}")),
+    socket.until = Some(Instant::now() + HANDSHAKE_TIMEOUT);
+    let stream = connector.connect(host, socket).map_err(|e| match e {
+        HandshakeError::Failure(e) => handshake_failure(host, &e.to_string()),
+        HandshakeError::WouldBlock(_) => {
+            let why = format!("{host} did not finish the TLS handshake within 30 s");
+            End::new(Retry::Soon, format_args!("{why}; does this port speak TLS?"))
+        }
     })?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
-        return Err(End::new(
-            Retry::Slow,
-            format_args!("{host} shows another certificate than the one in tls_pin"),
-        ));
+        let what = format!("{host} shows another certificate than the one in tls_pin");
+        let fingerprint = fingerprint(&stream);
+        let remedy = "if the server has a new one, fetch it as bot.conf shows";
+        return Err(End::new(Retry::Slow, format_args!("{what}: {fingerprint}; {remedy}")));
     }
     Ok(stream)
+}
+
+/// Puts OpenSSL's message, which is all that native-tls passes on, into plain words.
+fn handshake_failure(host: &str, openssl: &str) -> End {
+    #[rustfmt::skip]
+    const CERTIFICATE: [(&str, &str); 4] = [
+        ("has expired", "has expired; ask the network's operators to renew it"),
+        ("not yet valid", "is not yet valid; check this machine's clock"),
+        ("mismatch", "was issued for another name; check the name in server"),
+        ("verify failed", "is self-signed or from an unknown issuer; to trust it, see tls_pin"),
+    ];
+    if let Some((_, what)) = CERTIFICATE.iter().find(|(text, _)| openssl.contains(text)) {
+        let why = format_args!("the certificate of {host} {what} ({openssl})");
+        return End::new(Retry::Slow, why);
+    }
+    let what = if openssl.contains("wrong version number") {
+        "this port does not speak TLS; use the TLS port, usually 6697, or set tls = no"
+    } else {
+        "the TLS handshake failed"
+    };
+    End::new(Retry::Soon, format_args!("{what} ({openssl})"))
+}
+
+/// The hash of the server's certificate, written as `openssl x509 -fingerprint` does. That is
+/// SHA-256, unless the certificate is signed with a longer hash (RFC 5929, tls-server-end-point).
+fn fingerprint(stream: &TlsStream<Socket>) -> String {
+    let hash = stream.tls_server_end_point().ok().flatten().unwrap_or_default();
+    let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("SHA-{} {}", hash.len() * 8, bytes.join(":"))
 }
 
 #[cfg(test)]

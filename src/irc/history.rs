@@ -47,9 +47,9 @@ impl Session<'_> {
     pub(super) fn heard_in(&self, index: usize) -> Option<OffsetDateTime> {
         let membership = &self.memberships[index];
         let heard = membership.past.heard?;
-        let is_live = membership.since.is_some() && membership.past.until.is_none();
+        let is_live = membership.since().is_some() && membership.past.until.is_none();
         let last = || Message::parse(&self.last_line).and_then(|line| server_time(&line));
-        if is_live { last().max(membership.since).max(Some(heard)) } else { Some(heard) }
+        if is_live { last().max(membership.since()).max(Some(heard)) } else { Some(heard) }
     }
 
     /// We have joined: what was said since the channel was heard is to be told.
@@ -115,7 +115,8 @@ impl Session<'_> {
         now: Now,
     ) -> Option<bool> {
         let membership = &mut self.memberships[index];
-        let (past, since) = (&mut membership.past, membership.since?);
+        let since = membership.since()?;
+        let past = &mut membership.past;
         let said = server_time(message);
         // A line that is merely late is live: the server's time of it is held against that of our JOIN.
         if message.tag("batch").is_none() && said.is_none_or(|said| said >= since) {

@@ -1,7 +1,7 @@
-//! Getting in: capabilities, SASL, the welcome, and the own nick.
+//! Registration: capabilities, SASL, the welcome and our nick. Takes in the server's lines about them, and
+//! either reaches `Phase::Ready` or ends the connection with a reason and a retry.
 
 use std::fmt::Display;
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -10,25 +10,25 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::connection::Retry;
 use super::message::{self, Message};
 use super::names::CaseMapping;
-use super::{Phase, Sasl, Session, VERSION};
+use super::{Now, Phase, Sasl, Session, VERSION};
 
-/// The capabilities that are asked for where they are offered, besides `sasl`.
+/// The capabilities to request if they are offered, not counting `sasl`.
 const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
-/// Of use only together: a server grants a request as a whole.
+/// Useful only together, so requested together: a server grants a request as a whole.
 const HISTORY: &str = "batch draft/chathistory message-tags server-time";
-/// How long services may take to answer `on_connect` before channels are joined without them.
-const SERVICES: Duration = Duration::from_secs(5);
-/// How often a nick that someone else holds is asked for.
+/// How long to wait for services to answer `on_connect` before joining channels.
+const SERVICES_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time between two requests for a nick that we did not get.
 const RECLAIM: Duration = Duration::from_secs(5 * 60);
-/// How many nicks are tried before the connection is given up.
+/// The most nicks to try on one connection.
 const NICK_TRIES: usize = 12;
 
 impl Sasl {
-    /// What answers the server's `AUTHENTICATE +` (RFC 4616), in base64, cut as it is sent; nothing for EXTERNAL.
-    pub fn pieces(&self) -> Vec<String> {
+    /// The payload for `AUTHENTICATE` (RFC 4616) in base64, in chunks of 400 bytes; none for EXTERNAL.
+    pub fn chunks(&self) -> Vec<String> {
         let Sasl::Plain { user, password } = self else { return Vec::new() };
         let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
-        payload.as_bytes().chunks(400).map(|piece| message::text(piece).into_owned()).collect()
+        payload.as_bytes().chunks(400).map(|chunk| message::text(chunk).into_owned()).collect()
     }
 }
 
@@ -61,7 +61,7 @@ impl Session<'_> {
             }
             b"NEW" if self.registered.is_some() => self.request(&list),
             b"NAK" if listing && list.trim() == "sasl" => {
-                self.login_failed("the server refuses the capability sasl")
+                self.login_unavailable("the server rejects the capability sasl")
             }
             b"ACK" | b"NAK" if listing && self.unanswered > 0 => {
                 self.unanswered -= 1;
@@ -73,7 +73,8 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for what is used of what is offered, for each by itself: a server refuses a request as a whole.
+    /// Requests each capability that we use and that is offered, one by one: a server refuses a
+    /// request as a whole.
     fn request(&mut self, offered: &str) {
         let is_wanted = |name| {
             CAPABILITIES.contains(&name)
@@ -91,28 +92,28 @@ impl Session<'_> {
         }
     }
 
-    /// Every CAP REQ was answered.
+    /// Called once every CAP REQ was answered.
     fn begin_login(&mut self) {
         let Some(sasl) = self.sasl else { return self.end_capabilities() };
         let mechanism = if matches!(sasl, Sasl::External) { "EXTERNAL" } else { "PLAIN" };
-        let offers =
-            |known: &String| known.is_empty() || known.split(',').any(|name| name == mechanism);
-        if !self.mechanisms.as_ref().is_some_and(offers) {
-            return self.login_failed(format_args!("the server offers no SASL {mechanism}"));
+        let includes =
+            |list: &String| list.is_empty() || list.split(',').any(|name| name == mechanism);
+        if !self.mechanisms.as_ref().is_some_and(includes) {
+            return self.login_unavailable(format_args!("the server offers no SASL {mechanism}"));
         }
         self.phase = Phase::Login;
         self.send("AUTHENTICATE", &[mechanism]);
     }
 
-    /// The server is ready for the login, and gets it once.
+    /// The server is ready for the credentials. They are sent once.
     pub(super) fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
-        let pieces = sasl.pieces();
-        for piece in &pieces {
-            self.send("AUTHENTICATE", &[piece]);
+        let chunks = sasl.chunks();
+        for chunk in &chunks {
+            self.send("AUTHENTICATE", &[chunk]);
         }
-        // It ends with a piece that is not a whole one, be it an empty one.
-        if pieces.last().is_none_or(|piece| piece.len() == 400) {
+        // A chunk of less than 400 bytes ends the payload, even an empty one.
+        if chunks.last().is_none_or(|chunk| chunk.len() == 400) {
             self.send("AUTHENTICATE", &["+"]);
         }
     }
@@ -122,12 +123,47 @@ impl Session<'_> {
         self.end_capabilities();
     }
 
-    /// To join unidentified would be worse than not to join.
-    pub(super) fn login_failed(&mut self, why: impl Display) {
-        self.close(
-            Retry::Slow,
-            format_args!("login failed: {why}; check sasl, sasl_user and sasl_password"),
-        );
+    /// 902, 904 and 905 refuse the credentials, but only if these were sent and services are there.
+    pub(super) fn login_refused(&mut self, message: &Message) {
+        let words = message.last();
+        let why = format!("{} {words}", message::text(message.verb));
+        let is_refusal = matches!(message.verb, b"902" | b"904" | b"905");
+        if !is_refusal
+            || self.sasl.is_some()
+            || self.are_services_away
+            || says_services_are_away(&words)
+        {
+            return self.login_unavailable(why);
+        }
+        let remedy = match self.settings.sasl {
+            Some(Sasl::External) => "check that the account lists the fingerprint of tls_cert",
+            _ => "check sasl_user and sasl_password",
+        };
+        self.close(Retry::Refused, format_args!("login failed: {why}; {remedy}"));
+    }
+
+    /// The login failed, but not because of the credentials. Never join without it: that would be
+    /// worse than not joining.
+    pub(super) fn login_unavailable(&mut self, why: impl Display) {
+        self.close(Retry::Soon, format_args!("login failed: {why} (are services down?)"));
+    }
+
+    pub(super) fn notice_before_welcome(&mut self, message: &Message, now: Now) {
+        self.are_services_away |= says_services_are_away(&message.text(1));
+        if message.source.contains(&b'!') {
+            self.noticed(message, now);
+        }
+    }
+
+    /// FAIL, WARN or NOTE, then a command, a code, perhaps more, and a text for people.
+    pub(super) fn standard_reply(&mut self, message: &Message) {
+        let verb = message::text(message.verb);
+        let reason = format!("{verb} {} {}", message.text(0), message.text(1));
+        let text = format!("{reason}: {}", message.last());
+        if self.phase == Phase::Login && reason.starts_with("FAIL AUTHENTICATE ") {
+            return self.login_unavailable(text);
+        }
+        self.log_once(reason, format!("the server says: {text}"));
     }
 
     fn end_capabilities(&mut self) {
@@ -137,22 +173,25 @@ impl Session<'_> {
 
     pub(super) fn welcome(&mut self, message: &Message, now: Instant) {
         if self.settings.sasl.is_some() && self.phase != Phase::Welcome {
-            return self.login_failed("the server goes on without it");
+            return self.login_unavailable("the server goes on without it");
         }
         self.phase = Phase::Burst;
         self.registered = Some(now);
         self.nick = message.text(0).into_owned();
         self.plan_reclaim(now);
         let (nick, wanted) = (&self.nick, &self.settings.nick);
-        let why = if self.nick_tries > 0 { "is taken" } else { "was not given" };
-        let why = self
-            .reclaim
-            .map(|_| format!(": {wanted} {why}, asked for every 5 min"))
-            .unwrap_or_default();
-        self.log.push(format!("registered as {nick}{why}"));
+        let why = match self.nick_tries {
+            0 => "was not given",
+            _ if self.erroneous_nick.is_some() => "was refused",
+            _ => "is taken",
+        };
+        self.log.push(match self.reclaim {
+            Some(_) => format!("registered as {nick}: {wanted} {why}; asking again every 5 min"),
+            None => format!("registered as {nick}"),
+        });
     }
 
-    /// ISUPPORT: what this server does otherwise than others.
+    /// 005 ISUPPORT: the server's limits and features.
     pub(super) fn isupport(&mut self, message: &Message) {
         for token in message.params().skip(1) {
             let token = message::text(token);
@@ -160,9 +199,9 @@ impl Session<'_> {
             match name {
                 "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
-                // 0: as many as one likes.
+                // 0: no limit.
                 "CHATHISTORY" => self.page = value.parse().unwrap_or(0),
-                // Below the protocol's own 512 there would be no room left for a text.
+                // Less than the protocol's own 512 would leave no room for text.
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
             }
@@ -178,19 +217,19 @@ impl Session<'_> {
             self.send("MODE", &[&nick, &format!("+{mode}")]);
         }
         if self.settings.catch_up && !self.keeps_history {
-            static SAID: Once = Once::new();
-            let what = "links said while linkbot is away are lost, unless the server replays them";
-            SAID.call_once(|| {
-                self.log.push(format!("this network offers no history (draft/chathistory): {what}"))
-            });
+            self.log.push(
+                "no history on this network (draft/chathistory): links posted while linkbot is \
+                 away are lost, unless the server replays them"
+                    .to_owned(),
+            );
         }
         for line in &self.settings.on_connect {
             self.send(line, &[]);
         }
-        let services = if self.settings.on_connect.is_empty() { Duration::ZERO } else { SERVICES };
-        self.phase = Phase::Home;
-        self.next_join = now + services;
-        self.memberships.iter_mut().filter(|m| m.since.is_none()).for_each(|m| m.again = Some(now));
+        let wait =
+            if self.settings.on_connect.is_empty() { Duration::ZERO } else { SERVICES_TIMEOUT };
+        self.phase = Phase::Ready;
+        self.next_join = now + wait;
     }
 
     pub(super) fn error(&mut self, message: &Message) {
@@ -202,23 +241,22 @@ impl Session<'_> {
         self.close(retry, format_args!("the server says: {words}"));
     }
 
-    /// Tries another: the wanted one with `_`, then its beginning with a number.
+    /// Tries another nick: the wanted one with `_`, then its beginning with a number.
     pub(super) fn nick_refused(&mut self, message: &Message) {
         let (wanted, words) = (&self.settings.nick, message.last());
         self.nick_tries += 1;
-        // Of a nick that is not the wanted one it says at most that it is too long.
+        // About the other nicks a 432 says at most that they are too long.
         if message.verb == b"432" && self.nick_tries == 1 {
-            let remedy = "change nick, unless services hold it only for now";
-            return self.close(
-                Retry::Slow,
-                format_args!("the server refuses the nick {wanted}: {words}; {remedy}"),
-            );
+            self.erroneous_nick = Some(words.to_string());
         }
         if self.nick_tries >= NICK_TRIES {
-            return self.close(
-                Retry::Soon,
-                format_args!("{NICK_TRIES} nicks were refused, the last one: {words}"),
-            );
+            let Some(words) = &self.erroneous_nick else {
+                let why = format!("{NICK_TRIES} nicks were refused, the last one: {words}");
+                return self.close(Retry::Soon, why);
+            };
+            let remedy = "change nick, unless services hold it only for now";
+            let why = format!("the server refuses the nick {wanted}: {words}; {remedy}");
+            return self.close(Retry::Slow, why);
         }
         let nick = match self.nick_tries {
             1 => format!("{wanted}_"),
@@ -229,7 +267,7 @@ impl Session<'_> {
         self.nick = nick;
     }
 
-    /// Whether it is the configured nick, or as much of it as the server allows.
+    /// True for the configured nick, or as much of it as the server allows.
     fn is_wanted(&self, nick: &[u8]) -> bool {
         let wanted = self.settings.nick.as_bytes().get(..nick.len());
         !nick.is_empty() && wanted.is_some_and(|wanted| self.case.eq(nick, wanted))
@@ -244,7 +282,7 @@ impl Session<'_> {
         self.plan_reclaim(now);
     }
 
-    /// Someone gave up a nick: if it is the one we want, take it.
+    /// Someone gave up a nick: take it if it is the wanted one.
     pub(super) fn nick_is_free(&mut self, nick: &[u8], now: Instant) {
         if self.reclaim.is_some() && self.is_wanted(nick) {
             self.ask_for_nick(now);
@@ -256,4 +294,17 @@ impl Session<'_> {
         self.log.push(format!("the nick is now {}", self.nick));
         self.plan_reclaim(now);
     }
+}
+
+/// True if the server says that the login cannot be checked now, not that it is wrong.
+fn says_services_are_away(text: &str) -> bool {
+    const TOPIC: [&str; 4] = ["service", "sasl", "authentic", "login"];
+    #[rustfmt::skip]
+    const AWAY: [&str; 9] = [
+        "unavailable", "not available", "unreachable", "offline", "are down", "is down", "temporar",
+        "again later", "timed out",
+    ];
+    let text = text.to_ascii_lowercase();
+    let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    mentions(&TOPIC) && mentions(&AWAY)
 }

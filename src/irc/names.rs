@@ -1,16 +1,16 @@
-//! How names compare: case mappings (ISUPPORT CASEMAPPING) and masks.
+//! Compares nicks, channel names and masks under the network's case mapping (ISUPPORT CASEMAPPING).
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaseMapping {
     Ascii,
-    /// `{}|^` are the small forms of `[]\~`.
+    /// `{}|^` are the lower case of `[]\~`.
     Rfc1459,
     /// The same without `^` and `~`.
     Rfc1459Strict,
 }
 
 impl CaseMapping {
-    /// The mapping that ISUPPORT names; an unknown one is taken for `rfc1459`.
+    /// The mapping that ISUPPORT names; `rfc1459` if the name is unknown.
     pub fn named(name: &str) -> CaseMapping {
         match name {
             "ascii" => CaseMapping::Ascii,
@@ -21,21 +21,24 @@ impl CaseMapping {
 
     fn lower(self, byte: u8) -> u8 {
         match byte {
-            // ASCII has these and their small forms in the same order.
+            // In ASCII these follow each other in the same order as their lower case.
             b'[' | b'\\' | b']' if self != CaseMapping::Ascii => byte - b'[' + b'{',
             b'~' if self == CaseMapping::Rfc1459 => b'^',
             _ => byte.to_ascii_lowercase(),
         }
     }
 
+    /// True if both are the same name. Two names that are not ASCII compare by Unicode lower case too.
     pub fn eq(self, a: &[u8], b: &[u8]) -> bool {
-        a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| self.lower(a) == self.lower(b))
+        let mut pairs = a.iter().zip(b);
+        a.len() == b.len() && pairs.all(|(&a, &b)| self.lower(a) == self.lower(b))
+            || !a.is_ascii() && !b.is_ascii() && eq_unicode(a, b)
     }
 
-    /// Whether `name` fits `mask`, in which `*` stands for any run of bytes and `?` for any one.
+    /// True if `name` matches `mask`, where `*` matches any run of bytes and `?` any one byte.
     pub fn fits(self, mask: &[u8], name: &[u8]) -> bool {
         match (mask, name) {
-            ([b'*', rest @ ..], _) => (0..=name.len()).any(|under| self.fits(rest, &name[under..])),
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|skip| self.fits(rest, &name[skip..])),
             ([b'?', mask @ ..], [_, name @ ..]) => self.fits(mask, name),
             ([m, mask @ ..], [n, name @ ..]) => {
                 self.lower(*m) == self.lower(*n) && self.fits(mask, name)
@@ -43,6 +46,11 @@ impl CaseMapping {
             _ => mask.is_empty() && name.is_empty(),
         }
     }
+}
+
+fn eq_unicode(a: &[u8], b: &[u8]) -> bool {
+    let (Ok(a), Ok(b)) = (str::from_utf8(a), str::from_utf8(b)) else { return false };
+    a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
 #[cfg(test)]

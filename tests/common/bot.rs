@@ -90,10 +90,11 @@ impl Home {
     /// `linkbot ARGUMENTS` in this folder. Of the environment only PATH is left, so no proxy, no locale and no USER;
     /// trusted is who stands in `ca.pem`, and nobody without that file.
     pub fn linkbot(&self, arguments: &[&str]) -> Command {
-        self.under(env!("CARGO_BIN_EXE_linkbot"), arguments)
+        self.program(env!("CARGO_BIN_EXE_linkbot"), arguments)
     }
 
-    fn under(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    /// `PROGRAM ARGUMENTS` in this folder, in the same environment.
+    pub fn program(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -111,7 +112,7 @@ impl Home {
         let file = self.path("strace.out");
         // -D: the bot itself is our child, as without strace.
         let filter = format!("trace={calls}");
-        let mut command = self.under("strace", &["-D", "-f", "-o", "strace.out", "-e", &filter]);
+        let mut command = self.program("strace", &["-D", "-f", "-o", "strace.out", "-e", &filter]);
         command.args([env!("CARGO_BIN_EXE_linkbot"), "bot.conf"]);
         Traced { bot: Bot::spawn(command), file }
     }
@@ -119,7 +120,7 @@ impl Home {
     /// Runs the bot to its end under strace; gives strace's lines.
     pub fn trace(&self, calls: &str, arguments: &[&str], input: &str) -> String {
         let filter = format!("trace={calls}");
-        let mut command = self.under("strace", &["-f", "-o", "strace.out", "-e", &filter]);
+        let mut command = self.program("strace", &["-f", "-o", "strace.out", "-e", &filter]);
         command.arg(env!("CARGO_BIN_EXE_linkbot")).args(arguments);
         let ended = Ended::of(command, input.as_bytes());
         assert_eq!(ended.status, Some(0), "{ended:?}");

@@ -45,6 +45,14 @@ impl Authority {
         self.sign(params)
     }
 
+    /// One that will be good from 2100 on.
+    pub fn future(&self) -> Certificate {
+        let mut params = loopback();
+        params.not_before = date_time_ymd(2100, 1, 1);
+        params.not_after = date_time_ymd(2101, 1, 1);
+        self.sign(params)
+    }
+
     /// One for another host.
     pub fn misnamed(&self) -> Certificate {
         self.sign(CertificateParams::new(["irc.example.org".to_owned()]).unwrap())

@@ -7,34 +7,33 @@ const MINUTE: Duration = Duration::from_secs(60);
 const EVEN: u64 = 250;
 
 fn backoff() -> Backoff {
-    let first = Duration::from_secs(20);
-    Backoff { first, next: first }
+    Backoff::new(Duration::from_secs(20))
 }
 
-fn soon(backoff: &mut Backoff, registered: Duration) -> u64 {
+fn soon(backoff: &mut Backoff, registered: Option<Duration>) -> u64 {
     backoff.wait(Retry::Soon, registered, EVEN).as_secs()
 }
 
 #[test]
 fn the_wait_begins_at_20_s_and_doubles_to_10_min() {
     let mut backoff = backoff();
-    let waits: Vec<u64> = (0..8).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
+    let waits: Vec<u64> = (0..8).map(|_| soon(&mut backoff, None)).collect();
     assert_eq!(waits, [20, 40, 80, 160, 320, 600, 600, 600]);
 }
 
 #[test]
 fn the_wait_is_short_again_only_after_5_min_registered() {
     let mut backoff = backoff();
-    let first: Vec<u64> = (0..3).map(|_| soon(&mut backoff, Duration::ZERO)).collect();
+    let first: Vec<u64> = (0..3).map(|_| soon(&mut backoff, None)).collect();
     assert_eq!(first, [20, 40, 80]);
-    assert_eq!(soon(&mut backoff, 5 * MINUTE - Duration::from_millis(1)), 160);
-    assert_eq!(soon(&mut backoff, 5 * MINUTE), 20);
-    assert_eq!(soon(&mut backoff, Duration::ZERO), 40);
+    assert_eq!(soon(&mut backoff, Some(5 * MINUTE - Duration::from_millis(1))), 160);
+    assert_eq!(soon(&mut backoff, Some(5 * MINUTE)), 20);
+    assert_eq!(soon(&mut backoff, None), 40);
 }
 
 #[test]
 fn the_jitter_is_a_quarter_both_ways() {
-    let wait = |random| backoff().wait(Retry::Soon, Duration::ZERO, random);
+    let wait = |random| backoff().wait(Retry::Soon, None, random);
     let waits: Vec<Duration> = (0..2000).chain([u64::MAX]).map(wait).collect();
     assert_eq!(waits.iter().min(), Some(&Duration::from_secs(15)));
     assert_eq!(waits.iter().max(), Some(&Duration::from_secs(25)));
@@ -43,9 +42,37 @@ fn the_jitter_is_a_quarter_both_ways() {
 #[test]
 fn a_failed_login_or_certificate_waits_15_min_and_a_ban_30() {
     let mut backoff = backoff();
-    assert_eq!(backoff.wait(Retry::Slow, Duration::ZERO, 0), 15 * MINUTE);
-    assert_eq!(backoff.wait(Retry::Banned, Duration::ZERO, 0), 30 * MINUTE);
-    assert_eq!(soon(&mut backoff, Duration::ZERO), 20, "they do not count as tries of the server");
+    assert_eq!(backoff.wait(Retry::Slow, None, 0), 15 * MINUTE);
+    assert_eq!(backoff.wait(Retry::Refused, None, 0), 15 * MINUTE);
+    assert_eq!(backoff.wait(Retry::Banned, None, 0), 30 * MINUTE);
+    assert_eq!(soon(&mut backoff, None), 20, "they do not count as tries of the server");
+}
+
+#[test]
+fn after_a_login_that_worked_three_refusals_are_retried_soon() {
+    let mut backoff = backoff();
+    let refused = |backoff: &mut Backoff, registered| {
+        backoff.wait(Retry::Refused, registered, EVEN).as_secs()
+    };
+    assert_eq!(refused(&mut backoff, None), 900, "nothing has worked yet");
+    assert_eq!(soon(&mut backoff, Some(MINUTE)), 20);
+    let waits: Vec<u64> = (0..5).map(|_| refused(&mut backoff, None)).collect();
+    assert_eq!(waits, [40, 80, 160, 900, 900]);
+    assert_eq!(soon(&mut backoff, Some(5 * MINUTE)), 20);
+    assert_eq!(refused(&mut backoff, None), 40, "it works again");
+}
+
+#[test]
+fn the_next_connection_begins_after_the_address_that_failed_in_whatever_order_they_come() {
+    let [a, b, c] = ["192.0.2.1:6697", "[2001:db8::1]:6697", "192.0.2.2:6697"]
+        .map(|address| address.parse::<SocketAddr>().unwrap());
+    assert_eq!(starting_after(None, vec![a, b, c]), [a, b, c]);
+    assert_eq!(starting_after(Some(a), vec![a, b, c]), [b, c, a]);
+    assert_eq!(starting_after(Some(c), vec![a, b, c]), [a, b, c]);
+    assert_eq!(starting_after(Some(a), vec![b, a]), [b, a]);
+    assert_eq!(starting_after(Some(a), vec![b, c]), [b, c], "it is gone");
+    assert_eq!(starting_after(Some(a), vec![a]), [a]);
+    assert_eq!(starting_after(Some(a), vec![]), []);
 }
 
 /// What `serve` does with the one connection that comes, and where it waits for it.
@@ -56,8 +83,13 @@ fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
     (Settings { host: "127.0.0.1".into(), port, ..Settings::default() }, thread)
 }
 
+fn open(settings: &Settings) -> Result<Connection, End> {
+    let (tcp, _) = connect(settings, None)?;
+    Connection::open(settings, tcp)
+}
+
 fn end(settings: &Settings) -> End {
-    Connection::open(settings).err().expect("it must not open")
+    open(settings).err().expect("it must not open")
 }
 
 #[test]
@@ -86,7 +118,7 @@ fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
         tcp.read_exact(&mut byte).unwrap();
         tcp.write_all(b"PING x\r\n").unwrap();
     });
-    let mut connection = Connection::open(&settings).unwrap();
+    let mut connection = open(&settings).unwrap();
     let mut buffer = [0; 64];
     let now = Instant::now();
     assert_eq!(connection.read(&mut buffer, Some(now)).unwrap(), None, "a moment that has passed");
@@ -137,18 +169,13 @@ fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
         }
         heard
     });
-    let end = match Connection::open(&Settings {
-        host: "127.0.0.1".into(),
-        port,
-        tls: true,
-        pin,
-        identity: None,
-    }) {
-        Ok(mut connection) => connection
-            .write(b"CAP LS 302\r\n")
-            .map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None),
-        Err(end) => Some(end),
-    };
+    let end =
+        match open(&Settings { host: "127.0.0.1".into(), port, tls: true, pin, identity: None }) {
+            Ok(mut connection) => connection
+                .write(b"CAP LS 302\r\n")
+                .map_or_else(|e| Some(End::new(Retry::Soon, e)), |()| None),
+            Err(end) => Some(end),
+        };
     (end, thread.join().unwrap())
 }
 
@@ -157,7 +184,11 @@ fn a_certificate_that_is_not_trusted_is_refused_and_tried_again_slowly() {
     let (end, heard) = shown(certificate().1, None);
     let end = end.unwrap();
     assert_eq!((end.retry, heard.len()), (Retry::Slow, 0));
-    assert!(end.why.contains("not trusted") && end.why.contains("tls_pin"), "{}", end.why);
+    assert!(
+        end.why.contains("is self-signed or from an unknown issuer") && end.why.contains("tls_pin"),
+        "{}",
+        end.why
+    );
 }
 
 #[test]

@@ -419,27 +419,79 @@ fn a_mechanism_that_is_not_offered_ends_the_connection_after_sasl_was_asked_for(
     assert_eq!(talk.sent(), ["CAP REQ sasl"]);
     talk.says(":server CAP * ACK :sasl");
     assert_eq!(talk.sent(), ["QUIT"]);
-    let (retry, why) = talk.end();
-    assert_eq!(retry, Retry::Slow);
-    assert!(why.contains("offers no SASL EXTERNAL"), "{why}");
+    let why = "login failed: the server offers no SASL EXTERNAL (are services down?)";
+    assert_eq!(talk.end(), (Retry::Soon, why));
 }
 
 #[test]
-fn a_login_that_fails_ends_the_connection_with_a_clear_message_and_a_slow_retry() {
-    for numeric in ["902", "904", "905", "906", "907", "908"] {
+fn refused_credentials_end_the_connection_with_a_clear_message() {
+    for numeric in ["902", "904", "905"] {
         let mut talk = ready_for_plain("bot", "secret");
         talk.sent();
         talk.says(&format!(":server {numeric} * :The server's words"));
         assert_eq!(talk.sent(), ["QUIT"], "{numeric}");
-        let (retry, why) = talk.end();
-        assert_eq!(retry, Retry::Slow, "{numeric}");
-        assert!(
-            why.contains("login failed")
-                && why.contains("The server's words")
-                && why.contains("sasl_password")
-        );
-        assert!(!why.contains("secret"));
+        let remedy = "check sasl_user and sasl_password";
+        let why = format!("login failed: {numeric} The server's words; {remedy}");
+        assert_eq!(talk.end(), (Retry::Refused, why.as_str()));
     }
+    let mut talk = Talk::offered(external(), "sasl");
+    for line in [":server CAP * ACK :sasl", "AUTHENTICATE +", ":server 904 * :No"] {
+        talk.says(line);
+    }
+    assert_eq!(talk.end().0, Retry::Refused);
+    assert!(
+        talk.end().1.ends_with("904 No; check that the account lists the fingerprint of tls_cert")
+    );
+}
+
+#[test]
+fn a_login_that_fails_for_another_reason_is_tried_again_soon() {
+    let fails = [
+        ":server 906 * :SASL authentication aborted",
+        ":server 907 * :You have already authenticated",
+        ":server 908 * EXTERNAL :are available SASL mechanisms",
+        ":server 904 * :SASL authentication failed: services are down",
+        ":server 905 * :Authentication is temporarily unavailable",
+        ":server 902 * :Login not possible: Services are offline, try again later",
+        ":server FAIL AUTHENTICATE ACCOUNT_UNVERIFIED :The server's words",
+    ];
+    for line in fails {
+        let mut talk = ready_for_plain("bot", "secret");
+        talk.says(line);
+        let (retry, why) = talk.end();
+        assert_eq!(retry, Retry::Soon, "{line}");
+        let words = line.rsplit(':').next().unwrap();
+        assert!(why.contains(words) && why.ends_with("(are services down?)"), "{why}");
+    }
+}
+
+#[test]
+fn a_refusal_after_the_news_that_services_are_away_is_no_refusal_of_the_credentials() {
+    let away = [
+        ":server NOTICE * :*** Services are currently unavailable",
+        ":server NOTICE linkbot :SASL is temporarily offline",
+        ":SaslServ!s@services NOTICE linkbot :The login service is not available",
+    ];
+    let other = [
+        ":server NOTICE * :*** Looking up your hostname...",
+        ":server NOTICE * :*** Could not resolve your hostname: Request timed out; using your IP",
+        ":server NOTICE * :*** You are logged in to no services account",
+    ];
+    let notices = away.map(|line| (line, Retry::Soon)).into_iter();
+    for (notice, retry) in notices.chain(other.map(|line| (line, Retry::Refused))) {
+        let mut talk = ready_for_plain("bot", "secret");
+        talk.says(notice);
+        talk.says(":server 904 * :SASL authentication failed");
+        assert_eq!(talk.end().0, retry, "{notice}");
+    }
+}
+
+#[test]
+fn a_refusal_before_the_credentials_were_sent_is_not_about_them() {
+    let mut talk = Talk::offered(plain("bot", "secret"), "sasl");
+    talk.says(":server CAP * ACK :sasl");
+    talk.says(":server 904 * :SASL authentication failed");
+    assert_eq!(talk.end().0, Retry::Soon);
 }
 
 #[test]
@@ -469,7 +521,7 @@ fn a_login_that_is_not_answered_fails() {
     talk.passes(59);
     assert!(talk.goes_on());
     talk.passes(1);
-    assert_eq!(talk.end().0, Retry::Slow);
+    assert_eq!(talk.end(), (Retry::Soon, "login failed: no answer for 60 s (are services down?)"));
     assert_eq!(talk.sent().last().unwrap(), "QUIT");
 }
 
@@ -487,7 +539,8 @@ fn without_the_login_that_is_configured_nothing_is_joined() {
     let mut hasty = ready_for_plain("bot", "secret");
     hasty.says(":server 001 linkbot :Welcome");
     for mut talk in [no_sasl, no_capabilities, refused, no_cap, ignored, hasty] {
-        assert_eq!(talk.end().0, Retry::Slow);
+        assert_eq!(talk.end().0, Retry::Soon);
+        assert!(talk.end().1.ends_with("(are services down?)"), "{}", talk.end().1);
         let sent = talk.sent();
         assert_eq!(sent.last().unwrap(), "QUIT");
         assert!(!sent.iter().any(|line| line.starts_with("JOIN")));
@@ -591,14 +644,35 @@ fn most_of_the_nicks_that_are_tried_differ_and_are_valid_on_a_server_that_cuts_t
 }
 
 #[test]
-fn a_bad_nick_is_tried_again_slowly_and_the_log_says_what_to_do() {
-    let mut talk = Talk::new(settings());
+fn a_nick_that_the_server_calls_bad_is_replaced_like_a_taken_one() {
+    let mut talk = Talk::offered(settings(), "");
     talk.sent();
-    talk.says(":server 432 * linkbot :Erroneous nickname");
-    let (retry, why) = talk.end();
-    assert_eq!(retry, Retry::Slow);
-    assert!(why.contains("linkbot: Erroneous nickname; change nick"), "{why}");
-    assert_eq!(talk.sent(), ["QUIT"]);
+    talk.says(":server 432 * linkbot :Nickname is held by services");
+    assert_eq!(talk.sent(), ["NICK linkbot_"]);
+    talk.says(":server 001 linkbot_ :Welcome");
+    let name = "registered as linkbot_: linkbot was refused; asking again every 5 min";
+    assert_eq!(talk.logged(), name);
+    talk.says(":server 376 linkbot_ :End");
+    talk.says(":linkbot_!bot@host JOIN #dev");
+    let sent = talk.sends_within(5 * 60);
+    assert_eq!(sent, ["JOIN #dev", "NICK linkbot"]);
+    talk.says(":server 432 linkbot_ linkbot :Nickname is held by services");
+    assert_eq!(talk.sends_within(5 * 60), ["NICK linkbot"]);
+    assert!(talk.goes_on());
+}
+
+#[test]
+fn where_a_bad_nick_and_all_others_are_refused_the_retry_is_slow_and_the_log_says_what_to_do() {
+    for others in ["432", "433"] {
+        let numeric = |nick: &str| if nick == "linkbot" { "432" } else { others };
+        let (talk, asked) = refused_nicks("linkbot", |nick| {
+            format!(":server {} * {nick} :Erroneous {nick}", numeric(nick))
+        });
+        assert_eq!(asked.len(), 12);
+        let remedy = "change nick, unless services hold it only for now";
+        let why = format!("the server refuses the nick linkbot: Erroneous linkbot; {remedy}");
+        assert_eq!(talk.end(), (Retry::Slow, why.as_str()));
+    }
 }
 
 #[test]
@@ -622,12 +696,12 @@ fn a_nick_that_is_not_the_wanted_one_says_why() {
     assert_eq!(registered(0, "linkbot"), "registered as linkbot");
     assert_eq!(
         registered(1, "linkbot_"),
-        "registered as linkbot_: linkbot is taken, asked for every 5 min"
+        "registered as linkbot_: linkbot is taken; asking again every 5 min"
     );
     assert_eq!(registered(0, "linkb"), "registered as linkb");
     assert_eq!(
         registered(0, "Guest42"),
-        "registered as Guest42: linkbot was not given, asked for every 5 min"
+        "registered as Guest42: linkbot was not given; asking again every 5 min"
     );
 }
 
@@ -794,7 +868,7 @@ fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
         let logged = talk.logged();
         assert_eq!(
             logged,
-            format!("not in #dev: {numeric} The server's words; asked for again, ever more rarely")
+            format!("not in #dev: {numeric} The server's words; retrying with backoff")
         );
         talk.says(&refusal);
         assert_eq!(talk.logged(), "");
@@ -820,7 +894,7 @@ fn a_refusal_while_we_are_inside_is_about_a_message() {
         talk.says(&format!(":server {numeric} linkbot #dev :You need voice"));
         assert_eq!(
             talk.logged(),
-            format!("what was said in #dev was refused: {numeric} You need voice")
+            format!("the server refused a message to #dev: {numeric} You need voice")
         );
         assert!(talk.says(URL).is_some());
         assert_eq!(talk.sends_within(60), nothing());
@@ -841,25 +915,122 @@ fn a_channel_that_the_server_puts_us_in_is_not_joined_again() {
 }
 
 #[test]
-fn where_a_channel_forwards_to_is_not_listened_to() {
+fn where_a_channel_forwards_to_is_not_listened_to_and_logged_once_for_each_target() {
     let mut talk = Talk::welcomed(settings());
     talk.says(":server 376 linkbot :End");
     talk.forget();
-    talk.says(":server 470 linkbot #dev ##dev-guests :Forwarding to another channel");
-    assert!(talk.logged().starts_with("not in #dev: 470 Forwarding to another channel"));
-    talk.says(":linkbot!bot@host JOIN ##dev-guests");
-    assert_eq!(talk.sent(), ["PART ##dev-guests"]);
-    assert_eq!(talk.logged(), "##dev-guests is not a configured channel: left it");
+    let forward = |target: &str| {
+        [
+            format!(":server 470 linkbot #dev {target} :Forwarding to another channel"),
+            format!(":linkbot!bot@host JOIN {target}"),
+        ]
+    };
+    let expected = |target: &str| {
+        format!(
+            "not in #dev: 470 Forwarding to another channel ({target}); retrying with backoff\n\
+             in {target}, which is not in bot.conf: ignoring what is said there"
+        )
+    };
+    for target in ["##dev-guests", "##dev-others"] {
+        forward(target).iter().for_each(|line| drop(talk.says(line)));
+        assert_eq!(talk.logged(), expected(target));
+    }
+    for _ in 0..3 {
+        forward("##dev-guests").iter().for_each(|line| drop(talk.says(line)));
+        assert_eq!(talk.logged(), "");
+    }
+    assert_eq!(talk.sends_within(60), ["JOIN #dev"; 2], "no PART");
     assert_eq!(talk.says(":a!a@h PRIVMSG ##dev-guests :.url x"), None);
 }
 
 #[test]
-fn a_channel_that_is_not_configured_is_left() {
-    let mut talk = Talk::home(settings());
-    talk.says(":linkbot!bot@host JOIN #elsewhere");
-    assert_eq!(talk.sent(), ["PART #elsewhere"]);
-    talk.says(":alice!a@h JOIN #elsewhere");
+fn a_channel_that_is_not_configured_is_neither_left_nor_listened_to() {
+    let mut talk = Talk::welcomed(settings());
+    for _ in 0..2 {
+        talk.says(":linkbot!bot@host JOIN #elsewhere");
+    }
+    talk.says(":linkbot!bot@host JOIN #private");
+    talk.says(":alice!a@h JOIN #third");
+    let logged = talk.logged();
+    let lines: Vec<&str> = logged.lines().collect();
+    let ignoring = "which is not in bot.conf: ignoring what is said there";
+    assert_eq!(lines, [format!("in #elsewhere, {ignoring}"), format!("in #private, {ignoring}")]);
+    for name in ["#elsewhere", "#private"] {
+        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG {name} :.url x")), None);
+    }
     assert_eq!(talk.sent(), nothing());
+}
+
+/// Registered, with the first JOINs sent for channels of these names.
+fn joining_all(names: &[&str]) -> Talk {
+    let channels = names.iter().map(|name| channel(name, None)).collect();
+    let mut talk = joining(Settings { channels, ..settings() });
+    let sent = talk.sends_within(names.len() as u64);
+    assert_eq!(sent, names.iter().map(|name| format!("JOIN {name}")).collect::<Vec<_>>());
+    talk.forget();
+    talk
+}
+
+#[test]
+fn a_channel_whose_name_is_not_ascii_is_known_in_any_case() {
+    let mut talk = joining_all(&["#\u{c4}rger"]);
+    talk.says(":linkbot!bot@host JOIN #\u{e4}rger");
+    assert_eq!(talk.logged(), "joined #\u{c4}rger");
+    let said = talk.says(":a!a@h PRIVMSG #\u{e4}RGER :.url x").unwrap();
+    assert_eq!(said.channel.unwrap(), "#\u{c4}rger");
+    assert_eq!(talk.sends_within(60), nothing());
+}
+
+#[test]
+fn the_join_that_answers_ours_is_ours_whatever_the_server_makes_of_a_name_that_is_not_ascii() {
+    let mut talk = joining_all(&["#dev", "#stra\u{df}e"]);
+    talk.says(":linkbot!bot@host JOIN #strasse");
+    assert_eq!(talk.logged(), "joined #stra\u{df}e");
+    let said = talk.says(":a!a@h PRIVMSG #STRASSE :.url x").unwrap();
+    assert_eq!(said.channel.unwrap(), "#stra\u{df}e");
+    talk.says(":linkbot!bot@host JOIN #other");
+    assert_eq!(talk.logged(), "in #other, which is not in bot.conf: ignoring what is said there");
+    talk.says(":op!o@h KICK #strasse linkbot :out");
+    assert!(talk.logged().starts_with("out of #stra\u{df}e: KICK by op: out; "));
+}
+
+#[test]
+fn a_join_is_not_ours_after_a_refusal_or_before_our_own_or_of_an_ascii_name() {
+    let unknown = ":linkbot!bot@host JOIN #guests";
+    let mut forwarded = joining_all(&["#stra\u{df}e"]);
+    forwarded.says(":server 470 linkbot #stra\u{df}e #guests :Forwarding");
+    forwarded.forget();
+    let early =
+        Talk::welcomed(Settings { channels: vec![channel("#stra\u{df}e", None)], ..settings() });
+    let ascii = joining_all(&["#dev"]);
+    for mut talk in [forwarded, early, ascii] {
+        talk.says(unknown);
+        let logged = talk.logged();
+        assert_eq!(logged, "in #guests, which is not in bot.conf: ignoring what is said there");
+        assert_eq!(talk.says(":a!a@h PRIVMSG #guests :.url x"), None);
+    }
+}
+
+#[test]
+fn standard_replies_are_logged_with_their_words_once_per_reason() {
+    let mut talk = Talk::home(settings());
+    let replies = [
+        ("WARN * LOW_SPACE :Disk is nearly full", "WARN * LOW_SPACE: Disk is nearly full"),
+        ("NOTE JOIN SLOW #dev :Wait 1 s", "NOTE JOIN SLOW: Wait 1 s"),
+        ("FAIL JOIN SLOW #dev :Wait 2 s", "FAIL JOIN SLOW: Wait 2 s"),
+        ("FAIL", "FAIL  : "),
+    ];
+    for (line, logged) in replies {
+        talk.says(&format!(":server {line}"));
+        assert_eq!(talk.logged(), format!("the server says: {logged}"));
+        talk.says(&format!(":server {line}, again"));
+        assert_eq!(talk.logged(), "", "{line}");
+    }
+    assert!(talk.goes_on());
+    for n in 0..5000 {
+        talk.says(&format!(":server NOTE X {n} :x"));
+    }
+    assert!(talk.logged().lines().count() < 1000, "bounded");
 }
 
 #[test]
@@ -1452,7 +1623,7 @@ fn a_server_that_fails_to_tell_is_not_asked_again_and_the_log_has_its_words() {
     talk.says(":server FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved");
     assert_eq!(
         talk.logged(),
-        "refused: CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved"
+        "the server says: FAIL CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved"
     );
     talk.passes(10);
     assert_eq!(talk.logged(), "caught up in #dev: 0 links from 1 line since 2026-11-22 09:30Z");
@@ -1540,9 +1711,8 @@ fn nothing_longer_than_510_bytes_and_cr_lf_ever_leaves() {
     talk.says(&format!("PING :{long}"));
     talk.says(":server 001 linkbot :Welcome");
     talk.says(":server 376 linkbot :End");
-    talk.says(&format!(":linkbot!b@h JOIN #{long}"));
     let sent = talk.sent();
-    for verb in ["USER", "PONG", "PRIVMSG", "PART"] {
+    for verb in ["USER", "PONG", "PRIVMSG"] {
         let line = sent.iter().find(|line| line.starts_with(verb)).expect(verb);
         assert!((509..=510).contains(&line.len()), "{verb}: {}", line.len());
     }

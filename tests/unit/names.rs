@@ -13,8 +13,29 @@ fn every_mapping_folds_letters() {
     for mapping in [CaseMapping::Ascii, CaseMapping::Rfc1459, CaseMapping::Rfc1459Strict] {
         assert!(same(mapping, "LinkBot", "lINKbOT"));
         assert!(!same(mapping, "linkbot", "linkbot_"));
-        assert!(!same(mapping, "\u{c4}", "\u{e4}"), "other letters are not folded");
         assert!(!same(mapping, "@", "`"));
+    }
+}
+
+#[test]
+fn names_that_are_not_ascii_compare_by_unicode_lower_case() {
+    for mapping in [CaseMapping::Ascii, CaseMapping::Rfc1459, CaseMapping::Rfc1459Strict] {
+        for (a, b) in [
+            ("#\u{c4}rger", "#\u{e4}RGER"),
+            ("#\u{427}\u{410}\u{422}", "#\u{447}\u{430}\u{442}"),
+            // The lower case of these has another length in bytes.
+            ("#\u{130}x", "#i\u{307}x"),
+            ("#\u{1e9e}", "#\u{df}"),
+        ] {
+            assert!(same(mapping, a, b) && same(mapping, b, a), "{a} {b}");
+        }
+        for (a, b) in
+            [("#\u{e4}rger", "#arger"), ("#\u{e4}", "#\u{f6}"), ("#\u{e4}", "#\u{e4}\u{e4}")]
+        {
+            assert!(!same(mapping, a, b) && !same(mapping, b, a), "{a} {b}");
+        }
+        // Not UTF-8: byte by byte.
+        assert!(mapping.eq(b"#\xe4A", b"#\xe4a") && !mapping.eq(b"#\xc4", b"#\xe4"));
     }
 }
 
