@@ -1,13 +1,15 @@
-//! What a command sees, and the turn: run the commands of one take-in, commit, settle the answers.
+//! The API for commands, and one batch of requests: run the commands, commit what they wrote, and return
+//! the outcomes. Nothing here knows a socket; main.rs says where the outcomes go.
 
 use std::fmt::Display;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::irc::history::SLACK;
+use crate::irc::outbox::Limiter;
 use crate::irc::{Form, MAX_CLOCK_SKEW};
 use crate::journal::{Action, Event, Journal};
 use crate::link::{self, Link};
@@ -17,7 +19,7 @@ use crate::title;
 
 pub use crate::irc::Request;
 
-/// A command is one function and one row of a table.
+/// A command: one function and one row of a table.
 pub struct Command {
     pub name: &'static str,
     /// The command as a person would type it, without the prefix.
@@ -28,35 +30,48 @@ pub struct Command {
 
 #[derive(Clone, Copy)]
 pub enum Run {
-    /// Only looks: may be skipped under pressure.
+    /// Read-only. Skipped for replayed lines and for a person over the rate limit.
     Look(fn(&Bot, &Request) -> Answer),
-    /// Writes to the journal: never skipped; its answer waits for the commit.
+    /// Changes something. Never skipped; the reply waits for the commit.
     Save(fn(&mut Bot, &Request) -> Answer),
 }
 
-const PRIVATE: &str = "only in a channel: what is said here stays here";
+/// A function for the lines that are not commands.
+#[derive(Clone, Copy)]
+pub enum Heard {
+    /// Read-only. Skipped for replayed lines and for a person over the rate limit.
+    #[allow(dead_code, reason = "only a fork uses it")]
+    Look(fn(&Bot, &Request) -> Option<Answer>),
+    /// May save. Never skipped: it hears replayed lines too. The reply waits for the commit.
+    Save(fn(&mut Bot, &Request) -> Option<Answer>),
+}
 
-/// Takes a line that is no command. What it answers is paced like a look, what it saves is committed like a save.
-pub type Heard = fn(&mut Bot, &Request) -> Option<Answer>;
-
-/// The reply, or what was wrong; each line becomes one IRC line. A reply begins with fixed words, never with text
-/// that a user chose: a bot with rights could be made to give orders to channel services.
+/// The reply, or what was wrong; each line becomes one IRC line. A reply starts with fixed words, never
+/// with text that a user chose: a bot with operator rights could be made to command channel services.
 pub type Answer = Result<String, String>;
 
-/// What became of a request.
+/// Where an outcome is reported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// To the person who asked; may be dropped under the rate limit.
+    Reply,
+    /// To the person and to the log.
+    ReplyAndLog,
+    /// To the log only: captured, or replayed.
+    Log,
+}
+
+/// The outcome of a request.
 pub struct Outcome {
     pub request: Request,
     pub answer: Answer,
-    /// It is a [`Run::Save`]'s, or something was written.
-    pub saves: bool,
-    /// For the log only.
-    pub silent: bool,
+    pub report: Report,
     /// How many links are new.
     pub links: usize,
 }
 
 impl Outcome {
-    /// As it is said: what was wrong begins with the nick of who is meant.
+    /// The reply. An error in a channel starts with the nick of the person it is for.
     pub fn text(&self) -> String {
         match &self.answer {
             Err(wrong) if self.request.channel.is_some() => {
@@ -71,51 +86,102 @@ impl Outcome {
 pub struct Bot<'a> {
     pub config: &'a Config,
     pub journal: Journal,
-    /// `None`: no account is configured.
+    /// `None`: no bookmark account is configured.
     pub delivery: Option<Delivery>,
     pub publisher: Publisher<'a>,
-    /// No two of one name.
+    /// Names are unique.
     pub commands: Vec<&'static Command>,
-    pub heard: [&'static [Heard]; 2],
+    heard: [&'static [Heard]; 2],
     pub started: Instant,
-    /// What the request that runs now has written.
-    pub written: Vec<Action>,
-    /// It is told from history, which may tell what is in the journal.
-    pub history: bool,
+    /// The actions written in this batch.
+    saved: Vec<Action>,
+    /// The request that runs now was replayed: the journal may have it already.
+    history: bool,
+    /// How often each person may make us look something up.
+    lookups: Limiter,
 }
 
-impl Bot<'_> {
-    /// Runs the commands among `requests`, puts on disk what they wrote, and only then says what they answer.
-    pub fn run_batch(
-        &mut self,
-        requests: Vec<Request>,
-        mut may_look: impl FnMut(&Request) -> bool,
-    ) -> Vec<Outcome> {
-        if self.journal.check(self.delivery.as_ref().map(|delivery| delivery.cursor)) {
-            self.config
-                .irc
-                .channels
-                .iter()
-                .for_each(|channel| self.publisher.mark_dirty(&channel.name));
-            self.delivery.iter_mut().for_each(Delivery::wake);
+impl<'a> Bot<'a> {
+    pub fn new(
+        config: &'a Config,
+        journal: Journal,
+        delivery: Option<Delivery>,
+        publisher: Publisher<'a>,
+        commands: Vec<&'static Command>,
+        heard: [&'static [Heard]; 2],
+    ) -> Bot<'a> {
+        Bot {
+            config,
+            journal,
+            delivery,
+            publisher,
+            commands,
+            heard,
+            started: Instant::now(),
+            saved: Vec::new(),
+            history: false,
+            lookups: Limiter::new(3, Duration::from_secs(10)),
         }
-        let mut replies: Vec<Outcome> =
-            requests.into_iter().filter_map(|request| self.run(request, &mut may_look)).collect();
-        if let Err(why) = self.journal.commit() {
-            let failed = could_not_save(why);
-            for reply in replies.iter_mut().filter(|reply| reply.saves && reply.answer.is_ok()) {
-                reply.answer = Err(failed.clone());
-            }
-        }
-        replies
     }
 
-    /// `None`: nothing is to be said, and nothing was written.
-    fn run(
-        &mut self,
-        mut request: Request,
-        may_look: &mut impl FnMut(&Request) -> bool,
-    ) -> Option<Outcome> {
+    /// Runs the commands among `requests` and commits what they wrote. Only then the outcomes are certain.
+    pub fn run_batch(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
+        if self.journal.check(self.delivery.as_ref().map(|delivery| delivery.cursor)) {
+            for channel in &self.config.irc.channels {
+                self.publisher.mark_dirty(&channel.name);
+            }
+            self.wake_delivery();
+        }
+        self.saved.clear();
+        let mut outcomes = Vec::new();
+        for request in requests {
+            self.history = request.history;
+            self.run(request, &mut outcomes);
+        }
+        if let Err(why) = self.journal.commit() {
+            let failed = could_not_save(why);
+            for outcome in &mut outcomes {
+                if outcome.report != Report::Reply && outcome.answer.is_ok() {
+                    outcome.answer = Err(failed.clone());
+                }
+            }
+        }
+        outcomes
+    }
+
+    fn run(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
+        let Some(command) = self.called(&mut request) else {
+            return self.hear(request, outcomes);
+        };
+        match command.run {
+            // A link whispered to the bot must not become public.
+            _ if request.channel.is_none() && command.name != "help" => {
+                if self.within_rate_limit(&request) {
+                    let report = Report::Reply;
+                    outcomes.push(Outcome {
+                        request,
+                        answer: Err(PRIVATE.into()),
+                        report,
+                        links: 0,
+                    });
+                }
+            }
+            Run::Look(look) => {
+                if !request.history && self.within_rate_limit(&request) {
+                    let answer = look(self, &request);
+                    outcomes.push(Outcome { request, answer, report: Report::Reply, links: 0 });
+                }
+            }
+            Run::Save(save) => {
+                let before = self.saved.len();
+                let answer = save(self, &request);
+                outcomes.push(self.saved_since(before, request, answer));
+            }
+        }
+    }
+
+    /// The command that a request calls.
+    fn called(&self, request: &mut Request) -> Option<&'static Command> {
         if request.form == Form::Named && self.command(&request.name).is_none() {
             // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
             let args = format!("{} {}", request.name, request.args);
@@ -123,35 +189,61 @@ impl Bot<'_> {
                 if is_address(&args) { ("url", args) } else { ("help", String::new()) };
             (request.name, request.args) = (name.to_owned(), args);
         }
-        self.written.clear();
-        self.history = request.history;
-        let answer = self.answer(&request, || !request.history && may_look(&request));
-        let written = self.written.len();
-        let heard = || (written > 0).then(|| Ok(format!("captured: {written}")));
-        let silent = answer.is_none() || request.history;
-        let saves = written > 0
-            || matches!(self.command(&request.name), Some(Command { run: Run::Save(_), .. }));
-        let links = self.written.iter().filter(|action| **action == Action::Add).count();
-        Some(Outcome { answer: answer.or_else(heard)?, saves, silent, links, request })
+        self.command(&request.name)
     }
 
-    fn answer(&mut self, request: &Request, mut may_look: impl FnMut() -> bool) -> Option<Answer> {
-        let Some(command) = self.command(&request.name) else {
-            // Other bots share the prefix, so what is no command here gets no answer.
-            let heard = self.heard.into_iter().flatten().filter(|_| request.form == Form::Talk);
-            // Each hears it, and the first that answers is told.
-            return heard
-                .map(|heard| heard(self, request))
-                .fold(None, Option::or)
-                .filter(|_| may_look());
-        };
-        match command.run {
-            // A link whispered to the bot must not become public.
-            _ if request.channel.is_none() && command.name != "help" => {
-                may_look().then(|| Err(PRIVATE.into()))
+    /// Passes a line that is not a command to every function in `HEARD`.
+    fn hear(&mut self, request: Request, outcomes: &mut Vec<Outcome>) {
+        if request.form != Form::Talk {
+            return;
+        }
+        // Asked before they run: nothing runs whose reply would then be dropped.
+        let may_look = !request.history && self.lookups.has_token(&request.host, Instant::now());
+        let mut has_looked = false;
+        for heard in self.heard.into_iter().flatten() {
+            let before = self.saved.len();
+            match heard {
+                Heard::Look(look) if may_look => {
+                    let Some(answer) = look(self, &request) else { continue };
+                    has_looked = true;
+                    let request = request.clone();
+                    outcomes.push(Outcome { request, answer, report: Report::Reply, links: 0 });
+                }
+                Heard::Look(_) => {}
+                Heard::Save(save) => {
+                    let answer = save(self, &request);
+                    let saved = self.saved.len() - before;
+                    if let Some(answer) = answer {
+                        outcomes.push(self.saved_since(before, request.clone(), answer));
+                    } else if saved > 0 {
+                        let answer = Ok(format!("captured: {saved}"));
+                        let outcome = self.saved_since(before, request.clone(), answer);
+                        outcomes.push(Outcome { report: Report::Log, ..outcome });
+                    }
+                }
             }
-            Run::Look(look) => may_look().then(|| look(self, request)),
-            Run::Save(save) => Some(save(self, request)),
+        }
+        if has_looked {
+            self.within_rate_limit(&request);
+        }
+    }
+
+    /// The outcome of a request that has written `saved[before..]`.
+    fn saved_since(&self, before: usize, request: Request, answer: Answer) -> Outcome {
+        let is_add = |action: &&Action| **action == Action::Add;
+        let links = self.saved[before..].iter().filter(is_add).count();
+        let report = if request.history { Report::Log } else { Report::ReplyAndLog };
+        Outcome { request, answer, report, links }
+    }
+
+    /// True if this person may make us look something up now: 3 times at once, once more every 10 s.
+    fn within_rate_limit(&mut self, request: &Request) -> bool {
+        self.lookups.take(&request.host, Instant::now())
+    }
+
+    fn wake_delivery(&mut self) {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.wake();
         }
     }
 
@@ -188,9 +280,9 @@ impl Bot<'_> {
             return Ok(());
         }
         self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(could_not_save)?;
-        self.written.push(action);
+        self.saved.push(action);
         self.publisher.mark_dirty(&link.channel);
-        self.delivery.iter_mut().for_each(Delivery::wake);
+        self.wake_delivery();
         Ok(())
     }
 
@@ -219,6 +311,8 @@ impl Bot<'_> {
         Ok(false)
     }
 }
+
+const PRIVATE: &str = "only in a channel: what is said here stays here";
 
 /// Whether a word is an address, or `<an address>`.
 fn is_address(word: &str) -> bool {

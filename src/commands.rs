@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-pub const HEARD: &[Heard] = &[capture];
+pub const HEARD: &[Heard] = &[Heard::Save(capture)];
 
 /// Without an account a link is its poster's for so long: a nick may change hands.
 const YOURS: Duration = Duration::hours(24);

@@ -13,7 +13,7 @@ pub mod names;
 pub mod outbox;
 mod talk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -165,7 +165,8 @@ pub struct Session<'a> {
     warned: bool,
     /// How many private notices may be logged: ten a minute at most.
     notices: Bucket,
-    patience: HashMap<String, Bucket>,
+    /// How many CTCP queries may be answered.
+    ctcp: Bucket,
 }
 
 impl<'a> Session<'a> {
@@ -202,7 +203,7 @@ impl<'a> Session<'a> {
             logged_reasons: HashSet::new(),
             warned: false,
             notices: Bucket::new(5, Duration::from_secs(12), now.instant),
-            patience: HashMap::new(),
+            ctcp: Bucket::new(3, Duration::from_secs(10), now.instant),
         };
         for (channel, &heard) in settings.channels.iter().zip(heard) {
             let past = Past { heard, ..Past::default() };
@@ -335,15 +336,6 @@ impl<'a> Session<'a> {
         for line in text.lines() {
             self.outbox.push(target, line.to_owned(), kind);
         }
-    }
-
-    /// Whether this person may make us look something up now: 3 times at once, once more every 10 s.
-    pub fn may_look(&mut self, host: &str, now: Instant) -> bool {
-        if self.patience.len() >= 1024 {
-            self.patience.clear();
-        }
-        let bucket = || Bucket::new(3, Duration::from_secs(10), now);
-        self.patience.entry(host.to_owned()).or_insert_with(bucket).take(now)
     }
 
     fn send(&mut self, verb: &str, params: &[&str]) {

@@ -15,7 +15,7 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 pub const HEARD: &[Heard] = &[
-    // thanked,
+    // Heard::Look(thanked),
 ];
 
 // fn hello(bot: &Bot, request: &Request) -> Answer {
@@ -30,6 +30,6 @@ pub const HEARD: &[Heard] = &[
 //     Ok(format!("to read: {}", link.title_and_tags().0))
 // }
 
-// fn thanked(_: &mut Bot, request: &Request) -> Option<Answer> {
+// fn thanked(_: &Bot, request: &Request) -> Option<Answer> {
 //     request.args.contains("thanks").then(|| Ok("you are welcome".into()))
 // }

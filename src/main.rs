@@ -8,6 +8,7 @@
 mod bot;
 mod commands;
 mod config;
+mod console;
 mod delicious;
 mod delivery;
 mod feed;
@@ -25,7 +26,7 @@ mod scan;
 mod title;
 mod view;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::mem;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,11 +34,10 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use bot::{Bot, Request};
+use bot::Bot;
 use config::Config;
 use delicious::Account;
 use delivery::Delivery;
-use irc::names::CaseMapping;
 use irc::{VERSION, message};
 use journal::{Event, Journal};
 use network::Network;
@@ -135,18 +135,8 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let commands =
         local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
     let heard = [local::HEARD, commands::HEARD];
-    let mut bot = Bot {
-        config,
-        journal,
-        delivery,
-        publisher,
-        commands,
-        heard,
-        started: now,
-        written: vec![],
-        history: false,
-    };
-    if mode == Mode::Console { console(&mut bot) } else { serve(&mut bot, verbose) }
+    let mut bot = Bot::new(config, journal, delivery, publisher, commands, heard);
+    if mode == Mode::Console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
 /// The loop: take in, commit, answer, deliver, publish.
@@ -160,8 +150,8 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
         let requests = network.take_in(until.into_iter().flatten().min());
-        let replies = bot.run_batch(requests, |request| network.may_look(request));
-        network.answer(replies);
+        let outcomes = bot.run_batch(requests);
+        network.answer(outcomes);
         if let Some(account) = &mut account {
             deliver(bot, account, network.idle);
         }
@@ -198,64 +188,4 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let verdict =
         account.send(item.change, &item.link, log_url.as_deref(), OffsetDateTime::now_utc());
     delivery.settle(&item, verdict, Instant::now(), OffsetDateTime::now_utc());
-}
-
-/// The same commands from standard input, said in the first channel; no network at all.
-fn console(bot: &mut Bot) -> Result<(), String> {
-    let settings = &bot.config.irc;
-    let you = std::env::var("USER")
-        .ok()
-        .filter(|user| irc::is_nick(user))
-        .unwrap_or_else(|| "you".into());
-    let channel = &settings.channels[0].name;
-    // Whoever reads us may go away at any time: then there is nobody to tell.
-    let say = |text: &str| writeln!(io::stdout(), "{text}").is_ok();
-    if io::stdin().is_terminal() {
-        let page = bot.config.outputs.iter().rfind(|output| output.view.shows(channel));
-        let page = page.expect("the pages stand behind the feeds").path.display();
-        let greeting =
-            format!("you are {you} in {channel}; {}help lists the commands", settings.prefix);
-        say(&format!("{VERSION}: {greeting}; your links will be in {page}: open it in a browser"));
-    }
-    for line in io::stdin().lock().split(b'\n') {
-        let line = line.map_err(|e| format!("standard input: {}", log::os_error(&e)))?;
-        if line.len() > message::LONGEST_LINE {
-            log::line(format_args!(
-                "a line is longer than {} bytes: nothing was saved",
-                message::LONGEST_LINE
-            ));
-            continue;
-        }
-        let line = message::text(line.trim_ascii());
-        // `<bob> .url ...` is said by bob; `<http://x/>` is no nick, so it is said by you.
-        let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
-        let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((&you, &line));
-        let text = text.trim_start().as_bytes();
-        let (form, name, args) =
-            irc::split_command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
-        let request = Request {
-            channel: Some(channel.clone()),
-            nick: nick.to_owned(),
-            host: String::new(),
-            account: String::new(),
-            case: CaseMapping::Rfc1459,
-            posted: OffsetDateTime::now_utc(),
-            history: false,
-            form,
-            name: message::text(name).into_owned(),
-            args: message::text(args).trim().to_owned(),
-            is_cut: false,
-            room: usize::MAX,
-        };
-        let replies = bot.run_batch(vec![request], |_| true);
-        bot.publisher.publish(&bot.journal, Instant::now());
-        for reply in replies {
-            match &reply.answer {
-                Err(why) if reply.silent => log::line(why),
-                _ if reply.silent || say(&reply.text()) => {}
-                _ => return Ok(()),
-            }
-        }
-    }
-    Ok(())
 }

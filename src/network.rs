@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use crate::bot::{Outcome, Request};
+use crate::bot::{Outcome, Report, Request};
 use crate::config::Config;
 use crate::irc::connection::{self, Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
@@ -91,27 +91,27 @@ impl<'a> Network<'a> {
         requests
     }
 
-    /// Sends the answers, and whatever else is due.
-    pub fn answer(&mut self, replies: Vec<Outcome>) {
+    /// Sends the replies, and whatever else is due.
+    pub fn answer(&mut self, outcomes: Vec<Outcome>) {
         let Some(online) = &mut self.online else { return };
-        for reply in replies {
-            let target = reply.request.channel.as_ref().unwrap_or(&reply.request.nick);
-            let kind = match &reply.answer {
-                Err(_) => ReplyKind::Failed,
-                Ok(_) if reply.saves => ReplyKind::Saved,
-                Ok(_) => ReplyKind::Look,
+        for outcome in outcomes {
+            let Outcome { request, answer, report, links } = &outcome;
+            let target = request.channel.as_ref().unwrap_or(&request.nick);
+            if request.history {
+                online.session.caught(target, *links);
+            }
+            // One line sums up what was caught up.
+            if *report != Report::Reply && !(request.history && answer.is_ok()) {
+                let (Ok(text) | Err(text)) = answer;
+                log::line(format_args!("{target} {}: {text}", request.nick));
+            }
+            let kind = match (answer, report) {
+                (_, Report::Log) => continue,
+                (Err(_), _) => ReplyKind::Failed,
+                (Ok(_), Report::ReplyAndLog) => ReplyKind::Saved,
+                (Ok(_), Report::Reply) => ReplyKind::Look,
             };
-            if reply.request.history {
-                online.session.caught(target, reply.links);
-            }
-            // What was caught up is told in one line.
-            if reply.saves && !(reply.request.history && reply.answer.is_ok()) {
-                let (Ok(text) | Err(text)) = &reply.answer;
-                log::line(format_args!("{target} {}: {text}", reply.request.nick));
-            }
-            if !reply.silent {
-                online.session.answer(target, &reply.text(), kind);
-            }
+            online.session.answer(target, &outcome.text(), kind);
         }
         online.session.tick(Instant::now());
         let bytes = mem::take(&mut online.session.out);
@@ -123,12 +123,6 @@ impl<'a> Network<'a> {
         if let Some(end) = online.session.end.take() {
             self.lost(&end);
         }
-    }
-
-    pub fn may_look(&mut self, request: &Request) -> bool {
-        self.online
-            .as_mut()
-            .is_some_and(|online| online.session.may_look(&request.host, Instant::now()))
     }
 
     fn wait_and_connect(&mut self, until: Option<Instant>) {

@@ -1,10 +1,13 @@
 //! What waits to be said: paced, folded, bounded.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How many lines may wait.
 const LONGEST_QUEUE: usize = 32;
+
+/// How many people a limiter remembers.
+const MAX_BUCKETS: usize = 1024;
 
 /// A token bucket.
 pub struct Bucket {
@@ -36,6 +39,37 @@ impl Bucket {
     /// When the next token comes into an empty bucket.
     fn next(&self) -> Instant {
         self.full - self.every * (self.most - 1)
+    }
+}
+
+/// A bucket for each person.
+pub struct Limiter {
+    most: u32,
+    every: Duration,
+    buckets: HashMap<String, Bucket>,
+}
+
+impl Limiter {
+    pub fn new(most: u32, every: Duration) -> Limiter {
+        Limiter { most, every, buckets: HashMap::new() }
+    }
+
+    /// Forgets everybody when it knows too many.
+    fn bucket(&mut self, host: &str, now: Instant) -> &mut Bucket {
+        if self.buckets.len() >= MAX_BUCKETS {
+            self.buckets.clear();
+        }
+        let bucket = || Bucket::new(self.most, self.every, now);
+        self.buckets.entry(host.to_owned()).or_insert_with(bucket)
+    }
+
+    /// True if a token is left. In the console, where nobody has a host, there always is one.
+    pub fn has_token(&mut self, host: &str, now: Instant) -> bool {
+        host.is_empty() || self.bucket(host, now).level(now) > 0
+    }
+
+    pub fn take(&mut self, host: &str, now: Instant) -> bool {
+        host.is_empty() || self.bucket(host, now).take(now)
     }
 }
 

@@ -154,7 +154,7 @@ impl Session<'_> {
             "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
             _ => return,
         };
-        if self.may_look(&message::text(message.source), now) {
+        if self.ctcp.take(now) {
             self.outbox.push(
                 &message::text(message.nick()),
                 format!("\x01{answer}\x01"),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::bot::Report;
 use crate::config::Config;
 use crate::irc::Form;
 use crate::irc::names::CaseMapping;
@@ -236,21 +237,15 @@ proptest! {
             model.0.push(Shown { channel, url, title, poster, old: true, again: vec![] });
         }
         std::fs::write(&config.journal, journal).unwrap();
-        let mut bot = Bot {
-            config: &config,
-            journal: Journal::open(&config.journal).unwrap(),
-            delivery: None,
-            publisher: Publisher::new(&[], std::time::Duration::ZERO, Instant::now()),
-            commands: COMMANDS.iter().collect(),
-            heard: [&[], HEARD],
-            started: Instant::now(),
-            written: vec![],
-            history: false,
-        };
+        let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
+        let journal = Journal::open(&config.journal).unwrap();
+        let mut bot =
+            Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), [&[], HEARD]);
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
-            let replies = bot.run_batch(steps.into_iter().map(request).collect(), |_| true);
-            let spoken: Vec<_> = replies.into_iter().filter(|reply| !reply.silent).collect();
+            let outcomes = bot.run_batch(steps.into_iter().map(request).collect());
+            let spoken: Vec<_> =
+                outcomes.into_iter().filter(|outcome| outcome.report != Report::Log).collect();
             prop_assert_eq!(spoken.len(), expected.len());
             for (reply, (step, expected)) in spoken.into_iter().zip(expected) {
                 match (&reply.answer, &expected) {

@@ -1323,29 +1323,6 @@ fn an_action_is_text() {
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text(), "url x");
 }
 
-#[test]
-fn commands_that_only_look_have_a_cooldown_per_user() {
-    let mut talk = Talk::home(settings());
-    let mut may = |host: &str, seconds| {
-        talk.passes(seconds);
-        talk.session.may_look(host, talk.now.instant)
-    };
-    assert!(may("a@h", 0) && may("a@h", 0) && may("a@h", 0) && !may("a@h", 0));
-    assert!(may("b@h", 0), "each has a patience of its own");
-    assert!(!may("a@h", 9) && may("a@h", 1) && !may("a@h", 0));
-}
-
-#[test]
-fn the_cooldown_remembers_a_bounded_number_of_users() {
-    let mut talk = Talk::home(settings());
-    for n in 0..5000 {
-        talk.session.may_look(&format!("user{n}@h"), talk.now.instant);
-    }
-    assert!(talk.session.patience.len() <= 1024);
-    talk.passes(60);
-    assert!(talk.session.may_look("new@h", talk.now.instant));
-}
-
 // Replay and time.
 
 fn minutes(n: i64) -> time::Duration {

@@ -1,0 +1,83 @@
+//! The console: the same commands from standard input, said in the first channel, with no network at all.
+//! Replies go to standard output.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::Instant;
+
+use time::OffsetDateTime;
+
+use crate::bot::{Bot, Report, Request};
+use crate::irc::names::CaseMapping;
+use crate::irc::{self, VERSION, message};
+use crate::log;
+
+/// Runs until standard input ends or nobody reads standard output any more.
+pub fn run(bot: &mut Bot) -> Result<(), String> {
+    let user = std::env::var("USER").ok().filter(|user| irc::is_nick(user));
+    let you = user.unwrap_or_else(|| "you".into());
+    if io::stdin().is_terminal() {
+        say(&greeting(bot, &you));
+    }
+    for line in io::stdin().lock().split(b'\n') {
+        let line = line.map_err(|e| format!("standard input: {}", log::os_error(&e)))?;
+        if line.len() > message::LONGEST_LINE {
+            let longest = message::LONGEST_LINE;
+            log::line(format_args!("a line is longer than {longest} bytes; nothing was saved"));
+            continue;
+        }
+        let outcomes = bot.run_batch(vec![request(bot, &you, &line)]);
+        bot.publisher.publish(&bot.journal, Instant::now());
+        for outcome in outcomes {
+            if outcome.report != Report::Log {
+                if !say(&outcome.text()) {
+                    return Ok(());
+                }
+            } else if let Err(why) = &outcome.answer {
+                log::line(why);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// False if nobody reads standard output any more.
+fn say(text: &str) -> bool {
+    writeln!(io::stdout(), "{text}").is_ok()
+}
+
+fn greeting(bot: &Bot, you: &str) -> String {
+    let channel = &bot.config.irc.channels[0].name;
+    let prefix = &bot.config.irc.prefix;
+    // Pages follow feeds.
+    let page = bot.config.outputs.iter().rfind(|output| output.view.shows(channel));
+    let page = page.map(|output| output.path.display().to_string()).unwrap_or_default();
+    format!(
+        "{VERSION}: you are {you} in {channel}; {prefix}help lists the commands; \
+         your links will be in {page}: open it in a browser"
+    )
+}
+
+/// `<bob> .url ...` is said by bob. `<http://x/>` is not a nick, so that line is yours.
+fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
+    let settings = &bot.config.irc;
+    let line = message::text(line.trim_ascii());
+    let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
+    let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((you, &line));
+    let text = text.trim_start().as_bytes();
+    let (form, name, args) =
+        irc::split_command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
+    Request {
+        channel: Some(settings.channels[0].name.clone()),
+        nick: nick.to_owned(),
+        host: String::new(),
+        account: String::new(),
+        case: CaseMapping::Rfc1459,
+        posted: OffsetDateTime::now_utc(),
+        history: false,
+        form,
+        name: message::text(name).into_owned(),
+        args: message::text(args).trim().to_owned(),
+        is_cut: false,
+        room: usize::MAX,
+    }
+}
