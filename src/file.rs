@@ -22,11 +22,7 @@ pub fn replace_durably(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
 }
 
 fn put(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
-    // What a symbolic link leads to is replaced, also if nothing is there yet.
-    let path = match fs::read_link(path) {
-        Ok(target) => fs::canonicalize(path).unwrap_or(path.with_file_name(target)),
-        Err(_) => path.to_owned(),
-    };
+    let path = resolve(path);
     let temporary = beside(&path, ".tmp");
     let write = || {
         // What a crash has left there may be anything, also a link to elsewhere.
@@ -38,6 +34,14 @@ fn put(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -
         fs::rename(&temporary, &path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// The file that `path` names: for a symbolic link its target, even if that does not exist yet.
+pub fn resolve(path: &Path) -> PathBuf {
+    match fs::read_link(path) {
+        Ok(target) => fs::canonicalize(path).unwrap_or(path.with_file_name(target)),
+        Err(_) => path.to_owned(),
+    }
 }
 
 /// `path` with `suffix` behind its name.

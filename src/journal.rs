@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::link::{self, LONGEST_ADDRESS, Link};
+use crate::log::ERROR;
 use crate::title;
 use crate::{file, log};
 
@@ -237,7 +238,7 @@ impl Journal {
         if let Err(why) = &changed
             && !self.is_failing
         {
-            log::line(format_args!("{}: nothing can be saved: {why}", self.path.display()));
+            log::line(format_args!("{ERROR}{}: nothing can be saved: {why}", self.path.display()));
             self.is_failing = true;
         }
         let is_changed = changed == Ok(true);

@@ -1,14 +1,19 @@
-//! Lines on stderr for the operator: the one place that keeps secrets and terminal control characters out.
+//! Lines on stderr for the operator. Keeps secrets and characters that nobody sees out of them.
 
+use std::env;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
+/// Priorities, as sd-daemon(3) has them: a line that starts with one needs the operator, or is a warning.
+pub const ERROR: &str = "<3>";
+pub const WARNING: &str = "<4>";
+
 static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Names the words of bot.conf that no line may show. Called once, at start.
+/// Names the words of bot.conf that no line may contain. Called once, at start.
 pub fn set_secrets(secrets: Vec<String>) {
     let _ = SECRETS.set(secrets);
 }
@@ -20,37 +25,66 @@ pub fn line(text: impl Display) {
     write(&format!("{} {h:02}:{m:02}:{s:02}Z ", now.date()), text);
 }
 
-/// The one line that tells why the program ends, without a time.
-pub fn last_line(text: impl Display) {
-    write("", text);
+/// The line that says why the program ends, without a time.
+pub fn last_line(why: impl Display) {
+    write("", format_args!("{ERROR}{why}"));
 }
 
-fn write(before: &str, text: impl Display) {
+fn write(time: &str, text: impl Display) {
     let text = redact(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
-    // In one write, so that nobody reads half a line. Unlike `eprintln!` it never panics.
-    let _ = std::io::stderr().write_all(format!("{before}{text}\n").as_bytes());
+    let (priority, text) = match text.get(..3) {
+        Some(ERROR | WARNING) => text.split_at(3),
+        _ => ("<6>", text.as_str()),
+    };
+    // Set by systemd, whose journal adds the time itself.
+    let start = if env::var_os("JOURNAL_STREAM").is_some() { priority } else { time };
+    // Use a single write to keep the line intact. Unlike `eprintln!`, this never panics.
+    let _ = io::stderr().write_all(format!("{start}{text}\n").as_bytes());
 }
 
-/// Control characters as blanks, and secrets, in any ASCII case and with `+` for a blank as in forms, as `***`.
+/// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in any ASCII case, and
+/// with `+` for a space, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
-    let fold = |c: char| if c == '+' || c.is_control() { ' ' } else { c.to_ascii_lowercase() };
-    let folded: Vec<char> = text.chars().map(fold).collect();
-    let mut shown: Vec<Option<char>> =
-        text.chars().map(|c| Some(if c.is_control() { ' ' } else { c })).collect();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        let secret: Vec<char> = secret.chars().map(fold).collect();
-        for (start, _) in
-            folded.windows(secret.len()).enumerate().filter(|(_, window)| *window == secret)
-        {
-            shown[start..start + secret.len()].fill(None);
+    let text: Vec<char> = visible(text).collect();
+    let fold = |c: char| if c == '+' { ' ' } else { c.to_ascii_lowercase() };
+    let folded: Vec<char> = text.iter().copied().map(fold).collect();
+    let mut is_secret = vec![false; text.len()];
+    for secret in secrets {
+        let secret: Vec<char> = visible(secret).map(fold).collect();
+        if secret.is_empty() {
+            continue;
+        }
+        for (start, window) in folded.windows(secret.len()).enumerate() {
+            if window == secret {
+                is_secret[start..start + secret.len()].fill(true);
+            }
         }
     }
-    let runs = shown.chunk_by(|a, b| a.is_some() == b.is_some());
-    runs.map(|run| run.iter().copied().collect::<Option<String>>().unwrap_or_else(|| "***".into()))
-        .collect()
+    let mut shown = String::new();
+    for (i, c) in text.into_iter().enumerate() {
+        if !is_secret[i] {
+            shown.push(c);
+        } else if i == 0 || !is_secret[i - 1] {
+            shown += "***";
+        }
+    }
+    shown
+}
+
+fn visible(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !is_invisible(*c)).map(|c| if c.is_control() { ' ' } else { c })
+}
+
+/// Zero-width characters, and those that set the direction of a terminal.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The text of an I/O error without its number.
 pub fn os_error(error: impl Display) -> String {
     error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+#[path = "../tests/unit/log.rs"]
+mod tests;

@@ -1,11 +1,12 @@
-//! linkbot: keeps the links that a team shares in an IRC channel.
+//! linkbot: saves the links that a team shares in an IRC channel.
 //!
-//! Here are the arguments and the loop. There is no code for the end: the journal is always whole, so `^C`,
-//! `kill -9` and a power failure are one and the same.
+//! This file has the arguments and the loop. There is no shutdown code: the journal is always whole, so `^C`, `kill -9`
+//! and a power failure are the same event.
 
 #![forbid(unsafe_code)]
 
 mod bot;
+mod check;
 mod commands;
 mod config;
 mod console;
@@ -26,6 +27,7 @@ mod scan;
 mod title;
 mod view;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::mem;
 use std::path::Path;
@@ -40,6 +42,7 @@ use delicious::Account;
 use delivery::Delivery;
 use irc::{VERSION, message};
 use journal::{Event, Journal};
+use log::{ERROR, WARNING};
 use network::Network;
 use publish::Publisher;
 
@@ -47,11 +50,11 @@ const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
   -v         log the raw lines of the connection, without secrets
   --console  read commands from standard input, without any network
-  --check    say whether bot.conf is good, and touch nothing
+  --check    check bot.conf and the files, and change nothing
   --version  print the version
   --help     print this";
 
-/// How much of the journal's end is looked through for faults at start, in bytes.
+/// How many bytes at the end of the journal are checked at start.
 const STARTUP_SCAN: u64 = 1 << 20;
 
 /// A delivery waits for a moment in which nobody says anything, but not longer than this.
@@ -65,17 +68,17 @@ enum Mode {
 }
 
 fn main() -> ExitCode {
-    // The words of a panic could hold a secret.
+    // The message of a panic could contain a secret.
     std::panic::set_hook(Box::new(|panic| {
         if let Some(place) = panic.location() {
-            log::line(format_args!("ended by a fault of its own at {place}: please report it"));
+            log::line(format_args!("{ERROR}linkbot crashed at {place}; please report this bug"));
         }
     }));
     let (mut verbose, mut mode, mut path) = (false, Mode::Serve, None);
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
-            Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
-            Some("--version") => return print(format_args!("{VERSION}")),
+            Some("--help" | "-h") => return end(print(format_args!("{USAGE}\n{HELP}"))),
+            Some("--version") => return end(print(VERSION)),
             Some("-v") => verbose = true,
             Some("--console") if mode == Mode::Serve => mode = Mode::Console,
             Some("--check") if mode == Mode::Serve => mode = Mode::Check,
@@ -86,11 +89,18 @@ fn main() -> ExitCode {
         }
     }
     let Some(path) = path else { return fail(2, USAGE) };
-    run(Path::new(&path), mode, verbose).map_or_else(|why| fail(1, &why), |()| ExitCode::SUCCESS)
+    end(run(Path::new(&path), mode, verbose))
 }
 
-fn print(text: std::fmt::Arguments) -> ExitCode {
-    if writeln!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn print(text: impl Display) -> Result<(), String> {
+    writeln!(io::stdout(), "{text}").map_err(|e| format!("standard output: {}", log::os_error(e)))
+}
+
+fn end(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => fail(1, &why),
+    }
 }
 
 fn fail(status: u8, why: &str) -> ExitCode {
@@ -109,14 +119,18 @@ fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     };
     let config = &config;
     log::set_secrets(config.secrets.clone());
-    config.warnings.iter().for_each(log::line);
+    for warning in &config.warnings {
+        log::line(format_args!("{WARNING}{warning}"));
+    }
     let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
     let warnings = journal::warnings(&config.journal, within)
         .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(&e)))?;
-    warnings.iter().for_each(log::line);
+    for warning in warnings {
+        log::line(format_args!("{WARNING}{warning}"));
+    }
     if mode == Mode::Check {
-        print(format_args!("{}: ok", path.display()));
-        return Ok(());
+        check::files(config)?;
+        return print(format_args!("{}: ok", path.display()));
     }
     let mut journal = Journal::open(&config.journal)?;
     let now = Instant::now();

@@ -1,13 +1,14 @@
-//! Keeps the files that show the links up to date with the journal.
+//! Writes the feeds and pages when the journal has changed: at most once a second, and again after a failure.
 
+use std::cmp::Reverse;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::feed::Feed;
 use crate::file::replace;
-use crate::journal::{Entry, Journal};
-use crate::log;
+use crate::journal::Journal;
+use crate::log::{self, ERROR};
 use crate::page::Page;
 use crate::view::View;
 
@@ -25,103 +26,98 @@ pub enum Kind {
 }
 
 impl Output {
-    /// Brings the file up to date with the journal; one that would not change is not touched.
+    /// Brings the file up to date with the journal. Does not touch a file that would not change.
     fn write(&self, journal: &Journal) -> io::Result<()> {
-        let entries = self.view.links(journal)?;
+        let mut entries = self.view.links(journal)?;
         let text = match &self.kind {
             Kind::Feed(feed) => feed.render(&self.view, self.view.changed(journal)?, &entries)?,
-            Kind::Page(page) => page.render(&self.view, &by_posting(entries))?,
+            Kind::Page(page) => {
+                // Links that were caught up are after later ones in the journal.
+                entries.sort_by_key(|entry| Reverse(entry.link.posted));
+                page.render(&self.view, &entries)?
+            }
         };
         replace(&self.path, &text)
     }
 }
 
-/// Newest first by the time of posting: what was caught up stands in the journal behind what was said later.
-fn by_posting(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut sorted: Vec<Entry> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        // Most often at the end. A sort of the standard library would make the binary 1 % larger.
-        let at = sorted.partition_point(|before| before.link.posted >= entry.link.posted);
-        sorted.insert(at, entry);
-    }
-    sorted
-}
-
-/// Keeps all outputs up to date. One that cannot be written holds up no other.
+/// Keeps all outputs up to date. A file that cannot be written does not hold up the others.
 pub struct Publisher<'a> {
     outputs: Vec<Watched<'a>>,
-    /// The least time between two writes of one output.
+    /// The shortest time between two writes of a file.
     pause: Duration,
 }
 
 struct Watched<'a> {
     output: &'a Output,
-    /// The journal knows of more than it shows.
-    stale: bool,
-    /// When it may be written again.
+    /// The journal may have changed since the last write.
+    dirty: bool,
+    /// The next write is not before this.
     next: Instant,
-    /// The wait after a failure; zero while all goes well.
-    wait: Duration,
+    /// The wait after the last failure; zero if the last write succeeded.
+    backoff: Duration,
 }
 
 impl<'a> Publisher<'a> {
-    /// Every output is due: links or settings may be newer than it.
+    /// Every output is dirty: links or settings may be newer than its file.
     pub fn new(outputs: &'a [Output], pause: Duration, now: Instant) -> Publisher<'a> {
-        let watched = |output| Watched { output, stale: true, next: now, wait: Duration::ZERO };
+        let watched = |output| Watched { output, dirty: true, next: now, backoff: Duration::ZERO };
         Publisher { outputs: outputs.iter().map(watched).collect(), pause }
     }
 
     pub fn mark_dirty(&mut self, channel: &str) {
         for watched in &mut self.outputs {
-            watched.stale |= watched.output.view.shows(channel);
+            watched.dirty |= watched.output.view.shows(channel);
         }
     }
 
-    /// `None`: all are up to date.
+    /// When the next write is due; `None` if every file is up to date.
     pub fn deadline(&self) -> Option<Instant> {
-        self.outputs.iter().filter(|watched| watched.stale).map(|watched| watched.next).min()
+        self.outputs.iter().filter(|watched| watched.dirty).map(|watched| watched.next).min()
     }
 
-    /// The file of an output that could not be written when it was tried last.
+    /// A file whose last write failed.
     pub fn failing(&self) -> Option<&Path> {
-        self.outputs
-            .iter()
-            .find(|watched| !watched.wait.is_zero())
-            .map(|watched| watched.output.path.as_path())
+        let failing = self.outputs.iter().find(|watched| !watched.backoff.is_zero());
+        failing.map(|watched| watched.output.path.as_path())
     }
 
     /// The public address of the page that shows `channel`, if it is known.
     pub fn page(&self, channel: &str) -> Option<&str> {
-        let mut here = self
-            .outputs
-            .iter()
-            .map(|watched| watched.output)
-            .filter(|output| output.view.shows(channel));
-        here.find_map(
-            |output| if let Kind::Page(page) = &output.kind { page.url.as_deref() } else { None },
-        )
+        self.outputs.iter().find_map(|watched| match &watched.output.kind {
+            Kind::Page(page) if watched.output.view.shows(channel) => page.url.as_deref(),
+            _ => None,
+        })
     }
 
-    /// Writes what is due. What fails is logged and tried again after 1 min, doubling to 15.
+    /// Writes the files that are due. Logs a failure, and tries again after 1 min, doubling to 15.
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
-        for watched in
-            self.outputs.iter_mut().filter(|watched| watched.stale && watched.next <= now)
-        {
-            match watched.output.write(journal) {
-                Ok(()) => {
-                    (watched.stale, watched.next, watched.wait) =
-                        (false, now + self.pause, Duration::ZERO)
-                }
-                Err(e) => {
-                    watched.wait = (watched.wait * 2)
-                        .clamp(Duration::from_secs(60), Duration::from_secs(15 * 60));
-                    watched.next = now + watched.wait;
-                    let (path, why, wait) =
-                        (watched.output.path.display(), log::os_error(&e), watched.wait.as_secs());
-                    log::line(format_args!("{path}: {why}; next try in {wait} s"));
-                }
+        for watched in &mut self.outputs {
+            if watched.dirty && watched.next <= now {
+                watched.write(journal, now, self.pause);
             }
         }
+    }
+}
+
+impl Watched<'_> {
+    fn write(&mut self, journal: &Journal, now: Instant, pause: Duration) {
+        let path = self.output.path.display();
+        if let Err(e) = self.output.write(journal) {
+            const SHORTEST: Duration = Duration::from_secs(60);
+            self.backoff = (self.backoff * 2).clamp(SHORTEST, SHORTEST * 15);
+            self.next = now + self.backoff;
+            let (why, wait) = (log::os_error(&e), self.backoff.as_secs());
+            return log::line(format_args!(
+                "{ERROR}{path}: cannot be written: {why}; next try in {wait} s"
+            ));
+        }
+        if !self.backoff.is_zero() {
+            log::line(format_args!("{path}: can be written again"));
+        }
+        self.dirty = false;
+        self.next = now + pause;
+        self.backoff = Duration::ZERO;
     }
 }
 

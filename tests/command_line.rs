@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use common::Refusing;
-use common::bot::{Ended, Home};
+use common::bot::{Bot, Ended, Home};
 
 const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
 
@@ -49,6 +49,104 @@ fn help_and_version_need_no_bot_conf() {
         (version.status, version.stdout),
         (Some(0), format!("linkbot {}\n", env!("CARGO_PKG_VERSION")))
     );
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error() {
+    let home = Home::new(CONF);
+    for arguments in [&["--help"][..], &["--version"], &["--check", "bot.conf"]] {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "exec \"$@\" >/dev/full", "sh", env!("CARGO_BIN_EXE_linkbot")]);
+        shell.args(arguments).current_dir(home.path(""));
+        let ended = Ended::of(shell, b"");
+        assert_refused(&ended, &["standard output: No space left on device"]);
+    }
+}
+
+#[test]
+fn check_finds_a_directory_in_which_no_file_can_be_created() {
+    for (key, file) in [("feed", "/proc/links.xml"), ("page", "/proc/{channel}.html")] {
+        let home = Home::new(&format!("{CONF}{key} = {file}\n"));
+        let path = file.replace("{channel}", "dev");
+        let ended = home.run(&["--check", "bot.conf"]);
+        assert_refused(&ended, &[&format!("{path}: linkbot cannot create or replace it: ")]);
+        assert_eq!(ended.stdout, "");
+    }
+    // A link to a file that does not exist yet is fine.
+    let home = Home::new(CONF);
+    fs::create_dir(home.path("web")).unwrap();
+    std::os::unix::fs::symlink("web/links.xml", home.path("links.xml")).unwrap();
+    assert_eq!(home.run(&["--check", "bot.conf"]).stdout, "bot.conf: ok\n");
+    assert_eq!(fs::read_dir(home.path("web")).unwrap().count(), 0);
+}
+
+/// `linkbot --check bot.conf` as the user nobody.
+fn check_as_nobody(home: &Home) -> Ended {
+    let mut setpriv = std::process::Command::new("setpriv");
+    setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    setpriv.args(["./linkbot", "--check", "bot.conf"]).current_dir(home.path(""));
+    Ended::of(setpriv, b"")
+}
+
+#[test]
+#[ignore = "needs root (.ci/run runs it)"]
+fn check_finds_each_file_that_its_user_may_not_write() {
+    use std::os::unix::fs::chown;
+
+    let home = Home::new(CONF);
+    let own = |name: &str, user, mode| {
+        chown(home.path(name), Some(user), Some(user)).unwrap();
+        fs::set_permissions(home.path(name), Permissions::from_mode(mode)).unwrap();
+    };
+    fs::copy(env!("CARGO_BIN_EXE_linkbot"), home.path("linkbot")).unwrap();
+    own("linkbot", 0, 0o755);
+    own("bot.conf", 65534, 0o600);
+    let nobody = 65534;
+
+    // A file of its own in root's directory is not enough, since files are replaced.
+    home.write("links.xml", "");
+    own("links.xml", nobody, 0o644);
+    own("", 0, 0o755);
+    assert_refused(&check_as_nobody(&home), &["links.xml: linkbot cannot create or replace it: "]);
+
+    // The directory that README describes for systemd.
+    own("", 0, 0o1777);
+    assert_eq!(check_as_nobody(&home).stdout, "bot.conf: ok\n");
+
+    // There nobody can replace another user's file.
+    own("links.xml", 0, 0o666);
+    assert_refused(&check_as_nobody(&home), &["links.xml: ", "belongs to another user"]);
+    own("links.xml", nobody, 0o600);
+
+    for name in ["links.tsv", "links.tsv.delivered"] {
+        home.write(name, "");
+        own(name, 0, 0o644);
+        let words = format!("{name}: cannot be written: Permission denied");
+        assert_refused(&check_as_nobody(&home), &[&words]);
+        own(name, nobody, 0o600);
+    }
+    assert_eq!(check_as_nobody(&home).stdout, "bot.conf: ok\n");
+    assert_eq!(
+        home.files(),
+        ["bot.conf", "linkbot", "links.tsv", "links.tsv.delivered", "links.xml"]
+    );
+}
+
+#[test]
+fn under_systemd_a_line_has_a_priority_and_no_date() {
+    let nobody = Refusing::new();
+    let conf = CONF.replace("6667", &nobody.port().to_string());
+    let home = Home::new(&format!("{conf}owner = \"Alice\"\n"));
+    let mut linkbot = home.linkbot(&["bot.conf"]);
+    linkbot.env("JOURNAL_STREAM", "8:12345");
+    let mut bot = Bot::spawn(linkbot);
+    bot.logs("<6>connecting to ");
+    let log = bot.kill();
+    assert!(log.starts_with("<4>bot.conf:4: owner: the quotes are part of"), "{log}");
+    let mut linkbot = home.linkbot(&["nowhere.conf"]);
+    linkbot.env("JOURNAL_STREAM", "8:12345");
+    let ended = Ended::of(linkbot, b"");
+    assert_eq!(ended.stderr, "<3>nowhere.conf: No such file or directory\n");
 }
 
 #[test]
