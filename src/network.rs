@@ -156,7 +156,7 @@ impl<'a> Network<'a> {
             self.heard = online.session.heard();
             registered = online.session.registered.map(|since| since.elapsed());
             if !online.session.is_irc && !self.config.server.tls {
-                hint = " before its first line; if this port speaks TLS, set tls = yes";
+                hint = "; the server sent no line of IRC: if this port speaks TLS, set tls = yes";
             }
         }
         if registered.is_some() {

@@ -475,7 +475,7 @@ fn plain_text_to_a_port_with_tls_makes_the_log_suggest_tls() {
     assert!(tls.try_accept().is_err());
     let line = bot.logs("not connected: ");
     assert!(
-        line.contains(" before its first line; if this port speaks TLS, set tls = yes"),
+        line.contains("; the server sent no line of IRC: if this port speaks TLS, set tls = yes"),
         "{line}"
     );
     bot.kill();
@@ -578,4 +578,25 @@ fn who_is_ignored_neither_gets_an_answer_nor_saves_a_link() {
     client.say("alice", "#dev", ".url http://www.example.com/3 Three");
     assert_eq!(client.line(), "PRIVMSG #dev :saved: Three");
     assert_eq!(home.titles(), ["Three"]);
+}
+
+/// `localhost` is ::1 and 127.0.0.1, in this order, and only for the bot.
+#[test]
+#[ignore = "needs root, for an /etc/hosts of its own"]
+fn after_an_address_that_fails_before_the_welcome_comes_the_next() {
+    let server = IrcServer::plain();
+    let silent = std::net::TcpListener::bind(("::1", server.port())).unwrap();
+    let home = Home::new(&server.conf());
+    home.write("hosts", "::1 localhost\n127.0.0.1 localhost\n");
+    let script = "mount --bind hosts /etc/hosts && exec \"$0\" bot.conf";
+    let bot = env!("CARGO_BIN_EXE_linkbot");
+    let mut bot = Bot::spawn(home.program("unshare", &["--mount", "sh", "-c", script, bot]));
+    bot.logs(&format!("connecting to localhost at [::1]:{}", server.port()));
+    drop(silent.accept().unwrap());
+    bot.logs("not connected: ");
+    bot.logs(&format!("connecting to localhost at 127.0.0.1:{}", server.port()));
+    let client = server.welcome();
+    bot.logs("joined #dev");
+    client.close();
+    bot.logs(&format!("connecting to localhost at [::1]:{}", server.port()));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};
-use common::servers::{Ircd, Person};
+use common::servers::{Ircd, Person, Znc};
 use common::tls;
 
 /// Makes these functions tests on a server.
@@ -48,6 +48,7 @@ on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
     sasl_plain_logs_in_before_the_channel_is_joined
     sasl_external_logs_in_by_the_certificate
     a_wrong_password_keeps_the_bot_out
+    services_that_start_after_the_server_are_waited_for
     the_account_of_who_posts_is_in_the_journal
     what_was_said_in_the_bots_absence_is_replayed
 }
@@ -236,6 +237,26 @@ fn a_wrong_password_keeps_the_bot_out(ircd: Ircd) {
     is_not_there(&ircd);
 }
 
+fn services_that_start_after_the_server_are_waited_for(mut ircd: Ircd) {
+    let mut keeper = Person::connect(&ircd, "linkbot");
+    keeper.register_account("open-sesame");
+    keeper.quit();
+    let conf =
+        "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-sesame\n";
+    let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    ircd.stop_services();
+    ircd.kill();
+    bot.logs("not connected: ");
+    ircd.start_again();
+    let line = bot.logs("not connected: login failed: ");
+    assert!(line.contains("(are services down?); retrying in ") && line.ends_with(" s"), "{line}");
+    ircd.start_services_again();
+    bot.logs("logged in");
+    bot.logs("joined #dev");
+}
+
 fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
     let home = home(&ircd, &ircd.conf());
     let mut alice = Person::enter(&ircd, "alice");
@@ -349,6 +370,54 @@ fn is_killed(mut bot: Bot, alice: &mut Person) {
     alice.hears("the end of the bot", |line| {
         line.starts_with(":linkbot!") && line.contains(" QUIT ")
     });
+}
+
+#[test]
+#[ignore = "needs ZNC and ngircd (.ci/run installs them)"]
+fn on_a_bouncer_that_is_shared_other_channels_are_neither_left_nor_listened_to() {
+    let ircd = Ircd::ngircd();
+    let mut alice = Person::enter(&ircd, "alice");
+    alice.send("JOIN #private,#other");
+    let znc = Znc::on(&ircd);
+    alice.hears("the bouncer", |line| {
+        line.starts_with(":linkbot!") && line.contains(" JOIN ") && line.ends_with("#other")
+    });
+    let home = Home::new(&znc.conf());
+    for n in 0..2 {
+        let mut bot = home.start();
+        bot.logs("joined #dev");
+        alice.send("PRIVMSG #private :.url http://www.example.com/ Private");
+        alice.says(&format!(".url http://www.example.com/{n} Title {n}"));
+        alice.is_told(&format!("saved: Title {n}"));
+        let log = bot.kill();
+        for name in ["#private", "#other"] {
+            let line = format!("in {name}, which is not in bot.conf: ignoring what is said there");
+            assert_eq!(log.matches(&line).count(), 1, "{log}");
+        }
+        alice.send("NAMES #private");
+        let names = alice.hears("list of names", |line| line.contains(" 353 "));
+        assert!(names.contains("linkbot"), "{names}");
+    }
+    assert_eq!(home.titles(), ["Title 0", "Title 1"]);
+}
+
+#[test]
+#[ignore = "needs Ergo (.ci/run unpacks it)"]
+fn a_channel_whose_name_is_not_ascii_is_joined_once_in_any_case() {
+    let ircd = Ircd::ergo_precis();
+    let mut alice = Person::connect(&ircd, "alice");
+    alice.send("JOIN #\u{e4}rger");
+    alice.hears("the list of names", |line| line.contains(" 366 "));
+    let home = home(&ircd, &ircd.conf().replace("#dev", "#\u{c4}rger"));
+    let mut bot = home.start();
+    bot.logs("joined #\u{c4}rger");
+    alice.send("PRIVMSG #\u{c4}RGER :.url http://www.example.com/ Title For Link");
+    alice.hears("the reply", |line| {
+        assert!(!line.contains(" PART "), "{line}");
+        line.starts_with(":linkbot!") && line.ends_with(":saved: Title For Link")
+    });
+    assert_eq!(home.journal()[0][2], "#\u{c4}rger");
+    assert_eq!(bot.kill().matches("joined").count(), 1);
 }
 
 fn seconds_now() -> f64 {

@@ -96,6 +96,10 @@ impl Ircd {
 
     /// Ergo, which keeps history (draft/chathistory) and has its services built in.
     pub fn ergo() -> Ircd {
+        Ircd::ergo_with("ascii")
+    }
+
+    fn ergo_with(casemapping: &str) -> Ircd {
         let (port, tls_port, certificate, folder) = setting();
         let path = folder.path().display();
         let conf = format!(
@@ -106,7 +110,7 @@ impl Ircd {
                 listeners:
                     "127.0.0.1:{port}": {{}}
                     "127.0.0.1:{tls_port}": {{ tls: {{ cert: "{path}/cert.pem", key: "{path}/key.pem" }} }}
-                casemapping: ascii
+                casemapping: {casemapping}
                 max-sendq: 96k
                 lookup-hostnames: false
             accounts:
@@ -123,12 +127,16 @@ impl Ircd {
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
+    /// Ergo, with channel names in any language.
+    pub fn ergo_precis() -> Ircd {
+        Ircd::ergo_with("precis")
+    }
+
     /// InspIRCd, linked to Atheme services.
     pub fn inspircd() -> Ircd {
         let link = free_port();
         let mut ircd = Ircd::inspircd_with(&[], link);
         let folder = folder();
-        let log = folder.path().join("log");
         let modules = [
             "protocol/inspircd",
             "backend/opensex",
@@ -161,10 +169,30 @@ impl Ircd {
         let (log_path, pid) = (format!("{path}/log"), format!("{path}/pid"));
         let arguments = ["-n", "-c", &conf, "-D", &path, "-l", &log_path, "-p", &pid];
         ircd.services = Some(Daemon::start(program("atheme-services"), &arguments, folder, None));
+        ircd.await_services();
+        ircd
+    }
+
+    fn await_services(&self) {
+        let log = self.services.as_ref().unwrap().folder.path().join("log");
         eventually("the services to be linked", || {
             fs::read_to_string(&log).ok().filter(|log| log.contains("finished synching"))
         });
-        ircd
+    }
+
+    /// SIGTERM, so that they write their accounts to disk.
+    pub fn stop_services(&mut self) {
+        let services = self.services.as_mut().unwrap();
+        let mut child = services.child.take().unwrap();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        child.wait().unwrap();
+        fs::remove_file(services.folder.path().join("log")).unwrap();
+    }
+
+    pub fn start_services_again(&mut self) {
+        self.services.as_mut().unwrap().spawn();
+        self.await_services();
     }
 
     /// InspIRCd without services, on a machine whose clock is off by `offset`: `-6m`, say.
@@ -241,6 +269,57 @@ impl Ircd {
     /// Runs the killed server again, on the same ports.
     pub fn start_again(&mut self) {
         self.server.spawn();
+    }
+}
+
+/// ZNC, which keeps the nick linkbot in #dev, #private and #other of a server.
+pub struct Znc {
+    _daemon: Daemon,
+    port: u16,
+}
+
+impl Znc {
+    pub fn on(ircd: &Ircd) -> Znc {
+        let (folder, port) = (folder(), free_port());
+        let conf = format!(
+            "Version = 1.8.2
+             ConnectDelay = 0
+             <Listener plain>
+               Host = 127.0.0.1
+               Port = {port}
+               IPv6 = false
+               SSL = false
+             </Listener>
+             <User person>
+               Pass = plain#5ecre7
+               Nick = linkbot
+               <Network test>
+                 Server = 127.0.0.1 {}
+                 JoinDelay = 0
+                 <Chan #dev>
+                 </Chan>
+                 <Chan #private>
+                 </Chan>
+                 <Chan #other>
+                 </Chan>
+               </Network>
+             </User>\n",
+            ircd.port
+        );
+        let configs = folder.path().join("configs");
+        fs::create_dir(&configs).unwrap();
+        hand_over(&configs);
+        write(&folder, "configs/znc.conf", &conf);
+        let path = folder.path().to_str().unwrap().to_owned();
+        let arguments = ["--foreground", "--datadir", &path];
+        let daemon = Daemon::start(program("znc"), &arguments, folder, Some(port));
+        Znc { _daemon: daemon, port }
+    }
+
+    /// The lines of bot.conf that lead here, and into #dev.
+    pub fn conf(&self) -> String {
+        let server = format!("server = 127.0.0.1:{}\ntls = no\nreconnect = 1\n", self.port);
+        format!("{server}server_password = person/test:5ecre7\nchannels = #dev\n")
     }
 }
 
