@@ -1,22 +1,20 @@
-//! The links of some channels as a page: for people without a feed reader.
+//! The links of some channels as a page, for people without a feed reader.
 //!
-//! HTML with the classes of microformats2 (h-feed, h-entry). Nothing in it runs, and nothing is fetched for it.
-
-use std::io::{self, Write};
+//! HTML with the classes of microformats2 (h-feed, h-entry). The page runs nothing and fetches nothing.
 
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::journal::{Entry, format_time};
 use crate::log_url::Zone;
-use crate::view::{Escape, View, reposters_html, uri};
+use crate::view::{View, escape, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
-const STYLE_HASH: &str = "Z2pxpP0xL8EusxtvLPcwuEMqViTg3X1DvLzUrVsqvBM=";
+const STYLE_HASH: &str = "Ye8G0AmKPh0WsbLicEI0rW8m7Jz5a3mcXVe0EvSJ960=";
 
-/// For every link that leads away: people chose them, so they are not our recommendation.
+/// For every link to elsewhere: people posted them, so they are not our recommendation.
 const REL: &str = "noopener nofollow ugc";
 
-/// What a page has besides.
+/// What a page has and a feed does not.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// Its public address, if it is known.
@@ -37,106 +35,114 @@ pub struct Alternate {
 }
 
 impl Page {
-    pub fn render(&self, view: &View, entries: &[Entry]) -> io::Result<Vec<u8>> {
-        let mut out = Vec::new();
-        self.head(&mut out, view)?;
-        writeln!(
-            out,
-            "<main class=\"h-feed\">\n<h1 class=\"p-name\">{}</h1>",
-            Escape(&view.title)
-        )?;
+    /// `entries` are newest first; `has_older` if the journal has older ones.
+    pub fn render(&self, view: &View, entries: &[Entry], has_older: bool) -> String {
+        let (title, prefix) = (escape(&view.title), escape(&self.prefix));
+        let mut out = self.head(&title);
+        out += &format!("<main class=\"h-feed\">\n<h1 class=\"p-name\">{title}</h1>\n");
         if entries.is_empty() {
-            let channels = view.channels.join(" or ");
-            let example = format!("{}url http://www.example.com/ Title For Link", self.prefix);
-            let (channels, example) = (Escape(&channels), Escape(&example));
-            writeln!(
-                out,
-                "<p>No links yet. Share one in {channels}:</p>\n<p><code>{example}</code></p>"
-            )?;
+            let channels = escape(&view.channels.join(" or "));
+            out += &format!("<p>No links yet. Share one in {channels}:</p>\n");
+            out += &format!(
+                "<p><code>{prefix}url http://www.example.com/ Title For Link</code></p>\n"
+            );
         }
-        let feed = |it: &Alternate| {
-            format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", Escape(&it.href), Escape(&it.title))
-        };
-        writeln!(
-            out,
-            "<p>For feed readers: {}</p>",
-            self.feeds.iter().map(feed).collect::<Vec<_>>().join(", ")
-        )?;
+        out += &self.feeds_html();
         if let Some(newest) = entries.first() {
-            // The same for all, also where clocks were changed meanwhile.
+            // The same for all, even if the clocks were changed in between.
             let offset = self.zone.at(newest.link.posted).offset();
-            list(&mut out, view, entries, offset)?;
+            out += &list(view, entries, offset);
         }
-        writeln!(out, "</main>\n</body>\n</html>")?;
-        Ok(out)
+        if has_older {
+            out += &format!("<p>Older links: {prefix}find in the channel</p>\n");
+        }
+        out + "</main>\n</body>\n</html>\n"
     }
 
-    fn head(&self, out: &mut Vec<u8>, view: &View) -> io::Result<()> {
-        let csp = format!(
-            "default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'"
-        );
-        writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-        writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"{csp}\">")?;
-        writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
-        writeln!(out, "<title>{}</title>", Escape(&view.title))?;
+    fn head(&self, title: &str) -> String {
+        let mut feeds = String::new();
         for feed in &self.feeds {
-            let (title, href) = (Escape(&feed.title), Escape(&feed.href));
-            writeln!(
-                out,
-                "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">"
-            )?;
+            let (title, href) = (escape(&feed.title), escape(&feed.href));
+            feeds += &format!(
+                "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">\n"
+            );
         }
-        writeln!(out, "<style>{}</style>\n</head>\n<body>", style())
+        let style = style();
+        format!(
+            r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+{feeds}<style>{style}</style>
+</head>
+<body>
+"#
+        )
+    }
+
+    /// A link to each feed. The title of a lone feed would repeat the page's.
+    fn feeds_html(&self) -> String {
+        let feeds = self.feeds.iter().map(|feed| {
+            let title = if self.feeds.len() == 1 { "RSS" } else { &feed.title };
+            format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", escape(&feed.href), escape(title))
+        });
+        format!("<p>{}</p>\n", feeds.collect::<Vec<_>>().join(", "))
     }
 }
 
 /// The links day by day, newest first.
-fn list(out: &mut Vec<u8>, view: &View, entries: &[Entry], offset: UtcOffset) -> io::Result<()> {
+fn list(view: &View, entries: &[Entry], offset: UtcOffset) -> String {
     // Without its seconds.
-    let name = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
-    writeln!(out, "<p>Newest first, times in {name}.</p>")?;
+    let zone = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
+    let mut out = format!("<p>Newest first, times in {zone}.</p>\n");
     let posted = |entry: &Entry| Zone::Fixed(offset).at(entry.link.posted);
     for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
-        let day = posted(&entries[0]).date();
-        let words = format!("{}, {} {} {}", day.weekday(), day.day(), day.month(), day.year());
-        writeln!(out, "<h2><time datetime=\"{day}\">{words}</time></h2>\n<ul>")?;
+        let date = posted(&entries[0]).date();
+        let (weekday, day, month, year) = (date.weekday(), date.day(), date.month(), date.year());
+        out +=
+            &format!("<h2><time datetime=\"{date}\">{weekday}, {day} {month} {year}</time></h2>\n");
+        out += "<ul role=\"list\">\n";
         for entry in entries {
-            item(out, view, entry, posted(entry))?;
+            out += &item(view, entry, posted(entry));
         }
-        writeln!(out, "</ul>")?;
+        out += "</ul>\n";
     }
-    Ok(())
+    out
 }
 
-fn item(out: &mut Vec<u8>, view: &View, entry: &Entry, posted: OffsetDateTime) -> io::Result<()> {
+fn item(view: &View, entry: &Entry, posted: OffsetDateTime) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
-    // Without its seconds: nobody looks at them here.
-    let utc = &format_time(link.posted)[..16];
+    // Without its milliseconds.
+    let utc = &format_time(link.posted)[..19];
+    let (hour, minute, _) = posted.to_hms();
     let mut time =
-        format!("<time datetime=\"{utc}Z\">{:02}:{:02}</time>", posted.hour(), posted.minute());
+        format!("<time class=\"dt-published\" datetime=\"{utc}Z\">{hour:02}:{minute:02}</time>");
     if let Some(log_uri) = view.log_uri(link) {
-        time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", Escape(&log_uri));
+        time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", escape(&log_uri));
     }
-    let (href, title, nick) = (uri(&link.url), Escape(title), Escape(&link.nick));
-    writeln!(out, "<li class=\"h-entry\">{time}")?;
-    writeln!(
-        out,
-        "<a class=\"p-name u-url\" rel=\"{REL}\" href=\"{}\">{title}</a>",
-        Escape(&href)
-    )?;
-    write!(out, "<p><b>{nick}</b>")?;
+    let (href, title) = (escape(&uri(&link.url)), escape(title));
+    let mut note = format!("<b class=\"p-author\">{}</b>", escape(&link.nick));
     if view.channels.len() > 1 {
-        write!(out, " in {}", Escape(&link.channel))?;
+        note += &format!(" in {}", escape(&link.channel));
     }
-    write!(out, "{} · {}", reposters_html(entry), Escape(link.host()))?;
+    note += &format!("{} · {}", reposters_html(entry), escape(link.host()));
     for tag in tags {
-        write!(out, " #{}", Escape(tag))?;
+        note += &format!(" #{}", escape(tag));
     }
-    writeln!(out, "</p></li>")
+    // HTML does not need `</li>`.
+    format!(
+        r#"<li class="h-entry">{time}
+<a class="p-name u-url" rel="{REL}" href="{href}">{title}</a>
+<p>{note}</p>
+"#
+    )
 }
 
-/// In one line: the Nu validator's idea of a hash ends with the first.
+/// In one line: the Nu validator hashes the first line only.
 fn style() -> String {
     include_str!("page.css").lines().map(str::trim).collect()
 }

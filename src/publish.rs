@@ -29,15 +29,17 @@ impl Output {
     /// Brings the file up to date with the journal. Does not touch a file that would not change.
     fn write(&self, journal: &Journal) -> io::Result<()> {
         let mut entries = self.view.links(journal)?;
+        let has_older = entries.len() > self.view.items;
+        entries.truncate(self.view.items);
         let text = match &self.kind {
-            Kind::Feed(feed) => feed.render(&self.view, self.view.changed(journal)?, &entries)?,
+            Kind::Feed(feed) => feed.render(&self.view, self.view.changed(journal)?, &entries),
             Kind::Page(page) => {
                 // Links that were caught up are after later ones in the journal.
                 entries.sort_by_key(|entry| Reverse(entry.link.posted));
-                page.render(&self.view, &entries)?
+                page.render(&self.view, &entries, has_older)
             }
         };
-        replace(&self.path, &text)
+        replace(&self.path, text.as_bytes())
     }
 }
 
@@ -108,9 +110,7 @@ impl Watched<'_> {
             self.backoff = (self.backoff * 2).clamp(SHORTEST, SHORTEST * 15);
             self.next = now + self.backoff;
             let (why, wait) = (log::os_error(&e), self.backoff.as_secs());
-            return log::line(format_args!(
-                "{ERROR}{path}: cannot be written: {why}; next try in {wait} s"
-            ));
+            return log::line(format_args!("{ERROR}{path}: {why}; next try in {wait} s"));
         }
         if !self.backoff.is_zero() {
             log::line(format_args!("{path}: can be written again"));

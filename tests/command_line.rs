@@ -69,7 +69,7 @@ fn check_finds_a_directory_in_which_no_file_can_be_created() {
         let home = Home::new(&format!("{CONF}{key} = {file}\n"));
         let path = file.replace("{channel}", "dev");
         let ended = home.run(&["--check", "bot.conf"]);
-        assert_refused(&ended, &[&format!("{path}: linkbot cannot create or replace it: ")]);
+        assert_refused(&ended, &[&path, "create files beside it"]);
         assert_eq!(ended.stdout, "");
     }
     // A link to a file that does not exist yet is fine.
@@ -104,25 +104,27 @@ fn check_finds_each_file_that_its_user_may_not_write() {
     let nobody = 65534;
 
     // A file of its own in root's directory is not enough, since files are replaced.
-    home.write("links.xml", "");
-    own("links.xml", nobody, 0o644);
+    for name in ["links.tsv", "links.xml"] {
+        home.write(name, "");
+        own(name, nobody, 0o644);
+    }
     own("", 0, 0o755);
-    assert_refused(&check_as_nobody(&home), &["links.xml: linkbot cannot create or replace it: "]);
+    let why = "Permission denied; linkbot must be able to write it, and to create files beside it";
+    assert_refused(&check_as_nobody(&home), &["links.tsv: ", why]);
 
     // The directory that README describes for systemd.
     own("", 0, 0o1777);
     assert_eq!(check_as_nobody(&home).stdout, "bot.conf: ok\n");
 
     // There nobody can replace another user's file.
-    own("links.xml", 0, 0o666);
-    assert_refused(&check_as_nobody(&home), &["links.xml: ", "belongs to another user"]);
+    own("links.xml", 0, 0o644);
+    assert_refused(&check_as_nobody(&home), &["links.xml: ", why]);
     own("links.xml", nobody, 0o600);
 
     for name in ["links.tsv", "links.tsv.delivered"] {
         home.write(name, "");
         own(name, 0, 0o644);
-        let words = format!("{name}: cannot be written: Permission denied");
-        assert_refused(&check_as_nobody(&home), &[&words]);
+        assert_refused(&check_as_nobody(&home), &[&format!("{name}: {why}")]);
         own(name, nobody, 0o600);
     }
     assert_eq!(check_as_nobody(&home).stdout, "bot.conf: ok\n");

@@ -1,7 +1,7 @@
 //! The files that linkbot writes: the feeds and pages with their public addresses, and where they may be.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use url::Url;
 
@@ -17,15 +17,6 @@ use crate::view::View;
 
 const CHANNEL: &str = "{channel}";
 
-/// `feed`, `page`, `feed_url` and `feed_title`, each a pattern that may contain `{channel}`.
-struct Patterns<'a> {
-    directory: &'a Path,
-    feed: &'a str,
-    page: &'a str,
-    feed_url: Option<&'a str>,
-    title: Option<&'a str>,
-}
-
 /// The feeds, then the pages: one for all channels, or one for each if the file's name contains `{channel}`.
 pub fn outputs(
     lines: &Lines,
@@ -33,107 +24,66 @@ pub fn outputs(
     zone: Zone,
     log_url: Option<&LogUrl>,
 ) -> Result<Vec<Output>, String> {
-    let patterns = patterns(lines)?;
-    let items = lines.get("feed_items", "100", |value| number(value, 1..=10_000))? as usize;
-    let view = |channels: &[String]| View {
-        channels: channels.to_vec(),
-        title: patterns.title(channels),
-        items,
-        log_url: log_url.cloned(),
-    };
-    let channels: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
-    let mut outputs = Vec::new();
-    for group in groups(&channels, patterns.feed) {
-        let about = patterns.page_url(group).unwrap_or_else(|| channel_url(lines, &group[0]));
-        let kind = Kind::Feed(Feed { url: patterns.feed_url(group), about });
-        outputs.push(Output { path: patterns.path(patterns.feed, group), view: view(group), kind });
-    }
-    for group in groups(&channels, patterns.page) {
-        let mut feeds = Vec::new();
-        for of_feed in groups(&channels, patterns.feed) {
-            if of_feed.iter().any(|channel| group.contains(channel)) {
-                let href = patterns
-                    .feed_url(of_feed)
-                    .unwrap_or_else(|| patterns.encoded_name(patterns.feed, of_feed));
-                feeds.push(Alternate { title: patterns.title(of_feed), href });
-            }
-        }
-        let kind = Kind::Page(Page {
-            url: patterns.page_url(group),
-            feeds,
-            zone,
-            prefix: irc.prefix.clone(),
-        });
-        outputs.push(Output { path: patterns.path(patterns.page, group), view: view(group), kind });
-    }
-    Ok(outputs)
-}
-
-fn patterns<'a>(lines: &Lines<'a>) -> Result<Patterns<'a>, String> {
-    let is_file = |value: &str| path_in(lines.directory, value).map(drop);
-    let is_address = |value: &str| address(&value.replace(CHANNEL, "")).map(drop);
-    lines.option("feed", is_file)?;
-    lines.option("page", is_file)?;
-    lines.option("feed_url", is_address)?;
-    let feed = lines.value("feed").unwrap_or("links.xml");
+    let feed = pattern(lines, "feed", "links.xml")?;
+    let page = pattern(lines, "page", "links.html")?;
     let feed_url = lines.value("feed_url");
+    lines.option("feed_url", |value| address(&value.replace(CHANNEL, "")))?;
     if feed_url.is_some_and(|url| url.contains(CHANNEL) != feed.contains(CHANNEL)) {
         let what = "must contain {channel} if feed does, and only then";
         return Err(lines.error("feed_url", what));
     }
-    Ok(Patterns {
-        directory: lines.directory,
-        feed,
-        page: lines.value("page").unwrap_or("links.html"),
-        feed_url,
-        title: lines.value("feed_title"),
-    })
-}
-
-/// The channels that share a file.
-fn groups<'a>(channels: &'a [String], pattern: &str) -> impl Iterator<Item = &'a [String]> {
-    channels.chunks(if pattern.contains(CHANNEL) { 1 } else { channels.len() })
-}
-
-impl Patterns<'_> {
-    fn title(&self, group: &[String]) -> String {
-        match self.title {
-            Some(title) => title.replace(CHANNEL, without_sign(&group[0])),
-            None => format!("Links from {}", group.join(", ")),
+    let items = lines.get("feed_items", "100", |value| number(value, 1..=10_000))? as usize;
+    let channels: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
+    let mut outputs: Vec<Output> = Vec::new();
+    for (is_feed, pattern) in [(true, feed), (false, page)] {
+        let group_size = if pattern.contains(CHANNEL) { 1 } else { channels.len() };
+        for group in channels.chunks(group_size) {
+            let name = file_name(&group[0]);
+            let url = feed_url.map(|url| url.replace(CHANNEL, &percent_encode(&name)));
+            let page_url = page_url(url.as_deref(), &page.replace(CHANNEL, &name));
+            let kind = if is_feed {
+                let about = page_url.unwrap_or_else(|| channel_url(lines, &group[0]));
+                Kind::Feed(Feed { url, about })
+            } else {
+                let feeds = alternates(&outputs, group);
+                Kind::Page(Page { url: page_url, feeds, zone, prefix: irc.prefix.clone() })
+            };
+            let (channels, title) = (group.to_vec(), title(lines, group));
+            let view = View { channels, title, items, log_url: log_url.cloned() };
+            let path = path_in(lines.directory, &pattern.replace(CHANNEL, &name))?;
+            outputs.push(Output { path, view, kind });
         }
     }
+    Ok(outputs)
+}
 
-    fn path(&self, pattern: &str, group: &[String]) -> PathBuf {
-        let name = pattern.replace(CHANNEL, &in_file_name(&group[0]));
-        path_in(self.directory, &name).unwrap_or_default()
-    }
-
-    /// The name of a file as the last part of its address. Feeds and pages are served from one directory.
-    fn encoded_name(&self, pattern: &str, group: &[String]) -> String {
-        let path = self.path(pattern, group);
-        percent_encode(&path.file_name().unwrap_or_default().to_string_lossy())
-    }
-
-    fn feed_url(&self, group: &[String]) -> Option<String> {
-        let name = percent_encode(&in_file_name(&group[0]));
-        self.feed_url.map(|url| url.replace(CHANNEL, &name))
-    }
-
-    fn page_url(&self, group: &[String]) -> Option<String> {
-        let feed_url = Url::parse(&self.feed_url(group)?).ok()?;
-        Some(feed_url.join(&self.encoded_name(self.page, group)).ok()?.into())
-    }
+/// A file's name in bot.conf, which may contain `{channel}`.
+fn pattern<'a>(lines: &Lines<'a>, key: &str, default: &'a str) -> Result<&'a str, String> {
+    lines.option(key, |value| path_in(lines.directory, value))?;
+    Ok(lines.value(key).unwrap_or(default))
 }
 
 /// `{channel}` in a file's name, and in the address of that file.
-fn in_file_name(channel: &str) -> String {
+fn file_name(channel: &str) -> String {
     let is_other = |c: char| !c.is_alphanumeric() && c != '-' && c != '_';
-    without_sign(channel).replace(is_other, "_")
+    channel[1..].replace(is_other, "_")
 }
 
-/// The channel without its first `#`.
-fn without_sign(channel: &str) -> &str {
-    channel.strip_prefix('#').unwrap_or(channel)
+fn title(lines: &Lines, group: &[String]) -> String {
+    match lines.value("feed_title") {
+        Some(title) => title.replace(CHANNEL, &group[0][1..]),
+        None => format!("Links from {}", group.join(", ")),
+    }
+}
+
+/// Feeds and pages are served from one directory.
+fn page_url(feed_url: Option<&str>, page: &str) -> Option<String> {
+    let page = relative_url(Path::new(page));
+    Some(Url::parse(feed_url?).ok()?.join(&page).ok()?.into())
+}
+
+fn relative_url(path: &Path) -> String {
+    percent_encode(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// What a feed is about if its page has no known address.
@@ -141,6 +91,20 @@ fn channel_url(lines: &Lines, channel: &str) -> String {
     let scheme = if lines.value("tls") == Some("no") { "irc" } else { "ircs" };
     let server = lines.value("server").unwrap_or_default();
     format!("{scheme}://{server}/{}", percent_encode(channel))
+}
+
+/// The feeds that contain the links of `group`.
+fn alternates(outputs: &[Output], group: &[String]) -> Vec<Alternate> {
+    let mut alternates = Vec::new();
+    for Output { path, view, kind } in outputs {
+        if let Kind::Feed(feed) = kind
+            && group.iter().any(|channel| view.shows(channel))
+        {
+            let href = feed.url.clone().unwrap_or_else(|| relative_url(path));
+            alternates.push(Alternate { title: view.title.clone(), href });
+        }
+    }
+    alternates
 }
 
 /// Each file that linkbot writes must be different from the others, in a directory that exists.

@@ -47,17 +47,14 @@ fn titled(title: &str) -> Entry {
 
 fn render(view: &View, entries: Vec<Entry>) -> String {
     let changed = entries.first().map(|entry| entry.time);
-    text(feed().render(view, changed, &entries))
-}
-
-fn text(rendered: io::Result<Vec<u8>>) -> String {
-    String::from_utf8(rendered.unwrap()).unwrap()
+    feed().render(view, changed, &entries)
 }
 
 /// The feed of all that is in the journal.
 fn of(view: &View, journal: &Journal) -> String {
-    let entries = view.links(journal).unwrap();
-    text(feed().render(view, view.changed(journal).unwrap(), &entries))
+    let mut entries = view.links(journal).unwrap();
+    entries.truncate(view.items);
+    feed().render(view, view.changed(journal).unwrap(), &entries)
 }
 
 fn parse(xml: &str) -> feed_rs::model::Feed {
@@ -90,7 +87,7 @@ fn the_document_begins_with_its_declaration_and_rss() {
 #[test]
 fn a_known_address_is_the_feeds_own_link() {
     let url = Some("https://example.org/f/links.xml?a=1&b=[2]".to_owned());
-    let xml = text(Feed { url, ..feed() }.render(&view(), None, &[]));
+    let xml = Feed { url, ..feed() }.render(&view(), None, &[]);
     holds(
         &xml,
         "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"https://example.org/f/links.xml?a=1&#x26;b=%5B2%5D\"/>",
@@ -117,6 +114,24 @@ fn an_item_tells_its_link() {
     holds(&xml, "<pubDate>Sun, 22 Nov 2026 10:31:17 +0000</pubDate>");
     holds(&xml, "<comments>http://logs.example.org/dev?y=2026&#x26;m=11#103117</comments>");
     holds(&xml, "<dc:creator>alice</dc:creator>");
+}
+
+#[test]
+fn dates_that_rss_cannot_express_are_left_out() {
+    let at = |posted| Entry { link: Link { posted, ..entry().link }, time: posted, ..entry() };
+    for (time, is_shown) in [
+        (datetime!(0001-01-01 0:00 UTC), false),
+        (datetime!(1899-12-31 23:59:59 UTC), false),
+        (datetime!(1900-01-01 0:00 UTC), true),
+        (datetime!(9999-12-31 23:59:59.999 UTC), true),
+    ] {
+        let xml = render(&view(), vec![at(time)]);
+        assert!(!xml.contains("Date></") && !xml.contains("Date/>"), "{xml}");
+        for element in ["<pubDate>", "<lastBuildDate>"] {
+            assert_eq!(xml.matches(element).count(), usize::from(is_shown), "{time}: {xml}");
+        }
+        assert_eq!(parse(&xml).entries.len(), 1);
+    }
 }
 
 #[test]

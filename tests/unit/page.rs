@@ -9,7 +9,7 @@ use crate::log_url::LogUrl;
 
 impl Page {
     fn document(&self, view: &View, entries: &[Entry]) -> String {
-        String::from_utf8(self.render(view, entries).unwrap()).unwrap()
+        self.render(view, entries, false)
     }
 }
 
@@ -117,12 +117,12 @@ fn an_item_tells_when_who_what_and_where() {
         "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"Links from #dev\" href=\"links.xml\">",
         "<main class=\"h-feed\">\n<h1 class=\"p-name\">Links from #dev</h1>",
         "times in UTC",
-        "<h2><time datetime=\"2026-11-22\">Sunday, 22 November 2026</time></h2>\n<ul>\n<li class=\"h-entry\">",
+        "<h2><time datetime=\"2026-11-22\">Sunday, 22 November 2026</time></h2>\n<ul role=\"list\">\n<li class=\"h-entry\">",
         &format!(
-            "<a rel=\"noopener nofollow ugc\" href=\"{log}\"><time datetime=\"2026-11-22T10:31Z\">10:31</time></a>"
+            "<a rel=\"noopener nofollow ugc\" href=\"{log}\"><time class=\"dt-published\" datetime=\"2026-11-22T10:31:17Z\">10:31</time></a>"
         ),
         "<a class=\"p-name u-url\" rel=\"noopener nofollow ugc\" href=\"http://www.example.com/\">Title &#x26; &#x3C;b&#x3E;</a>",
-        "<b>alice</b>; again by bob, &#x3C;carol&#x3E; · example.com #rust #c++</p>",
+        "<b class=\"p-author\">alice</b>; again by bob, &#x3C;carol&#x3E; · example.com #rust #c++</p>",
     ] {
         holds(&html, part);
     }
@@ -131,13 +131,13 @@ fn an_item_tells_when_who_what_and_where() {
     let without_log = page().document(&View { log_url: None, ..view() }, &[entry.clone()]);
     holds(
         &without_log,
-        "<li class=\"h-entry\"><time datetime=\"2026-11-22T10:31Z\">10:31</time>\n",
+        "<li class=\"h-entry\"><time class=\"dt-published\" datetime=\"2026-11-22T10:31:17Z\">10:31</time>\n",
     );
     // Where there are more channels than one, each item names its own.
     let channels = vec!["#dev".into(), "#ops".into()];
     holds(
         &page().document(&View { channels, ..view() }, &[entry]),
-        "<b>alice</b> in #dev; again by",
+        "<b class=\"p-author\">alice</b> in #dev; again by",
     );
 }
 
@@ -150,7 +150,7 @@ fn what_people_write_stays_text() {
     assert!(!html.contains("<script"));
     holds(&html, ">&#x3C;script&#x3E;alert(1)&#x3C;/script&#x3E;</a>");
     holds(&html, "href=\"http://www.example.com/?a=%22onclick=%22alert(1)&#x26;b='\"");
-    holds(&html, "<b>&#x3C;b&#x3E;</b>");
+    holds(&html, "<b class=\"p-author\">&#x3C;b&#x3E;</b>");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn links_stand_under_their_day_in_the_pages_zone() {
     let html = Page { zone: Zone::Fixed(offset!(+1)), ..page() }.document(&view(), &entries);
     assert_eq!(html.matches("<h2>").count(), 2);
     holds(&html, "Monday, 23 November 2026</time></h2>");
-    holds(&html, "<time datetime=\"2026-11-22T23:30Z\">00:30</time>");
+    holds(&html, "datetime=\"2026-11-22T23:30:00Z\">00:30</time>");
     holds(&html, "Sunday, 22 November 2026</time></h2>");
     holds(&html, "times in +01:00.");
     assert_eq!(render(&entries).matches("<h2>").count(), 1);
@@ -176,6 +176,20 @@ fn an_empty_page_says_what_to_type() {
         "<p>No links yet. Share one in #dev or #ops:</p>\n<p><code>&#x3C;url http://www.example.com/ Title For Link</code></p>",
     );
     assert!(!html.contains("<h2") && !html.contains("times in"));
+}
+
+#[test]
+fn a_page_that_does_not_show_all_links_says_where_older_ones_are() {
+    let page = Page { prefix: "!".into(), ..page() };
+    holds(&page.render(&view(), &[entry()], true), "<p>Older links: !find in the channel</p>");
+    assert!(!page.render(&view(), &[entry()], false).contains("Older links"));
+}
+
+#[test]
+fn a_lone_feed_is_not_named_by_the_pages_title_again() {
+    let html = render(&[]);
+    holds(&html, "<p><a rel=\"noopener nofollow ugc\" href=\"links.xml\">RSS</a></p>");
+    assert_eq!(html.matches("Links from #dev").count(), 3, "title, alternate, heading: {html}");
 }
 
 #[test]
