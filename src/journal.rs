@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime, UtcOffset};
+use time::{Duration, OffsetDateTime};
 
+use crate::irc::MAX_CLOCK_SKEW;
 use crate::link::{self, LONGEST_ADDRESS, Link};
 use crate::log::ERROR;
 use crate::title;
@@ -158,7 +159,8 @@ impl Journal {
         self.last
     }
 
-    /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`].
+    /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`]. That time is the posting
+    /// time, if that is believable and later than the last event's.
     pub fn append(
         &mut self,
         action: Action,
@@ -170,7 +172,13 @@ impl Journal {
             self.last = last_time(&self.file, self.len, now)?;
         }
         let next = self.last + Duration::MILLISECOND;
-        let time = now.to_offset(UtcOffset::UTC).truncate_to_millisecond().max(next);
+        let posted = link.posted.truncate_to_millisecond();
+        let is_believable = (posted - now).abs() <= MAX_CLOCK_SKEW;
+        let time = if is_believable && posted >= next {
+            posted
+        } else {
+            now.truncate_to_millisecond().max(next)
+        };
         self.unwritten += &format_line(&Event { time, action, link: link.clone() });
         self.last = time;
         Ok(time)
@@ -502,8 +510,9 @@ fn format_line(Event { time, action, link }: &Event) -> String {
         // A nick is the server's word: a tab or a line end in it would make a column or a line.
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
-    if (link.posted - *time).abs() > Duration::SECOND {
-        line += &format!("\t{}", format_time(link.posted));
+    let posted = link.posted.truncate_to_millisecond();
+    if posted != *time {
+        line += &format!("\t{}", format_time(posted));
     }
     line + "\n"
 }
@@ -601,8 +610,8 @@ fn count(lines: usize) -> String {
 
 /// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.
 pub fn format_time(time: OffsetDateTime) -> String {
-    let time = time.to_offset(UtcOffset::UTC);
-    let (h, m, s, ms) = time.to_hms_milli();
+    let time = time.to_utc();
+    let (h, m, s, ms) = time.as_hms_milli();
     format!("{}T{h:02}:{m:02}:{s:02}.{ms:03}Z", time.date())
 }
 

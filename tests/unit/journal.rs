@@ -79,20 +79,29 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
     let (_folder, path) = place();
     let mut journal = open(&path);
     let now = datetime!(2026-11-22 10:31:19.123999 UTC);
-    let mut link =
-        Link { account: "al".into(), posted: now - Duration::SECOND, ..link("", "Title For Link") };
-    journal.append(Action::Add, &link, now).unwrap();
-    link.posted = datetime!(2026-11-22 10:29:00.5 UTC);
+    let mut link = Link { account: "al".into(), ..link("", "Title For Link") };
+    let posted = [
+        datetime!(2026-11-22 10:31:18.5 UTC),
+        datetime!(2026-11-22 10:31:18.499 UTC),
+        datetime!(2026-11-22 10:40:00.123456 UTC),
+    ];
+    for (action, posted) in [Action::Add, Action::Title, Action::Title].into_iter().zip(posted) {
+        journal.append(action, &Link { posted, ..link.clone() }, now).unwrap();
+    }
+    link.posted = datetime!(2026-11-22 10:20:00 UTC);
     journal.append(Action::Remove, &Link { title: String::new(), ..link.clone() }, now).unwrap();
     journal.commit().unwrap();
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
-        "2026-11-22T10:31:19.123Z\tadd\t#dev\talice\tal\thttp://example.com/\tTitle For Link\n\
-         2026-11-22T10:31:19.124Z\tremove\t#dev\talice\tal\thttp://example.com/\t\t2026-11-22T10:29:00.500Z\n"
+        "2026-11-22T10:31:18.500Z\tadd\t#dev\talice\tal\thttp://example.com/\tTitle For Link\n\
+         2026-11-22T10:31:19.123Z\ttitle\t#dev\talice\tal\thttp://example.com/\tTitle For Link\t2026-11-22T10:31:18.499Z\n\
+         2026-11-22T10:40:00.123Z\ttitle\t#dev\talice\tal\thttp://example.com/\tTitle For Link\n\
+         2026-11-22T10:40:00.124Z\tremove\t#dev\talice\tal\thttp://example.com/\t\t2026-11-22T10:20:00.000Z\n"
     );
     let events: Vec<Event> = journal.events().map(Result::unwrap).collect();
     assert_eq!(events[0].link.posted, link.posted);
-    assert_eq!(events[1].link.posted, events[1].time, "within a second it is the event's own");
+    assert_eq!(events[2].link.posted, posted[1], "to the millisecond");
+    assert_eq!(events[3].link.posted, events[3].time);
     assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
 }
 
@@ -758,11 +767,8 @@ proptest! {
                     link.nick = format!("nick{i}");
                     let time = journal.append(action, &link, now).unwrap();
                     prop_assert!(times.last().is_none_or(|&last| time > last), "times strictly increase");
-                    prop_assert!(time >= now);
+                    prop_assert!(time >= now || time == link.posted);
                     times.push(time);
-                    if (link.posted - time).abs() <= Duration::SECOND {
-                        link.posted = time;
-                    }
                     model.apply(time, action, &link);
                 }
                 Step::Commit => journal.commit().unwrap(),
