@@ -1,5 +1,5 @@
-//! What linkbot says and understands on IRC, as a state machine: lines in, bytes out, the clock as an
-//! argument. It knows no socket, so every rule is tested by feeding it lines.
+//! The IRC protocol as a state machine: lines and the clock come in; bytes, log lines and requests go
+//! out. It has no socket, so tests check every rule by feeding it lines.
 //!
 //! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's capability-negotiation,
 //! sasl-3.1, server-time, message-tags, account-tag, batch, chathistory and bot-mode.
@@ -27,7 +27,7 @@ use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
 pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, split_command};
 
-/// How the program names itself to people.
+/// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 
 /// 001 must arrive within this time.
@@ -37,7 +37,8 @@ const PING_AFTER: Duration = Duration::from_secs(90);
 const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Limits the memory that `log_once` takes.
 const MAX_REASONS: usize = 1000;
-/// What servers put around a text besides the nick: `:`, `!user@host` as long as any server allows it, and ` :`.
+/// The bytes that servers add to a text, not counting the nick: `:`, ` :`, and the longest
+/// `!user@host` that any server allows.
 const MASK: usize = ":!@ :".len() + 10 + 63;
 
 /// Who linkbot is on the network, and how it behaves there.
@@ -55,12 +56,12 @@ pub struct Settings {
     pub prefix: String,
     /// Nicks, or `nick!user@host` masks with `*` and `?`.
     pub ignore: Vec<String>,
-    /// Whether to try once, after 60 s, to return to a channel after a KICK.
+    /// After a KICK, rejoin once, after 60 s.
     pub rejoin: bool,
-    /// Whether what was said in our absence is asked for.
+    /// Request what was said while linkbot was away.
     pub catch_up: bool,
     pub reply: ReplyStyle,
-    /// Whether anyone listens for a line that is no command. Asked for every such line.
+    /// True if a line that is not a command is of interest. Called for every such line.
     pub hears: fn(&[u8]) -> bool,
 }
 
@@ -96,22 +97,22 @@ pub struct Now {
     pub clock: OffsetDateTime,
 }
 
-/// How far a connection has come.
+/// The stages of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Capabilities are listed and asked for.
+    /// Listing and requesting capabilities.
     Capabilities,
     /// AUTHENTICATE was sent.
     Login,
     /// CAP END was sent.
     Welcome,
-    /// 001 was seen; 376 or 422 ends it.
+    /// 001 has arrived. 376 or 422 ends the burst.
     Burst,
-    /// `on_connect` was sent. Channels are joined.
+    /// `on_connect` was sent. JOIN may follow.
     Ready,
 }
 
-/// One connection's conversation with the server. Made anew for every connection.
+/// The state of one connection.
 pub struct Session<'a> {
     settings: &'a Settings,
     phase: Phase,
@@ -119,34 +120,34 @@ pub struct Session<'a> {
     pub registered: Option<Instant>,
     /// Why the connection is over, once the last bytes are written.
     pub end: Option<End>,
-    /// What may leave now; the caller takes and writes all of it.
+    /// Bytes to send. The caller takes and writes all of them.
     pub out: String,
-    /// What the operator should read; the caller takes it.
+    /// Lines for the log. The caller takes them.
     pub log: Vec<String>,
     outbox: Outbox,
 
-    /// How many CAP REQ have not been answered.
+    /// The number of CAP REQ without an answer.
     unanswered: usize,
     /// The credentials, until they are sent.
     sasl: Option<&'a Sasl>,
-    /// The value of the `sasl` capability: empty where the server names no mechanisms; `None`: not to be had.
+    /// The value of the `sasl` capability, empty if it names no mechanisms; `None`: not offered.
     mechanisms: Option<String>,
     /// A notice said that services cannot be reached.
     are_services_away: bool,
 
     nick: String,
-    /// How many nicks were refused.
+    /// The number of nicks that the server refused.
     nick_tries: usize,
     /// The server's words if it refused the wanted nick by 432.
     erroneous_nick: Option<String>,
-    /// When the wanted nick is asked for.
+    /// When to ask for the wanted nick again.
     reclaim: Option<Instant>,
     case: CaseMapping,
     line_length: usize,
     bot_mode: Option<char>,
 
     memberships: Vec<Membership<'a>>,
-    /// Before this no JOIN leaves: servers punish those who ask for many channels at once.
+    /// The earliest time of the next JOIN: servers penalize many JOINs at once.
     next_join: Instant,
     /// `draft/chathistory` was granted.
     keeps_history: bool,
@@ -157,20 +158,20 @@ pub struct Session<'a> {
     last_received: Instant,
     /// The server has sent a line of IRC.
     pub is_irc: bool,
-    /// When the server was asked whether it lives; it has not answered yet.
+    /// When the PING was sent that the server has not answered.
     pinged: Option<Instant>,
     /// The reasons of `log_once`.
     logged_reasons: HashSet<String>,
-    /// The warning that the server's clock is wrong was given.
+    /// The wrong clock of the server was logged.
     warned: bool,
-    /// How many private notices may be logged: ten a minute at most.
+    /// Limits the log to ten private notices a minute.
     notices: Bucket,
     /// How many CTCP queries may be answered.
     ctcp: Bucket,
 }
 
 impl<'a> Session<'a> {
-    /// Begins to register: the first lines may leave. `heard`: up to when each channel was.
+    /// Starts to register: puts the first lines into `out`. `heard`: up to when each channel was.
     pub fn new(settings: &'a Settings, heard: &[Option<OffsetDateTime>], now: Now) -> Session<'a> {
         let mut session = Session {
             settings,
@@ -215,7 +216,7 @@ impl<'a> Session<'a> {
 
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
-        // Counted from the PING, not from the last byte: this process may have been stopped in between.
+        // Count from the PING, not from the last byte: this process may have been stopped in between.
         let silent =
             self.pinged.map_or(self.last_received + PING_AFTER, |asked| asked + PONG_TIMEOUT);
         let register = self.registered.is_none().then(|| self.started + REGISTRATION_TIMEOUT);
@@ -224,7 +225,7 @@ impl<'a> Session<'a> {
         others.into_iter().flatten().fold(silent, Instant::min)
     }
 
-    /// Does what is due at `now`, and lets out what may be said now.
+    /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.
     pub fn tick(&mut self, now: Instant) {
         if self.registered.is_none() && now >= self.started + REGISTRATION_TIMEOUT {
             match self.phase {
@@ -260,7 +261,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes one line of the server in. `Some`: someone said what is listened for.
+    /// Handles one line of the server. Returns a request if someone said something for us.
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
         self.last_received = now.instant;
         self.pinged = None;
@@ -283,6 +284,9 @@ impl<'a> Session<'a> {
                 }
             }
             b"BATCH" => self.batch(&message, now.instant),
+            b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
+                self.login_refused(&message)
+            }
             b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(&message),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" => self.error(&message),
@@ -291,17 +295,13 @@ impl<'a> Session<'a> {
             }
 
             b"CAP" => self.cap(&message),
-            // A server without CAP goes on with 001 by itself.
-            b"421" if !registered && self.settings.sasl.is_some() && message.param(1) == b"CAP" => {
-                self.login_unavailable("the server supports no capabilities, so no SASL");
-            }
             b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
             b"900" => self.services_answered(now.instant),
             b"903" if logging_in => self.logged_in(),
             b"902" | b"904" | b"905" | b"906" | b"907" | b"908" if logging_in => {
                 self.login_refused(&message)
             }
-            // Once registered it answers an OPER among the `on_connect` lines.
+            // Once registered, 464 answers an OPER in `on_connect`.
             b"464" if !registered => {
                 self.close(Retry::Slow, "the server refuses the password; check server_password")
             }
@@ -328,7 +328,7 @@ impl<'a> Session<'a> {
         None
     }
 
-    /// Answers in a channel or, where `target` is a nick, in private: each line of `text` is one line.
+    /// Queues a reply to a channel or a nick. Each line of `text` becomes one IRC line.
     pub fn answer(&mut self, target: &str, text: &str, kind: ReplyKind) {
         if self.settings.reply == ReplyStyle::Quiet && kind != ReplyKind::Failed {
             return;
@@ -342,7 +342,7 @@ impl<'a> Session<'a> {
         self.out.push_str(&message::format(verb, params, self.line_length));
     }
 
-    /// The first reason decides; what the server adds to it is told too.
+    /// Ends the connection. The first reason counts; later ones are only logged.
     fn close(&mut self, retry: Retry, why: impl Display) {
         if self.end.is_some() {
             return self.log.push(why.to_string());

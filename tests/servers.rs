@@ -136,7 +136,7 @@ fn a_taken_nick_is_taken_back_when_its_holder_leaves(ircd: Ircd) {
     let holder = Person::enter(&ircd, "linkbot");
     let mut alice = Person::enter(&ircd, "alice");
     let mut bot = home.start();
-    bot.logs("registered as linkbot_: linkbot is taken; asking again every 5 min");
+    bot.logs("registered as linkbot_, not as linkbot: asking for that nick every 5 min");
     bot.logs("joined #dev");
     holder.quit();
     bot.logs("the nick is now linkbot");

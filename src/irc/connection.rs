@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use native_tls::{HandshakeError, Identity, TlsConnector, TlsStream};
+use native_tls::{Identity, TlsConnector, TlsStream};
 
 use crate::log;
 
@@ -219,13 +219,8 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
     let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
 
     socket.until = Some(Instant::now() + HANDSHAKE_TIMEOUT);
-    let stream = connector.connect(host, socket).map_err(|e| match e {
-        HandshakeError::Failure(e) => handshake_failure(host, &e.to_string()),
-        HandshakeError::WouldBlock(_) => {
-            let why = format!("{host} did not finish the TLS handshake within 30 s");
-            End::new(Retry::Soon, format_args!("{why}; does this port speak TLS?"))
-        }
-    })?;
+    let stream =
+        connector.connect(host, socket).map_err(|e| handshake_failure(host, &e.to_string()))?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
@@ -253,7 +248,7 @@ fn handshake_failure(host: &str, openssl: &str) -> End {
     let what = if openssl.contains("wrong version number") {
         "this port does not speak TLS; use the TLS port, usually 6697, or set tls = no"
     } else {
-        "the TLS handshake failed"
+        "the TLS handshake failed; does this port speak TLS?"
     };
     End::new(Retry::Soon, format_args!("{what} ({openssl})"))
 }

@@ -123,7 +123,8 @@ impl Session<'_> {
         self.end_capabilities();
     }
 
-    /// 902, 904 and 905 refuse the credentials, but only if these were sent and services are there.
+    /// 902, 904 and 905 refuse the credentials, if these were sent and services are there. Anything
+    /// else that ends the login is no fault of theirs.
     pub(super) fn login_refused(&mut self, message: &Message) {
         let words = message.last();
         let why = format!("{} {words}", message::text(message.verb));
@@ -159,11 +160,8 @@ impl Session<'_> {
     pub(super) fn standard_reply(&mut self, message: &Message) {
         let verb = message::text(message.verb);
         let reason = format!("{verb} {} {}", message.text(0), message.text(1));
-        let text = format!("{reason}: {}", message.last());
-        if self.phase == Phase::Login && reason.starts_with("FAIL AUTHENTICATE ") {
-            return self.login_unavailable(text);
-        }
-        self.log_once(reason, format!("the server says: {text}"));
+        let text = format!("the server says: {reason}: {}", message.last());
+        self.log_once(reason, text);
     }
 
     fn end_capabilities(&mut self) {
@@ -180,13 +178,10 @@ impl Session<'_> {
         self.nick = message.text(0).into_owned();
         self.plan_reclaim(now);
         let (nick, wanted) = (&self.nick, &self.settings.nick);
-        let why = match self.nick_tries {
-            0 => "was not given",
-            _ if self.erroneous_nick.is_some() => "was refused",
-            _ => "is taken",
-        };
         self.log.push(match self.reclaim {
-            Some(_) => format!("registered as {nick}: {wanted} {why}; asking again every 5 min"),
+            Some(_) => {
+                format!("registered as {nick}, not as {wanted}: asking for that nick every 5 min")
+            }
             None => format!("registered as {nick}"),
         });
     }

@@ -222,6 +222,10 @@ fn a_channel_is_named_by_its_sign_and_stands_once() {
             .unwrap()
             .starts_with("#A{B} is the same channel as an earlier one")
     );
+    // Not ASCII: Unicode lower case.
+    let refused = channels("#\u{c4}rger, #dev, #\u{e4}RGER").err().unwrap();
+    assert!(refused.starts_with("#\u{e4}RGER is the same channel as an earlier one"), "{refused}");
+    assert!(channels("#\u{c4}rger, #arger, #\u{f6}rger").is_ok());
 }
 
 #[test]

@@ -534,6 +534,7 @@ fn without_the_login_that_is_configured_nothing_is_joined() {
     refused.says(":server CAP * NAK :sasl");
     let mut no_cap = Talk::new(plain("bot", "secret"));
     no_cap.says(":server 421 * CAP :Unknown command");
+    no_cap.says(":server 001 linkbot :Welcome");
     let mut ignored = Talk::new(plain("bot", "secret"));
     ignored.says(":server 001 linkbot :Welcome");
     let mut hasty = ready_for_plain("bot", "secret");
@@ -650,7 +651,7 @@ fn a_nick_that_the_server_calls_bad_is_replaced_like_a_taken_one() {
     talk.says(":server 432 * linkbot :Nickname is held by services");
     assert_eq!(talk.sent(), ["NICK linkbot_"]);
     talk.says(":server 001 linkbot_ :Welcome");
-    let name = "registered as linkbot_: linkbot was refused; asking again every 5 min";
+    let name = "registered as linkbot_, not as linkbot: asking for that nick every 5 min";
     assert_eq!(talk.logged(), name);
     talk.says(":server 376 linkbot_ :End");
     talk.says(":linkbot_!bot@host JOIN #dev");
@@ -696,12 +697,12 @@ fn a_nick_that_is_not_the_wanted_one_says_why() {
     assert_eq!(registered(0, "linkbot"), "registered as linkbot");
     assert_eq!(
         registered(1, "linkbot_"),
-        "registered as linkbot_: linkbot is taken; asking again every 5 min"
+        "registered as linkbot_, not as linkbot: asking for that nick every 5 min"
     );
     assert_eq!(registered(0, "linkb"), "registered as linkb");
     assert_eq!(
         registered(0, "Guest42"),
-        "registered as Guest42: linkbot was not given; asking again every 5 min"
+        "registered as Guest42, not as linkbot: asking for that nick every 5 min"
     );
 }
 
