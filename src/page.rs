@@ -9,7 +9,7 @@ use crate::log_url::Zone;
 use crate::view::{View, escape, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
-const STYLE_HASH: &str = "Ye8G0AmKPh0WsbLicEI0rW8m7Jz5a3mcXVe0EvSJ960=";
+const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";
 
 /// For every link to elsewhere: people posted them, so they are not our recommendation.
 const REL: &str = "noopener nofollow ugc";
