@@ -15,7 +15,7 @@ use crate::journal::{Action, Event, Journal};
 use crate::link::{self, Link};
 use crate::log;
 use crate::publish::Publisher;
-use crate::title;
+use crate::{scan, title};
 
 pub use crate::irc::Request;
 
@@ -186,7 +186,7 @@ impl<'a> Bot<'a> {
             // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
             let args = format!("{} {}", request.name, request.args);
             let (name, args) =
-                if is_address(&args) { ("url", args) } else { ("help", String::new()) };
+                if scan::has_address(&args) { ("url", args) } else { ("help", String::new()) };
             (request.name, request.args) = (name.to_owned(), args);
         }
         self.command(&request.name)
@@ -251,27 +251,35 @@ impl<'a> Bot<'a> {
         self.commands.iter().copied().find(|command| command.name.eq_ignore_ascii_case(name))
     }
 
-    /// The link that the words of `request` make: an address, and then a title. An error says how it is done.
+    /// Returns the link in the arguments of `request`: one address, and a title around it. An error says how it is done.
     pub fn link(&self, request: &Request) -> Result<Link, String> {
         let usage = |wrong: &str| {
             let example = self.command(&request.name).map_or("", |command| command.example);
             format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
         };
-        // What ends the address goes with the title: it may be a colour, with digits behind it.
-        let end = request.args.find(ends_word).filter(|&end| end > 0).unwrap_or(request.args.len());
-        let (address, title) = request.args.split_at(end);
-        if address.is_empty() {
-            return Err(usage("the address and the title are missing"));
+        let mut found = scan::read(&request.args);
+        if found.urls.len() + found.refused.iter().len() > 1 {
+            return Err(usage("one address at a time, please"));
         }
-        if !is_address(address) && title.split_whitespace().any(is_address) {
-            return Err(usage("the address comes first"));
+        let has_title = !title::split_tags(&found.title).0.is_empty();
+        if request.is_cut && found.ends_in_address {
+            return Err("IRC cut your line at 512 bytes, in the address; please shorten it".into());
         }
-        let url = link::address(address).map_err(|wrong| usage(&wrong))?;
-        let title = title::normalize(title);
-        if link::split_tags(&title).0.is_empty() {
+        if request.is_cut && !has_title {
+            return Err(
+                "the title is missing: IRC cut your line at 512 bytes; please shorten it".into()
+            );
+        }
+        if let Some(wrong) = found.refused {
+            return Err(usage(&wrong));
+        }
+        let Some(url) = found.urls.pop() else {
+            return Err(usage("the address is missing"));
+        };
+        if !has_title {
             return Err(usage("the title is missing"));
         }
-        Ok(link_of(request, url, title))
+        Ok(link_of(request, url, found.title))
     }
 
     /// Writes an event of `link` to the journal. An error is for the person who made the request.
@@ -313,16 +321,6 @@ impl<'a> Bot<'a> {
 }
 
 const PRIVATE: &str = "only in a channel: what is said here stays here";
-
-/// Whether a word is an address, or `<an address>`.
-fn is_address(word: &str) -> bool {
-    link::begins_address(word.strip_prefix('<').unwrap_or(word))
-}
-
-/// White space, and what nobody sees at the end of an address that was copied.
-fn ends_word(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{feff}')
-}
 
 pub fn link_of(request: &Request, url: String, title: String) -> Link {
     let Request { channel, nick, account, posted, .. } = request;

@@ -67,8 +67,7 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     // Events name an address as its `add` spelt it.
     link.url.clone_from(&before.link.url);
     let yours = is_yours(&before.link, request);
-    let mends = link.title != before.link.title
-        && (yours || before.link.title_and_tags().0 == link::without_scheme(&link.url));
+    let mends = link.title != before.link.title && (yours || before.link.is_untitled());
     if mends && !captured {
         bot.save(Action::Title, &link)?;
         return Ok(format!("saved: {title}"));
@@ -112,8 +111,8 @@ fn is_yours(link: &Link, request: &Request) -> bool {
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
     let before = match request.args.split_whitespace().next() {
-        Some(address) => {
-            let url = link::address(address).map_err(|_| "not among the newest links")?;
+        Some(_) => {
+            let url = scan::read(&request.args).urls.pop().ok_or("not among the newest links")?;
             let before = newest_with(bot, request, &url)?.ok_or("not among the newest links")?;
             if !is_yours(&before.link, request) {
                 return Err(format!("not yours: posted by {}", before.link.nick));
@@ -144,7 +143,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
     let words = title::normalize(&request.args).to_lowercase();
     let fits = |entry: &Entry| {
         let Link { title, url, nick, .. } = &entry.link;
-        let text = format!("{title} {url} {nick}").to_lowercase();
+        let text = format!("{title} {} {nick}", link::search_text(url)).to_lowercase();
         words.split(' ').all(|word| text.contains(word))
     };
     let found =
@@ -216,7 +215,7 @@ fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
     if !bot.config.capture || request.channel.is_none() || off() {
         return None;
     }
-    for (url, title) in scan::links_in(&request.args) {
+    for (url, title) in scan::links_in(&request.args, request.is_cut) {
         if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
             log::line(format_args!(
                 "{} {}: {why}",

@@ -13,8 +13,9 @@ use time::format_description::well_known::Rfc2822;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
-use crate::link::{Link, clean_tag};
+use crate::link::Link;
 use crate::log;
+use crate::title::clean_tag;
 
 use Verdict::{AlreadyThere, Hold, Refused, Stored, TryLater};
 

@@ -1,13 +1,19 @@
 //! One link, and its address: as it is stored, compared with others, and shown to people.
 
 use time::OffsetDateTime;
-use url::Url;
 use url::form_urlencoded::byte_serialize;
+use url::quirks::domain_to_unicode;
+use url::{Host, Url};
+
+use crate::title::{is_invisible, split_tags};
 
 /// The longest address that is kept, in bytes as stored.
 pub const LONGEST_ADDRESS: usize = 1000;
 
-/// A link that someone posted. One that exists is valid: `url` came from [`address`], `title` from [`title`].
+/// Query parameters that only follow where a reader came from, as all that begin with `utm_` do.
+const TRACKING: [&str; 6] = ["fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "si"];
+
+/// A link that someone posted. One that exists is valid: `url` came from [`address`], `title` from [`normalize`](crate::title::normalize).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The channel, spelt as in bot.conf.
@@ -28,6 +34,12 @@ impl Link {
         (if title.is_empty() { &self.url } else { title }, tags)
     }
 
+    /// True if nobody has given it a title of its own.
+    pub fn is_untitled(&self) -> bool {
+        let (title, _) = self.title_and_tags();
+        title == readable(&self.url) || title == without_scheme(&self.url)
+    }
+
     /// The host of its address, without `www.`.
     pub fn host(&self) -> &str {
         let host = without_scheme(&self.url).split(['/', '?', '#']).next().unwrap_or_default();
@@ -35,49 +47,19 @@ impl Link {
     }
 }
 
-/// Splits a title into its words and the tags at its end, which are given without their `#`.
-///
-/// Spaces or commas separate the tags: `Title #rust, #web`.
-pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
-    let mut tags = Vec::new();
-    let mut words = title;
-    loop {
-        let rest = words.trim_end_matches([' ', ',']);
-        let start = rest.rfind(' ').map_or(0, |space| space + 1);
-        let last = rest[start..].trim_end_matches([',', ';', '.', ':', '!', '?']);
-        let Some(found) = last.rsplit(',').map(tag).collect::<Option<Vec<_>>>() else { break };
-        tags.extend(found);
-        words = &rest[..start];
-    }
-    tags.reverse();
-    // Without tags, the punctuation at its end is the title's own.
-    (words.trim_end_matches(' '), tags)
-}
-
-/// The tag in a word like `#node.js`: it starts with a letter or digit and has at least one letter.
-fn tag(word: &str) -> Option<&str> {
-    let tag = word.strip_prefix('#')?;
-    (tag.contains(char::is_alphabetic) && clean_tag(tag) == tag).then_some(tag)
-}
-
-/// The longest tag, in characters: Scuttle cannot store a longer one.
-const LONGEST_TAG: usize = 32;
-
-/// Drops from `text` what cannot be in a tag. Returns an empty tag if nothing is left.
-pub fn clean_tag(text: &str) -> String {
-    let can_start = |c: char| c.is_alphanumeric();
-    let can_follow = |c: &char| can_start(*c) || matches!(c, '-' | '_' | '+' | '.');
-    let tag = text.trim_start_matches(|c| !can_start(c)).chars().filter(can_follow);
-    tag.take(LONGEST_TAG).collect::<String>().trim_end_matches('.').to_owned()
-}
-
-/// The address as it is stored: normalised, punycode and percent-encoded by the `url` crate.
+/// Returns the address as it is stored: normalized, in punycode and percent-encoding, by the `url` crate.
 ///
 /// An error is a few words for the person who posted it.
 pub fn address(text: &str) -> Result<String, String> {
-    let text = text.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text);
     if !begins_address(text) {
         return Err("the address must begin with http:// or https://".into());
+    }
+    // `http://http://example.com/`: a browser's address bar adds a second scheme.
+    let mut text = text;
+    while let Some((_, rest)) = text.split_once("://")
+        && begins_address(rest)
+    {
+        text = rest;
     }
     let url = Url::parse(text).map_err(|e| format!("not an address: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -86,14 +68,28 @@ pub fn address(text: &str) -> Result<String, String> {
                 .into(),
         );
     }
+    if !has_host(&url) {
+        return Err("not an address: there is no such host".into());
+    }
     if url.as_str().len() > LONGEST_ADDRESS {
         return Err(format!("the address is longer than {LONGEST_ADDRESS} bytes"));
     }
     Ok(url.into())
 }
 
-/// What two spellings of one address have in common: it lacks the scheme, `www.`, the default port, a final
-/// slash, the fragment, and the parameters by which campaigns are followed.
+/// False for what was never a host: `http://http//example.com`, `http://example,com`, `http://a..b`, `http://$HOST`.
+fn has_host(url: &Url) -> bool {
+    let Some(Host::Domain(name)) = url.host() else { return true };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !matches!(name, "http" | "https")
+        && name.contains(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(is_allowed)
+        && name.split('.').all(|label| !label.is_empty())
+}
+
+/// Returns what the spellings of one address have in common: it lacks the scheme, `www.`, the default port, the
+/// trailing slash, tracking parameters and text fragments.
 pub fn comparison_key(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
@@ -102,32 +98,88 @@ pub fn comparison_key(url: &str) -> String {
     let host = host.strip_prefix("www.").unwrap_or(host);
     let host = host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(host);
     let mut key = [host, path].concat();
-    let is_own = |parameter: &&str| {
+    let mut separator = "?";
+    for parameter in query.split('&') {
         let name = parameter.split('=').next().unwrap_or_default();
-        !parameter.is_empty() && !name.starts_with("utm_") && !matches!(name, "fbclid" | "gclid")
-    };
-    let mut sign = "?";
-    for parameter in query.split('&').filter(is_own) {
-        key = key + sign + parameter;
-        sign = "&";
+        if !parameter.is_empty() && !TRACKING.contains(&name) && !name.starts_with("utm_") {
+            key = key + separator + parameter;
+            separator = "&";
+        }
     }
-    // Such a fragment is a page of an application that runs in the browser.
-    if fragment.starts_with(['/', '!']) {
+    trim_slash(&mut key);
+    // `#:~:text=` makes the browser scroll to a text.
+    let fragment = fragment.split(":~:").next().unwrap_or_default();
+    if !fragment.is_empty() {
         key = key + "#" + fragment;
-    }
-    if key.ends_with('/') {
-        key.pop();
+        trim_slash(&mut key);
     }
     key
 }
 
-/// What a link without words is called: its address without scheme and final slash.
+fn trim_slash(key: &mut String) {
+    if key.ends_with('/') {
+        key.pop();
+    }
+}
+
+/// Returns the address without scheme and trailing slash.
 pub fn without_scheme(url: &str) -> &str {
     let (_, bare) = url.split_once("://").unwrap_or_default();
     bare.strip_suffix('/').unwrap_or(bare)
 }
 
-/// Whether `text` begins as every address does.
+/// Returns what a link without words is called: its address without scheme and trailing slash, decoded.
+pub fn readable(url: &str) -> String {
+    decode(without_scheme(url))
+}
+
+/// Returns the ways in which people may write the address: as it is stored, and with all of it decoded.
+pub fn search_text(url: &str) -> String {
+    let bare = without_scheme(url);
+    let (host, path) = bare.split_at(bare.find(['/', '?', '#', ':']).unwrap_or(bare.len()));
+    format!("{url} {}{}", domain_to_unicode(host), decode(path))
+}
+
+/// Decodes percent-encoding, but not what would be a space, invisible, a control character or not UTF-8.
+fn decode(text: &str) -> String {
+    let mut decoded = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('%') {
+        decoded += &rest[..start];
+        rest = &rest[start..];
+        let bytes: Vec<u8> = rest.as_bytes().chunks(3).map_while(escaped_byte).collect();
+        let mut at = 0;
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                let next = at + 3 * c.len_utf8();
+                if c.is_whitespace() || c.is_control() || is_invisible(c) {
+                    decoded += &rest[at..next];
+                } else {
+                    decoded.push(c);
+                }
+                at = next;
+            }
+            let next = at + 3 * chunk.invalid().len();
+            decoded += &rest[at..next];
+            at = next;
+        }
+        if bytes.is_empty() {
+            decoded.push('%');
+            at = 1;
+        }
+        rest = &rest[at..];
+    }
+    decoded + rest
+}
+
+/// The byte that `%C3` stands for.
+fn escaped_byte(text: &[u8]) -> Option<u8> {
+    let digits = text.strip_prefix(b"%")?;
+    let digits = str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?;
+    u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+}
+
+/// True if `text` begins with a scheme that is saved.
 pub fn begins_address(text: &str) -> bool {
     let begins = |scheme: &str| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))

@@ -86,9 +86,9 @@ fn a_renamed_bot_listens_to_its_new_name() {
 fn bad_use_gets_one_line_that_begins_with_the_nick_of_who_is_meant() {
     let (home, _bot, _server, mut client) = at_home();
     for (said, why) in [
-        (".url", "the address and the title are missing"),
+        (".url", "the address is missing"),
         (".url http://www.example.com/", "the title is missing"),
-        (".url .deop alice", "the address must begin with http:// or https://"),
+        (".url .deop alice", "the address is missing"),
     ] {
         client.say("alice", "#dev", said);
         let line = client.expect(&format!("PRIVMSG #dev :alice: {why}; "));

@@ -19,7 +19,11 @@ const PEOPLE: [(&str, &str); 6] =
 const ADDRESSES: [[(&str, &str, &str); 2]; 3] = [
     [
         ("http://a.example", "http://a.example/", "a.example"),
-        ("HTTPS://www.a.example/#top", "https://www.a.example/#top", "www.a.example/#top"),
+        (
+            "HTTPS://www.a.example/#:~:text=top",
+            "https://www.a.example/#:~:text=top",
+            "www.a.example/#:~:text=top",
+        ),
     ],
     [
         ("http://b.example/x?y=1", "http://b.example/x?y=1", "b.example/x?y=1"),
@@ -117,7 +121,7 @@ impl Model {
             Act::UndoThat => Some(match found {
                 None => Err("not among the newest links"),
                 Some(i) if !Model::is_yours(&self.0[i], who) => Err("not yours: posted by "),
-                Some(i) => Ok(format!("removed: {}", link::split_tags(&self.0.remove(i).title).0)),
+                Some(i) => Ok(format!("removed: {}", title::split_tags(&self.0.remove(i).title).0)),
             }),
             Act::Undo => {
                 // An event names its link by the address, so one behind a newer link with the same is out of reach.
@@ -131,7 +135,7 @@ impl Model {
                 };
                 let latest = (0..self.0.len()).rev().find(is_it);
                 let removed = latest
-                    .map(|i| format!("removed: {}", link::split_tags(&self.0.remove(i).title).0));
+                    .map(|i| format!("removed: {}", title::split_tags(&self.0.remove(i).title).0));
                 Some(removed.ok_or("no link of yours in the last 24 hours here"))
             }
         }
@@ -145,7 +149,7 @@ impl Model {
         title: &str,
         captured: bool,
     ) -> String {
-        let plain = link::split_tags(title).0;
+        let plain = title::split_tags(title).0;
         let Some(i) = found else {
             self.0.push(Shown {
                 channel,
@@ -170,7 +174,7 @@ impl Model {
         }
         let age = if link.old { "1 d ago" } else { "just now" };
         let nick = format!("{}\u{200b}{}", &link.poster.0[..1], &link.poster.0[1..]);
-        format!("saved before: {nick}, {age}: {}", link::split_tags(&link.title).0)
+        format!("saved before: {nick}, {age}: {}", title::split_tags(&link.title).0)
     }
 }
 

@@ -260,7 +260,7 @@ proptest! {
         prop_assert_eq!(parsed.entries.len(), 1);
         // Readers fold white space; titles in the journal hold single blanks only.
         let fold = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let expected = fold(crate::link::split_tags(&words).0.chars().filter(legal).collect());
+        let expected = fold(crate::title::split_tags(&words).0.chars().filter(legal).collect());
         if !expected.is_empty() {
             prop_assert_eq!(fold(parsed.entries[0].title.clone().unwrap().content), expected);
         }

@@ -2,8 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn spans(text: &str) -> Vec<&str> {
-    addresses(text).map(|span| &text[span]).collect()
+/// The addresses in a line, as they are spelled there.
+fn spans(text: &str) -> Vec<String> {
+    let text = without_colors(text);
+    addresses(&text).map(|span| text[span].to_owned()).collect()
 }
 
 #[test]
@@ -56,10 +58,53 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         // Another address in it belongs to it.
         ("http://x.example/?u=http://y.example/&b", "http://x.example/?u=http://y.example/&b"),
         ("http://x.example/web/https://y.example/", "http://x.example/web/https://y.example/"),
-        ("http://x.example/a|http://y.example/", "http://x.example/a|http://y.example/"),
+        ("http://x.example/a|http://y.example/", "http://x.example/a"),
+        ("`http://x.example/a`", "http://x.example/a"),
+        ("|http://x.example/a|", "http://x.example/a"),
+        // A mark at its end is its own unless the same mark is before it.
+        ("_http://x.example/a_", "http://x.example/a"),
+        ("__http://x.example/a__", "http://x.example/a"),
+        ("_http://x.example/a__", "http://x.example/a_"),
+        ("http://x.example/a_", "http://x.example/a_"),
+        ("~http://x.example/a_", "http://x.example/a_"),
+        ("~~http://x.example/~~", "http://x.example/"),
+        ("$http://x.example/a$", "http://x.example/a"),
+        ("http://x.example/$", "http://x.example/$"),
+        ("**_http://x.example/a_**:", "http://x.example/a"),
+        ("(_http://x.example/a_).", "http://x.example/a"),
+        ("_http://x.example/a_b", "http://x.example/a_b"),
+        ("_http://x.example/a_._", "http://x.example/a_"),
+        ("_http://x.example/(a_)", "http://x.example/(a_)"),
+        // A bracket that was opened before it closes behind it.
+        ("(http://x.example/a)b", "http://x.example/a"),
+        ("[Title](http://x.example/a)[Other](http://y.example/)", "http://x.example/a"),
+        ("[url=http://x.example/a]Title[/url]", "http://x.example/a"),
+        ("(see http://x.example/(a))b", "http://x.example/(a)"),
+        ("http://x.example/a)(b", "http://x.example/a)(b"),
+        // Other punctuation behind it.
+        ("http://x.example/a…", "http://x.example/a"),
+        ("http://x.example/a— and", "http://x.example/a"),
+        ("http://x.example/a–b", "http://x.example/a–b"),
+        ("http://x.example/a،", "http://x.example/a"),
+        ("http://x.example/a؟", "http://x.example/a"),
+        ("http://x.example/a।", "http://x.example/a"),
+        ("\"http://x.example/a\\\"", "http://x.example/a"),
+        // Joiners are part of words and emoji.
+        ("http://x.example/می\u{200c}خواهم", "http://x.example/می\u{200c}خواهم"),
+        ("http://x.example/👩\u{200d}💻", "http://x.example/👩\u{200d}💻"),
+        ("http://x.example/❤\u{fe0f}", "http://x.example/❤\u{fe0f}"),
+        ("http://x.example/a\u{200d}b", "http://x.example/a"),
+        ("http://x.example/ö\u{200c}", "http://x.example/ö"),
+        // Only a Latin letter or a digit is the end of another word.
+        ("これhttp://x.example/", "http://x.example/"),
+        ("смотриhttp://x.example/", "http://x.example/"),
+        ("×http://x.example/", "http://x.example/"),
+        ("http://http://x.example/", "http://http://x.example/"),
+        ("http://x.example/\u{3164}", "http://x.example/"),
+        ("http://x.example/\u{2800}T", "http://x.example/"),
         ("view-source:http://x.example/a", "http://x.example/a"),
     ] {
-        assert_eq!(spans(line).first(), Some(&address), "{line:?}");
+        assert_eq!(spans(line).first().map(String::as_str), Some(address), "{line:?}");
     }
 }
 
@@ -87,7 +132,7 @@ fn a_line_may_hold_several_addresses_or_none() {
 #[test]
 fn a_link_found_is_titled_by_the_rest_of_its_line() {
     let one = |line: &str| {
-        let found = links_in(line);
+        let found = links_in(line, false);
         assert_eq!(found.len(), 1, "{line:?}: {found:?}");
         found.into_iter().next().unwrap()
     };
@@ -98,7 +143,7 @@ fn a_link_found_is_titled_by_the_rest_of_its_line() {
         ("http://x.example/a good #rust #c++", "http://x.example/a", "good #rust #c++"),
         ("http://x.example/", "http://x.example/", "x.example"),
         ("https://x.example/a/", "https://x.example/a/", "x.example/a"),
-        ("<http://x.example/ü>!", "http://x.example/%C3%BC", "x.example/%C3%BC"),
+        ("<http://x.example/ü>!", "http://x.example/%C3%BC", "x.example/ü"),
         ("\x0304http://x.example/\x03 :-)", "http://x.example/", "x.example"),
         // The same twice is one; what is no good address is not left in the title either.
         ("a http://x.example/ b http://X.example b", "http://x.example/", "a b b"),
@@ -106,32 +151,281 @@ fn a_link_found_is_titled_by_the_rest_of_its_line() {
     ] {
         assert_eq!(one(line), (url.to_owned(), title.to_owned()), "{line:?}");
     }
-    assert_eq!(links_in("talk of http:// and http://user:secret@y.example/ and ://"), []);
-    let two = links_in("http://a.example/1, http://b.example/2/");
+    assert_eq!(links_in("talk of http:// and http://user:secret@y.example/ and ://", false), []);
+    let two = links_in("http://a.example/1, http://b.example/2/", false);
     let two: Vec<_> = two.iter().map(|(_, title)| title.as_str()).collect();
     assert_eq!(two, ["a.example/1", "b.example/2"]);
+}
+
+/// Address and title of a line, which `.url` and capture have in common.
+fn shared(line: &str) -> (String, String) {
+    let found = read(line);
+    assert_eq!((found.urls.len(), &found.refused), (1, &None), "{line:?}");
+    let captured = links_in(line, false).pop().unwrap();
+    assert_eq!(captured, (found.urls[0].clone(), found.title.clone()), "{line:?}");
+    captured
+}
+
+#[test]
+fn whatever_is_around_an_address_the_rest_is_its_title() {
+    for line in [
+        "http://x.example/a Title A",
+        "Title http://x.example/a A",
+        "Title A http://x.example/a",
+        "<http://x.example/a> Title A",
+        "<Title A> http://x.example/a",
+        "\"http://x.example/a\" Title A",
+        "'http://x.example/a' Title A",
+        "“http://x.example/a” Title A",
+        "„http://x.example/a“ Title A",
+        "« http://x.example/a » Title A",
+        "»http://x.example/a« Title A",
+        "「http://x.example/a」Title A",
+        "(http://x.example/a) Title A",
+        "( http://x.example/a ) Title A",
+        "(http://x.example/a.) Title A",
+        "[http://x.example/a] Title A",
+        "[http://x.example/a Title A]",
+        "{http://x.example/a} Title A",
+        "([\"<http://x.example/a>\"]) Title A",
+        "*http://x.example/a* Title A",
+        "**http://x.example/a**: Title A",
+        "__http://x.example/a__ Title A",
+        "~~http://x.example/a~~ Title A",
+        "$http://x.example/a$ Title A",
+        "`http://x.example/a` Title A",
+        "||http://x.example/a|| Title A",
+        "| http://x.example/a | Title A |",
+        "http://x.example/a, Title A",
+        "http://x.example/a: Title A",
+        "http://x.example/a; Title A",
+        "http://x.example/a - Title A",
+        "http://x.example/a -Title A",
+        "http://x.example/a -- Title A",
+        "http://x.example/a – Title A",
+        "http://x.example/a — Title A",
+        "http://x.example/a — Title A —",
+        "http://x.example/a | Title A",
+        "http://x.example/a |Title A",
+        "http://x.example/a|Title A",
+        "http://x.example/a > Title A",
+        "http://x.example/a :: Title A",
+        "http://x.example/a -> Title A",
+        "http://x.example/a (Title A)",
+        "http://x.example/a [Title A]",
+        "http://x.example/a: [Title A]",
+        "http://x.example/a (- Title A -)",
+        "> http://x.example/a Title A",
+        "Title A: http://x.example/a",
+        "Title A - http://x.example/a",
+        "Title A | http://x.example/a",
+        "Title A, http://x.example/a",
+        "Title A (http://x.example/a)",
+        "Title A (<http://x.example/a>)",
+        "Title A <http://x.example/a>",
+        "<Title A>: http://x.example/a",
+        "(Title A) http://x.example/a",
+        "<http://x.example/a|Title A>",
+        "[Title A](http://x.example/a)",
+        "[Title A](<http://x.example/a>)",
+        "[Title](http://x.example/a) A",
+        "<http://x.example/a|Title> A",
+        "http://x.example/a <http://x.example/a> Title A",
+        "[http://x.example/a](http://x.example/a) Title A",
+        "\u{200b}http://x.example/a Title A",
+        "http://x.example/a\u{200b} Title A",
+        "\u{2060}http://x.example/a\u{2060} Title A",
+        "\u{feff}http://x.example/a\u{feff} Title A",
+        "\u{2068}http://x.example/a\u{2069} Title A",
+        "\u{200e}http://x.example/a\u{200f} Title A\u{200f}",
+        "http://x.example/a\u{ad} Title A",
+        "http://x.example/a\u{a0}Title A",
+        "http://x.example/a\u{3000}Title\u{3000}A",
+        "\x0304http://x.example/a\x03 Title A",
+        "(\x0304,12http://x.example/a\x0f) Title A",
+        "\x02(\x02http://x.example/a\x02)\x02 \x1dTitle A",
+        "\x04ff0000http://x.example/a\x04 Title A",
+        "http://x.example/a\x0304 Title A",
+        "\x16http://x.example/a\x0fTitle A",
+        "http://http://x.example/a Title A",
+        "HTTP://X.EXAMPLE/a Title A",
+    ] {
+        assert_eq!(shared(line), ("http://x.example/a".into(), "Title A".into()), "{line:?}");
+    }
+}
+
+#[test]
+fn cleaning_leaves_the_words_of_a_title_alone() {
+    for (line, title) in [
+        ("http://x.example/a main() and f(x)", "main() and f(x)"),
+        ("http://x.example/a (One) and (Two)", "(One) and (Two)"),
+        ("http://x.example/a (Foo (bar))", "Foo (bar)"),
+        ("http://x.example/a \"Title\"", "\"Title\""),
+        ("http://x.example/a --help explained", "--help explained"),
+        ("http://x.example/a :tada: a release :tada:", ":tada: a release :tada:"),
+        (":) nice http://x.example/a :-)", ":) nice :-)"),
+        ("http://x.example/a C++, C# and .NET", "C++, C# and .NET"),
+        ("see http://x.example/a .NET", "see .NET"),
+        ("http://x.example/a well-known: a, b", "well-known: a, b"),
+        ("[RFC] http://x.example/a [PDF]", "[RFC] [PDF]"),
+        ("look at http://x.example/a, great!", "look at, great!"),
+        ("Read this http://x.example/a.", "Read this."),
+        ("it (http://x.example/a) is", "it is"),
+        ("see [the page](http://x.example/a) now", "see the page now"),
+        ("see [the [old] page](http://x.example/a), now", "see the [old] page, now"),
+        ("see <http://x.example/a|the page> now", "see the page now"),
+        ("see <http://x.example/a|the page", "see the page"),
+        ("Title: http://x.example/a #rust", "Title #rust"),
+        ("(Title) http://x.example/a #rust", "Title #rust"),
+        ("Links (http://x.example/a): http://x.example/a", "Links"),
+        ("Ünï – 日本語 http://x.example/a – עברית", "Ünï – 日本語 – עברית"),
+        ("\"One\" http://x.example/a \"Two\"", "\"One\" \"Two\""),
+    ] {
+        assert_eq!(shared(line), ("http://x.example/a".into(), title.into()), "{line:?}");
+    }
+}
+
+#[test]
+fn a_title_that_shows_nothing_is_no_title() {
+    for nothing in [
+        "",
+        "\u{3164}",
+        "\u{2800}",
+        "\u{ad}",
+        "\u{200e}",
+        "\u{200f}\u{200e}",
+        "\u{fe0f}",
+        "\u{200d}",
+        "\u{e0041}",
+        "()",
+        "-",
+        ": |",
+    ] {
+        let line = format!("http://x.example/a {nothing} {nothing}");
+        assert_eq!(read(&line).title.trim_matches(['(', ')', ' ']), "", "{nothing:?}");
+        assert_eq!(links_in(&line, false)[0].1, "x.example/a", "{nothing:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_neither_saved_nor_in_a_title() {
+    for (line, urls) in [
+        ("http://example,com/ T", 0),
+        ("https://$HOST/x T", 0),
+        ("http://http/ T", 0),
+        ("http:// T", 0),
+        ("http://a.example/1 T http://b.example/2", 2),
+        ("http://a.example/1 T http://user:secret@b.example/2", 1),
+        ("hxxp://a.example/ T", 0),
+        ("http:/a.example/ T", 0),
+        ("javascript:alert(1) T", 0),
+    ] {
+        let found = read(line);
+        assert_eq!(found.urls.len(), urls, "{line:?}");
+        assert!(!found.title.contains("http://"), "{line:?}: {}", found.title);
+    }
+}
+
+#[test]
+fn the_last_address_of_a_cut_line_may_be_cut_too() {
+    let line = "http://a.example/1 and http://b.example/2";
+    assert_eq!(links_in(line, true), [("http://a.example/1".into(), "and".into())]);
+    assert_eq!(links_in(line, false).len(), 2);
+    assert_eq!(links_in(&format!("{line} words"), true).len(), 2);
 }
 
 #[test]
 fn of_more_than_five_addresses_the_others_are_in_no_title() {
     let line: String = (1..8).map(|n| format!("http://x.example/{n} ")).collect();
-    let found = links_in(&format!("many: {line}"));
+    let found = links_in(&format!("many: {line}"), false);
     assert_eq!(found.len(), 5);
-    assert_eq!(found[4], ("http://x.example/5".into(), "many:".into()));
+    assert_eq!(found[4], ("http://x.example/5".into(), "many".into()));
 }
 
 #[test]
 fn a_line_made_to_take_long_does_not() {
     // With a look back at every bracket this would be 10^10 steps.
     let long = 100_000;
-    for piece in ["(", ")", "()", "[(", "http://(", ",http:/", ".", "http://x,", "\x03", "h"] {
-        let line =
-            format!("http://x.example/{} http://y.example/", piece.repeat(long / piece.len()));
-        assert_eq!(spans(&line).last(), Some(&"http://y.example/"), "{piece}");
-        assert!(links_in(&line).len() <= 5);
+    for piece in [
+        "(",
+        ")",
+        "()",
+        "[(",
+        "http://(",
+        ",http:/",
+        ".",
+        "http://x,",
+        "\x03",
+        "h",
+        "_",
+        "~ ",
+        "\"",
+        ": ",
+        "<http://x|",
+        "](http://x)",
+        "[](http://x)",
+        "http://x\u{200b}",
+        "http://x ",
+        "(http://x) ",
+        "#a ",
+    ] {
+        let many = piece.repeat(long / piece.len());
+        let line = format!("{many}http://x.example/{many} http://y.example/");
+        assert_eq!(spans(&line).last().unwrap(), "http://y.example/", "{piece}");
+        assert!(links_in(&line, false).len() <= 5);
     }
     assert_eq!(split_tags(&" #a".repeat(long)).1.len(), long);
 }
+
+/// What people and programs put around an address.
+const DECORATIONS: &[(&str, &str)] = &[
+    ("", ""),
+    ("<", ">"),
+    ("(", ")"),
+    ("[", "]"),
+    ("{", "}"),
+    ("\"", "\""),
+    ("'", "'"),
+    ("`", "`"),
+    ("*", "*"),
+    ("**", "**"),
+    ("_", "_"),
+    ("__", "__"),
+    ("~~", "~~"),
+    ("$", "$"),
+    ("||", "||"),
+    ("“", "”"),
+    ("„", "“"),
+    ("«", "»"),
+    ("「", "」"),
+    ("（", "）"),
+    ("**_", "_**"),
+    ("(<", ">)"),
+    ("", ","),
+    ("", ";"),
+    ("", ":"),
+    ("(*", "*)"),
+    ("\"<", ">\""),
+];
+
+/// Invisible characters and formatting codes.
+const INVISIBLE: &[&str] = &[
+    "",
+    "",
+    "",
+    "\u{200b}",
+    "\u{feff}",
+    "\u{2060}",
+    "\u{200e}",
+    "\u{2069}",
+    "\u{ad}",
+    "\x02",
+    "\x0f",
+    "\x1d",
+    "\x0304\x03",
+    "\x04ff00aa\x04",
+    "\x0312,04\x0f",
+];
 
 proptest! {
     #[test]
@@ -139,6 +433,7 @@ proptest! {
         text in "(https?://|HTTP://|[()\\[\\]{},.;<>\"'* \x02-\x04\u{200b}«»]|[a-z0-9]|\\PC){0,60}",
     ) {
         let mut end = 0;
+        let text = without_colors(&text);
         for span in addresses(&text) {
             prop_assert!(span.start >= end && span.end <= text.len());
             end = span.end;
@@ -147,10 +442,34 @@ proptest! {
             prop_assert!(!address.contains([' ', '<', '>', '"', '\u{200b}']), "{address:?}");
             prop_assert!(!address.ends_with(['.', ',', ';', ':', '!', '?', '\'', '*', '(', '[', '{']), "{address:?}");
         }
-        for (url, named) in links_in(&text) {
+        for (url, named) in links_in(&text, false) {
             prop_assert_eq!(address(&url), Ok(url));
             prop_assert!(!named.is_empty() && normalize(&named) == named, "{named:?}");
         }
+    }
+
+    #[test]
+    fn url_and_capture_see_the_same_address_and_the_same_title(
+        address in "(http|https|HTTP|Https)://(x|bücher|日本)\\.example(:80|/[a-z]{1,3}(_\\([a-z]{1,3}\\))?|/ä/|\\?q=[a-z]{1,3}&r|/#L1)?",
+        words in "[A-ZÄ日][a-zö]{0,5}( [a-z0-9é]{1,5}){0,3}",
+        around in prop::sample::select(DECORATIONS),
+        form in 0..7usize,
+        codes in prop::collection::vec(prop::sample::select(INVISIBLE), 4),
+    ) {
+        let (open, close) = around;
+        let inner = format!("{}{address}{}", codes[0], codes[1]);
+        let decorated = format!("{}{open}{inner}{close}{}", codes[2], codes[3]);
+        let line = match form {
+            0 => format!("{decorated} {words}"),
+            1 => format!("{words} {decorated}"),
+            2 => format!("{words}: {decorated}"),
+            3 => format!("{decorated} - {words}"),
+            4 => format!("{words} ({decorated})"),
+            5 => format!("<{address}|{words}>"),
+            _ => format!("[{words}]({address})"),
+        };
+        let stored = crate::link::address(&address).unwrap();
+        prop_assert_eq!(shared(&line), (stored, words), "{:?}", line);
     }
 
     #[test]

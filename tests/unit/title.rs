@@ -28,7 +28,77 @@ fn a_title_has_no_formatting_no_controls_and_single_blanks() {
     }
 }
 
+#[test]
+fn words_with_a_sign_and_a_letter_at_the_end_are_tags() {
+    for (title, named, tags) in [
+        ("Title For Link", "Title For Link", &[][..]),
+        ("Title #rust", "Title", &["rust"]),
+        ("Title #rust #c++ #0day #a-b_c", "Title", &["rust", "c++", "0day", "a-b_c"]),
+        ("Mends #123", "Mends #123", &[]),
+        ("#rust in the middle", "#rust in the middle", &[]),
+        ("Title #rust #123", "Title #rust #123", &[]),
+        ("Title #123 #rust", "Title #123", &["rust"]),
+        ("Title # #node.js", "Title #", &["node.js"]),
+        ("Title #rust, #web", "Title", &["rust", "web"]),
+        ("Title #rust,#web,", "Title", &["rust", "web"]),
+        ("Title #rust , #web.", "Title", &["rust", "web"]),
+        ("Really?! #rust; #web: #c++. #node.js!?", "Really?!", &["rust", "web", "c++", "node.js"]),
+        ("Title, #rust", "Title,", &["rust"]),
+        ("a,#rust", "a,#rust", &[]),
+        ("Title #rust,#-web", "Title #rust,#-web", &[]),
+        ("Title #-rust", "Title #-rust", &[]),
+        ("Title #~rust", "Title #~rust", &[]),
+        ("Title #.net", "Title #.net", &[]),
+        ("Title #_rust", "Title #_rust", &[]),
+        ("Title #c#", "Title #c#", &[]),
+        ("Title ... #rust", "Title ...", &["rust"]),
+        ("Title?", "Title?", &[]),
+        ("C# a#b", "C# a#b", &[]),
+        ("Title ##rust", "Title ##rust", &[]),
+        ("Bücher #bücher #日本", "Bücher", &["bücher", "日本"]),
+        ("#rust #c++", "", &["rust", "c++"]),
+        ("#rust", "", &["rust"]),
+        ("", "", &[]),
+    ] {
+        assert_eq!(split_tags(title), (named, tags.to_vec()), "{title:?}");
+    }
+    for (length, tags) in [(32, 1), (33, 0)] {
+        let title = format!("Title #{}", "ü".repeat(length));
+        assert_eq!(split_tags(&title).1.len(), tags, "{length} characters");
+    }
+}
+
+#[test]
+fn what_cannot_be_in_a_tag_is_dropped() {
+    for (text, tag) in [
+        ("irc", "irc"),
+        ("#-dev", "dev"),
+        ("##rust-beginners", "rust-beginners"),
+        ("~x'y/z,.", "xyz"),
+        (".net", "net"),
+        ("#!?", ""),
+        ("2600", "2600"),
+    ] {
+        assert_eq!(clean_tag(text), tag, "{text}");
+    }
+    assert_eq!(clean_tag(&"a".repeat(40)), "a".repeat(32));
+}
+
 proptest! {
+    #[test]
+    fn a_title_is_its_words_and_its_tags(text in "(#?[a-z0-9+_.,-]{0,4} ){0,8}#?[a-z0-9]{0,4}") {
+        let stored = normalize(&text);
+        let (words, tags) = split_tags(&stored);
+        let rest = stored.strip_prefix(words).unwrap();
+        let separators = [' ', ',', ';', '.', ':', '!', '?'];
+        let found: Vec<_> = rest.split([' ', ',']).filter_map(|word| word.strip_prefix('#')).collect();
+        prop_assert!(found.iter().map(|word| word.trim_end_matches(separators)).eq(tags.iter().copied()));
+        for tag in tags {
+            prop_assert_eq!(clean_tag(tag), tag);
+        }
+        prop_assert_eq!(split_tags(words).1, Vec::<&str>::new());
+    }
+
     #[test]
     fn a_stored_title_is_one_line_and_stays_as_it_is(text in any::<String>()) {
         let stored = normalize(&text);
