@@ -116,7 +116,8 @@ enum Phase {
 pub struct Session<'a> {
     settings: &'a Settings,
     phase: Phase,
-    started: Instant,
+    /// When 001 must have arrived.
+    welcome_by: Option<Instant>,
     pub registered: Option<Instant>,
     /// Why the connection is over, once the last bytes are written.
     pub end: Option<End>,
@@ -138,13 +139,12 @@ pub struct Session<'a> {
     nick: String,
     /// The number of nicks that the server refused.
     nick_tries: usize,
-    /// The server's words if it refused the wanted nick by 432.
-    erroneous_nick: Option<String>,
+    /// How the connection ends if all nicks are refused.
+    nick_refusal: Option<End>,
     /// When to ask for the wanted nick again.
     reclaim: Option<Instant>,
     case: CaseMapping,
     line_length: usize,
-    bot_mode: Option<char>,
 
     memberships: Vec<Membership<'a>>,
     /// The earliest time of the next JOIN: servers penalize many JOINs at once.
@@ -155,11 +155,11 @@ pub struct Session<'a> {
     page: usize,
     /// The last PRIVMSG. When the connection ends, its time is looked at.
     last_line: Vec<u8>,
-    last_received: Instant,
+    /// When to send PING, or to give up if it was sent.
+    silent_until: Instant,
+    is_pinged: bool,
     /// The server has sent a line of IRC.
     pub is_irc: bool,
-    /// When the PING was sent that the server has not answered.
-    pinged: Option<Instant>,
     /// The reasons of `log_once`.
     logged_reasons: HashSet<String>,
     /// The wrong clock of the server was logged.
@@ -173,10 +173,11 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Starts to register: puts the first lines into `out`. `heard`: up to when each channel was.
     pub fn new(settings: &'a Settings, heard: &[Option<OffsetDateTime>], now: Now) -> Session<'a> {
+        let channels = settings.channels.iter().zip(heard);
         let mut session = Session {
             settings,
             phase: Phase::Capabilities,
-            started: now.instant,
+            welcome_by: Some(now.instant + REGISTRATION_TIMEOUT),
             registered: None,
             end: None,
             out: String::new(),
@@ -188,63 +189,54 @@ impl<'a> Session<'a> {
             are_services_away: false,
             nick: settings.nick.clone(),
             nick_tries: 0,
-            erroneous_nick: None,
+            nick_refusal: None,
             reclaim: None,
             case: CaseMapping::Rfc1459,
             line_length: 512,
-            bot_mode: None,
-            memberships: Vec::new(),
+            memberships: channels
+                .map(|(channel, &heard)| Membership::new(channel, heard, now))
+                .collect(),
             next_join: now.instant,
             keeps_history: false,
             page: 0,
             last_line: Vec::with_capacity(message::LONGEST_LINE),
-            last_received: now.instant,
+            silent_until: now.instant + PING_AFTER,
+            is_pinged: false,
             is_irc: false,
-            pinged: None,
             logged_reasons: HashSet::new(),
             warned: false,
             notices: Bucket::new(5, Duration::from_secs(12), now.instant),
             ctcp: Bucket::new(3, Duration::from_secs(10), now.instant),
         };
-        for (channel, &heard) in settings.channels.iter().zip(heard) {
-            let past = Past { heard, ..Past::default() };
-            session.memberships.push(Membership::new(channel, past, now.instant));
-        }
         session.register();
         session
     }
 
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
-        // Count from the PING, not from the last byte: this process may have been stopped in between.
-        let silent =
-            self.pinged.map_or(self.last_received + PING_AFTER, |asked| asked + PONG_TIMEOUT);
-        let register = self.registered.is_none().then(|| self.started + REGISTRATION_TIMEOUT);
         let history = self.memberships.iter().filter_map(|m| m.past.until).min();
-        let others = [register, self.reclaim, self.join_due(), history, self.outbox.deadline()];
-        others.into_iter().flatten().fold(silent, Instant::min)
+        let others =
+            [self.welcome_by, self.reclaim, self.join_due(), history, self.outbox.deadline()];
+        others.into_iter().flatten().fold(self.silent_until, Instant::min)
     }
 
     /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.
     pub fn tick(&mut self, now: Instant) {
-        if self.registered.is_none() && now >= self.started + REGISTRATION_TIMEOUT {
+        if self.welcome_by.is_some_and(|at| now >= at) {
             match self.phase {
                 Phase::Login => self.login_unavailable("no answer for 60 s"),
                 _ => self.close(Retry::Soon, "no welcome (001) from the server for 60 s"),
             }
         }
-        match self.pinged {
-            Some(asked) if now >= asked + PONG_TIMEOUT => {
-                self.close(
-                    Retry::Soon,
-                    "the server has been silent for 150 s: the connection is dead",
-                );
-            }
-            None if now >= self.last_received + PING_AFTER => {
-                self.pinged = Some(now);
+        if now >= self.silent_until {
+            if self.is_pinged {
+                self.close(Retry::Soon, "the server has been silent for 150 s");
+            } else {
+                // Counted from here: this process may have been stopped since the last line.
+                self.silent_until = now + PONG_TIMEOUT;
+                self.is_pinged = true;
                 self.send("PING", &["linkbot"]);
             }
-            _ => {}
         }
         if self.reclaim.is_some_and(|at| now >= at) {
             self.ask_for_nick(now);
@@ -263,8 +255,8 @@ impl<'a> Session<'a> {
 
     /// Handles one line of the server. Returns a request if someone said something for us.
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
-        self.last_received = now.instant;
-        self.pinged = None;
+        self.silent_until = now.instant + PING_AFTER;
+        self.is_pinged = false;
         let message = Message::parse(line)?;
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
@@ -272,7 +264,9 @@ impl<'a> Session<'a> {
         let logging_in = self.phase == Phase::Login;
         match message.verb {
             b"PRIVMSG" => return self.privmsg(line, &message, now),
-            b"NOTICE" if !registered => self.notice_before_welcome(&message, now),
+            b"NOTICE" if !registered => {
+                self.are_services_away |= login::is_outage(&message.text(1))
+            }
             // A notice from the server itself has no user in its source.
             b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => {
                 self.noticed(&message, now)
@@ -289,18 +283,13 @@ impl<'a> Session<'a> {
             }
             b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(&message),
             b"PING" => self.send("PONG", &[&message.text(0)]),
-            b"ERROR" => self.error(&message),
-            b"465" => {
-                self.close(Retry::Banned, format!("banned from this server: {}", message.last()))
-            }
+            b"ERROR" | b"465" => self.error(&message),
 
             b"CAP" => self.cap(&message),
             b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
             b"900" => self.services_answered(now.instant),
             b"903" if logging_in => self.logged_in(),
-            b"902" | b"904" | b"905" | b"906" | b"907" | b"908" if logging_in => {
-                self.login_refused(&message)
-            }
+            [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(&message),
             // Once registered, 464 answers an OPER in `on_connect`.
             b"464" if !registered => {
                 self.close(Retry::Slow, "the server refuses the password; check server_password")

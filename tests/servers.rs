@@ -120,7 +120,7 @@ fn another_certificate_is_refused_before_a_word(ircd: Ircd) {
 fn a_certificate_that_nobody_vouches_for_is_refused(ircd: Ircd) {
     let home = home(&ircd, &ircd.tls_conf());
     let mut bot = home.start();
-    bot.logs("is self-signed or from an unknown issuer; to trust it, see tls_pin");
+    bot.logs("is self-signed or from an unknown issuer; see tls_pin");
     is_not_there(&ircd);
 }
 

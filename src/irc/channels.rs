@@ -20,20 +20,20 @@ const REJOIN: Duration = Duration::from_secs(60);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 /// One configured channel.
-pub(super) struct Membership<'a> {
-    pub(super) channel: &'a Channel,
+pub struct Membership<'a> {
+    pub channel: &'a Channel,
     /// As the server spells it.
     server_name: Vec<u8>,
-    pub(super) presence: Presence,
+    pub presence: Presence,
     /// When the last JOIN was sent that has not let us in.
     last_join: Option<Instant>,
     /// That JOIN was not refused either.
     is_join_open: bool,
-    pub(super) past: Past,
+    pub past: Past,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Presence {
+pub enum Presence {
     /// Not in the channel. A JOIN is due at `join_at`, and again each `join_backoff` after it;
     /// `None`: only once.
     Asking { join_at: Instant, join_backoff: Option<Duration> },
@@ -44,20 +44,20 @@ pub(super) enum Presence {
 }
 
 impl<'a> Membership<'a> {
-    /// A channel that is to be joined at `join_at`.
-    pub(super) fn new(channel: &'a Channel, past: Past, join_at: Instant) -> Membership<'a> {
+    /// `heard`: up to when the channel was.
+    pub fn new(channel: &'a Channel, heard: Option<OffsetDateTime>, now: Now) -> Membership<'a> {
         Membership {
             channel,
             server_name: channel.name.clone().into_bytes(),
-            presence: Presence::Asking { join_at, join_backoff: Some(FIRST_BACKOFF) },
+            presence: Presence::Asking { join_at: now.instant, join_backoff: Some(FIRST_BACKOFF) },
             last_join: None,
             is_join_open: false,
-            past,
+            past: Past { heard, ..Past::default() },
         }
     }
 
     /// Since when we are in the channel; `None`: we are not.
-    pub(super) fn since(&self) -> Option<OffsetDateTime> {
+    pub fn since(&self) -> Option<OffsetDateTime> {
         match self.presence {
             Presence::In { since } => Some(since),
             _ => None,
@@ -71,18 +71,18 @@ impl<'a> Membership<'a> {
         }
     }
 
-    pub(super) fn is_named(&self, name: &[u8], case: CaseMapping) -> bool {
+    pub fn is_named(&self, name: &[u8], case: CaseMapping) -> bool {
         case.eq(name, self.channel.name.as_bytes()) || case.eq(name, &self.server_name)
     }
 }
 
 impl Session<'_> {
     /// 900 or a private NOTICE: services have read `on_connect`, so join now.
-    pub(super) fn services_answered(&mut self, now: Instant) {
+    pub fn services_answered(&mut self, now: Instant) {
         self.next_join = self.next_join.min(now + JOIN_INTERVAL);
     }
 
-    pub(super) fn join_due(&self) -> Option<Instant> {
+    pub fn join_due(&self) -> Option<Instant> {
         if self.phase != Phase::Ready {
             return None;
         }
@@ -91,7 +91,7 @@ impl Session<'_> {
     }
 
     /// Sends the JOIN that is due first.
-    pub(super) fn join(&mut self, now: Instant) {
+    pub fn join(&mut self, now: Instant) {
         let asking = self.memberships.iter_mut().filter(|m| m.join_at().is_some());
         let Some(membership) = asking.min_by_key(|m| m.join_at()) else { return };
         let Presence::Asking { join_backoff, .. } = membership.presence else { return };
@@ -112,7 +112,7 @@ impl Session<'_> {
     }
 
     /// Our own JOIN: we are in a channel.
-    pub(super) fn joined(&mut self, message: &Message, now: Now) {
+    pub fn joined(&mut self, message: &Message, now: Now) {
         let name = message.param(0);
         let Some(index) = self.configured(name).or_else(|| self.renamed_channel()) else {
             let name = message.text(0);
@@ -138,7 +138,7 @@ impl Session<'_> {
     }
 
     /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
-    pub(super) fn refused(&mut self, message: &Message) {
+    pub fn refused(&mut self, message: &Message) {
         // UnrealIRCd puts the channel's name into the text.
         let mut words = message.params().skip(1).flat_map(|param| param.split(|&b| b == b' '));
         let Some(index) = words.find_map(|name| self.configured(name)) else { return };
@@ -149,19 +149,16 @@ impl Session<'_> {
             why = format!("{why} ({})", message.text(2));
         }
         membership.is_join_open = false;
-        let then = match membership.presence {
-            Presence::In { .. } => {
-                return self.log.push(format!("the server refused a message to {name}: {why}"));
-            }
-            Presence::Asking { .. } => "retrying with backoff",
-            Presence::Out => WAITING,
+        let text = match membership.presence {
+            Presence::In { .. } => format!("the server refused a message to {name}: {why}"),
+            Presence::Asking { .. } => format!("not in {name}: {why}; retrying with backoff"),
+            Presence::Out => format!("not in {name}: {why}; {WAITING}"),
         };
-        let text = format!("not in {name}: {why}; {then}");
         self.log_once(text.clone(), text);
     }
 
     /// A KICK, or a PART that others made us send.
-    pub(super) fn removed_from_channel(&mut self, message: &Message, now: Instant) {
+    pub fn removed_from_channel(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(0)) else { return };
         let last_seen = self.heard_in(index);
         let returns = message.verb == b"KICK" && self.settings.rejoin;
@@ -180,7 +177,7 @@ impl Session<'_> {
     }
 
     /// An INVITE never adds a channel. It causes at most one JOIN every 10 s.
-    pub(super) fn invited(&mut self, message: &Message, now: Instant) {
+    pub fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
         let membership = &mut self.memberships[index];
         let earliest = membership.last_join.map_or(now, |last| now.max(last + FIRST_BACKOFF));

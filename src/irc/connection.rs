@@ -224,33 +224,31 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
-        let what = format!("{host} shows another certificate than the one in tls_pin");
-        let fingerprint = fingerprint(&stream);
-        let remedy = "if the server has a new one, fetch it as bot.conf shows";
-        return Err(End::new(Retry::Slow, format_args!("{what}: {fingerprint}; {remedy}")));
+        let why = format!(
+            "{host} shows another certificate than the one in tls_pin: {}; \
+             if the server has a new one, fetch it as bot.conf shows",
+            fingerprint(&stream)
+        );
+        return Err(End::new(Retry::Slow, why));
     }
     Ok(stream)
 }
 
 /// Puts OpenSSL's message, which is all that native-tls passes on, into plain words.
 fn handshake_failure(host: &str, openssl: &str) -> End {
+    use Retry::{Slow, Soon};
     #[rustfmt::skip]
-    const CERTIFICATE: [(&str, &str); 4] = [
-        ("has expired", "has expired; ask the network's operators to renew it"),
-        ("not yet valid", "is not yet valid; check this machine's clock"),
-        ("mismatch", "was issued for another name; check the name in server"),
-        ("verify failed", "is self-signed or from an unknown issuer; to trust it, see tls_pin"),
+    const KNOWN: [(&str, Retry, &str); 5] = [
+        ("has expired", Slow, "the certificate has expired; ask the network's operators to renew it"),
+        ("not yet valid", Slow, "the certificate is not yet valid; check this machine's clock"),
+        ("mismatch", Slow, "the certificate was issued for another name; check the name in server"),
+        ("verify failed", Slow, "the certificate is self-signed or from an unknown issuer; see tls_pin"),
+        ("wrong version", Soon, "this port does not speak TLS; try 6697, or set tls = no"),
     ];
-    if let Some((_, what)) = CERTIFICATE.iter().find(|(text, _)| openssl.contains(text)) {
-        let why = format_args!("the certificate of {host} {what} ({openssl})");
-        return End::new(Retry::Slow, why);
-    }
-    let what = if openssl.contains("wrong version number") {
-        "this port does not speak TLS; use the TLS port, usually 6697, or set tls = no"
-    } else {
-        "the TLS handshake failed; does this port speak TLS?"
-    };
-    End::new(Retry::Soon, format_args!("{what} ({openssl})"))
+    let unknown = ("", Soon, "the TLS handshake failed; does this port speak TLS?");
+    let known = KNOWN.into_iter().find(|(text, ..)| openssl.contains(text));
+    let (_, retry, what) = known.unwrap_or(unknown);
+    End::new(retry, format_args!("{host}: {what} ({openssl})"))
 }
 
 /// The hash of the server's certificate, written as `openssl x509 -fingerprint` does. That is

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::connection::Retry;
+use super::connection::{End, Retry};
 use super::message::{self, Message};
 use super::names::CaseMapping;
-use super::{Now, Phase, Sasl, Session, VERSION};
+use super::{Phase, Sasl, Session, VERSION};
 
-/// The capabilities to request if they are offered, not counting `sasl`.
-const CAPABILITIES: [&str; 3] = ["account-tag", "message-tags", "server-time"];
+/// The capabilities to request if they are offered; the last two only for `catch_up`.
+const CAPABILITIES: [&str; 5] =
+    ["account-tag", "message-tags", "server-time", "batch", "draft/chathistory"];
 /// Useful only together, so requested together: a server grants a request as a whole.
 const HISTORY: &str = "batch draft/chathistory message-tags server-time";
 /// How long to wait for services to answer `on_connect` before joining channels.
@@ -33,7 +34,7 @@ impl Sasl {
 }
 
 impl Session<'_> {
-    pub(super) fn register(&mut self) {
+    pub fn register(&mut self) {
         let settings = self.settings;
         if let Some(password) = &settings.server_password {
             self.send("PASS", &[password]);
@@ -46,7 +47,7 @@ impl Session<'_> {
         self.send("USER", &["linkbot", "0", "*", realname]);
     }
 
-    pub(super) fn cap(&mut self, message: &Message) {
+    pub fn cap(&mut self, message: &Message) {
         let list = message.last();
         let listing = self.phase == Phase::Capabilities;
         self.keeps_history |= message.param(1) == b"ACK" && list.contains("draft/chathistory");
@@ -54,37 +55,31 @@ impl Session<'_> {
             b"LS" if listing => {
                 self.request(&list);
                 // An asterisk says that more lines follow.
-                let more = message.param(2) == b"*" && message.params().count() > 3;
-                if self.unanswered == 0 && !more {
-                    self.begin_login();
+                if message.param(2) == b"*" && message.params().count() > 3 {
+                    return;
                 }
             }
-            b"NEW" if self.registered.is_some() => self.request(&list),
+            b"NEW" if self.registered.is_some() => return self.request(&list),
             b"NAK" if listing && list.trim() == "sasl" => {
-                self.login_unavailable("the server rejects the capability sasl")
+                return self.login_unavailable("the server rejects the capability sasl");
             }
-            b"ACK" | b"NAK" if listing && self.unanswered > 0 => {
-                self.unanswered -= 1;
-                if self.unanswered == 0 {
-                    self.begin_login();
-                }
-            }
-            _ => {}
+            b"ACK" | b"NAK" if listing && self.unanswered > 0 => self.unanswered -= 1,
+            _ => return,
+        }
+        if self.unanswered == 0 {
+            self.begin_login();
         }
     }
 
     /// Requests each capability that we use and that is offered, one by one: a server refuses a
     /// request as a whole.
     fn request(&mut self, offered: &str) {
-        let is_wanted = |name| {
-            CAPABILITIES.contains(&name)
-                || self.settings.catch_up && HISTORY.split(' ').any(|h| h == name)
-        };
+        let wanted = &CAPABILITIES[..if self.settings.catch_up { 5 } else { 3 }];
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             if name == "sasl" && self.sasl.is_some() {
                 self.mechanisms = Some(value.to_owned());
-            } else if !is_wanted(name) {
+            } else if !wanted.contains(&name) {
                 continue;
             }
             self.unanswered += 1;
@@ -106,7 +101,7 @@ impl Session<'_> {
     }
 
     /// The server is ready for the credentials. They are sent once.
-    pub(super) fn authenticate(&mut self) {
+    pub fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
         let chunks = sasl.chunks();
         for chunk in &chunks {
@@ -118,46 +113,35 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn logged_in(&mut self) {
+    pub fn logged_in(&mut self) {
         self.log.push("logged in".to_owned());
         self.end_capabilities();
     }
 
     /// 902, 904 and 905 refuse the credentials, if these were sent and services are there. Anything
     /// else that ends the login is no fault of theirs.
-    pub(super) fn login_refused(&mut self, message: &Message) {
+    pub fn login_refused(&mut self, message: &Message) {
         let words = message.last();
         let why = format!("{} {words}", message::text(message.verb));
-        let is_refusal = matches!(message.verb, b"902" | b"904" | b"905");
-        if !is_refusal
-            || self.sasl.is_some()
-            || self.are_services_away
-            || says_services_are_away(&words)
-        {
+        let is_certain = matches!(message.verb, b"902" | b"904" | b"905")
+            && self.sasl.is_none()
+            && !self.are_services_away
+            && !is_outage(&words);
+        if !is_certain {
             return self.login_unavailable(why);
         }
-        let remedy = match self.settings.sasl {
-            Some(Sasl::External) => "check that the account lists the fingerprint of tls_cert",
-            _ => "check sasl_user and sasl_password",
-        };
+        let remedy = "check sasl_user and sasl_password, or tls_cert for sasl = external";
         self.close(Retry::Refused, format_args!("login failed: {why}; {remedy}"));
     }
 
     /// The login failed, but not because of the credentials. Never join without it: that would be
     /// worse than not joining.
-    pub(super) fn login_unavailable(&mut self, why: impl Display) {
+    pub fn login_unavailable(&mut self, why: impl Display) {
         self.close(Retry::Soon, format_args!("login failed: {why} (are services down?)"));
     }
 
-    pub(super) fn notice_before_welcome(&mut self, message: &Message, now: Now) {
-        self.are_services_away |= says_services_are_away(&message.text(1));
-        if message.source.contains(&b'!') {
-            self.noticed(message, now);
-        }
-    }
-
     /// FAIL, WARN or NOTE, then a command, a code, perhaps more, and a text for people.
-    pub(super) fn standard_reply(&mut self, message: &Message) {
+    pub fn standard_reply(&mut self, message: &Message) {
         let verb = message::text(message.verb);
         let reason = format!("{verb} {} {}", message.text(0), message.text(1));
         let text = format!("the server says: {reason}: {}", message.last());
@@ -169,12 +153,13 @@ impl Session<'_> {
         self.send("CAP", &["END"]);
     }
 
-    pub(super) fn welcome(&mut self, message: &Message, now: Instant) {
+    pub fn welcome(&mut self, message: &Message, now: Instant) {
         if self.settings.sasl.is_some() && self.phase != Phase::Welcome {
             return self.login_unavailable("the server goes on without it");
         }
         self.phase = Phase::Burst;
         self.registered = Some(now);
+        self.welcome_by = None;
         self.nick = message.text(0).into_owned();
         self.plan_reclaim(now);
         let (nick, wanted) = (&self.nick, &self.settings.nick);
@@ -187,12 +172,14 @@ impl Session<'_> {
     }
 
     /// 005 ISUPPORT: the server's limits and features.
-    pub(super) fn isupport(&mut self, message: &Message) {
+    pub fn isupport(&mut self, message: &Message) {
         for token in message.params().skip(1) {
             let token = message::text(token);
             let (name, value) = token.split_once('=').unwrap_or((&token, ""));
             match name {
-                "BOT" => self.bot_mode = value.chars().next().filter(char::is_ascii_alphabetic),
+                "BOT" if value.len() == 1 => {
+                    self.send(&format!("MODE {} +{value}", self.nick), &[]);
+                }
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // 0: no limit.
                 "CHATHISTORY" => self.page = value.parse().unwrap_or(0),
@@ -203,13 +190,9 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn burst_over(&mut self, now: Instant) {
+    pub fn burst_over(&mut self, now: Instant) {
         if self.phase != Phase::Burst {
             return;
-        }
-        if let Some(mode) = self.bot_mode {
-            let nick = self.nick.clone();
-            self.send("MODE", &[&nick, &format!("+{mode}")]);
         }
         if self.settings.catch_up && !self.keeps_history {
             self.log.push(
@@ -221,37 +204,33 @@ impl Session<'_> {
         for line in &self.settings.on_connect {
             self.send(line, &[]);
         }
-        let wait =
-            if self.settings.on_connect.is_empty() { Duration::ZERO } else { SERVICES_TIMEOUT };
+        if !self.settings.on_connect.is_empty() {
+            self.next_join = now + SERVICES_TIMEOUT;
+        }
         self.phase = Phase::Ready;
-        self.next_join = now + wait;
     }
 
-    pub(super) fn error(&mut self, message: &Message) {
-        let words = message.text(0);
-        let lower = words.to_ascii_lowercase();
+    /// ERROR or 465.
+    pub fn error(&mut self, message: &Message) {
+        let words = message.last();
         let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
-        let retry =
-            if ban.iter().any(|word| lower.contains(word)) { Retry::Banned } else { Retry::Soon };
+        let is_ban = message.verb == b"465" || mentions(&words, &ban);
+        let retry = if is_ban { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
 
     /// Tries another nick: the wanted one with `_`, then its beginning with a number.
-    pub(super) fn nick_refused(&mut self, message: &Message) {
+    pub fn nick_refused(&mut self, message: &Message) {
         let (wanted, words) = (&self.settings.nick, message.last());
+        let remedy = "change nick, unless services hold it only for now";
+        let why = format!("the server refuses the nick {wanted}: {words}; {remedy}");
+        let retry = if message.verb == b"432" { Retry::Slow } else { Retry::Soon };
+        // The refusal of the wanted nick counts: of the others 432 may say that they are too long.
+        let end = self.nick_refusal.get_or_insert(End { why, retry });
         self.nick_tries += 1;
-        // About the other nicks a 432 says at most that they are too long.
-        if message.verb == b"432" && self.nick_tries == 1 {
-            self.erroneous_nick = Some(words.to_string());
-        }
         if self.nick_tries >= NICK_TRIES {
-            let Some(words) = &self.erroneous_nick else {
-                let why = format!("{NICK_TRIES} nicks were refused, the last one: {words}");
-                return self.close(Retry::Soon, why);
-            };
-            let remedy = "change nick, unless services hold it only for now";
-            let why = format!("the server refuses the nick {wanted}: {words}; {remedy}");
-            return self.close(Retry::Slow, why);
+            let End { why, retry } = end.clone();
+            return self.close(retry, why);
         }
         let nick = match self.nick_tries {
             1 => format!("{wanted}_"),
@@ -272,34 +251,35 @@ impl Session<'_> {
         self.reclaim = (!self.is_wanted(self.nick.as_bytes())).then(|| now + RECLAIM);
     }
 
-    pub(super) fn ask_for_nick(&mut self, now: Instant) {
+    pub fn ask_for_nick(&mut self, now: Instant) {
         self.send("NICK", &[&self.settings.nick]);
         self.plan_reclaim(now);
     }
 
     /// Someone gave up a nick: take it if it is the wanted one.
-    pub(super) fn nick_is_free(&mut self, nick: &[u8], now: Instant) {
+    pub fn nick_is_free(&mut self, nick: &[u8], now: Instant) {
         if self.reclaim.is_some() && self.is_wanted(nick) {
             self.ask_for_nick(now);
         }
     }
 
-    pub(super) fn renamed(&mut self, message: &Message, now: Instant) {
+    pub fn renamed(&mut self, message: &Message, now: Instant) {
         self.nick = message.text(0).into_owned();
         self.log.push(format!("the nick is now {}", self.nick));
         self.plan_reclaim(now);
     }
 }
 
-/// True if the server says that the login cannot be checked now, not that it is wrong.
-fn says_services_are_away(text: &str) -> bool {
-    const TOPIC: [&str; 4] = ["service", "sasl", "authentic", "login"];
-    #[rustfmt::skip]
-    const AWAY: [&str; 9] = [
-        "unavailable", "not available", "unreachable", "offline", "are down", "is down", "temporar",
-        "again later", "timed out",
-    ];
+fn mentions(text: &str, words: &[&str]) -> bool {
     let text = text.to_ascii_lowercase();
-    let mentions = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    mentions(&TOPIC) && mentions(&AWAY)
+    words.iter().any(|word| text.contains(word))
+}
+
+/// True if the server says that nobody can check the login now.
+#[rustfmt::skip]
+pub fn is_outage(text: &str) -> bool {
+    mentions(text, &[
+        "unavailable", "not available", "unreachable", "offline", "are down", "is down", "temporar",
+        "again later", "sasl request timed out", "authentication timed out",
+    ])
 }

@@ -39,9 +39,8 @@ impl CaseMapping {
     pub fn fits(self, mask: &[u8], name: &[u8]) -> bool {
         match (mask, name) {
             ([b'*', rest @ ..], _) => (0..=name.len()).any(|skip| self.fits(rest, &name[skip..])),
-            ([b'?', mask @ ..], [_, name @ ..]) => self.fits(mask, name),
             ([m, mask @ ..], [n, name @ ..]) => {
-                self.lower(*m) == self.lower(*n) && self.fits(mask, name)
+                (*m == b'?' || self.lower(*m) == self.lower(*n)) && self.fits(mask, name)
             }
             _ => mask.is_empty() && name.is_empty(),
         }

