@@ -9,13 +9,15 @@ use std::process::Command;
 
 use common::bot::{Ended, Home};
 
+const README: &str = include_str!("../README.md");
 const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
 
 #[test]
 #[ignore = "compiles linkbot again (.ci/run does it)"]
 fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
-    let fork = Repository::copy_to(folder.path());
+    let upstream = Repository::copy_to(folder.path().join("upstream"));
+    let fork = upstream.clone_to(folder.path().join("fork"));
 
     fork.edit("src/local.rs", |local| local.lines().map(uncommented).collect());
     fork.commit("Commands of our own");
@@ -41,8 +43,7 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
     home.configure(&format!("{CONF}local.greeting = good day\n"));
     assert_eq!(console(&linkbot, &home, ".hello\n"), "good day, you\n");
 
-    fork.git(&["checkout", "--quiet", "upstream"]);
-    fork.edit("src/commands.rs", |commands| {
+    upstream.edit("src/commands.rs", |commands| {
         let row = r#"    Command { name: "wave", example: "wave", help: "waves", run: Run::Look(wave) },"#;
         let wave = r#"
             fn wave(_: &Bot, request: &Request) -> Answer {
@@ -53,20 +54,16 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
         assert!(commands.contains(table), "the table of commands has another beginning");
         commands.replace(table, &format!("{table}{row}\n")) + wave
     });
-    fork.commit("A command of upstream's");
+    upstream.commit("A command of upstream's");
 
-    fork.git(&["checkout", "--quiet", "fork"]);
-    fork.git(&["merge", "--quiet", "--no-edit", "upstream"]);
+    fork.update_as_in_readme(&upstream);
     let linkbot = fork.build();
     let home = Home::new(CONF);
     assert_eq!(console(&linkbot, &home, ".hello\n.wave\n"), "hello, you\no/\n");
 
     // A panic tells where it was in one line, and none of its words, for they could hold a secret.
     let ended = run(&linkbot, &home, ".wave secret\n");
-    assert!(
-        ended.stderr.contains("Z ended by a fault of its own at src/commands.rs:"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("Z linkbot crashed at src/commands.rs:"), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
 }
@@ -91,16 +88,16 @@ fn run(linkbot: &Path, home: &Home, input: &str) -> Ended {
     Ended::of(command, input.as_bytes())
 }
 
-/// The files of linkbot as a repository of their own, with the branches `upstream` and `fork`.
-struct Repository<'a> {
-    folder: &'a Path,
+/// A repository with the files of linkbot.
+struct Repository {
+    folder: PathBuf,
 }
 
-impl Repository<'_> {
-    /// Copies what git knows of, as it stands in the folder now; `fork` is checked out.
-    fn copy_to(folder: &Path) -> Repository<'_> {
+impl Repository {
+    /// Copies what git knows of, as it is in the working directory now, to the branch `main`.
+    fn copy_to(folder: PathBuf) -> Repository {
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // A clone may belong to someone else than who tests it.
+        // A clone may belong to someone else than the one who tests it.
         let list = ["-c", "safe.directory=*", "ls-files", "-z"];
         let files = output(Command::new("git").current_dir(ours).args(list));
         for file in files.split_terminator('\0') {
@@ -109,21 +106,39 @@ impl Repository<'_> {
             fs::copy(ours.join(file), copy).unwrap_or_else(|e| panic!("{file}: {e}"));
         }
         let repository = Repository { folder };
-        repository.git(&["init", "--quiet", "--initial-branch=upstream"]);
+        repository.git(&["init", "--quiet", "--initial-branch=main"]);
         repository.commit("linkbot");
-        repository.git(&["checkout", "--quiet", "-b", "fork"]);
         repository
     }
 
+    fn clone_to(&self, folder: PathBuf) -> Repository {
+        output(Command::new("git").args(["clone", "--quiet"]).arg(&self.folder).arg(&folder));
+        Repository { folder }
+    }
+
+    /// Runs the two commands that README gives, with the address of `upstream`.
+    fn update_as_in_readme(&self, upstream: &Repository) {
+        let (_, commands) = README.split_once("\ngit remote add upstream ").unwrap();
+        let (commands, _) = commands.split_once("```").unwrap();
+        let commands = format!("git remote add upstream {commands}");
+        assert_eq!(commands.lines().count(), 2, "{commands}");
+        let address = upstream.folder.to_str().unwrap();
+        let commands = commands.replace("ADDRESS-OF-THIS-REPOSITORY", address);
+        output(self.command("sh").args(["-ec", &commands]));
+    }
+
     fn git(&self, arguments: &[&str]) {
-        let mut command = Command::new("git");
-        command.current_dir(self.folder).args([
-            "-c",
-            "user.name=test",
-            "-c",
-            "user.email=test@example.org",
-        ]);
-        output(command.args(arguments));
+        output(self.command("git").args(arguments));
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "test");
+            command.env(format!("GIT_{role}_EMAIL"), "test@example.org");
+        }
+        command
     }
 
     fn commit(&self, message: &str) {
@@ -143,7 +158,7 @@ impl Repository<'_> {
     fn build(&self) -> PathBuf {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fork");
         let mut command = Command::new(env!("CARGO"));
-        command.current_dir(self.folder).args(["build", "--quiet", "--offline", "--locked"]);
+        command.current_dir(&self.folder).args(["build", "--quiet", "--offline", "--locked"]);
         output(command.arg("--target-dir").arg(&target));
         target.join("debug/linkbot")
     }
