@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::bot::{Outcome, Report, Request};
 use crate::config::Config;
-use crate::irc::connection::{self, Backoff, Connection, End, Retry};
+use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::outbox::ReplyKind;
 use crate::irc::{Now, Session};
@@ -24,7 +24,7 @@ pub struct Network<'a> {
     /// Up to when each channel was heard.
     heard: Vec<Option<OffsetDateTime>>,
     backoff: Backoff,
-    /// The address of the last connection, if that ended before 001. Begin with the next address.
+    /// The address of the last attempt, unless that got as far as 001.
     failed_address: Option<SocketAddr>,
     /// When to connect, while not connected.
     next_attempt: Instant,
@@ -131,21 +131,13 @@ impl<'a> Network<'a> {
         if Instant::now() < self.next_attempt {
             return;
         }
-        match self.connect() {
+        match Connection::open(&self.config.server, &mut self.failed_address) {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.heard, now());
                 self.online = Some(Online { connection, session, lines: Lines::new() });
             }
             Err(end) => self.lost(&end),
         }
-    }
-
-    fn connect(&mut self) -> Result<Connection, End> {
-        let server = &self.config.server;
-        let (tcp, address) = connection::connect(server, self.failed_address)?;
-        // Cleared once registered.
-        self.failed_address = Some(address);
-        Connection::open(server, tcp)
     }
 
     /// Handles a failed or lost connection: schedules the next attempt.

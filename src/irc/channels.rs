@@ -105,10 +105,9 @@ impl Session<'_> {
         membership.last_join = Some(now);
         membership.is_join_open = true;
         self.next_join = now + JOIN_INTERVAL;
-        match membership.channel {
-            Channel { name, key: None } => self.send("JOIN", &[name]),
-            Channel { name, key: Some(key) } => self.send("JOIN", &[name, key]),
-        }
+        let Channel { name, key } = membership.channel;
+        let params: Vec<&str> = std::iter::once(name).chain(key).map(String::as_str).collect();
+        self.send("JOIN", &params);
     }
 
     /// Our own JOIN: we are in a channel.

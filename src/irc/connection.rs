@@ -133,8 +133,10 @@ impl Write for Socket {
 }
 
 impl Connection {
-    /// Sets up a connected socket: under TLS, checks who the server is.
-    pub fn open(settings: &Settings, tcp: TcpStream) -> Result<Connection, End> {
+    /// Connects to the first of the server's addresses that accepts, beginning with the one after
+    /// `failed`, and under TLS checks who the server is. `failed` becomes the address of this attempt.
+    pub fn open(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<Connection, End> {
+        let tcp = connect(settings, failed)?;
         let socket = Socket { tcp, until: None };
         if settings.tls {
             handshake(settings, socket).map(Connection::Tls)
@@ -172,20 +174,19 @@ impl Connection {
     }
 }
 
-/// Connects to the first of the server's addresses that accepts, beginning with the one after `failed`.
-pub fn connect(
-    settings: &Settings,
-    failed: Option<SocketAddr>,
-) -> Result<(TcpStream, SocketAddr), End> {
+fn connect(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<TcpStream, End> {
     let Settings { host, port, .. } = settings;
     let addresses = (host.as_str(), *port).to_socket_addrs().map_err(|e| {
         End::new(Retry::Soon, format_args!("cannot find {host}: {}", log::os_error(&e)))
     })?;
     let mut why = format!("{host} has no address");
-    for address in starting_after(failed, addresses.collect()) {
+    for address in starting_after(*failed, addresses.collect()) {
         log::line(format_args!("connecting to {host} at {address}"));
         match connect_to(address) {
-            Ok(tcp) => return Ok((tcp, address)),
+            Ok(tcp) => {
+                *failed = Some(address);
+                return Ok(tcp);
+            }
             Err(e) => why = format!("cannot connect to {address}: {}", log::os_error(&e)),
         }
     }

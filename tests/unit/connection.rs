@@ -84,8 +84,7 @@ fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
 }
 
 fn open(settings: &Settings) -> Result<Connection, End> {
-    let (tcp, _) = connect(settings, None)?;
-    Connection::open(settings, tcp)
+    Connection::open(settings, &mut None)
 }
 
 fn end(settings: &Settings) -> End {
