@@ -1,6 +1,7 @@
 //! The API for commands, and one batch of requests: run the commands, commit what they wrote, and return
 //! the outcomes. Nothing here knows a socket; main.rs says where the outcomes go.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -97,8 +98,13 @@ pub struct Bot<'a> {
     saved: Vec<Action>,
     /// The request that runs now was replayed: the journal may have it already.
     history: bool,
+    /// The last line with a link that was posted in each channel, and that is not saved.
+    pub last_posted: HashMap<String, Request>,
     /// How often each person may make us look something up.
     lookups: Limiter,
+    /// How many links of each person are captured.
+    captures: Limiter,
+    capture_warnings: Limiter,
 }
 
 impl<'a> Bot<'a> {
@@ -120,7 +126,10 @@ impl<'a> Bot<'a> {
             started: Instant::now(),
             saved: Vec::new(),
             history: false,
+            last_posted: HashMap::new(),
             lookups: Limiter::new(3, Duration::from_secs(10)),
+            captures: Limiter::new(20, Duration::from_secs(20)),
+            capture_warnings: Limiter::new(1, Duration::from_secs(600)),
         }
     }
 
@@ -150,22 +159,18 @@ impl<'a> Bot<'a> {
     }
 
     fn run(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
+        if request.channel.is_none() {
+            // A link whispered to the bot must not become public.
+            if self.within_rate_limit(&request) {
+                let answer = Ok(self.how_to_share());
+                outcomes.push(Outcome { request, answer, report: Report::Reply, links: 0 });
+            }
+            return;
+        }
         let Some(command) = self.called(&mut request) else {
             return self.hear(request, outcomes);
         };
         match command.run {
-            // A link whispered to the bot must not become public.
-            _ if request.channel.is_none() && command.name != "help" => {
-                if self.within_rate_limit(&request) {
-                    let report = Report::Reply;
-                    outcomes.push(Outcome {
-                        request,
-                        answer: Err(PRIVATE.into()),
-                        report,
-                        links: 0,
-                    });
-                }
-            }
             Run::Look(look) => {
                 if !request.history && self.within_rate_limit(&request) {
                     let answer = look(self, &request);
@@ -180,23 +185,36 @@ impl<'a> Bot<'a> {
         }
     }
 
-    /// The command that a request calls.
+    fn how_to_share(&self) -> String {
+        let (prefix, channel) = (&self.config.irc.prefix, &self.config.irc.channels[0].name);
+        format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest")
+    }
+
+    /// The command that a request calls, if it calls one.
     fn called(&self, request: &mut Request) -> Option<&'static Command> {
-        if request.form == Form::Named && self.command(&request.name).is_none() {
-            // Who calls it by its name gets an answer: an address is kept, anything else is a question for help.
-            let args = format!("{} {}", request.name, request.args);
-            let (name, args) =
-                if scan::has_address(&args) { ("url", args) } else { ("help", String::new()) };
-            (request.name, request.args) = (name.to_owned(), args);
+        if request.form == Form::Talk {
+            return None;
         }
-        self.command(&request.name)
+        let said = &request.args;
+        let (name, args) = said.split_at(said.find(ends_name).unwrap_or(said.len()));
+        let mut command = self.command(name);
+        let mut args = args.trim_start_matches([':', ',']).trim().to_owned();
+        if command.is_none() && request.form == Form::Named {
+            let is_question = said.is_empty() || said.contains('?');
+            if scan::has_address(said) {
+                (command, args) = (self.command("url"), said.clone());
+            } else if is_question || said.to_ascii_lowercase().starts_with("help") {
+                (command, args) = (self.command("help"), String::new());
+            }
+        }
+        request.name = command?.name.to_owned();
+        request.args = args;
+        command
     }
 
     /// Passes a line that is not a command to every function in `HEARD`.
-    fn hear(&mut self, request: Request, outcomes: &mut Vec<Outcome>) {
-        if request.form != Form::Talk {
-            return;
-        }
+    fn hear(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
+        request.args.clone_from(&request.text);
         // Asked before they run: nothing runs whose reply would then be dropped.
         let may_look = !request.history && self.lookups.has_token(&request.host, Instant::now());
         let mut has_looked = false;
@@ -239,6 +257,17 @@ impl<'a> Bot<'a> {
     /// True if this person may make us look something up now: 3 times at once, once more every 10 s.
     fn within_rate_limit(&mut self, request: &Request) -> bool {
         self.lookups.take(&request.host, Instant::now())
+    }
+
+    /// True if one more link of this person may be captured: 20 at once, one more every 20 s. A catch-up is
+    /// bounded already.
+    pub fn may_capture(&mut self, request: &Request) -> bool {
+        let (host, now) = (&request.host, Instant::now());
+        let may = request.history || self.captures.take(host, now);
+        if !may && self.capture_warnings.take(host, now) {
+            log::line(format_args!("too many links from {host}; not all of them are captured"));
+        }
+        may
     }
 
     fn wake_delivery(&mut self) {
@@ -320,7 +349,10 @@ impl<'a> Bot<'a> {
     }
 }
 
-const PRIVATE: &str = "only in a channel: what is said here stays here";
+/// True for what ends the name of a command.
+fn ends_name(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || title::is_invisible(c) || ":,<(\"".contains(c)
+}
 
 pub fn link_of(request: &Request, url: String, title: String) -> Link {
     let Request { channel, nick, account, posted, .. } = request;

@@ -1,4 +1,4 @@
-//! The commands that come with linkbot, and what it hears without one: capture. Those of a fork stand in local.rs.
+//! The built-in commands, and capture: the lines that are not commands. A fork's commands are in local.rs.
 
 use std::collections::HashSet;
 use std::io;
@@ -7,8 +7,8 @@ use std::time::Instant;
 use time::Duration;
 
 use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run, could_not_save};
-use crate::irc::VERSION;
-use crate::journal::{Action, Entry};
+use crate::irc::{self, VERSION};
+use crate::journal::{Action, Entry, VIEW_WINDOW};
 use crate::link::{self, Link};
 use crate::{log, scan, title};
 
@@ -16,154 +16,265 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "url",
         example: "url http://www.example.com/ Title For Link",
-        help: "saves a link; again with another title, mends the title",
+        help: "saves a link; use it again to change the title",
         run: Run::Save(url),
     },
     Command {
         name: "undo",
         example: "undo http://www.example.com/",
-        help: "takes back a link of yours; without an address, your latest here",
+        help: "removes a link of yours; without an address, your latest one here",
         run: Run::Save(undo),
     },
     Command {
-        name: "find",
-        example: "find words",
-        help: "tells where these words stand",
-        run: Run::Look(find),
+        name: "keep",
+        example: "keep A Better Title",
+        help: "saves the last link that was posted here; the title is optional",
+        run: Run::Save(keep),
     },
     Command {
-        name: "help",
-        example: "help url",
-        help: "tells what a command does",
-        run: Run::Look(help),
+        name: "find",
+        example: "find words \"or a phrase\"",
+        help: "lists the newest links with all of these words",
+        run: Run::Look(find),
     },
+    Command { name: "help", example: "help url", help: "explains a command", run: Run::Look(help) },
     Command {
         name: "status",
         example: "status",
-        help: "tells what the account is still owed",
+        help: "shows links not yet in the bookmark account",
         run: Run::Look(status),
     },
 ];
 
 pub const HEARD: &[Heard] = &[Heard::Save(capture)];
 
-/// Without an account a link is its poster's for so long: a nick may change hands.
-const YOURS: Duration = Duration::hours(24);
-/// How many links `.find` tells.
-const FOUND: usize = 3;
+/// Without an account, a link belongs to its poster's nick this long: nicks change hands.
+const NICK_OWNERSHIP: Duration = Duration::hours(24);
+/// How long a link can be kept.
+const KEEPABLE: Duration = Duration::hours(24);
+/// How far back an address is looked for, in bytes: about 8,000 links.
+const ADDRESS_WINDOW: u64 = 1 << 20;
+/// The most links in a reply to `.find`.
+const MAX_RESULTS: usize = 3;
+/// The longest title in a reply, in characters.
+const MAX_TITLE: usize = 120;
 
 fn url(bot: &mut Bot, request: &Request) -> Answer {
     let link = bot.link(request)?;
     post(bot, request, link, false)
 }
 
-/// Keeps a link that someone posted: it is new, mends a title, or was posted before.
+/// Saves a link that someone posted: it is new, changes a title, or was posted before.
 fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
-    let title = link.title_and_tags().0.to_owned();
-    let Some(before) = newest_with(bot, request, &link.url)? else {
+    let Some(Entry { link: before, reposters, .. }) = newest_with(bot, request, &link.url)? else {
         bot.save(Action::Add, &link)?;
-        return Ok(format!("saved: {title}"));
+        return Ok(format!("saved: {}", shown(&link)));
     };
-    // Events name an address as its `add` spelt it.
-    link.url.clone_from(&before.link.url);
-    let yours = is_yours(&before.link, request);
-    let mends = link.title != before.link.title && (yours || before.link.is_untitled());
-    if mends && !captured {
+    // Events spell an address as its `add` does.
+    link.url.clone_from(&before.url);
+    let yours = is_yours(&before, request);
+    let may_retitle = yours || before.is_untitled() || is_moderator(bot, request);
+    if !captured && may_retitle && link.title != before.title {
         bot.save(Action::Title, &link)?;
-        return Ok(format!("saved: {title}"));
+        return Ok(format!("title changed: {}", shown(&link)));
     }
-    let is_known = |nick: &String| request.case.eq(nick.as_bytes(), link.nick.as_bytes());
-    if !yours && !before.reposters.iter().chain([&before.link.nick]).any(is_known) {
+    let is_poster = |nick: &String| request.case.eq(nick.as_bytes(), link.nick.as_bytes());
+    if !yours && !is_poster(&before.nick) && !reposters.iter().any(is_poster) {
         bot.save(Action::Repost, &link)?;
     }
-    let Link { nick, posted, .. } = &before.link;
-    let title = before.link.title_and_tags().0;
-    Ok(format!("saved before: {}, {}: {title}", unhighlighted(nick), age(request.posted - *posted)))
+    let is_same_title = link.title_and_tags().0 == before.title_and_tags().0;
+    let kept = if is_same_title { "" } else { " (title kept)" };
+    let (nick, age) = (unhighlighted(&before.nick), age(request.posted - before.posted));
+    Ok(format!("saved before: {nick}, {age}: {}{kept}", shown(&before)))
 }
 
-/// The link with this address among the newest of the channel.
+/// The newest link with this address in the channel.
 fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>, String> {
     let key = link::comparison_key(url);
-    let mut newest = standing(bot, request).take(bot.config.feed_items);
-    let found = newest
-        .find(|entry| entry.as_ref().map_or(true, |e| link::comparison_key(&e.link.url) == key));
-    found.transpose().map_err(could_not_save)
+    for entry in channel_links(bot, request, ADDRESS_WINDOW) {
+        let entry = entry.map_err(could_not_save)?;
+        if link::comparison_key(&entry.link.url) == key {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }
 
-/// The links of the channel where `request` was made, newest first.
-fn standing(bot: &Bot, request: &Request) -> impl Iterator<Item = io::Result<Entry>> {
-    let is_here = |entry: &Entry| request.channel.as_ref() == Some(&entry.link.channel);
-    bot.journal.links().filter(move |entry| entry.as_ref().map_or(true, is_here))
+/// The links of the request's channel in the newest `window` bytes, newest first.
+fn channel_links(
+    bot: &Bot,
+    request: &Request,
+    window: u64,
+) -> impl Iterator<Item = io::Result<Entry>> {
+    bot.journal.links(window, |channel| request.channel.as_deref() == Some(channel))
 }
 
-/// Whether who asks has posted `link`: by the account, or, where either has none, by the nick.
+/// True if `link` belongs to the person: by its account, or without one for a while by the nick.
 fn is_yours(link: &Link, request: &Request) -> bool {
-    // In history nobody takes back what was posted later.
+    // A replayed line changes nothing that was posted later.
     if request.history && link.posted > request.posted {
         return false;
     }
-    if !link.account.is_empty() && !request.account.is_empty() {
+    if !link.account.is_empty() {
         return link.account == request.account;
     }
     request.case.eq(link.nick.as_bytes(), request.nick.as_bytes())
-        && request.posted - link.posted <= YOURS
+        && request.posted - link.posted <= NICK_OWNERSHIP
+}
+
+fn is_moderator(bot: &Bot, request: &Request) -> bool {
+    let is_own = |account: &String| request.case.eq(account.as_bytes(), request.account.as_bytes());
+    bot.config.moderators.iter().any(is_own)
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
-    let before = match request.args.split_whitespace().next() {
-        Some(_) => {
-            let url = scan::read(&request.args).urls.pop().ok_or("not among the newest links")?;
-            let before = newest_with(bot, request, &url)?.ok_or("not among the newest links")?;
-            if !is_yours(&before.link, request) {
-                return Err(format!("not yours: posted by {}", before.link.nick));
-            }
-            before
+    let before = if request.args.is_empty() {
+        your_latest(bot, request)?
+    } else {
+        const UNKNOWN: &str = "not among the newest links";
+        let url = scan::read(&request.args).urls.pop().ok_or(UNKNOWN)?;
+        let before = newest_with(bot, request, &url)?.ok_or(UNKNOWN)?.link;
+        if !is_yours(&before, request) && !is_moderator(bot, request) {
+            return Err(format!("not yours: posted by {}", before.nick));
         }
-        None if bot.is_told(&bot::link_of(request, String::new(), String::new()))? => {
-            return Err("removed already".into());
-        }
-        None => {
-            // Nobody without an account has a link farther back: that saves reading the whole journal.
-            let near = |e: &Entry| !request.account.is_empty() || request.posted - e.time <= YOURS;
-            let mut yours =
-                standing(bot, request).take_while(|entry| entry.as_ref().map_or(true, near));
-            // An event belongs to the nearest link with its address: one behind that cannot be named.
-            let mut nearest = HashSet::new();
-            let mut is_it =
-                |e: &Entry| nearest.insert(e.link.url.clone()) && is_yours(&e.link, request);
-            let yours = yours.find(|entry| entry.as_ref().map_or(true, &mut is_it)).transpose();
-            yours.map_err(could_not_save)?.ok_or("no link of yours in the last 24 hours here")?
-        }
+        before
     };
-    bot.save(Action::Remove, &bot::link_of(request, before.link.url.clone(), String::new()))?;
-    Ok(format!("removed: {}", before.link.title_and_tags().0))
+    bot.save(Action::Remove, &bot::link_of(request, before.url.clone(), String::new()))?;
+    Ok(format!("removed: {}", shown(&before)))
+}
+
+fn your_latest(bot: &Bot, request: &Request) -> Result<Link, String> {
+    if bot.is_told(&bot::link_of(request, String::new(), String::new()))? {
+        return Err("removed already".into());
+    }
+    // An event belongs to the nearest link with its address: one behind that cannot be named.
+    let mut nearest = HashSet::new();
+    for entry in channel_links(bot, request, ADDRESS_WINDOW) {
+        let link = entry.map_err(could_not_save)?.link;
+        if nearest.insert(link::comparison_key(&link.url)) && is_yours(&link, request) {
+            return Ok(link);
+        }
+    }
+    Err("no link of yours in the last 24 hours here".into())
+}
+
+/// Saves the last link that someone posted, as theirs.
+fn keep(bot: &mut Bot, request: &Request) -> Answer {
+    if scan::has_address(&request.args) {
+        return url(bot, request);
+    }
+    let channel = request.channel.as_deref().unwrap_or_default();
+    let said = bot.last_posted.remove(channel);
+    let said = said.filter(|said| request.posted - said.posted <= KEEPABLE);
+    let said = said.ok_or("nothing to keep: no link was posted here lately")?;
+    let (url, line) = scan::links_in(&said.text, said.is_cut).pop().unwrap_or_default();
+    let title = title::normalize(&request.args);
+    let title = if title.is_empty() { line } else { title };
+    let link = bot::link_of(&said, url, title);
+    post(bot, &said, link, false)
+}
+
+/// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts instead.
+fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
+    let channel = request.channel.clone()?;
+    let links = scan::links_in(&request.text, request.is_cut);
+    if links.is_empty() || is_off(&request.text) {
+        return None;
+    }
+    if !bot.config.capture {
+        bot.last_posted.insert(channel, request.clone());
+        return None;
+    }
+    for (url, title) in links {
+        if !bot.may_capture(request) {
+            break;
+        }
+        if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
+            log::line(format_args!("{channel} {}: {why}", request.nick));
+        }
+    }
+    None
+}
+
+/// True if the person wants a line to be left alone: `[off]` at its start or end.
+fn is_off(text: &str) -> bool {
+    let said = irc::relay_head(text).map_or(text, |(_, said)| said);
+    [text, said].iter().any(|text| {
+        let text = title::normalize(text).to_lowercase();
+        text.starts_with("[off]") || text.ends_with("[off]")
+    })
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
-    let words = title::normalize(&request.args).to_lowercase();
-    let fits = |entry: &Entry| {
-        let Link { title, url, nick, .. } = &entry.link;
-        let text = format!("{title} {} {nick}", link::search_text(url)).to_lowercase();
-        words.split(' ').all(|word| text.contains(word))
-    };
-    let found =
-        standing(bot, request).filter(|entry| entry.as_ref().map_or(true, fits)).take(FOUND);
-    let lines =
-        found.map(|entry| Ok(found_line(&entry?, request))).collect::<io::Result<Vec<String>>>();
-    let mut lines =
-        lines.map_err(|why| format!("the journal cannot be read: {}", log::os_error(&why)))?;
+    let terms = search_terms(&request.args);
+    let mut lines = Vec::new();
+    for entry in channel_links(bot, request, VIEW_WINDOW) {
+        let link = entry
+            .map_err(|why| format!("the journal cannot be read: {}", log::os_error(&why)))?
+            .link;
+        if lines.len() < MAX_RESULTS && terms.iter().all(|term| fits(&link, term)) {
+            lines.push(found_line(&link, request));
+        }
+    }
     lines.reverse();
     Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
 
+/// What to look for: an address, a word or a quoted phrase.
+enum Term {
+    /// As [`link::comparison_key`] gives it.
+    Address(String),
+    Words(String),
+}
+
+fn search_terms(text: &str) -> Vec<Term> {
+    let text = title::normalize(text).to_lowercase().replace(['“', '”', '„', '«', '»'], "\"");
+    let mut terms = Vec::new();
+    for (i, part) in text.split('"').enumerate() {
+        let is_phrase = i % 2 == 1;
+        if is_phrase {
+            terms.push(Term::Words(part.trim().to_owned()));
+            continue;
+        }
+        for word in part.split(' ') {
+            terms.push(match scan::read(word).urls.pop() {
+                Some(url) => Term::Address(link::comparison_key(&url)),
+                None => Term::Words(word.to_owned()),
+            });
+        }
+    }
+    terms
+}
+
+fn fits(link: &Link, term: &Term) -> bool {
+    let Link { title, url, nick, .. } = link;
+    match term {
+        Term::Address(key) => link::comparison_key(url) == *key,
+        Term::Words(words) => {
+            format!("{title} {} {nick}", link::search_text(url)).to_lowercase().contains(words)
+        }
+    }
+}
+
 /// A line too long for IRC loses the end of its title, never of its address.
-fn found_line(entry: &Entry, request: &Request) -> String {
-    let Link { url, nick, posted, .. } = &entry.link;
+fn found_line(link: &Link, request: &Request) -> String {
+    let Link { url, nick, posted, .. } = link;
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
-    let title = entry.link.title_and_tags().0;
+    let mut title = shown(link);
     let room = request.room.saturating_sub(before.len() + " ".len() + url.len());
-    let end = (0..=room.min(title.len())).rev().find(|&end| title.is_char_boundary(end));
-    format!("{before}{} {url}", &title[..end.unwrap_or_default()])
+    while title.len() > room {
+        title.pop();
+    }
+    format!("{before}{title} {url}")
+}
+
+/// The title of a link in a reply.
+fn shown(link: &Link) -> String {
+    let title = link.title_and_tags().0;
+    if title.chars().count() <= MAX_TITLE {
+        return title.to_owned();
+    }
+    title.chars().take(MAX_TITLE - 1).chain(['…']).collect()
 }
 
 /// A nick that highlights nobody: with a zero-width space behind its first character.
@@ -187,44 +298,24 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     if let Some(command) = bot.command(name) {
         return Ok(format!("usage: {prefix}{} ({})", command.example, command.help));
     }
-    let Some(channel) = &request.channel else {
-        return Ok(format!("commands: {prefix}help; the others work in a channel only"));
-    };
     let names: Vec<_> =
         bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
-    let links =
-        bot.publisher.page(channel).map(|page| format!("; links: {page}")).unwrap_or_default();
-    let all = format!("commands: {}; more of one: {prefix}help url{links}", names.join(" "));
+    let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
+    let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
+    let all = format!("commands: {}; details: {prefix}help url{links}", names.join(" "));
     if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
 }
 
 fn status(bot: &Bot, _: &Request) -> Answer {
     let up = bot.started.elapsed().as_secs();
     let up = format!("up {} d {} h {} min", up / 86400, up / 3600 % 24, up / 60 % 60);
-    let owed = match &bot.delivery {
+    let pending = match &bot.delivery {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
-    let file = bot.publisher.failing().map(|path| format!("; could not write {}", path.display()));
-    Ok(format!("status: {VERSION}, {up}; {owed}{}", file.unwrap_or_default()))
-}
-
-/// Every address that anyone posts is kept, silently: `capture = yes`.
-fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
-    let off = || title::normalize(&request.args).to_lowercase().starts_with("[off]");
-    if !bot.config.capture || request.channel.is_none() || off() {
-        return None;
-    }
-    for (url, title) in scan::links_in(&request.args, request.is_cut) {
-        if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
-            log::line(format_args!(
-                "{} {}: {why}",
-                request.channel.as_deref().unwrap_or_default(),
-                request.nick
-            ));
-        }
-    }
-    None
+    let is_failing = bot.publisher.failing().is_some();
+    let files = if is_failing { "; the feed or page cannot be written, see the log" } else { "" };
+    Ok(format!("status: {VERSION}, {up}; {pending}{files}"))
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ pub struct Config {
     pub journal: PathBuf,
     /// Save every link that anyone posts, not only those given to a command.
     pub capture: bool,
+    /// Services accounts that may undo and retitle every link.
+    pub moderators: Vec<String>,
     pub outputs: Vec<Output>,
-    /// How many links of a channel count as its newest.
-    pub feed_items: usize,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
     /// The values of `local.NAME` by NAME, for src/local.rs.
@@ -68,8 +68,8 @@ impl Config {
             reconnect: Duration::from_secs(reconnect),
             journal,
             capture: lines.get("capture", "no", yes_or_no)?,
+            moderators: lines.all("moderators").flat_map(split_list).collect(),
             local: local(lines),
-            feed_items: outputs[0].view.items,
             outputs,
             log_url,
             account,
@@ -122,10 +122,11 @@ fn irc(lines: &Lines) -> Result<irc::Settings, String> {
         on_connect: lines.all("on_connect").map(str::to_owned).collect(),
         prefix: lines.value("prefix").unwrap_or(".").to_owned(),
         ignore: lines.all("ignore").flat_map(split_list).collect(),
+        relay: lines.all("relay").flat_map(split_list).collect(),
         rejoin: lines.get("rejoin", "no", yes_or_no)?,
         catch_up: lines.get("catch_up", "yes", yes_or_no)?,
         reply: lines.get("reply", "privmsg", reply)?,
-        hears: |_| false,
+        hears_all: false,
     })
 }
 

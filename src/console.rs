@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::bot::{Bot, Report, Request};
 use crate::irc::names::CaseMapping;
 use crate::irc::{self, VERSION, message};
-use crate::log;
+use crate::{log, title};
 
 /// Runs until standard input ends or nobody reads standard output any more.
 pub fn run(bot: &mut Bot) -> Result<(), String> {
@@ -61,22 +61,23 @@ fn greeting(bot: &Bot, you: &str) -> String {
 fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let settings = &bot.config.irc;
     let line = message::text(line.trim_ascii());
+    let line = title::without_colors(&line);
     let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
     let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((you, &line));
-    let text = text.trim_start().as_bytes();
-    let (form, name, args) =
-        irc::split_command(text, &settings.prefix, &settings.nick, CaseMapping::Rfc1459);
+    let (nicks, case) = ([settings.nick.as_str(); 2], CaseMapping::Rfc1459);
+    let (form, text, args) = irc::split_command(text, &settings.prefix, nicks, case);
     Request {
         channel: Some(settings.channels[0].name.clone()),
         nick: nick.to_owned(),
         host: String::new(),
         account: String::new(),
-        case: CaseMapping::Rfc1459,
+        case,
         posted: OffsetDateTime::now_utc(),
         history: false,
         form,
-        name: message::text(name).into_owned(),
-        args: message::text(args).trim().to_owned(),
+        text: text.to_owned(),
+        name: String::new(),
+        args: args.to_owned(),
         is_cut: false,
         room: usize::MAX,
     }

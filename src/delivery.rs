@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::delicious::{Change, Verdict};
 use crate::file;
-use crate::journal::{Action, Event, Journal, format_time, parse_time};
+use crate::journal::{Action, Event, Journal, VIEW_WINDOW, format_time, parse_time};
 use crate::link::Link;
 use crate::log;
 
@@ -353,8 +353,10 @@ impl Delivery {
 /// link with the same address still stands.
 fn in_full(item: &Item, journal: &Journal) -> Option<Item> {
     let Link { channel, url, .. } = &item.link;
-    let mut earlier =
-        journal.links().flatten().filter(|e| e.link.url == *url && e.time < item.time);
+    let mut earlier = journal
+        .links(VIEW_WINDOW, |_| true)
+        .flatten()
+        .filter(|e| e.link.url == *url && e.time < item.time);
     let link = match item.change {
         Change::Delete if earlier.next().is_some() => return None,
         Change::Replace => {

@@ -25,7 +25,7 @@ use history::Past;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
-pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, split_command};
+pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, relay_head, split_command};
 
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
@@ -56,13 +56,15 @@ pub struct Settings {
     pub prefix: String,
     /// Nicks, or `nick!user@host` masks with `*` and `?`.
     pub ignore: Vec<String>,
+    /// Bridges, named as in `ignore`: their lines are said by the person in their head.
+    pub relay: Vec<String>,
     /// After a KICK, rejoin once, after 60 s.
     pub rejoin: bool,
     /// Request what was said while linkbot was away.
     pub catch_up: bool,
     pub reply: ReplyStyle,
-    /// True if a line that is not a command is of interest. Called for every such line.
-    pub hears: fn(&[u8]) -> bool,
+    /// True if lines without a command or an address are wanted too.
+    pub hears_all: bool,
 }
 
 #[derive(Clone)]

@@ -268,6 +268,9 @@ impl Journal {
             log::line(format_args!("{path}: edited"));
         } else {
             let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len)?;
+            for warning in unmatched(&self.file, self.len, len)? {
+                log::line(format_args!("{}: {warning}", self.path.display()));
+            }
             let mut what = format!("{} appended", count(lines));
             if let Some((_, why)) = malformed.last() {
                 what += &format!(", {} of them skipped: {why}", malformed.len());
@@ -334,12 +337,19 @@ impl Journal {
         self.backwards(VIEW_WINDOW)
     }
 
-    /// The links of the newest [`VIEW_WINDOW`] bytes as they stand now, newest first.
-    pub fn links(&self) -> impl Iterator<Item = io::Result<Entry>> {
+    /// The current links of some channels in the newest `window` bytes, newest first.
+    pub fn links(
+        &self,
+        window: u64,
+        shows: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = io::Result<Entry>> {
         // Mostly empty: then a tree is cheaper than a hash.
         let mut later = BTreeMap::new();
-        self.events()
-            .filter_map(move |event| event.map(|event| fold(&mut later, event)).transpose())
+        self.backwards(window).filter_map(move |event| match event {
+            Ok(event) if shows(&event.link.channel) => fold(&mut later, event).map(Ok),
+            Ok(_) => None,
+            Err(e) => Some(Err(e)),
+        })
     }
 
     /// All events after `cursor`, newest first: reads back to the line with that time and past lines above it that someone
@@ -467,7 +477,7 @@ impl Iterator for ReverseReader<'_> {
 }
 
 /// What later events say of a channel's address, before its `add` is met on the way back.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Later {
     /// How many of the next `add`s are removed.
     removes: usize,
@@ -476,14 +486,25 @@ struct Later {
     reposters: Vec<String>,
 }
 
+/// By what an event finds its link.
+fn key(link: &Link) -> (String, String) {
+    (link.channel.clone(), link::comparison_key(&link.url))
+}
+
 /// Makes links of events that come newest first: `title`, `again` and `remove` belong to the nearest earlier
 /// `add` of their channel and address that is not removed.
 fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<Entry> {
     let Event { time, action, mut link } = event;
-    let key = (link.channel.clone(), link.url.clone());
+    if action == Action::Add && later.is_empty() {
+        return Some(Entry { time, link, reposters: Vec::new() });
+    }
+    let key = key(&link);
     if action == Action::Add {
-        if let Some(later) = later.get_mut(&key).filter(|l| l.removes > 0) {
-            later.removes -= 1;
+        if let Some(of) = later.get_mut(&key).filter(|later| later.removes > 0) {
+            of.removes -= 1;
+            if *of == Later::default() {
+                later.remove(&key);
+            }
             return None;
         }
         let Later { title, mut reposters, .. } = later.remove(&key).unwrap_or_default();
@@ -578,13 +599,39 @@ fn inspect(file: &File, from: u64, to: u64) -> io::Result<Findings> {
     Ok(found)
 }
 
+/// The `title` and `remove` events after byte `from` that match no link.
+fn unmatched(file: &File, from: u64, to: u64) -> io::Result<Vec<String>> {
+    let mut lines = ReverseReader::new(file, to.saturating_sub(VIEW_WINDOW), to);
+    let (mut later, mut unmatched) = (BTreeMap::new(), Vec::new());
+    while let Some(event) = lines.next().transpose()? {
+        let is_new = lines.at + lines.buf.len() as u64 >= from;
+        if is_new && matches!(event.action, Action::Title | Action::Remove) {
+            unmatched.push(event.link.clone());
+        }
+        fold(&mut later, event);
+        if !is_new && later.is_empty() {
+            break;
+        }
+    }
+    let is_left = |later: &Later| later.removes > 0 || later.title.is_some();
+    unmatched.retain(|link| later.get(&key(link)).is_some_and(is_left));
+    let warning = |Link { channel, url, .. }: Link| {
+        format!("a title or remove matches no link: check {url} and {channel}")
+    };
+    Ok(unmatched.into_iter().map(warning).collect())
+}
+
 /// Warnings about the newest `within` bytes of the journal: lines that are skipped, times in the future. Does not lock: a
 /// linkbot may be running.
 pub fn warnings(path: &Path, within: u64) -> io::Result<Vec<String>> {
     let mut warnings = Vec::new();
     let Some(meta) = what_is_at(path)? else { return Ok(warnings) };
     let from = meta.len().saturating_sub(within);
-    let found = inspect(&File::open(path)?, from, meta.len())?;
+    let file = File::open(path)?;
+    let found = inspect(&file, from, meta.len())?;
+    for warning in unmatched(&file, from, meta.len())? {
+        warnings.push(format!("{}: {warning}", path.display()));
+    }
     let number = |from_end: usize| match from {
         0 => format!("line {}", found.lines + 1 - from_end),
         _ => format!("line {from_end} from the end"),

@@ -40,7 +40,7 @@ use bot::Bot;
 use config::Config;
 use delicious::Account;
 use delivery::Delivery;
-use irc::{VERSION, message};
+use irc::VERSION;
 use journal::{Event, Journal};
 use log::{ERROR, WARNING};
 use network::Network;
@@ -111,12 +111,7 @@ fn fail(status: u8, why: &str) -> ExitCode {
 /// An error is one line for the operator.
 fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
-    config.irc.hears = match config.capture {
-        _ if !local::HEARD.is_empty() => |_| true,
-        // Every address holds one.
-        true => |text| message::find(b'/', text).is_some(),
-        false => |_| false,
-    };
+    config.irc.hears_all = !local::HEARD.is_empty();
     let config = &config;
     log::set_secrets(config.secrets.clone());
     for warning in &config.warnings {

@@ -166,7 +166,7 @@ fn shows_nothing(c: char) -> bool {
 pub fn without_colors(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     let mut plain = String::new();
-    while let Some(start) = rest.find(['\x03', '\x04']) {
+    while let Some(start) = rest.bytes().position(|b| matches!(b, b'\x03' | b'\x04')) {
         plain += &rest[..start];
         plain.push('\x0f');
         let (most, digit): (usize, fn(&u8) -> bool) = match rest.as_bytes()[start] {

@@ -7,7 +7,7 @@ use std::io;
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, VIEW_WINDOW};
 use crate::link::Link;
 use crate::log_url::LogUrl;
 
@@ -25,17 +25,8 @@ pub struct View {
 impl View {
     /// The newest links, and one more if there are older ones.
     pub fn links(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
-        let mut links = Vec::new();
-        for entry in journal.links() {
-            let entry = entry?;
-            if self.shows(&entry.link.channel) {
-                links.push(entry);
-            }
-            if links.len() > self.items {
-                break;
-            }
-        }
-        Ok(links)
+        let links = journal.links(VIEW_WINDOW, |channel| self.shows(channel));
+        links.take(self.items + 1).collect()
     }
 
     /// The time of the newest event.

@@ -228,7 +228,7 @@ fn what_people_do_on_irc_reaches_the_account() {
     };
     assert_eq!(said(&request), ["http://www.example.com/1", "One", "irc dev rust", "no"]);
     client.say("alice", "#dev", ".url https://www.example.com/1/ Uno");
-    assert_eq!(client.line(), "PRIVMSG #dev :saved: Uno");
+    assert_eq!(client.line(), "PRIVMSG #dev :title changed: Uno");
     assert_eq!(said(&bookmarks.request()), ["http://www.example.com/1", "Uno", "irc dev", "yes"]);
     client.say("bob", "#dev", format!(".url {ONE}"));
     client.expect("PRIVMSG #dev :saved before: ");
@@ -260,7 +260,7 @@ fn what_was_taken_back_before_it_was_sent_is_never_sent() {
     client.say("alice", "#dev", ".undo");
     client.say("alice", "#dev", ".url http://www.example.com/3 Three");
     client.say("alice", "#dev", ".url http://www.example.com/3 Tres");
-    for answer in ["saved: Two", "removed: Two", "saved: Three", "saved: Tres"] {
+    for answer in ["saved: Two", "removed: Two", "saved: Three", "title changed: Tres"] {
         assert_eq!(client.line(), format!("PRIVMSG #dev :{answer}"));
     }
     is_open.store(true, Ordering::Relaxed);

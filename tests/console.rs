@@ -107,7 +107,7 @@ fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
     }
     let home = Home::new(&format!("{CONF}prefix = !\nnick = marvin\n"));
     let input = "!url http://x.example/ A\nmarvin: url http://x.example/ B\n.url http://x.example/ C\nlinkbot: url D\n";
-    assert_eq!(home.console(input).stdout, "saved: A\nsaved: B\n");
+    assert_eq!(home.console(input).stdout, "saved: A\ntitle changed: B\n");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
 #[test]
 fn behind_the_prefix_an_unknown_command_gets_no_answer_and_plain_talk_neither() {
     let home = Home::new(CONF);
-    let input = ".weather Berlin\n.\n..\nlinkbot\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
+    let input = ".weather Berlin\n.\n..\nlinkbot, thanks\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
     let ended = home.console(input);
     assert_eq!((ended.stdout.as_str(), ended.status), ("", Some(0)));
     assert_eq!(home.journal().len(), 0);

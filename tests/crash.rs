@@ -95,7 +95,7 @@ impl Run<'_> {
             let answer =
                 line.strip_prefix("PRIVMSG #dev :").and_then(|answer| answer.split_once(": "));
             let (promised, title) = match answer {
-                Some(("saved", title)) => (&mut self.saved, title),
+                Some(("saved" | "title changed", title)) => (&mut self.saved, title),
                 Some(("removed", title)) => (&mut self.removed, title),
                 _ => panic!("{line}"),
             };

@@ -116,7 +116,7 @@ fn what_is_not_for_the_bot_gets_no_answer() {
 fn help_is_answered_in_private_too() {
     let (_home, _bot, _server, mut client) = at_home();
     client.say("alice", "linkbot", ".help");
-    client.expect("PRIVMSG alice :commands: ");
+    client.expect("PRIVMSG alice :say .url ADDRESS TITLE in #dev; .help there lists the rest");
     client.say("alice", "#dev", ".help url");
     assert!(
         client.expect("PRIVMSG #dev :").contains(".url http://www.example.com/ Title For Link")
@@ -170,7 +170,7 @@ fn it_reconnects_and_joins_again_after_the_server_went_away() {
     assert!(bot.logs("not connected").contains("server shuts down"));
     let mut client = server.welcome();
     client.say("alice", "#dev", ".url http://www.example.com/ After");
-    assert_eq!(client.line(), "PRIVMSG #dev :saved: After");
+    assert_eq!(client.line(), "PRIVMSG #dev :title changed: After");
     assert_eq!(home.titles(), ["Before", "After"]);
 }
 
@@ -242,13 +242,13 @@ fn survives_stop(server: IrcServer, trusted: &str) {
     home.write("ca.pem", trusted);
     let mut bot = home.start();
     let mut client = server.welcome();
-    for title in ["One", "Two"] {
+    for (title, done) in [("One", "saved"), ("Two", "title changed")] {
         bot.stop();
         bot.cont();
         bot.stop();
         client.say("alice", "#dev", format!(".url http://www.example.com/ {title}"));
         bot.cont();
-        assert_eq!(client.line(), format!("PRIVMSG #dev :saved: {title}"));
+        assert_eq!(client.line(), format!("PRIVMSG #dev :{done}: {title}"));
     }
     assert!(!bot.log().contains("not connected"), "{}", bot.log());
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 #[rustfmt::skip]
 pub const KEYS: &[&str] = &[
     "server", "tls", "tls_pin", "tls_cert", "tls_key", "nick", "owner", "channels", "server_password", "sasl",
-    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "rejoin", "catch_up",
+    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "relay", "moderators", "rejoin", "catch_up",
     "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone",
     "delicious", "delicious_user", "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags",
     "delicious_shared", "delicious_interval", "delicious_scuttle",
 ];
 
 /// Keys that may be set more than once.
-const REPEATABLE: &[&str] = &["on_connect", "ignore"];
+const REPEATABLE: &[&str] = &["on_connect", "ignore", "relay", "moderators"];
 
 /// The lines of bot.conf that set a key. Every key is a known one.
 pub struct Lines<'a> {

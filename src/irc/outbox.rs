@@ -136,13 +136,15 @@ impl Outbox {
         self.queue.push_back(line);
     }
 
-    /// The next line that may be said now. The bucket's last token is spent on all answers that can be said as one.
+    /// The next line that may be said now; replies to saves come before replies to looks. The bucket's last
+    /// token is spent on all replies that can be merged.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
         let is_last = self.bucket.level(now) == 1;
         if self.queue.is_empty() || !self.bucket.take(now) {
             return None;
         }
-        let mut line = self.queue.pop_front()?;
+        let first = self.queue.iter().position(|line| line.kind != ReplyKind::Look);
+        let mut line = self.queue.remove(first.unwrap_or(0))?;
         if is_last {
             self.queue.retain(|other| {
                 let same = line.stands_for(other);

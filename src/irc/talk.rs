@@ -9,11 +9,15 @@ use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::ReplyKind;
 use super::{MASK, Now, Session, VERSION};
+use crate::{scan, title};
 
 /// What servers tag the lines of bots with: the specification's name, and those from before it.
 const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// A server-time is believed within this of the own clock.
 pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
+
+/// The longest nick from a bridge, in characters.
+pub(super) const MAX_NICK: usize = 32;
 
 /// What someone said, in a channel or in private.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +36,11 @@ pub struct Request {
     /// It was said in our absence: it is not answered.
     pub history: bool,
     pub form: Form,
+    /// The whole line, without a relay's head.
+    pub text: String,
     /// The command's name; empty for talk.
     pub name: String,
-    /// What follows the name; all of it for talk.
+    /// What follows the name; the whole line for talk.
     pub args: String,
     /// The line is as long as the server allows, so its end may be missing.
     pub is_cut: bool,
@@ -63,27 +69,38 @@ impl Session<'_> {
         if let Some(inner) = text.strip_prefix(b"\x01") {
             let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
             let Some(action) = inner.strip_prefix(b"ACTION ") else {
-                if private && !self.is_deaf_to(message, false) {
+                if private && !self.is_ignored(message, false, false) {
                     self.ctcp(message, inner, now.instant);
                 }
                 return None;
             };
             text = action;
         }
-        let (form, name, args) = split_command(text, &self.settings.prefix, &self.nick, self.case);
-        let is_heard = form != Form::Talk || !private && (self.settings.hears)(args);
+        let text = message::text(text);
+        let text = title::without_colors(&text);
+        let (form, text, args) = self.split(&text);
+        let is_relay =
+            !private && self.is_listed(&self.settings.relay, message.source, message.nick());
+        // `linkbot: ...` addresses us: it is the relay's own.
+        let relayed = if is_relay && form == Form::Talk { relay_head(text) } else { None };
+        let (form, text, args) = relayed.map_or((form, text, args), |(_, said)| self.split(said));
+        let is_wanted = private || form != Form::Talk || self.settings.hears_all || may_share(text);
         // Each line of history counts.
-        if !is_heard && self.memberships.iter().all(|m| m.past.until.is_none()) {
+        if !is_wanted && self.memberships.iter().all(|m| m.past.until.is_none()) {
             return None;
         }
         let index = if private { None } else { Some(self.configured(target)?) };
-        let history =
-            index.map_or(Some(false), |index| self.told(index, message, is_heard, now))?;
-        if !is_heard || self.is_deaf_to(message, history) {
+        let history = match index {
+            Some(index) => self.told(index, message, is_wanted, now)?,
+            // A bouncer replays what was said in private too.
+            None if is_old(message, now.clock) => return None,
+            None => false,
+        };
+        if !is_wanted || self.is_ignored(message, history, is_relay) {
             return None;
         }
         let source = message::text(message.source);
-        Some(Request {
+        let mut request = Request {
             channel: index.map(|index| self.memberships[index].channel.name.clone()),
             nick: message::text(message.nick()).into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
@@ -92,14 +109,35 @@ impl Session<'_> {
             posted: self.posted(message, now.clock, history),
             history,
             form,
-            name: message::text(name).into_owned(),
-            args: message::text(args).trim().to_owned(),
+            text: text.to_owned(),
+            name: String::new(),
+            args: args.to_owned(),
             // A server that cuts between characters leaves up to three bytes unused.
             is_cut: message.length() + "\r\n".len() + 3 >= self.line_length,
             room: self
                 .line_length
                 .saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
-        })
+        };
+        if let Some((nick, _)) = relayed {
+            let nick = clean_nick(nick);
+            // Our own words may come back.
+            if self.is_me(nick.as_bytes())
+                || self.is_listed(&self.settings.ignore, message.source, nick.as_bytes())
+            {
+                return None;
+            }
+            request.account.clear();
+            request.host = format!("{nick} via {}", request.host);
+            if !nick.is_empty() {
+                request.nick = nick;
+            }
+        }
+        Some(request)
+    }
+
+    fn split<'t>(&self, text: &'t str) -> (Form, &'t str, &'t str) {
+        let nicks = [self.nick.as_str(), &self.settings.nick];
+        split_command(text, &self.settings.prefix, nicks, self.case)
     }
 
     /// A NOTICE to us. No line of it is ever answered, but services tell there why they know us or not.
@@ -114,15 +152,20 @@ impl Session<'_> {
         self.services_answered(now.instant);
     }
 
-    /// The own lines, also those from before our nick was taken, those of other bots, and of whom the operator ignores.
-    fn is_deaf_to(&self, message: &Message, history: bool) -> bool {
+    /// True for our own lines, also from before our nick was taken, for those of other bots, and for people
+    /// whom the operator ignores.
+    fn is_ignored(&self, message: &Message, history: bool, is_relay: bool) -> bool {
         self.is_me(message.nick())
             || history && self.case.eq(message.nick(), self.settings.nick.as_bytes())
-            || BOT_TAGS.iter().any(|name| message.tag(name).is_some())
-            || self.settings.ignore.iter().any(|mask| {
-                let name = if mask.contains(['!', '@']) { message.source } else { message.nick() };
-                self.case.fits(mask.as_bytes(), name)
-            })
+            || !is_relay && BOT_TAGS.iter().any(|name| message.tag(name).is_some())
+            || self.is_listed(&self.settings.ignore, message.source, message.nick())
+    }
+
+    fn is_listed(&self, masks: &[String], source: &[u8], nick: &[u8]) -> bool {
+        masks.iter().any(|mask| {
+            let name = if mask.contains(['!', '@']) { source } else { nick };
+            self.case.fits(mask.as_bytes(), name)
+        })
     }
 
     fn posted(
@@ -164,29 +207,85 @@ impl Session<'_> {
     }
 }
 
-/// Takes a line apart: the name of a command and what follows it, or all of it as talk. `...` is no command.
+/// Splits a line that addresses us: returns the line as people see it, and what follows the prefix or
+/// the nick. In talk that is the line again. `...` is not a command.
 pub fn split_command<'t>(
-    text: &'t [u8],
+    text: &'t str,
     prefix: &str,
-    nick: &str,
+    nicks: [&str; 2],
     case: CaseMapping,
-) -> (Form, &'t [u8], &'t [u8]) {
-    let named = || {
-        let (_, rest) =
-            text.split_at_checked(nick.len()).filter(|(name, _)| case.eq(name, nick.as_bytes()))?;
-        let rest = rest.strip_prefix(b":").or_else(|| rest.strip_prefix(b","))?.trim_ascii();
-        Some((Form::Named, rest.strip_prefix(prefix.as_bytes()).unwrap_or(rest)))
-    };
-    let prefixed = text
-        .strip_prefix(prefix.as_bytes())
-        .filter(|rest| rest.first().is_some_and(u8::is_ascii_alphabetic));
-    match prefixed.map(|rest| (Form::Prefixed, rest)).or_else(named) {
-        None => (Form::Talk, b"", text),
-        Some((form, command)) => {
-            let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
-            (form, &command[..end], &command[end..])
-        }
+) -> (Form, &'t str, &'t str) {
+    let text = skip_invisible(text).trim_end();
+    if let Some(command) = text.strip_prefix(prefix)
+        && command.starts_with(|c: char| c.is_ascii_alphabetic())
+    {
+        return (Form::Prefixed, text, command);
     }
+    match nicks.iter().find_map(|nick| after_nick(text, nick, case)) {
+        Some(said) => (Form::Named, text, said.strip_prefix(prefix).unwrap_or(said)),
+        None => (Form::Talk, text, text),
+    }
+}
+
+/// What follows `linkbot:`, `linkbot,` or `linkbot `, with or without `@` before it.
+fn after_nick<'t>(text: &'t str, nick: &str, case: CaseMapping) -> Option<&'t str> {
+    let text = text.strip_prefix('@').unwrap_or(text);
+    let (name, rest) = text.split_at_checked(nick.len())?;
+    if !case.eq(name.as_bytes(), nick.as_bytes()) {
+        return None;
+    }
+    let said = skip_invisible(rest);
+    if let Some(said) = said.strip_prefix([':', ',', '：', '，']) {
+        return Some(skip_invisible(said));
+    }
+    let ends = said.is_empty() || said.starts_with('?') || said.len() < rest.len();
+    if ends { Some(said) } else { None }
+}
+
+/// Drops white space, formatting codes and invisible characters from the start of a line.
+fn skip_invisible(mut text: &str) -> &str {
+    while let Some(c) = text.chars().next()
+        && (c.is_whitespace() || c.is_control() || title::is_invisible(c))
+    {
+        text = &text[c.len_utf8()..];
+    }
+    text
+}
+
+/// Splits the head off a line that a bridge relays: `<alice> text`, `[net] <alice> text` or `alice: text`.
+pub fn relay_head(text: &str) -> Option<(&str, &str)> {
+    let text = skip_invisible(text);
+    let network = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+    let head = match network {
+        Some((network, head)) if !network.eq_ignore_ascii_case("off") => skip_invisible(head),
+        _ => text,
+    };
+    let (nick, said) = match head.strip_prefix('<') {
+        Some(head) => head.split_once('>')?,
+        None => text.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
+    };
+    // That is an address in brackets.
+    if nick.contains("://") { None } else { Some((nick, said)) }
+}
+
+/// A nick from a bridge as one of IRC's. A reply may start with it, so it must not look like a command for
+/// another bot: it starts with a letter, a digit or `_`, and contains no space. Empty if nothing is left.
+fn clean_nick(nick: &str) -> String {
+    let is_valid = |c: char| c.is_alphanumeric() || "[]\\`_^{|}-".contains(c);
+    let nick = title::normalize(nick);
+    let can_start = |c: char| c.is_alphanumeric() || c == '_';
+    let visible = nick.chars().filter(|&c| !title::is_invisible(c)).skip_while(|&c| !can_start(c));
+    visible.take(MAX_NICK).map(|c| if is_valid(c) { c } else { '_' }).collect()
+}
+
+/// True if `text` may contain an address: every one contains a slash.
+fn may_share(text: &str) -> bool {
+    message::find(b'/', text.as_bytes()).is_some() && scan::has_address(text)
+}
+
+/// True if a line is older than the time that it takes to come.
+fn is_old(message: &Message, now: OffsetDateTime) -> bool {
+    server_time(message).is_some_and(|said| now - said > MAX_CLOCK_SKEW)
 }
 
 /// Whether `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.

@@ -127,12 +127,14 @@ pub fn post(client: &mut Client, title: &str) -> Result<(), String> {
 /// What the bot says to it: `Ok` for a promise, else what was wrong; `None`: the bot is gone.
 pub fn attempt(client: &mut Client, step: &Step) -> Option<Result<(), String>> {
     step.say(client);
-    let promise =
-        step.title.as_ref().map_or("removed: ".to_owned(), |title| format!("saved: {title}"));
+    let promises = match &step.title {
+        Some(title) => vec![format!("saved: {title}"), format!("title changed: {title}")],
+        None => vec!["removed: ".to_owned()],
+    };
     loop {
         let line = client.next_line()?;
         let Some(answer) = line.strip_prefix("PRIVMSG #dev :") else { continue };
-        if answer.starts_with(&promise) {
+        if promises.iter().any(|promise| answer.starts_with(promise)) {
             return Some(Ok(()));
         }
         return Some(Err(answer

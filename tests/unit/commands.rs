@@ -4,13 +4,11 @@ use time::OffsetDateTime;
 use super::*;
 use crate::bot::Report;
 use crate::config::Config;
-use crate::irc::Form;
 use crate::irc::names::CaseMapping;
+use crate::irc::split_command;
 use crate::journal::{Journal, format_time};
 use crate::publish::Publisher;
 
-/// How many links of a channel count as its newest.
-const ITEMS: usize = 3;
 const CHANNELS: [&str; 2] = ["#dev", "#ops"];
 /// Nick and account: one nick under two accounts and under none, one account under two nicks.
 const PEOPLE: [(&str, &str); 6] =
@@ -91,15 +89,14 @@ struct Model(Vec<Shown>);
 impl Model {
     fn is_yours(link: &Shown, (nick, account): (&str, &str)) -> bool {
         match link.poster {
-            (_, owner) if !owner.is_empty() && !account.is_empty() => owner == account,
+            (_, owner) if !owner.is_empty() => owner == account,
             (poster, _) => poster.eq_ignore_ascii_case(nick) && !link.old,
         }
     }
 
     /// Where the link with this address is, if it is among the newest.
     fn newest(&self, channel: &str, address: usize) -> Option<usize> {
-        let here =
-            self.0.iter().enumerate().rev().filter(|(_, link)| link.channel == channel).take(ITEMS);
+        let here = self.0.iter().enumerate().rev().filter(|(_, link)| link.channel == channel);
         here.clone()
             .find(|(_, link)| ADDRESSES[address].iter().any(|(_, url, _)| *url == link.url))
             .map(|(i, _)| i)
@@ -126,7 +123,12 @@ impl Model {
             Act::Undo => {
                 // An event names its link by the address, so one behind a newer link with the same is out of reach.
                 let is_hidden = |i: usize| {
-                    self.0[i + 1..].iter().any(|l| (l.channel, l.url) == (channel, self.0[i].url))
+                    let is_same = |of: &&[(&str, &str, &str); 2]| {
+                        of.iter().any(|(_, url, _)| *url == self.0[i].url)
+                    };
+                    let same = ADDRESSES.iter().find(is_same).unwrap();
+                    let mut newer = self.0[i + 1..].iter().filter(|l| l.channel == channel);
+                    newer.any(|l| same.iter().any(|(_, url, _)| *url == l.url))
                 };
                 let is_it = |&i: &usize| {
                     self.0[i].channel == channel
@@ -166,7 +168,7 @@ impl Model {
         let bare = ADDRESSES.as_flattened().iter().find(|(_, url, _)| *url == link.url).unwrap().2;
         if !captured && link.title != title && (yours || link.title == bare) {
             link.title = title.into();
-            return format!("saved: {plain}");
+            return format!("title changed: {plain}");
         }
         let same = |nick: &str| nick.eq_ignore_ascii_case(who.0);
         if !yours && !same(link.poster.0) && !link.again.iter().any(|nick| same(nick)) {
@@ -174,7 +176,9 @@ impl Model {
         }
         let age = if link.old { "1 d ago" } else { "just now" };
         let nick = format!("{}\u{200b}{}", &link.poster.0[..1], &link.poster.0[1..]);
-        format!("saved before: {nick}, {age}: {}", title::split_tags(&link.title).0)
+        let shown = title::split_tags(&link.title).0;
+        let kept = if captured || shown == plain { "" } else { " (title kept)" };
+        format!("saved before: {nick}, {age}: {shown}{kept}")
     }
 }
 
@@ -184,7 +188,7 @@ fn config() -> (tempfile::TempDir, Config) {
     let path = folder.path().join("bot.conf");
     let channels = CHANNELS.join(", ");
     let text = format!(
-        "server = localhost:1\ntls = no\nchannels = {channels}\ncapture = yes\nfeed_items = {ITEMS}\n"
+        "server = localhost:1\ntls = no\nchannels = {channels}\ncapture = yes\nfeed_items = 1\n"
     );
     std::fs::write(&path, text).unwrap();
     let config = Config::read(&path).unwrap();
@@ -194,13 +198,14 @@ fn config() -> (tempfile::TempDir, Config) {
 fn request(step: Step) -> Request {
     let (nick, account) = PEOPLE[step.who];
     let said = ADDRESSES[step.address.0][step.address.1].0;
-    let (name, args) = match step.act {
-        Act::Url(title) => ("url", format!("{said} {}", TITLES[title])),
-        Act::Talk(true) => ("", format!("look at {said}")),
-        Act::Talk(false) => ("", said.to_owned()),
-        Act::UndoThat => ("undo", said.to_owned()),
-        Act::Undo => ("undo", String::new()),
+    let text = match step.act {
+        Act::Url(title) => format!(".url {said} {}", TITLES[title]),
+        Act::Talk(true) => format!("look at {said}"),
+        Act::Talk(false) => said.to_owned(),
+        Act::UndoThat => format!(".undo {said}"),
+        Act::Undo => ".undo".to_owned(),
     };
+    let (form, text, args) = split_command(&text, ".", ["linkbot"; 2], CaseMapping::Rfc1459);
     Request {
         channel: Some(CHANNELS[step.channel].to_owned()),
         nick: nick.to_owned(),
@@ -209,9 +214,10 @@ fn request(step: Step) -> Request {
         case: CaseMapping::Rfc1459,
         posted: OffsetDateTime::now_utc(),
         history: false,
-        form: if name.is_empty() { Form::Talk } else { Form::Prefixed },
-        name: name.to_owned(),
-        args,
+        form,
+        text: text.to_owned(),
+        name: String::new(),
+        args: args.to_owned(),
         is_cut: false,
         room: usize::MAX,
     }
@@ -263,7 +269,7 @@ proptest! {
             let Entry { link, reposters: again, .. } = entry.unwrap();
             (link.channel, link.url, link.title, link.nick, link.account, again)
         };
-        let shown: Vec<_> = bot.journal.links().map(view).collect();
+        let shown: Vec<_> = bot.journal.links(VIEW_WINDOW, |_| true).map(view).collect();
         let meant = model.0.iter().rev().map(|link| {
             let [channel, url, nick, account] = [link.channel, link.url, link.poster.0, link.poster.1].map(str::to_owned);
             let again: Vec<_> = link.again.iter().map(|&nick| nick.to_owned()).collect();

@@ -772,7 +772,7 @@ proptest! {
         };
         for (act, i, who) in acts {
             let nick = ["bob", "carol"][who].to_owned();
-            let stands = world.journal.links().any(|entry| entry.unwrap().link.url == link(i).url);
+            let stands = world.journal.links(VIEW_WINDOW, |_| true).any(|entry| entry.unwrap().link.url == link(i).url);
             let title = format!("title {}", world.tries.len() + world.journal.events().count());
             let link = Link { nick, title, ..link(i) };
             match act {
@@ -795,7 +795,7 @@ proptest! {
         let given_up = |url: &str| {
             LOG.with_borrow(|log| log.iter().any(|line| line.starts_with("passed over: ") && line.contains(url)))
         };
-        let stands = world.journal.links().map(|entry| entry.unwrap().link);
+        let stands = world.journal.links(VIEW_WINDOW, |_| true).map(|entry| entry.unwrap().link);
         let mut stands: BTreeMap<String, String> = stands.map(|link| (link.url, link.title)).collect();
         stands.retain(|url, _| !given_up(url));
         shelf.retain(|url, _| !given_up(url));

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 
+use super::talk::MAX_NICK;
 use super::*;
 
 /// The own clock when a [`Talk`] begins.
@@ -19,10 +20,11 @@ fn settings() -> Settings {
         on_connect: Vec::new(),
         prefix: ".".into(),
         ignore: Vec::new(),
+        relay: Vec::new(),
         rejoin: false,
         catch_up: false,
         reply: ReplyStyle::Privmsg,
-        hears: |_| false,
+        hears_all: false,
     }
 }
 
@@ -44,7 +46,7 @@ fn external() -> Settings {
 impl Request {
     /// The command as it was said.
     fn text(&self) -> String {
-        format!("{} {}", self.name, self.args).trim().to_owned()
+        self.args.clone()
     }
 }
 
@@ -588,7 +590,7 @@ fn the_own_nick_is_the_first_parameter_of_001() {
     talk.says(":server 376 Guest42 :End");
     talk.says(":Guest42!bot@host JOIN #dev");
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :Guest42: url x").unwrap().text(), "url x");
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x"), None);
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").unwrap().text(), "url x");
     assert_eq!(talk.says(":Guest42!bot@host PRIVMSG #dev :.url x"), None, "our own line");
 }
 
@@ -778,7 +780,7 @@ fn a_server_that_renames_the_bot_to_its_account_is_followed() {
     talk.says(":linkbot!bot@host NICK :linkaccount");
     assert!(talk.logged().contains("linkaccount"));
     assert!(talk.says(":a!a@h PRIVMSG #dev :linkaccount, url x").is_some());
-    assert!(talk.says(":a!a@h PRIVMSG #dev :linkbot, url x").is_none());
+    assert!(talk.says(":a!a@h PRIVMSG #dev :linkbot, url x").is_some(), "the configured nick");
     talk.says(":op!o@h KICK #dev linkaccount :out");
     assert!(talk.logged().contains("out of #dev"));
 }
@@ -1140,12 +1142,96 @@ fn who_is_made_to_leave_stays_out_until_invited() {
 #[test]
 fn a_command_begins_with_the_prefix_or_the_bots_name() {
     let mut talk = Talk::home(settings());
-    for line in [".url x", "linkbot: url x", "LINKBOT, url x", "linkbot:url x", "linkbot: .url x"] {
-        assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line).text(), "url x");
+    for line in [
+        ".url x",
+        "  .url x",
+        "\u{3}04,01.url x",
+        "\u{2}\u{200b}\u{feff}.url x ",
+        "\u{a0}\u{3000}.url x",
+        "linkbot: url x",
+        "LINKBOT, url x",
+        "linkbot:url x",
+        "linkbot: .url x",
+        "linkbot url x",
+        "linkbot .url x",
+        "@linkbot: url x",
+        "@LinkBot url x",
+        "\u{2}linkbot\u{2}: url x",
+        "linkbot：url x",
+        "linkbot\u{a0}url x",
+    ] {
+        let said = talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line);
+        assert_eq!(said.args, "url x", "{line}");
+        assert_ne!(said.form, Form::Talk, "{line}");
     }
-    for line in ["url x", "linkbot url x", "linkbots: url x", "x .url", "", "link", "linkbot"] {
+    for line in ["linkbot", "linkbot:", "linkbot?", "@linkbot"] {
+        let said = talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line);
+        assert_eq!(said.form, Form::Named, "{line}");
+    }
+    for line in ["url x", "linkbots: url x", "x .url", "", "link", "my linkbot: url x", "...", ".5"]
+    {
         assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")), None, "{line}");
     }
+}
+
+#[test]
+fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
+    let relay = vec!["Bridge".to_owned(), "*!*@matrix.example".to_owned()];
+    let mut talk = Talk::home(Settings { relay, ..settings() });
+    let heard = |talk: &mut Talk, line: &str| {
+        let said = talk.says(&format!("@bot;account=br :bridge!b@h PRIVMSG #dev :{line}"));
+        said.map(|said| (said.nick, said.account, said.text))
+    };
+    for (head, nick) in [
+        ("<alice> ", "alice"),
+        ("<alice>", "alice"),
+        ("[discord] <alice> ", "alice"),
+        ("[discord]<alice> ", "alice"),
+        ("alice: ", "alice"),
+        ("\u{2}<\u{3}04al\u{200b}ice\u{f}>\u{2} ", "alice"),
+        ("<a\u{200d}lice\u{feff}> ", "alice"),
+        ("<@alice> ", "alice"),
+        ("<Alice Smith> ", "Alice_Smith"),
+        ("<Алиса> ", "Алиса"),
+        ("<alice/discord> ", "alice_discord"),
+        ("<!op> ", "op"),
+        ("<.op> ", "op"),
+        ("<1337> ", "1337"),
+        ("\u{200b}alice: ", "alice"),
+    ] {
+        let said = heard(&mut talk, &format!("{head}.url x")).expect(head);
+        assert_eq!(said, (nick.to_owned(), String::new(), ".url x".to_owned()), "{head}");
+    }
+    let long = heard(&mut talk, &format!("<{}> .url x", "a".repeat(100))).unwrap();
+    assert_eq!(long.0.len(), MAX_NICK);
+    // Without a nick that is left, the relay's own. It has no account either: anyone may have said it.
+    let said = heard(&mut talk, "<💥> .url x").unwrap();
+    assert_eq!(said, ("bridge".to_owned(), String::new(), ".url x".to_owned()));
+    // Without a head, the relay's own.
+    for own in
+        [".url x", "linkbot: url x", "<https://example.com/> see", "see https://example.com/"]
+    {
+        let said = heard(&mut talk, own).expect(own);
+        assert_eq!((said.0.as_str(), said.1.as_str()), ("bridge", "br"), "{own}");
+    }
+    let by_mask = talk.says(":x!y@matrix.example PRIVMSG #dev :<bob> .url x").unwrap();
+    assert_eq!((by_mask.nick.as_str(), by_mask.host.as_str()), ("bob", "bob via y@matrix.example"));
+    let private = talk.says(":bridge!b@h PRIVMSG linkbot :<bob> hello").unwrap();
+    assert_eq!(private.nick, "bridge");
+    assert_eq!(heard(&mut talk, "<linkbot> saved: http://example.com/"), None, "our own echo");
+    assert_eq!(talk.says(":other!b@h PRIVMSG #dev :<alice> .url x"), None, "no relay");
+    let ignore = vec!["alice".to_owned()];
+    let relay = vec!["bridge".to_owned()];
+    let mut talk = Talk::home(Settings { relay, ignore, ..settings() });
+    assert_eq!(heard(&mut talk, "<alice> .url x"), None);
+    assert!(heard(&mut talk, "<bob> .url x").is_some());
+}
+
+#[test]
+fn what_a_bouncer_replays_in_private_is_not_heard() {
+    let mut talk = Talk::home(settings());
+    assert!(talk.says_at(START, ":a!a@h PRIVMSG linkbot :hello").is_some());
+    assert_eq!(talk.says_at(START - minutes(11), ":a!a@h PRIVMSG linkbot :hello"), None);
 }
 
 #[test]
@@ -1161,8 +1247,9 @@ fn who_said_it_and_where_is_told_in_full() {
         posted: START,
         history: false,
         form: Form::Prefixed,
-        name: "url".into(),
-        args: "x".into(),
+        text: ".url x".into(),
+        name: String::new(),
+        args: "url x".into(),
         // :linkbot!1234567890@HOST PRIVMSG #DEV :...
         is_cut: false,
         room: 510 - ":linkbot!@ PRIVMSG #DEV :".len() - 10 - 63,
@@ -1854,6 +1941,8 @@ fn a_line_that_is_not_for_us_allocates_nothing() {
         "@bot;time=2026-11-22T10:30:01.000Z :b!b@h PRIVMSG #dev :.url http://example.com/ From a bot",
         "@time=2026-11-22T09:30:01.000Z :alice!a@host PRIVMSG #dev :.url http://example.com/ From history",
         ":alice!a@bad PRIVMSG #dev :.url http://example.com/ Ignored",
+        ":alice!a@host PRIVMSG #dev :and/or, http:/x, see /usr/share/doc // or http:",
+        ":alice!a@host PRIVMSG #dev :caf\u{e9} \u{2603}",
         ":alice!a@host JOIN #dev",
         ":alice!a@host PART #dev :bye",
         ":alice!a@host QUIT :bye",

@@ -59,7 +59,7 @@ fn a_hundred_saves_are_three_answers_and_97_more_links() {
 fn a_fold_keeps_to_its_channel_and_its_kind() {
     let now = Instant::now();
     let mut outbox = Outbox::new(now);
-    (0..3).for_each(|_| outbox.push("#a", "first".into(), ReplyKind::Look));
+    (0..3).for_each(|n| outbox.push("#a", format!("first {n}"), ReplyKind::Failed));
     for target in ["#a", "#b", "#a"] {
         outbox.push(target, "saved: x".into(), ReplyKind::Saved);
         outbox.push(target, "usage: y".into(), ReplyKind::Failed);
@@ -67,9 +67,9 @@ fn a_fold_keeps_to_its_channel_and_its_kind() {
     outbox.push("#a", "usage: z".into(), ReplyKind::Failed);
     let all = all_said(&mut outbox, now);
     let expected = [
-        "first",
-        "first",
-        "first",
+        "first 0",
+        "first 1",
+        "first 2",
         "saved: 2 more links",
         "usage: y",
         "saved: x",
@@ -97,8 +97,8 @@ fn a_full_queue_drops_its_oldest_answer_to_a_look_first() {
     outbox.push("#dev", "look last".into(), ReplyKind::Look);
     let all = all_said(&mut outbox, now);
     assert_eq!(all.len(), LONGEST_QUEUE);
-    assert_eq!(all[..2], ["saved: kept", "look 3"]);
-    assert_eq!(all[LONGEST_QUEUE - 2..], ["usage: kept", "look last"]);
+    assert_eq!(all[..3], ["saved: kept", "usage: kept", "look 3"]);
+    assert_eq!(all[LONGEST_QUEUE - 1..], ["look last"]);
 }
 
 #[test]
