@@ -15,7 +15,7 @@ use crate::log_url::LogUrl;
 use crate::publish::Output;
 use crate::{delicious, irc};
 
-use lines::Lines;
+use lines::{Line, Lines};
 use values::*;
 
 /// A valid bot.conf.
@@ -53,19 +53,18 @@ impl Config {
         let irc = irc(lines)?;
         let zone = lines.get("timezone", "utc", zone)?;
         let log_url = lines.option("log_url", |value| LogUrl::new(value, zone))?;
-        let journal = lines.get("journal", "links.tsv", |value| path_in(lines.directory, value))?;
-        let outputs = outputs::outputs(lines, &irc, zone, log_url.as_ref())?;
+        let mut taken = vec![outputs::without_dots(path)];
+        let journal = lines.value("journal").unwrap_or("links.tsv");
+        let journal = outputs::own_file(lines, "journal", journal, &mut taken)?;
+        let outputs = outputs::outputs(lines, &irc, zone, log_url.as_ref(), &mut taken)?;
         let account = account(lines, &irc.owner)?;
         let is_exposed = !server.tls && !is_loopback(&server.host);
-        secrets::check(lines, &irc, is_exposed, mode)?;
-        outputs::check(lines, &journal, &outputs)?;
-        let reconnect = lines.get("reconnect", "20", |value| number(value, 1..=600))?;
         Ok(Config {
-            secrets: secrets::all(lines, &irc, account.as_ref()),
+            secrets: secrets::secrets(lines, &irc, account.as_ref(), is_exposed, mode)?,
             warnings: warnings(lines, is_exposed, account.as_ref()),
             server,
             irc,
-            reconnect: Duration::from_secs(reconnect),
+            reconnect: Duration::from_secs(lines.get("reconnect", "20", number(1, 600))?),
             journal,
             capture: lines.get("capture", "no", yes_or_no)?,
             moderators: lines.all("moderators").flat_map(split_list).collect(),
@@ -78,13 +77,8 @@ impl Config {
 }
 
 fn local(lines: &Lines) -> HashMap<String, String> {
-    let mut local = HashMap::new();
-    for line in &lines.lines {
-        if let Some(name) = line.key.strip_prefix("local.") {
-            local.insert(name.to_owned(), line.value.to_owned());
-        }
-    }
-    local
+    let name = |line: &Line| line.key.strip_prefix("local.").map(str::to_owned);
+    lines.lines.iter().filter_map(|line| Some((name(line)?, line.value.to_owned()))).collect()
 }
 
 fn server(lines: &Lines) -> Result<connection::Settings, String> {
@@ -101,16 +95,13 @@ fn server(lines: &Lines) -> Result<connection::Settings, String> {
 }
 
 fn irc(lines: &Lines) -> Result<irc::Settings, String> {
-    let sasl_user = lines.option("sasl_user", own_name)?;
-    let sasl = match (lines.value("sasl"), sasl_user, lines.text("sasl_password")) {
+    let sasl = match (lines.value("sasl"), lines.text("sasl_user"), lines.text("sasl_password")) {
         (None, None, None) => None,
         (Some("plain"), Some(user), Some(password)) => Some(Sasl::Plain { user, password }),
         (Some("external"), None, None) if lines.value("tls_cert").is_some() => Some(Sasl::External),
         _ => {
-            return Err(lines.error(
-                "sasl",
-                "must be plain, with user and password, or external, with tls_cert",
-            ));
+            let what = "must be plain, with user and password, or external, with tls_cert";
+            return Err(lines.error("sasl", what));
         }
     };
     Ok(irc::Settings {
@@ -131,7 +122,6 @@ fn irc(lines: &Lines) -> Result<irc::Settings, String> {
 }
 
 fn account(lines: &Lines, owner: &str) -> Result<Option<delicious::Settings>, String> {
-    let add = lines.option("delicious", endpoint)?;
     let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
     let login = match login.map(|key| lines.text(key)) {
         [None, None, None, None] => Login::Nobody,
@@ -139,33 +129,23 @@ fn account(lines: &Lines, owner: &str) -> Result<Option<delicious::Settings>, St
         [None, None, Some(token), None] => Login::Token(token),
         [None, None, None, Some(bearer)] => Login::Bearer(bearer),
         _ => {
-            return Err(lines.error(
-                "delicious",
-                "needs one login: user and password, or a token, or a bearer token",
-            ));
+            let what = "needs one login: user and password, or a token, or a bearer token";
+            return Err(lines.error("delicious", what));
         }
     };
+    let add = lines.option("delicious", endpoint)?;
     if add.is_none() && !matches!(login, Login::Nobody) {
-        return Err(lines.error(
-            "delicious",
-            "is missing: the login needs the full address of the service's posts/add",
-        ));
+        let what = "is missing: the login needs the full address of the service's posts/add";
+        return Err(lines.error("delicious", what));
     }
     let tags = lines.get("delicious_tags", "irc", tags)?;
     let shared = lines.option("delicious_shared", yes_or_no)?;
-    let interval = lines.get("delicious_interval", "3", |value| number(value, 0..=86_400))?;
-    let interval = Duration::from_secs(interval);
+    let interval = Duration::from_secs(lines.get("delicious_interval", "3", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", "no", yes_or_no)?;
     let user_agent = user_agent(owner);
-    Ok(add.map(|add| delicious::Settings {
-        add,
-        login,
-        tags,
-        shared,
-        interval,
-        scuttle,
-        user_agent,
-    }))
+    let settings =
+        |add| delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent };
+    Ok(add.map(settings))
 }
 
 /// Leaves out what a comment in a header must not contain: all but ASCII, and parentheses (RFC 9110, 5.6.5).
@@ -183,46 +163,44 @@ fn user_agent(owner: &str) -> String {
 fn warnings(lines: &Lines, is_exposed: bool, account: Option<&delicious::Settings>) -> Vec<String> {
     let mut warnings = Vec::new();
     for line in &lines.lines {
-        if line.is_quoted() && !line.key.starts_with("local.") {
+        let quotes = ['"', '\'', '“', '”'];
+        let is_quoted = line.value.starts_with(quotes) && line.value.ends_with(quotes);
+        if is_quoted && !line.key.starts_with("local.") {
             let what = "the quotes are part of the value; remove them unless you mean them";
             warnings.push(lines.error_in(line, what));
         }
     }
-    let mut warn = |is_so: bool, key, what| {
-        if is_so {
-            warnings.push(lines.error(key, what));
-        }
-    };
-    warn(
-        is_exposed && lines.value("server_password").is_some(),
-        "server_password",
-        "crosses the network unencrypted; set tls = yes if the server supports it",
-    );
+    if is_exposed && lines.value("server_password").is_some() {
+        let what = "crosses the network unencrypted; set tls = yes if the server supports it";
+        warnings.push(lines.error("server_password", what));
+    }
     let Some(delicious::Settings { add, login, .. }) = account else { return warnings };
     let has_login = !matches!(login, Login::Nobody);
-    let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    warn(
-        has_login && add.scheme() == "http" && !is_loopback(host),
-        "delicious",
-        "the login crosses the network unencrypted; use https:// if the service supports it",
-    );
-    warn(
-        !has_login,
-        "delicious",
-        "no login is set; services want delicious_token or another login from bot.conf's example",
-    );
-    let path = add.path();
-    warn(
-        !path.ends_with("add") && !path.ends_with("add.php"),
-        "delicious",
-        "does not end in posts/add or posts_add.php, where services accept links",
-    );
-    let is_scuttle = path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add");
-    warn(
-        is_scuttle && lines.value("delicious_scuttle").is_none(),
-        "delicious",
-        "looks like Scuttle; if it is, set delicious_scuttle = yes",
-    );
+    let is_local = is_loopback(add.host_str().unwrap_or_default().trim_matches(['[', ']']));
+    let ends_in = |ends: [&str; 2]| ends.iter().any(|end| add.path().ends_with(end));
+    for (is_so, what) in [
+        (
+            has_login && add.scheme() == "http" && !is_local,
+            "the login crosses the network unencrypted; use https:// if the service supports it",
+        ),
+        (
+            !has_login,
+            "no login is set; services want delicious_token or another login from bot.conf's example",
+        ),
+        (
+            !ends_in(["add", "add.php"]),
+            "does not end in posts/add or posts_add.php, where services accept links",
+        ),
+        (
+            ends_in(["/posts_add.php", "/api/posts/add"])
+                && lines.value("delicious_scuttle").is_none(),
+            "looks like Scuttle; if it is, set delicious_scuttle = yes",
+        ),
+    ] {
+        if is_so {
+            warnings.push(lines.error("delicious", what));
+        }
+    }
     warnings
 }
 

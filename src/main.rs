@@ -74,53 +74,48 @@ fn main() -> ExitCode {
             log::line(format_args!("{ERROR}linkbot crashed at {place}; please report this bug"));
         }
     }));
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            log::last_line(&why);
+            ExitCode::from(if why == USAGE { 2 } else { 1 })
+        }
+    }
+}
+
+/// Reads the arguments. An error is one line for the operator.
+fn run() -> Result<(), String> {
     let (mut verbose, mut mode, mut path) = (false, Mode::Serve, None);
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
-            Some("--help" | "-h") => return end(print(format_args!("{USAGE}\n{HELP}"))),
-            Some("--version") => return end(print(VERSION)),
+            Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
+            Some("--version") => return print(VERSION),
             Some("-v") => verbose = true,
             Some("--console") if mode == Mode::Serve => mode = Mode::Console,
             Some("--check") if mode == Mode::Serve => mode = Mode::Check,
             flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => {
-                return fail(2, USAGE);
+                return Err(USAGE.into());
             }
             _ => path = Some(argument),
         }
     }
-    let Some(path) = path else { return fail(2, USAGE) };
-    end(run(Path::new(&path), mode, verbose))
+    let path = path.ok_or(USAGE)?;
+    start(Path::new(&path), mode, verbose)
 }
 
 fn print(text: impl Display) -> Result<(), String> {
     writeln!(io::stdout(), "{text}").map_err(|e| format!("standard output: {}", log::os_error(e)))
 }
 
-fn end(result: Result<(), String>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => fail(1, &why),
-    }
-}
-
-fn fail(status: u8, why: &str) -> ExitCode {
-    log::last_line(why);
-    ExitCode::from(status)
-}
-
-/// An error is one line for the operator.
-fn run(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
+fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears_all = !local::HEARD.is_empty();
     let config = &config;
     log::set_secrets(config.secrets.clone());
-    for warning in &config.warnings {
-        log::line(format_args!("{WARNING}{warning}"));
-    }
     let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
     let warnings = journal::warnings(&config.journal, within)
-        .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(&e)))?;
-    for warning in warnings {
+        .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(e)))?;
+    for warning in config.warnings.iter().chain(&warnings) {
         log::line(format_args!("{WARNING}{warning}"));
     }
     if mode == Mode::Check {

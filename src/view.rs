@@ -90,8 +90,7 @@ pub fn uri(address: &str) -> String {
             b'[' | b']' => i < path,
             b'#' => fragment == Some(i),
             b'%' => bytes.len() > i + 2 && bytes[i + 1..i + 3].iter().all(u8::is_ascii_hexdigit),
-            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
-            byte => byte.is_ascii_graphic(),
+            byte => byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte),
         };
         if is_allowed {
             out.push(byte as char);

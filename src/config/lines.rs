@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-#[rustfmt::skip]
-pub const KEYS: &[&str] = &[
-    "server", "tls", "tls_pin", "tls_cert", "tls_key", "nick", "owner", "channels", "server_password", "sasl",
-    "sasl_user", "sasl_password", "on_connect", "prefix", "reply", "capture", "ignore", "relay", "moderators", "rejoin", "catch_up",
-    "reconnect", "journal", "feed", "page", "feed_title", "feed_url", "feed_items", "log_url", "timezone",
-    "delicious", "delicious_user", "delicious_password", "delicious_token", "delicious_bearer", "delicious_tags",
-    "delicious_shared", "delicious_interval", "delicious_scuttle",
-];
+/// Every key, separated by spaces.
+pub const KEYS: &str = "server tls tls_pin tls_cert tls_key nick owner channels server_password \
+    sasl sasl_user sasl_password on_connect prefix reply capture ignore relay moderators \
+    rejoin catch_up reconnect \
+    journal feed page feed_title feed_url feed_items log_url timezone \
+    delicious delicious_user delicious_password delicious_token delicious_bearer delicious_tags \
+    delicious_shared delicious_interval delicious_scuttle";
 
 /// Keys that may be set more than once.
 const REPEATABLE: &[&str] = &["on_connect", "ignore", "relay", "moderators"];
@@ -27,46 +26,30 @@ pub struct Line<'a> {
     pub value: &'a str,
 }
 
-impl Line<'_> {
-    /// True if the value is in quotes, which bot.conf does not remove.
-    pub fn is_quoted(&self) -> bool {
-        const QUOTES: [char; 5] = ['"', '\'', '`', '“', '”'];
-        self.value.len() > 1 && self.value.starts_with(QUOTES) && self.value.ends_with(QUOTES)
-    }
-}
-
 impl<'a> Lines<'a> {
     pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut lines = Lines { path, directory, lines: Vec::new() };
-        // A byte-order mark, which some editors write.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (key, value) =
-                lines.split(line).map_err(|what| format!("{}:{number}: {what}", path.display()))?;
+            let (key, value) = line.split_once('=').unwrap_or(("", line));
+            let (key, value) = (key.trim_end(), value.trim_start());
+            if let Some(what) = lines.wrong_key(key).or_else(|| placeholder(key, value)) {
+                return Err(format!("{}:{number}: {what}", path.display()));
+            }
             lines.lines.push(Line { number, key, value });
         }
         Ok(lines)
     }
 
-    fn split(&self, line: &'a str) -> Result<(&'a str, &'a str), String> {
-        let (key, value) = line.split_once('=').unwrap_or(("", line));
-        let (key, value) = (key.trim_end(), value.trim_start());
-        if !KEYS.contains(&key) && !key.starts_with("local.") {
-            return Err(unknown_key(key));
+    fn wrong_key(&self, key: &str) -> Option<String> {
+        if !key.starts_with("local.") && !KEYS.split(' ').any(|known| known == key) {
+            return Some(unknown_key(key));
         }
-        if let Some(earlier) = self.line(key)
-            && !REPEATABLE.contains(&key)
-        {
-            let number = earlier.number;
-            return Err(format!(
-                "{key}: already set in line {number}; remove one of the two lines"
-            ));
-        }
-        Ok((key, value))
+        let Line { number, .. } = self.line(key).filter(|_| !REPEATABLE.contains(&key))?;
+        Some(format!("{key}: already set in line {number}; remove one of the two lines"))
     }
 
     pub fn line(&self, key: &str) -> Option<&Line<'a>> {
@@ -94,9 +77,9 @@ impl<'a> Lines<'a> {
     pub fn option<T>(
         &self,
         key: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        self.value(key).map(parse).transpose().map_err(|what| self.error(key, &what))
+        self.value(key).map(|_| self.get(key, "", parse)).transpose()
     }
 
     /// The values of a key that may be set more than once.
@@ -120,20 +103,27 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// The block for Libera.Chat in bot.conf contains two names that stand for the user's own.
+fn placeholder(key: &str, value: &str) -> Option<String> {
+    let is_placeholder = |name: &&str| ["#your-channel", "your-linkbot"].contains(name);
+    let name = value.split([',', ' ']).find(is_placeholder)?;
+    Some(format!("{key}: {name} is a placeholder; put your own name here"))
+}
+
 /// Quotes `key` only if it looks like one: anything else could be part of a password.
 fn unknown_key(key: &str) -> String {
     let lower_case = key.to_ascii_lowercase();
-    let distance = |known: &&&str| edit_distance(&lower_case, known);
-    let is_close = |known: &&&str| distance(known) * 3 <= key.len();
-    let nearest = KEYS.iter().min_by_key(distance).filter(is_close);
+    let distance = |known: &&str| edit_distance(&lower_case, known);
+    let nearest = KEYS.split(' ').min_by_key(distance).unwrap_or_default();
+    let is_close = distance(&nearest) * 3 <= key.len();
     let is_word = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    match nearest {
-        Some(known) if is_word => format!("{key}: unknown key; did you mean {known}?"),
-        Some(known) => format!("unknown key; did you mean {known}?"),
-        None if is_word => {
+    match (is_word, is_close) {
+        (true, true) => format!("{key}: unknown key; did you mean {nearest}?"),
+        (false, true) => format!("unknown key; did you mean {nearest}?"),
+        (true, false) => {
             format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
         }
-        None => "not a line like key = value; a comment starts with #".into(),
+        (false, false) => "not a line like key = value; a comment starts with #".into(),
     }
 }
 

@@ -1,12 +1,11 @@
 //! The files that linkbot writes: the feeds and pages with their public addresses, and where they may be.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use url::Url;
 
 use super::lines::Lines;
-use super::values::{number, path_in};
+use super::values::number;
 use crate::feed::Feed;
 use crate::irc;
 use crate::link::{address, percent_encode};
@@ -23,25 +22,26 @@ pub fn outputs(
     irc: &irc::Settings,
     zone: Zone,
     log_url: Option<&LogUrl>,
+    taken: &mut Vec<PathBuf>,
 ) -> Result<Vec<Output>, String> {
-    let feed = pattern(lines, "feed", "links.xml")?;
-    let page = pattern(lines, "page", "links.html")?;
+    let feed = lines.value("feed").unwrap_or("links.xml");
+    let page = lines.value("page").unwrap_or("links.html");
     let feed_url = lines.value("feed_url");
-    lines.option("feed_url", |value| address(&value.replace(CHANNEL, "")))?;
     if feed_url.is_some_and(|url| url.contains(CHANNEL) != feed.contains(CHANNEL)) {
         let what = "must contain {channel} if feed does, and only then";
         return Err(lines.error("feed_url", what));
     }
-    let items = lines.get("feed_items", "100", |value| number(value, 1..=10_000))? as usize;
+    let items = lines.get("feed_items", "100", number(1, 10_000))? as usize;
     let channels: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
     let mut outputs: Vec<Output> = Vec::new();
-    for (is_feed, pattern) in [(true, feed), (false, page)] {
+    for (key, pattern) in [("feed", feed), ("page", page)] {
         let group_size = if pattern.contains(CHANNEL) { 1 } else { channels.len() };
         for group in channels.chunks(group_size) {
             let name = file_name(&group[0]);
-            let url = feed_url.map(|url| url.replace(CHANNEL, &percent_encode(&name)));
+            let url = |url: &str| address(&url.replace(CHANNEL, &percent_encode(&name)));
+            let url = lines.option("feed_url", url)?;
             let page_url = page_url(url.as_deref(), &page.replace(CHANNEL, &name));
-            let kind = if is_feed {
+            let kind = if key == "feed" {
                 let about = page_url.unwrap_or_else(|| channel_url(lines, &group[0]));
                 Kind::Feed(Feed { url, about })
             } else {
@@ -50,17 +50,11 @@ pub fn outputs(
             };
             let (channels, title) = (group.to_vec(), title(lines, group));
             let view = View { channels, title, items, log_url: log_url.cloned() };
-            let path = path_in(lines.directory, &pattern.replace(CHANNEL, &name))?;
+            let path = own_file(lines, key, &pattern.replace(CHANNEL, &name), taken)?;
             outputs.push(Output { path, view, kind });
         }
     }
     Ok(outputs)
-}
-
-/// A file's name in bot.conf, which may contain `{channel}`.
-fn pattern<'a>(lines: &Lines<'a>, key: &str, default: &'a str) -> Result<&'a str, String> {
-    lines.option(key, |value| path_in(lines.directory, value))?;
-    Ok(lines.value(key).unwrap_or(default))
 }
 
 /// `{channel}` in a file's name, and in the address of that file.
@@ -107,25 +101,30 @@ fn alternates(outputs: &[Output], group: &[String]) -> Vec<Alternate> {
     alternates
 }
 
-/// Each file that linkbot writes must be different from the others, in a directory that exists.
-pub fn check(lines: &Lines, journal: &Path, outputs: &[Output]) -> Result<(), String> {
-    let mut taken = HashSet::from([path_in(Path::new(""), &lines.path.to_string_lossy())?]);
-    let mut files = vec![("journal", journal)];
-    for output in outputs {
-        let key = if matches!(output.kind, Kind::Feed(_)) { "feed" } else { "page" };
-        files.push((key, &output.path));
-    }
-    for (key, path) in files {
-        let directory = Path::new(".").join(path.parent().unwrap_or(path));
-        if !directory.is_dir() {
-            let what = format!("the directory {} does not exist; create it", directory.display());
-            return Err(lines.error(key, &what));
-        }
-        if !taken.insert(path.to_owned()) {
-            let path = path.display();
-            let what = format!("linkbot already uses {path} otherwise; choose another name");
-            return Err(lines.error(key, &what));
-        }
-    }
-    Ok(())
+/// The path of a file that linkbot writes: in a directory that exists, and none of the `taken` ones.
+pub fn own_file(
+    lines: &Lines,
+    key: &str,
+    name: &str,
+    taken: &mut Vec<PathBuf>,
+) -> Result<PathBuf, String> {
+    let path = without_dots(&lines.directory.join(name));
+    let directory = Path::new(".").join(path.parent().unwrap_or(&path));
+    let (file, directory_name) = (path.display(), directory.display());
+    let what = if path.file_name().is_none() {
+        "must be the name of a file".to_owned()
+    } else if !directory.is_dir() {
+        format!("the directory {directory_name} does not exist; create it")
+    } else if taken.contains(&path) {
+        format!("linkbot already uses {file} otherwise; choose another name")
+    } else {
+        taken.push(path.clone());
+        return Ok(path);
+    };
+    Err(lines.error(key, &what))
+}
+
+/// Equal paths compare equal then.
+pub fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }

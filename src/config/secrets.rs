@@ -7,15 +7,20 @@ use crate::delicious;
 use crate::irc::{self, Sasl};
 use crate::link::percent_encode;
 
-/// A file with a secret must be closed to other users, and a secret must not cross a network unencrypted.
-pub fn check(
+/// Everything that the log must hide, as it is and percent-encoded.
+///
+/// It is an error if others may read a file with a secret, or if a secret would cross the network unencrypted.
+pub fn secrets(
     lines: &Lines,
     irc: &irc::Settings,
+    account: Option<&delicious::Settings>,
     is_exposed: bool,
     mode: u32,
-) -> Result<(), String> {
+) -> Result<Vec<String>, String> {
+    let mut secrets: Vec<String> = Vec::new();
     for line in &lines.lines {
-        if secrets_in(line, irc).is_empty() {
+        let found = secrets_in(line, irc);
+        if found.is_empty() {
             continue;
         }
         check_mode(lines.path, mode)?;
@@ -23,8 +28,12 @@ pub fn check(
             let what = format!("must be yes, or {} crosses the network unencrypted", line.key);
             return Err(lines.error("tls", &what));
         }
+        secrets.extend(found.into_iter().map(str::to_owned));
     }
-    Ok(())
+    // The base64 of a login.
+    secrets.extend(irc.sasl.iter().flat_map(Sasl::chunks));
+    secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
+    Ok(secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect())
 }
 
 /// A file that contains a secret must not be accessible to others. Its group may read it.
@@ -36,22 +45,6 @@ pub fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
     Err(format!(
         "{path} contains a secret but every user can access it; fix it with: chmod o-rwx {path}"
     ))
-}
-
-/// Everything that the log must hide, in each form in which it may be logged: as it is, percent-encoded,
-/// or in the base64 of a login.
-pub fn all(
-    lines: &Lines,
-    irc: &irc::Settings,
-    account: Option<&delicious::Settings>,
-) -> Vec<String> {
-    let mut secrets: Vec<String> = Vec::new();
-    for line in &lines.lines {
-        secrets.extend(secrets_in(line, irc).into_iter().map(str::to_owned));
-    }
-    secrets.extend(irc.sasl.iter().flat_map(Sasl::chunks));
-    secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
-    secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect()
 }
 
 fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {
@@ -77,9 +70,6 @@ fn passwords<'a>(line: &'a str, nick: &str) -> Vec<&'a str> {
     let (not_secret, min_length) = match command.as_str() {
         "JOIN" => (0, 1),
         "MODE" => (2, 4),
-        "PRIVMSG" | "NOTICE" if words.first().is_some_and(|target| target.starts_with('#')) => {
-            return vec![];
-        }
         "PRIVMSG" | "NOTICE" => (last.min(2), 4),
         _ => (last.min(1), 4),
     };

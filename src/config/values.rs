@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use native_tls::{Certificate, Identity};
 use time::format_description::well_known::Rfc3339;
@@ -27,9 +26,11 @@ pub fn yes_or_no(value: &str) -> Result<bool, String> {
     }
 }
 
-pub fn number(value: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
-    let number = value.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("must be a number from {} to {}", range.start(), range.end()))
+pub fn number(from: u64, to: u64) -> impl Fn(&str) -> Result<u64, String> {
+    move |value| match value.parse() {
+        Ok(number) if (from..=to).contains(&number) => Ok(number),
+        _ => Err(format!("must be a number from {from} to {to}")),
+    }
 }
 
 /// `host:port` or `[::1]:6697`. Returns the host without its brackets.
@@ -46,23 +47,11 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A name that is not the placeholder in the shipped bot.conf.
-pub fn own_name(value: &str) -> Result<String, String> {
-    match value {
-        "your-linkbot" => Err("your-linkbot is a placeholder; put the bot's nick here".into()),
-        _ => Ok(value.into()),
-    }
-}
-
 pub fn nick(value: &str) -> Result<String, String> {
-    let value = own_name(value)?;
-    if !irc::is_nick(&value) {
-        return Err(
-            "must be a nick: letters, digits and []\\`_^{|}-, not starting with a digit or -"
-                .into(),
-        );
+    if irc::is_nick(value) {
+        return Ok(value.into());
     }
-    Ok(value)
+    Err("must be a nick: letters, digits and []\\`_^{|}-, not starting with a digit or -".into())
 }
 
 pub fn reply(value: &str) -> Result<ReplyStyle, String> {
@@ -86,9 +75,6 @@ pub fn channels(value: &str) -> Result<Vec<Channel>, String> {
                     .into(),
             );
         }
-        if name == "#your-channel" {
-            return Err("#your-channel is a placeholder; put your channel here".into());
-        }
         if channels.iter().any(|c| CaseMapping::Rfc1459.eq(c.name.as_bytes(), name.as_bytes())) {
             return Err(format!(
                 "{name} is the same channel as an earlier one; remove one of the two"
@@ -108,13 +94,11 @@ pub fn split_list(value: &str) -> impl Iterator<Item = String> {
 }
 
 pub fn tags(value: &str) -> Result<Vec<String>, String> {
-    let tags: Vec<String> = split_list(value).collect();
     // Signs alone make no tag; they are dropped when the tags are sent.
     if !value.contains(char::is_alphanumeric) {
-        Err("must be at least one tag, for example irc".into())
-    } else {
-        Ok(tags)
+        return Err("must be at least one tag, for example irc".into());
     }
+    Ok(split_list(value).collect())
 }
 
 pub fn zone(value: &str) -> Result<Zone, String> {
@@ -154,13 +138,6 @@ pub fn endpoint(value: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The path of a file, relative to `directory`. Without `.`, so that equal paths compare equal.
-pub fn path_in(directory: &Path, value: &str) -> Result<PathBuf, String> {
-    let path: PathBuf =
-        directory.join(value).components().filter(|part| *part != Component::CurDir).collect();
-    if path.file_name().is_some() { Ok(path) } else { Err("must be the name of a file".into()) }
-}
-
 /// The text of a file, and its mode.
 pub fn read(path: &Path) -> Result<(String, u32), String> {
     let read = fs::read_to_string(path)
@@ -170,9 +147,10 @@ pub fn read(path: &Path) -> Result<(String, u32), String> {
 
 /// The first certificate in a PEM file (RFC 7468), in DER.
 pub fn pin(path: &Path) -> Result<Vec<u8>, String> {
-    let certificate = Certificate::from_pem(read(path)?.0.as_bytes())
-        .and_then(|certificate| certificate.to_der());
-    certificate.map_err(|_| no_certificate(path))
+    let (pem, _) = read(path)?;
+    Certificate::from_pem(pem.as_bytes())
+        .and_then(|certificate| certificate.to_der())
+        .map_err(|_| no_certificate(path))
 }
 
 /// The certificates in one PEM file with the key in another, or in the same.
@@ -181,9 +159,9 @@ pub fn identity(path: &Path, key_path: &Path) -> Result<Identity, String> {
     // native-tls accepts PKCS#8 only, and no text before it.
     let Some(start) = key.find("-----BEGIN PRIVATE KEY-----") else {
         let path = key_path.display();
-        let convert = format!("openssl pkcs8 -topk8 -nodes -in {path} -out {path}.new");
         return Err(format!(
-            "{path} contains no private key in plain PKCS#8; convert one with: {convert}"
+            "{path} contains no private key in plain PKCS#8; convert one with: \
+             openssl pkcs8 -topk8 -nodes -in {path} -out {path}.new"
         ));
     };
     check_mode(key_path, mode)?;
