@@ -59,6 +59,10 @@ impl Config {
         let outputs = outputs::outputs(lines, &irc, zone, log_url.as_ref(), &mut taken)?;
         let account = account(lines, &irc.owner)?;
         let is_exposed = !server.tls && !is_loopback(&server.host);
+        let local = |line: &Line| {
+            Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()))
+        };
+        let local = lines.lines.iter().filter_map(local).collect();
         Ok(Config {
             secrets: secrets::secrets(lines, &irc, account.as_ref(), is_exposed, mode)?,
             warnings: warnings(lines, is_exposed, account.as_ref()),
@@ -68,17 +72,12 @@ impl Config {
             journal,
             capture: lines.get("capture", "no", yes_or_no)?,
             moderators: lines.all("moderators").flat_map(split_list).collect(),
-            local: local(lines),
+            local,
             outputs,
             log_url,
             account,
         })
     }
-}
-
-fn local(lines: &Lines) -> HashMap<String, String> {
-    let name = |line: &Line| line.key.strip_prefix("local.").map(str::to_owned);
-    lines.lines.iter().filter_map(|line| Some((name(line)?, line.value.to_owned()))).collect()
 }
 
 fn server(lines: &Lines) -> Result<connection::Settings, String> {
@@ -161,15 +160,7 @@ fn user_agent(owner: &str) -> String {
 
 /// What is probably wrong, but may be meant.
 fn warnings(lines: &Lines, is_exposed: bool, account: Option<&delicious::Settings>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for line in &lines.lines {
-        let quotes = ['"', '\'', '“', '”'];
-        let is_quoted = line.value.starts_with(quotes) && line.value.ends_with(quotes);
-        if is_quoted && !line.key.starts_with("local.") {
-            let what = "the quotes are part of the value; remove them unless you mean them";
-            warnings.push(lines.error_in(line, what));
-        }
-    }
+    let mut warnings = lines.warnings.clone();
     if is_exposed && lines.value("server_password").is_some() {
         let what = "crosses the network unencrypted; set tls = yes if the server supports it";
         warnings.push(lines.error("server_password", what));

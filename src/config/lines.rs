@@ -18,6 +18,7 @@ pub struct Lines<'a> {
     pub path: &'a Path,
     pub directory: &'a Path,
     pub lines: Vec<Line<'a>>,
+    pub warnings: Vec<String>,
 }
 
 pub struct Line<'a> {
@@ -29,19 +30,38 @@ pub struct Line<'a> {
 impl<'a> Lines<'a> {
     pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
         let directory = path.parent().unwrap_or(Path::new(""));
-        let mut lines = Lines { path, directory, lines: Vec::new() };
+        let mut lines = Lines { path, directory, lines: Vec::new(), warnings: Vec::new() };
+        // Some editors write a byte-order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let (key, value) = line.split_once('=').unwrap_or(("", line));
             let (key, value) = (key.trim_end(), value.trim_start());
-            if let Some(what) = lines.wrong_key(key).or_else(|| placeholder(key, value)) {
-                return Err(format!("{}:{number}: {what}", path.display()));
+            let place = format!("{}:{number}", path.display());
+            if let Some(what) = lines.wrong_key(key) {
+                return Err(format!("{place}: {what}"));
+            }
+            let is_placeholder = |name: &&str| ["#your-channel", "your-linkbot"].contains(name);
+            if let Some(name) = value.split([',', ' ']).find(is_placeholder) {
+                return Err(format!(
+                    "{place}: {key}: {name} is a placeholder; put your own name here"
+                ));
+            }
+            let quotes = ['"', '\'', '“', '”'];
+            if value.starts_with(quotes) && value.ends_with(quotes) && !key.starts_with("local.") {
+                lines.warnings.push(format!(
+                    "{place}: {key}: the quotes are part of the value; remove them unless you mean them"
+                ));
             }
             lines.lines.push(Line { number, key, value });
         }
         Ok(lines)
+    }
+
+    fn line(&self, key: &str) -> Option<&Line<'a>> {
+        self.lines.iter().find(|line| line.key == key)
     }
 
     fn wrong_key(&self, key: &str) -> Option<String> {
@@ -52,13 +72,16 @@ impl<'a> Lines<'a> {
         Some(format!("{key}: already set in line {number}; remove one of the two lines"))
     }
 
-    pub fn line(&self, key: &str) -> Option<&Line<'a>> {
-        self.lines.iter().find(|line| line.key == key)
+    /// The values of a key that may be set more than once. An empty value is the same as none.
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.lines
+            .iter()
+            .filter(move |line| line.key == key && !line.value.is_empty())
+            .map(|line| line.value)
     }
 
-    /// The value of `key`. An empty value is the same as none.
     pub fn value(&self, key: &str) -> Option<&'a str> {
-        self.line(key).map(|line| line.value).filter(|value| !value.is_empty())
+        self.all(key).next()
     }
 
     pub fn text(&self, key: &str) -> Option<String> {
@@ -82,32 +105,14 @@ impl<'a> Lines<'a> {
         self.value(key).map(|_| self.get(key, "", parse)).transpose()
     }
 
-    /// The values of a key that may be set more than once.
-    pub fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
-        self.lines
-            .iter()
-            .filter(move |line| line.key == key && !line.value.is_empty())
-            .map(|line| line.value)
-    }
-
     /// `what` is wrong with `key`, after the file's name and the line.
     pub fn error(&self, key: &str, what: &str) -> String {
-        match self.line(key) {
-            Some(line) => self.error_in(line, what),
-            None => format!("{}: {key}: {what}", self.path.display()),
-        }
+        let number = match self.line(key) {
+            Some(line) => format!(":{}", line.number),
+            None => String::new(),
+        };
+        format!("{}{number}: {key}: {what}", self.path.display())
     }
-
-    pub fn error_in(&self, line: &Line, what: &str) -> String {
-        format!("{}:{}: {}: {what}", self.path.display(), line.number, line.key)
-    }
-}
-
-/// The block for Libera.Chat in bot.conf contains two names that stand for the user's own.
-fn placeholder(key: &str, value: &str) -> Option<String> {
-    let is_placeholder = |name: &&str| ["#your-channel", "your-linkbot"].contains(name);
-    let name = value.split([',', ' ']).find(is_placeholder)?;
-    Some(format!("{key}: {name} is a placeholder; put your own name here"))
 }
 
 /// Quotes `key` only if it looks like one: anything else could be part of a password.

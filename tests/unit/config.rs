@@ -87,7 +87,7 @@ fn a_missing_key_is_told_without_a_line_and_an_empty_one_is_as_missing() {
     assert_eq!(fault(""), format!("tests/bot.conf: {server}"));
     assert!(
         fault("server = localhost:1\n")
-            .starts_with("tests/bot.conf: channels: must be given as \"#name\"")
+            .starts_with("tests/bot.conf: channels: must be given as #name")
     );
     let config = good("tls =\nprefix =\n");
     assert!(config.server.tls && config.irc.prefix == ".");
@@ -212,7 +212,7 @@ fn a_channel_is_named_by_its_sign_and_stands_once() {
         let fault = Config::parse(Path::new("bot.conf"), &text, CLOSED).err().unwrap();
         assert_eq!(
             fault,
-            "bot.conf:2: channels: must be given as \"#name\" or \"#name key\", more of them separated by commas"
+            "bot.conf:2: channels: must be given as #name or #name key, without quotes, several separated by commas"
         );
     }
     // RFC 1459: {}| are the small forms of []\.
