@@ -11,9 +11,8 @@ use native_tls::{Identity, TlsConnector, TlsStream};
 use crate::log;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A server that accepts no bytes for this long is dead.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that does not finish the TLS handshake, or accepts no bytes, for this long is dead.
+const IO_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a login that worked, how many refused logins in a row are retried soon.
 const SOON_REFUSALS: u32 = 3;
 
@@ -204,7 +203,7 @@ fn starting_after(failed: Option<SocketAddr>, mut addresses: Vec<SocketAddr>) ->
 fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
     tcp.set_nodelay(true)?;
-    tcp.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    tcp.set_write_timeout(Some(IO_TIMEOUT))?;
     Ok(tcp)
 }
 
@@ -219,7 +218,7 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
     builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
     let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
 
-    socket.until = Some(Instant::now() + HANDSHAKE_TIMEOUT);
+    socket.until = Some(Instant::now() + IO_TIMEOUT);
     let stream =
         connector.connect(host, socket).map_err(|e| handshake_failure(host, &e.to_string()))?;
     // The handshake has proved that the server holds this certificate's key.
@@ -253,9 +252,10 @@ fn handshake_failure(host: &str, openssl: &str) -> End {
 }
 
 /// The hash of the server's certificate, written as `openssl x509 -fingerprint` does. That is
-/// SHA-256, unless the certificate is signed with a longer hash (RFC 5929, tls-server-end-point).
+/// SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
+/// (RFC 5929, tls-server-end-point).
 fn fingerprint(stream: &TlsStream<Socket>) -> String {
-    let hash = stream.tls_server_end_point().ok().flatten().unwrap_or_default();
+    let Ok(Some(hash)) = stream.tls_server_end_point() else { return "no SHA-256".to_owned() };
     let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02X}")).collect();
     format!("SHA-{} {}", hash.len() * 8, bytes.join(":"))
 }

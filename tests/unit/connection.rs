@@ -146,10 +146,14 @@ fn a_handshake_that_the_server_closes_is_tried_again_soon() {
 
 /// A certificate that no authority would give: expired, for another name, signed by itself. And its key.
 fn certificate() -> (Vec<u8>, Identity) {
+    certificate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+fn certificate_for(algorithm: &'static rcgen::SignatureAlgorithm) -> (Vec<u8>, Identity) {
     let mut params = rcgen::CertificateParams::new(vec!["other.example".to_owned()]).unwrap();
     (params.not_before, params.not_after) =
         (rcgen::date_time_ymd(1999, 1, 1), rcgen::date_time_ymd(2000, 1, 1));
-    let key = rcgen::KeyPair::generate().unwrap();
+    let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let identity =
         Identity::from_pkcs8(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
@@ -202,4 +206,21 @@ fn any_other_certificate_than_the_pinned_one_is_refused_before_a_byte_is_sent() 
     let end = end.unwrap();
     assert_eq!((end.retry, heard.len()), (Retry::Slow, 0));
     assert!(end.why.contains("tls_pin"), "{}", end.why);
+}
+
+#[test]
+fn a_changed_pin_shows_the_hash_of_the_certificate_as_openssl_prints_it() {
+    use openssl::hash::{MessageDigest, hash};
+    let algorithms = [
+        (&rcgen::PKCS_ECDSA_P256_SHA256, MessageDigest::sha256()),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, MessageDigest::sha384()),
+    ];
+    for (algorithm, digest) in algorithms {
+        let (der, identity) = certificate_for(algorithm);
+        let bytes = hash(digest, &der).unwrap();
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        let fingerprint = format!("SHA-{} {}", bytes.len() * 8, hex.join(":"));
+        let why = shown(identity, Some(certificate().0)).0.unwrap().why;
+        assert!(why.contains(&format!("in tls_pin: {fingerprint}; if the server")), "{why}");
+    }
 }
