@@ -10,7 +10,8 @@ use crate::log;
 
 /// An error is one line that names the file.
 pub fn files(config: &Config) -> Result<(), String> {
-    let mut paths = vec![config.journal.clone(), beside(&config.journal, ".delivered")];
+    let journal = &config.journal;
+    let mut paths = vec![journal.clone(), beside(journal, ".delivered"), beside(journal, ".heard")];
     paths.extend(config.outputs.iter().map(|output| output.path.clone()));
     for path in paths {
         try_writing(&resolve(&path)).map_err(|e| {

@@ -15,7 +15,6 @@ const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 "#;
 
 /// What a feed has and a page does not.
-#[derive(Clone, Debug)]
 pub struct Feed {
     /// The public address of the feed, if it is known.
     pub url: Option<String>,

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
+use crate::title::is_invisible;
+
 /// Priorities, as sd-daemon(3) has them: a line that starts with one needs the operator, or is a warning.
 pub const ERROR: &str = "<3>";
 pub const WARNING: &str = "<4>";
@@ -72,12 +74,8 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
 }
 
 fn visible(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| !is_invisible(*c)).map(|c| if c.is_control() { ' ' } else { c })
-}
-
-/// Zero-width characters, and those that set the direction of a terminal.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let text = text.chars().filter(|c| !is_invisible(*c));
+    text.map(|c| if c.is_control() { ' ' } else { c })
 }
 
 /// The text of an I/O error without its number.

@@ -15,7 +15,6 @@ const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";
 const REL: &str = "noopener nofollow ugc";
 
 /// What a page has and a feed does not.
-#[derive(Clone, Debug)]
 pub struct Page {
     /// Its public address, if it is known.
     pub url: Option<String>,
@@ -27,7 +26,6 @@ pub struct Page {
     pub prefix: String,
 }
 
-#[derive(Clone, Debug)]
 pub struct Alternate {
     pub title: String,
     /// The feed's public address, or the name of its file.
@@ -38,37 +36,9 @@ impl Page {
     /// `entries` are newest first; `has_older` if the journal has older ones.
     pub fn render(&self, view: &View, entries: &[Entry], has_older: bool) -> String {
         let (title, prefix) = (escape(&view.title), escape(&self.prefix));
-        let mut out = self.head(&title);
-        out += &format!("<main class=\"h-feed\">\n<h1 class=\"p-name\">{title}</h1>\n");
-        if entries.is_empty() {
-            let channels = escape(&view.channels.join(" or "));
-            out += &format!("<p>No links yet. Share one in {channels}:</p>\n");
-            out += &format!(
-                "<p><code>{prefix}url http://www.example.com/ Title For Link</code></p>\n"
-            );
-        }
-        out += &self.feeds_html();
-        if let Some(newest) = entries.first() {
-            // The same for all, even if the clocks were changed in between.
-            let offset = self.zone.at(newest.link.posted).offset();
-            out += &list(view, entries, offset);
-        }
-        if has_older {
-            out += &format!("<p>Older links: {prefix}find in the channel</p>\n");
-        }
-        out + "</main>\n</body>\n</html>\n"
-    }
-
-    fn head(&self, title: &str) -> String {
-        let mut feeds = String::new();
-        for feed in &self.feeds {
-            let (title, href) = (escape(&feed.title), escape(&feed.href));
-            feeds += &format!(
-                "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" href=\"{href}\">\n"
-            );
-        }
+        let (alternates, feeds) = self.links_to_feeds();
         let style = style();
-        format!(
+        let mut out = format!(
             r#"<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -76,20 +46,45 @@ impl Page {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-{feeds}<style>{style}</style>
+{alternates}<style>{style}</style>
 </head>
 <body>
+<main class="h-feed">
+<h1 class="p-name">{title}</h1>
+<p>{feeds}</p>
 "#
-        )
+        );
+        if let Some(newest) = entries.first() {
+            // The same for all, even if the clocks were changed in between.
+            let offset = self.zone.at(newest.link.posted).offset();
+            out += &list(view, entries, offset);
+        } else {
+            let channels = escape(&view.channels.join(" or "));
+            out += &format!(
+                "<p>No links yet. Share one in {channels}:</p>\n\
+                 <p><code>{prefix}url http://www.example.com/ Title For Link</code></p>\n"
+            );
+        }
+        if has_older {
+            out += &format!("<p>Older links: {prefix}find in the channel</p>\n");
+        }
+        out + "</main>\n</body>\n</html>\n"
     }
 
-    /// A link to each feed. The title of a lone feed would repeat the page's.
-    fn feeds_html(&self) -> String {
-        let feeds = self.feeds.iter().map(|feed| {
-            let title = if self.feeds.len() == 1 { "RSS" } else { &feed.title };
-            format!("<a rel=\"{REL}\" href=\"{}\">{}</a>", escape(&feed.href), escape(title))
-        });
-        format!("<p>{}</p>\n", feeds.collect::<Vec<_>>().join(", "))
+    /// For feed readers in the head, and for people in the body.
+    fn links_to_feeds(&self) -> (String, String) {
+        let (mut alternates, mut links) = (String::new(), Vec::new());
+        for feed in &self.feeds {
+            let (title, href) = (escape(&feed.title), escape(&feed.href));
+            alternates += &format!(
+                r#"<link rel="alternate" type="application/rss+xml" title="{title}" href="{href}">
+"#
+            );
+            // The title of a lone feed would repeat the page's.
+            let name = if self.feeds.len() == 1 { "RSS" } else { &title };
+            links.push(format!(r#"<a rel="{REL}" href="{href}">{name}</a>"#));
+        }
+        (alternates, links.join(", "))
     }
 }
 

@@ -12,14 +12,12 @@ use crate::log::{self, ERROR};
 use crate::page::Page;
 use crate::view::View;
 
-#[derive(Clone, Debug)]
 pub struct Output {
     pub path: PathBuf,
     pub view: View,
     pub kind: Kind,
 }
 
-#[derive(Clone, Debug)]
 pub enum Kind {
     Feed(Feed),
     Page(Page),

@@ -12,7 +12,6 @@ use crate::link::Link;
 use crate::log_url::LogUrl;
 
 /// What a feed and a page have in common.
-#[derive(Clone, Debug)]
 pub struct View {
     /// The channels whose links it shows, as spelled in bot.conf.
     pub channels: Vec<String>,

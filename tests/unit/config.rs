@@ -596,13 +596,13 @@ fn a_feed_for_each_channel_has_its_own_names() {
 }
 
 fn feed(output: &Output) -> &Feed {
-    let Kind::Feed(feed) = &output.kind else { panic!("{output:?} is no feed") };
+    let Kind::Feed(feed) = &output.kind else { panic!("not a feed") };
     feed
 }
 
 /// Where the page says that its feeds are.
 fn alternates(output: &Output) -> Vec<&str> {
-    let Kind::Page(page) = &output.kind else { panic!("{output:?} is no page") };
+    let Kind::Page(page) = &output.kind else { panic!("not a page") };
     page.feeds.iter().map(|feed| feed.href.as_str()).collect()
 }
 
@@ -636,7 +636,7 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
 fn a_feed_without_an_address_is_about_its_channel() {
     let of = |server: &str, tls: &str| {
         let text = format!("server = {server}\nchannels = #dev, #b\ntls = {tls}");
-        Config::parse(Path::new("bot.conf"), &text, CLOSED).unwrap().outputs[0].clone()
+        Config::parse(Path::new("bot.conf"), &text, CLOSED).unwrap().outputs.remove(0)
     };
     let of = |server, tls| feed(&of(server, tls)).about.clone();
     assert_eq!(of("irc.libera.chat:6697", "yes"), "ircs://irc.libera.chat:6697/%23dev");

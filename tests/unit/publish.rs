@@ -58,7 +58,7 @@ impl Place {
 fn at_the_start_every_file_is_brought_up_to_date() {
     let mut place = Place::new(&["a", "b"]);
     place.add("a");
-    let outputs = place.outputs.clone();
+    let outputs = std::mem::take(&mut place.outputs);
     let now = Instant::now();
     let mut publisher = Publisher::new(&outputs, SECOND, now);
     assert_eq!(publisher.deadline(), Some(now));
@@ -70,7 +70,7 @@ fn at_the_start_every_file_is_brought_up_to_date() {
 #[test]
 fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     let mut place = Place::new(&["a", "b"]);
-    let outputs = place.outputs.clone();
+    let outputs = std::mem::take(&mut place.outputs);
     let start = Instant::now();
     let mut publisher = Publisher::new(&outputs, SECOND, start);
     publisher.publish(&place.journal, start);
@@ -94,7 +94,7 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
 #[test]
 fn a_file_of_another_channel_is_not_written() {
     let mut place = Place::new(&["a", "b"]);
-    let outputs = place.outputs.clone();
+    let outputs = std::mem::take(&mut place.outputs);
     let now = Instant::now();
     let mut publisher = Publisher::new(&outputs, Duration::ZERO, now);
     publisher.publish(&place.journal, now);
@@ -107,7 +107,7 @@ fn a_file_of_another_channel_is_not_written() {
 #[test]
 fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     let mut place = Place::new(&["a", "b"]);
-    let outputs = place.outputs.clone();
+    let outputs = std::mem::take(&mut place.outputs);
     let folder = place.dir.path().join("a");
     fs::remove_dir(&folder).unwrap();
     let mut now = Instant::now();
