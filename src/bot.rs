@@ -135,11 +135,11 @@ impl<'a> Bot<'a> {
 
     /// Runs the commands among `requests` and commits what they wrote. Only then the outcomes are certain.
     pub fn run_batch(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
-        if self.journal.check(self.delivery.as_ref().map(|delivery| delivery.cursor)) {
+        if self.journal.check(self.delivery.as_ref().map(Delivery::position)) {
             for channel in &self.config.irc.channels {
                 self.publisher.mark_dirty(&channel.name);
             }
-            self.wake_delivery();
+            self.refresh_delivery();
         }
         self.saved.clear();
         let mut outcomes = Vec::new();
@@ -147,7 +147,11 @@ impl<'a> Bot<'a> {
             self.history = request.history;
             self.run(request, &mut outcomes);
         }
-        if let Err(why) = self.journal.commit() {
+        let committed = self.journal.commit();
+        if !self.saved.is_empty() {
+            self.refresh_delivery();
+        }
+        if let Err(why) = committed {
             let failed = could_not_save(why);
             for outcome in &mut outcomes {
                 if outcome.report != Report::Reply && outcome.answer.is_ok() {
@@ -270,9 +274,9 @@ impl<'a> Bot<'a> {
         may
     }
 
-    fn wake_delivery(&mut self) {
+    fn refresh_delivery(&mut self) {
         if let Some(delivery) = &mut self.delivery {
-            delivery.wake();
+            delivery.refresh(&self.journal, Instant::now());
         }
     }
 
@@ -319,7 +323,6 @@ impl<'a> Bot<'a> {
         self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(could_not_save)?;
         self.saved.push(action);
         self.publisher.mark_dirty(&link.channel);
-        self.wake_delivery();
         Ok(())
     }
 

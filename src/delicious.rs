@@ -1,6 +1,7 @@
 //! The Delicious v1 API, as Pinboard, linkhut, SemanticScuttle and their kin speak it.
 //!
-//! No two of them answer alike, so an answer is judged by status and body together, and tolerantly.
+//! A change of a link goes in; a request goes out, and its response comes back as a verdict. No two services answer alike,
+//! so status and body are judged together, and tolerantly.
 
 use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
 use std::io::Read;
@@ -17,28 +18,28 @@ use crate::link::Link;
 use crate::log;
 use crate::title::clean_tag;
 
-use Verdict::{AlreadyThere, Hold, Refused, Stored, TryLater};
-
-/// Longer titles are refused or cut by the services, in characters.
+/// Services refuse or truncate longer titles, in characters.
 const LONGEST_TITLE: usize = 255;
 /// Pinboard answers 414 to a longer request target, in bytes.
 const LONGEST_TARGET: usize = 2000;
-/// How much of an answer is read, in bytes.
-const LONGEST_ANSWER: u64 = 64 << 10;
-/// What lies further ahead counts as a wrong clock; SemanticScuttle would pin the link to the top for ever.
-const FURTHEST_AHEAD: time::Duration = time::Duration::minutes(10);
-/// No `Retry-After` makes the delivery wait longer.
+/// How much of a response is read, in bytes.
+const LONGEST_RESPONSE: u64 = 64 << 10;
+/// Maximum lead of a posting time over our clock; beyond it, send now. SemanticScuttle pins future links to the top
+/// permanently.
+const MAX_LEAD: time::Duration = time::Duration::minutes(10);
+/// A longer `Retry-After` counts as this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
-/// For the first byte of an answer: doubled after a timeout, halved after an answer in less than half of it.
-const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
-const LONGEST_PATIENCE: Duration = Duration::from_secs(12);
-/// The wait after an answer that did not come in time.
-const BREATHER: Duration = Duration::from_secs(30);
-/// How much of the service's words is shown, in characters.
-const LONGEST_WORDS: usize = 200;
-/// So much of a secret's beginning would tell of it, in characters.
-const TELLING: usize = 4;
+/// For the first byte of a response: doubled after a timeout, halved after a response in less than half of it.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
+/// The least wait after a response that did not come in time.
+const TIMEOUT_PAUSE: Duration = Duration::from_secs(30);
+/// How much of the service's message is shown, in characters.
+const LONGEST_MESSAGE: usize = 200;
+/// So many characters of a secret would reveal it.
+const REVEALING: usize = 4;
 
+const NOT_SHOWN: &str = "words that are not shown";
 const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server sees Authorization; or \
     delicious_token, at Pinboard the whole user:HEX; or delicious_bearer, which must be allowed to write";
 const CHECK_ADDRESS: &str =
@@ -85,33 +86,60 @@ impl Login {
     }
 }
 
-/// What is asked of the service: to store a link that it does not know, to give one its new title, to take one away.
-/// `unclear`: an earlier try may have stored it.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    Add { unclear: bool },
+    /// Stores a new link. One that is there already is left as it is.
+    Add,
+    /// Stores a link again with its new title.
     Replace,
     Delete,
 }
 
-/// What the service's answer means for the link. `why` is for the operator, without secrets.
-///
-/// `unclear`: it may be stored all the same, or it is the link's own fault. `by_status`: judged by the HTTP status
-/// alone, without a `<result>`. `Hold` is what only the operator can mend: credentials or configuration.
+/// What the response means for the link. `why` is for the operator and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    Stored,
+    /// The account is as the request wants it.
+    Done,
     AlreadyThere,
-    TryLater { why: String, at_least: Duration, unclear: bool },
-    Refused { why: String, by_status: bool },
-    Hold { why: String },
+    /// Refused, or already there: linkhut and Scuttle have one message for both.
+    RefusedOrThere {
+        why: String,
+    },
+    Refused {
+        why: String,
+    },
+    TryLater(Failure),
+}
+
+/// Why a request must be made again, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub why: String,
+    pub cause: Cause,
+    /// The least wait that the service asks for, or that it needs.
+    pub at_least: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing was stored, and that is not the link's fault: no connection, or a rate limit.
+    Busy,
+    /// The service asks us to wait. The link may be stored all the same.
+    Overloaded,
+    /// The link may be stored all the same, or be what the service cannot handle.
+    Unclear,
+    /// Refused by the HTTP status alone: it may be the link, or whatever answers in place of the service.
+    RefusedByStatus,
+    /// Only the operator can fix it: credentials, the address, TLS.
+    Misconfigured,
 }
 
 pub struct Account {
     settings: Settings,
     agent: ureq::Agent,
-    /// How long an answer may take to begin.
-    patience: Duration,
+    /// How long a response may take to begin.
+    response_timeout: Duration,
 }
 
 impl Account {
@@ -119,26 +147,29 @@ impl Account {
         // Both must be named: without them ureq looks for rustls and its own roots, and panics.
         let tls = TlsConfig::builder()
             .provider(TlsProvider::NativeTls)
-            .root_certs(RootCerts::PlatformVerifier);
-        // With the patience 10 to 19 s in all. A limit of the whole or one for the name lookup would start a thread.
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        // With the response timeout 10 to 19 s in all. A limit of the whole, or one for the DNS lookup, would start a
+        // thread.
         let config = ureq::Agent::config_builder()
-            .tls_config(tls.build())
+            .tls_config(tls)
             .timeout_connect(Some(Duration::from_secs(4)))
             .timeout_send_request(Some(Duration::from_secs(1)))
             .timeout_recv_body(Some(Duration::from_secs(2)))
-            // Enough for any request, and for the header of any answer.
+            // Enough for any request, and for the header of any response.
             .input_buffer_size(16 << 10)
             .output_buffer_size(8 << 10)
             .http_status_as_error(false)
-            // A redirect followed would carry the login to wherever it leads.
+            // Following a redirect would carry the login to wherever it leads.
             .max_redirects(0)
-            .max_idle_connections(0);
-        Account { settings, agent: config.build().into(), patience: SHORTEST_PATIENCE }
+            .max_idle_connections(0)
+            .build();
+        Account { settings, agent: config.into(), response_timeout: SHORTEST_TIMEOUT }
     }
 
-    /// Asks the service for one change; blocks for 19 s at most, besides the system's name lookup.
+    /// Asks the service for one change. Blocks for at most 19 s, not counting DNS lookups.
     ///
-    /// `log_url` is where the channel's log tells of the link; `now` bounds `dt`.
+    /// `log_url` is where the channel's log shows the link; `now` bounds `dt`.
     pub fn send(
         &mut self,
         change: Change,
@@ -147,15 +178,15 @@ impl Account {
         now: OffsetDateTime,
     ) -> Verdict {
         let Some(request) = self.settings.request(change, link, log_url, now) else {
-            return Refused {
-                why: "no address of posts/delete follows from delicious".into(),
-                by_status: false,
-            };
+            let why = "no address of posts/delete follows from delicious".into();
+            return Verdict::Refused { why };
         };
-        let request =
-            self.agent.get(request.as_str()).header("User-Agent", &self.settings.user_agent);
-        // Pinbook would answer anything else with JSON, linkhut with 406.
-        let mut request = request.header("Accept", "application/xml");
+        let mut request = self
+            .agent
+            .get(request.as_str())
+            .header("User-Agent", &self.settings.user_agent)
+            // Pinbook would answer anything else with JSON, linkhut with 406.
+            .header("Accept", "application/xml");
         match &self.settings.login {
             Login::Basic { user, password } => {
                 // At once, not after a challenge: the Shaarli bridge never sends one.
@@ -167,82 +198,127 @@ impl Account {
             }
             Login::Nobody | Login::Token(_) => {}
         }
-        let begun = Instant::now();
-        let answer = request.config().timeout_recv_response(Some(self.patience)).build().call();
-        if matches!(answer, Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse))) {
-            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
-        } else if answer.is_ok() && begun.elapsed() < self.patience / 2 {
-            self.patience = (self.patience / 2).max(SHORTEST_PATIENCE);
-        }
-        let answer = match answer {
-            Ok(answer) => answer,
+        let started = Instant::now();
+        let timeout = Some(self.response_timeout);
+        let response = request.config().timeout_recv_response(timeout).build().call();
+        self.adapt_timeout(&response, started.elapsed());
+        let response = match response {
+            Ok(response) => response,
             Err(e) => return failed(&e),
         };
-        let status = answer.status().as_u16();
-        let after =
-            answer.headers().get("Retry-After").and_then(|text| wait_for(text.to_str().ok()?, now));
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("Retry-After");
+        let retry_after = retry_after.and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
-        // If it breaks off, what came before counts: a complete result is one, and no result is one to ask for again.
-        let _ = answer.into_body().into_reader().take(LONGEST_ANSWER).read_to_end(&mut body);
-        self.judge(change, status, after, &body)
-    }
-
-    /// Reads an answer. On 2xx the result decides, on every other status the status does.
-    fn judge(&self, change: Change, status: u16, after: Option<Duration>, body: &[u8]) -> Verdict {
-        let body = String::from_utf8_lossy(body).to_ascii_lowercase();
-        let code = result_code(&body);
-        let words = code.map(|code| format!(": {}", self.words(code))).unwrap_or_default();
-        let why = format!("HTTP {status}{words}");
-        // A service that asks for less haste says nothing of the link.
-        let later = |why, unclear| TryLater {
-            why,
-            at_least: after.unwrap_or_default(),
-            unclear: unclear && after.is_none(),
-        };
-        let is_delete = change == Change::Delete;
-        match (status, code) {
-            (200..300, Some("item not found" | "something went wrong")) | (404, _) if is_delete => {
-                Stored
-            }
-            (405 | 409 | 501, _) if is_delete => Refused { why, by_status: false },
-            (200..300, Some("done" | "ok")) => Stored,
-            (200..300, Some("item already exists" | "bookmark does already exist")) | (409, _) => {
-                AlreadyThere
-            }
-            // linkhut and Scuttle say this of a link they know, too.
-            (200..300, Some("something went wrong"))
-                if change == (Change::Add { unclear: true }) =>
+        let mut reader = response.into_body().into_reader().take(LONGEST_RESPONSE);
+        // If the body breaks off, what came before counts: it may hold a complete result.
+        let read = reader.read_to_end(&mut body);
+        let body = String::from_utf8_lossy(&body).to_ascii_lowercase();
+        match read.map_err(ureq::Error::from) {
+            Err(e @ ureq::Error::Timeout(_))
+                if is_success(status) && result_code(&body).is_none() =>
             {
-                AlreadyThere
+                failed(&e)
             }
-            (200..300, Some("something went wrong")) => {
-                Refused { why: format!("refused, or already there: {why}"), by_status: false }
-            }
-            (200..300, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
-                Hold { why: format!("{why}: {CHECK_LOGIN}") }
-            }
-            (200..300, None) => later(format!("{why} without a result: {CHECK_ADDRESS}"), true),
-            (300..400 | 404..=406, _) => Hold { why: format!("{why}: {CHECK_ADDRESS}") },
-            (408 | 425 | 429, _) => later(why, false),
-            (400..=499, None) if after.is_some() => later(why, false),
-            (200..300 | 400..=499 | 501, Some(_)) => Refused { why, by_status: false },
-            (400..=499 | 501, None) => {
-                Refused { why: format!("{why}: {CHECK_ADDRESS}"), by_status: true }
-            }
-            // 5xx, and 999 of Delicious and linkhut.
-            _ => later(format!("{why}: see the service's own log"), true),
+            _ => self.judge(change, status, retry_after, &body),
         }
     }
 
-    /// The service's words in lower case, fit for the log: as far as they are plain, and none that may show a login.
-    fn words(&self, code: &str) -> String {
-        let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
-        let words: String = code.chars().take_while(is_plain).take(LONGEST_WORDS).collect();
-        let secrets = self.settings.login.secrets().into_iter().filter(|secret| !secret.is_empty());
-        let mut beginnings = secrets.map(|secret| secret.chars().take(TELLING).collect::<String>());
-        let shows = beginnings.any(|beginning| words.contains(&beginning.to_ascii_lowercase()));
-        if shows || words.is_empty() { "words that are not shown".into() } else { words }
+    /// Gives a slow service more time, and a quick one less.
+    fn adapt_timeout<T>(&mut self, response: &Result<T, ureq::Error>, took: Duration) {
+        match response {
+            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse)) => {
+                self.response_timeout = (self.response_timeout * 2).min(LONGEST_TIMEOUT);
+            }
+            Ok(_) if took < self.response_timeout / 2 => {
+                self.response_timeout = (self.response_timeout / 2).max(SHORTEST_TIMEOUT);
+            }
+            _ => {}
+        }
     }
+
+    /// Judges a response, its body in lower case. On 2xx the result decides, on every other status the status.
+    fn judge(
+        &self,
+        change: Change,
+        status: u16,
+        retry_after: Option<Duration>,
+        body: &str,
+    ) -> Verdict {
+        let code = result_code(body);
+        let mut why = format!("HTTP {status}");
+        if let Some(code) = code {
+            why += &format!(": {}", self.service_message(code));
+        }
+        let verdict = match code {
+            Some(code) if is_success(status) => judge_result(change, code, why),
+            _ => judge_status(change, status, code.is_some(), why),
+        };
+        match (verdict, retry_after) {
+            // A service that asks us to slow down says nothing of the link.
+            (Verdict::TryLater(failure), Some(at_least)) => {
+                let cause = match failure.cause {
+                    Cause::Unclear => Cause::Overloaded,
+                    Cause::RefusedByStatus => Cause::Busy,
+                    cause => cause,
+                };
+                Verdict::TryLater(Failure { cause, at_least, ..failure })
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// The service's message in lower case, fit for the log: as far as it is plain, and nothing that may show a login.
+    fn service_message(&self, code: &str) -> String {
+        let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
+        let message: String = code.chars().take_while(is_plain).take(LONGEST_MESSAGE).collect();
+        for secret in self.settings.login.secrets() {
+            let start: String = secret.chars().take(REVEALING).collect();
+            if !start.is_empty() && message.contains(&start.to_ascii_lowercase()) {
+                return NOT_SHOWN.into();
+            }
+        }
+        if message.is_empty() { NOT_SHOWN.into() } else { message }
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// Judges a result that came with a 2xx status.
+fn judge_result(change: Change, code: &str, why: String) -> Verdict {
+    match code {
+        "done" | "ok" => Verdict::Done,
+        "item not found" | "something went wrong" if change == Change::Delete => Verdict::Done,
+        "item already exists" | "bookmark does already exist" => Verdict::AlreadyThere,
+        "something went wrong" => Verdict::RefusedOrThere { why },
+        "access denied" | "bad auth token" => {
+            later(format!("{why}: {CHECK_LOGIN}"), Cause::Misconfigured)
+        }
+        _ => Verdict::Refused { why },
+    }
+}
+
+/// Judges an HTTP status. A 2xx status comes here only without a result.
+fn judge_status(change: Change, status: u16, has_result: bool, why: String) -> Verdict {
+    match status {
+        404 if change == Change::Delete => Verdict::Done,
+        405 | 409 | 501 if change == Change::Delete => Verdict::Refused { why },
+        200..=299 => later(format!("{why} without a result: {CHECK_ADDRESS}"), Cause::Unclear),
+        409 => Verdict::AlreadyThere,
+        401 | 403 => later(format!("{why}: {CHECK_LOGIN}"), Cause::Misconfigured),
+        300..=399 | 404..=406 => later(format!("{why}: {CHECK_ADDRESS}"), Cause::Misconfigured),
+        408 | 425 | 429 => later(why, Cause::Busy),
+        400..=499 | 501 if has_result => Verdict::Refused { why },
+        400..=499 | 501 => later(format!("{why}: {CHECK_ADDRESS}"), Cause::RefusedByStatus),
+        // 5xx, and the 999 of Delicious and linkhut.
+        _ => later(format!("{why}: see the service's own log"), Cause::Unclear),
+    }
+}
+
+fn later(why: String, cause: Cause) -> Verdict {
+    Verdict::TryLater(Failure { why, cause, at_least: Duration::ZERO })
 }
 
 impl Settings {
@@ -263,7 +339,7 @@ impl Settings {
         now: OffsetDateTime,
     ) -> Option<Url> {
         let replace = match change {
-            Change::Add { .. } => "no",
+            Change::Add => "no",
             Change::Replace => "yes",
             Change::Delete => return self.delete(link),
         };
@@ -277,7 +353,7 @@ impl Settings {
         } else {
             link.url.clone()
         };
-        let dt = if link.posted > now + FURTHEST_AHEAD { now } else { link.posted };
+        let dt = if link.posted > now + MAX_LEAD { now } else { link.posted };
         let (h, m, s) = dt.to_hms();
         let dt = format!("{}T{h:02}:{m:02}:{s:02}Z", dt.date());
         let (title, own) = link.title_and_tags();
@@ -332,28 +408,36 @@ impl Settings {
     }
 }
 
-/// What an error of ureq means. Its own text is never shown: it may hold the address, and that the token.
+/// Judges an error of ureq. Its own text is not shown: it may hold the address, and the address the token.
 fn failed(error: &ureq::Error) -> Verdict {
     use ureq::Error::*;
-    let later =
-        |why: &str, unclear| TryLater { why: why.into(), at_least: Duration::ZERO, unclear };
     match error {
-        NativeTls(e) => Hold {
-            why: format!("TLS failed ({e}): check the service's certificate, and the trust store or SSL_CERT_FILE"),
-        },
-        Http(_) | BadUri(_) | InvalidProxyUrl => Hold {
-            why: "the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into(),
-        },
-        Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => later("no connection", false),
-        // A server that was merely slow works off what it was sent.
-        Timeout(_) => TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true },
+        NativeTls(e) => later(
+            format!("TLS failed ({e}): check the service's certificate, and the trust store or SSL_CERT_FILE"),
+            Cause::Misconfigured,
+        ),
+        Http(_) | BadUri(_) | InvalidProxyUrl => later(
+            "the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into(),
+            Cause::Misconfigured,
+        ),
+        Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => {
+            later("no connection".into(), Cause::Busy)
+        }
+        // A server that was merely slow needs time for what it was sent.
+        Timeout(_) => Verdict::TryLater(Failure {
+            why: "no answer in time".into(),
+            cause: Cause::Unclear,
+            at_least: TIMEOUT_PAUSE,
+        }),
         Io(e) => {
             let why = log::os_error(e);
             // std gives a failed lookup neither a kind with a name nor a number.
-            let is_unconnected = matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable);
-            later(&why, !is_unconnected && !why.starts_with("failed to lookup"))
+            let is_unconnected =
+                matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+                    || why.starts_with("failed to lookup");
+            later(why, if is_unconnected { Cause::Busy } else { Cause::Unclear })
         }
-        _ => later("the answer is not HTTP", true),
+        _ => later("the response is not HTTP".into(), Cause::Unclear),
     }
 }
 

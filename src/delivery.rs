@@ -1,373 +1,500 @@
-//! What is still owed to the bookmark account, and when to try next. The clock is an argument.
+//! Delivers the journal's events to the bookmark account: whose turn it is, what a verdict means for it, and when the
+//! next request may start. The clock is an argument.
 //!
-//! As TCP acknowledges selectively: up to the cursor, a time, all is settled, and what is settled beyond it is known
-//! in memory only. The cursor moves after the service has answered, so a restart may repeat requests: an `add` comes
-//! with `replace=no`, and what followed it follows again.
+//! Works like TCP acknowledgment. Every event up to the cursor, a time, is done. The cursor is saved after the response,
+//! so a restart may repeat requests. That is harmless: an `add` never replaces anything, and what followed it follows
+//! again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::VecDeque;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::delicious::{Change, Verdict};
+use crate::delicious::{Cause, Change, Failure, Verdict};
 use crate::file;
-use crate::journal::{Action, Event, Journal, VIEW_WINDOW, format_time, parse_time};
+use crate::journal::{Action, Event, Journal, Position, format_time, parse_time};
 use crate::link::Link;
 use crate::log;
+use crate::pending::{Item, Need, Pending};
 
-/// The first wait after "try later"; it doubles from try to try.
+/// The wait after the first failure; it doubles with each failure in a row.
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);
-/// The longest wait, and the one of a hold.
+/// The longest wait, and the one after an error that only the operator can fix.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How often the log is told why the delivery still stands.
+/// How often the log repeats why the delivery is stopped.
 const REMINDER: Duration = Duration::from_secs(6 * 3600);
-/// How often a link must fail, each time after others were accepted, to be given up.
-const PROOFS: u32 = 3;
-/// How many of the owed links are held in memory.
-const WINDOW: usize = 100;
-
-/// An event for which something is to be sent.
-#[derive(Clone, Debug)]
-pub struct Item {
-    pub time: OffsetDateTime,
-    pub change: Change,
-    pub link: Link,
-}
+/// After so many failures in a row, an address gives way to the others.
+const MAX_FAILURES: u32 = 3;
+/// With so many strikes a change is skipped.
+const MAX_STRIKES: u32 = 3;
+/// After so many accepted links, an address that gave way has its next turn even if others have not had one.
+const LONGEST_QUEUE: u64 = 100;
 
 pub struct Delivery {
-    path: PathBuf,
+    cursor_file: PathBuf,
+    saved_cursor: OffsetDateTime,
     interval: Duration,
-    /// Up to here all is settled; the Unix epoch while nothing is.
-    pub cursor: OffsetDateTime,
-    /// What is settled beyond the cursor.
-    settled: BTreeSet<OffsetDateTime>,
-    owed: Owed,
-    /// Later events were written in this run.
-    begun: OffsetDateTime,
-    /// `owed` must be read anew: something was written, or a link failed.
-    stale: bool,
-    /// The owed addresses that have failed.
-    tried: HashMap<String, Tried>,
+    pending: Pending,
+    /// [`Journal::edits`] when `pending` was read.
+    edits: u64,
+    /// `pending` must be read again.
+    is_stale: bool,
+    /// The address whose turn it is.
+    current: Option<Address>,
+    /// The addresses that failed and gave way to others; the first has waited longest.
+    given_way: VecDeque<Address>,
     /// How many links were accepted in this run.
     accepted: u64,
-    /// The next call starts no sooner.
-    at: Instant,
-    /// The last wait after "try later"; zero once a link is accepted.
-    wait: Duration,
-    /// Since when the delivery stands, as the log was told.
+    /// The next request starts no sooner.
+    next_request: Instant,
+    /// The last wait after a failure; zero once a link is accepted.
+    backoff: Duration,
+    /// Since when the delivery is stopped, as the log says.
     stopped: Option<Instant>,
-    /// What the log was told of stops, and when: the reason, and whether the wait still grows.
-    told: HashMap<(String, bool), Instant>,
-    passed_over: u64,
-    /// The last error, as `.status` tells it; empty while there was none.
-    error: String,
-    say: fn(&str),
+    /// The reason that was logged last, and when.
+    last_stop: Option<(String, Instant)>,
+    skipped: u64,
+    /// The last error, as `.status` shows it; empty if there was none.
+    last_error: String,
+    /// The log says why titles cannot be changed.
+    explained_titles: bool,
+    log: fn(&str),
 }
 
-/// The events after the cursor that are not settled.
+/// An address, and its events whose turn has come, oldest first. They are sent in this order only.
+struct Address {
+    items: VecDeque<Item>,
+    record: FailureRecord,
+}
+
+/// How the first event of an address has failed.
 #[derive(Default)]
-struct Owed {
-    count: usize,
-    /// The next ones in the order of their turns: first those that never gave way to others.
-    window: BTreeMap<(Option<Instant>, OffsetDateTime), Item>,
-    /// The oldest of the others.
-    rest: Option<OffsetDateTime>,
-    /// The removals of what was never sent.
-    needless: Vec<OffsetDateTime>,
+struct FailureRecord {
+    /// In a row.
+    failures: u32,
+    /// How often that may have been the link's fault, as others were accepted.
+    strikes: u32,
+    /// The last failure may have been the link's fault.
+    is_suspect: bool,
+    /// A request that got no clear answer may have stored the link.
+    maybe_stored: bool,
+    /// How many links had been accepted when it last failed.
+    accepted_before: u64,
 }
 
-#[derive(Default)]
-struct Tried {
-    /// Failures after others were accepted.
-    proofs: u32,
-    /// How many had been accepted when it last failed.
-    accepted: u64,
-    /// It may be stored all the same.
-    unclear: bool,
-    /// When it gave way to the others.
-    turn: Option<Instant>,
+impl FailureRecord {
+    fn add(&mut self, failure: &Failure, accepted: u64) {
+        self.is_suspect = !matches!(failure.cause, Cause::Busy | Cause::Overloaded);
+        if self.is_suspect && self.strikes > 0 && self.accepted_before < accepted {
+            self.strikes += 1;
+        }
+        self.failures += 1;
+        self.maybe_stored |= matches!(failure.cause, Cause::Overloaded | Cause::Unclear);
+        self.accepted_before = accepted;
+    }
+
+    /// Another link was accepted after this one gave way: that is the first strike.
+    fn other_accepted(&mut self) {
+        if self.is_suspect && self.strikes == 0 {
+            self.strikes = 1;
+        }
+    }
 }
 
-impl Owed {
-    fn oldest(&self) -> Option<OffsetDateTime> {
-        self.window.values().map(|item| item.time).chain(self.rest).min()
+impl Address {
+    fn new(item: Item) -> Address {
+        Address { items: VecDeque::from([item]), record: FailureRecord::default() }
+    }
+
+    fn is_of(&self, url: &str) -> bool {
+        self.items.front().is_some_and(|item| item.event.link.url == url)
     }
 }
 
 impl Delivery {
-    /// Reads the cursor at `path`; everything may be owed until the journal shows otherwise.
-    pub fn new(path: PathBuf, interval: Duration, journal: &mut Journal, now: Instant) -> Delivery {
-        let cursor = fs::read_to_string(&path).map_err(|e| log::os_error(&e));
-        let cursor = cursor.and_then(|text| parse_time(text.trim_end()).ok_or("not a time".into()));
-        if let Err(why) = &cursor {
-            log::line(format_args!(
-                "{}: {why}; the delivery starts with the first link",
-                path.display()
-            ));
-        }
-        let cursor = cursor.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        Delivery {
-            path,
-            interval,
-            cursor,
-            settled: BTreeSet::new(),
-            owed: Owed::default(),
-            // The cursor has used up the times before it: a clock may have run ahead.
-            begun: journal.not_before(cursor),
-            stale: true,
-            tried: HashMap::new(),
-            accepted: 0,
-            at: now,
-            wait: Duration::ZERO,
-            stopped: None,
-            told: HashMap::new(),
-            passed_over: 0,
-            error: String::new(),
-            say: |text| log::line(text),
-        }
-    }
-
-    /// Something was written to the journal.
-    pub fn wake(&mut self) {
-        self.stale = true;
-    }
-
-    /// When [`Delivery::next`] wants to be asked; `None`: nothing is owed.
-    pub fn deadline(&self) -> Option<Instant> {
-        (self.stale || self.owed.count > 0).then_some(self.at)
-    }
-
-    /// What to send, now that the deadline has come.
-    pub fn next(&mut self, journal: &Journal, now: Instant) -> Option<Item> {
-        loop {
-            // Not for each one: a million may be owed.
-            if self.stale || self.owed.window.is_empty() {
-                match self.survey(journal) {
-                    Ok(owed) => (self.owed, self.stale) = (owed, false),
-                    Err(e) => {
-                        (self.say)(&format!(
-                            "nothing is delivered: the journal cannot be read: {}",
-                            log::os_error(&e)
-                        ));
-                        self.at = now + LONGEST_WAIT;
-                        return None;
-                    }
-                }
-            }
-            let item = self.owed.window.values().next()?.clone();
-            let needed = Some(&item).filter(|item| !self.owed.needless.contains(&item.time));
-            match needed.and_then(|item| in_full(item, journal)) {
-                None => self.done(&item),
-                item => return item,
-            }
-        }
-    }
-
-    /// Walks over the events after the cursor. Of a removed link only the removal is owed, of titles only the newest.
-    fn survey(&self, journal: &Journal) -> io::Result<Owed> {
-        let mut owed = Owed::default();
-        // Of a channel's address: when the next `add`s are removed, and the title of the next one.
-        let mut later: HashMap<_, (Vec<OffsetDateTime>, Option<String>)> = HashMap::new();
-        for event in journal.after(self.cursor) {
-            let Event { time, action, mut link } = event?;
-            let key = (link.channel.clone(), link.url.clone());
-            let (mut removes, mut title) = later.remove(&key).unwrap_or_default();
-            let tried = self.tried.get(&link.url);
-            let change = match action {
-                Action::Remove => {
-                    removes.push(time);
-                    Some(Change::Delete)
-                }
-                Action::Add if !removes.is_empty() => {
-                    // What was never sent need not be deleted; what a former run has sent nobody knows.
-                    let is_unsent = time > self.begun && !self.settled.contains(&time);
-                    let is_needless = |removed: &_| {
-                        is_unsent && tried.is_none() && !self.settled.contains(removed)
-                    };
-                    owed.needless.extend(removes.pop().filter(is_needless));
-                    None
-                }
-                Action::Add => {
-                    // The `title` follows all the same: if the link is already there, this does not change it.
-                    link.title = title.take().unwrap_or(link.title);
-                    Some(Change::Add { unclear: tried.is_some_and(|tried| tried.unclear) })
-                }
-                Action::Title if removes.is_empty() && title.is_none() => {
-                    title = Some(link.title.clone());
-                    Some(Change::Replace)
-                }
-                Action::Title | Action::Repost => None,
-            };
-            // A million may be owed, so nothing is kept of an `add` that is dealt with.
-            if !removes.is_empty() || title.is_some() {
-                later.insert(key, (removes, title));
-            }
-            let Some(change) = change.filter(|_| !self.settled.contains(&time)) else { continue };
-            owed.count += 1;
-            owed.window
-                .insert((tried.and_then(|tried| tried.turn), time), Item { time, change, link });
-            if owed.window.len() > WINDOW {
-                let last = owed.window.pop_last().map(|(_, item)| item.time);
-                owed.rest = last.into_iter().chain(owed.rest).min();
-            }
-        }
-        Ok(owed)
-    }
-
-    /// Takes the service's verdict on `item`, which was the next one; `now` is the end of the try.
-    pub fn settle(&mut self, item: &Item, verdict: Verdict, now: Instant, clock: OffsetDateTime) {
-        self.at = now + self.interval;
-        if let Verdict::TryLater { why, .. }
-        | Verdict::Refused { why, .. }
-        | Verdict::Hold { why } = &verdict
-        {
-            self.error = format!("; last error: {why} ({})", format_time(clock));
-        }
-        let (why, at_least, unclear, by_status) = match verdict {
-            Verdict::Stored => return self.accept(item, true),
-            Verdict::AlreadyThere => return self.accept(item, false),
-            Verdict::Hold { why } => return self.stop(why, LONGEST_WAIT, Duration::ZERO, now),
-            Verdict::Refused { why, by_status: false } => {
-                self.resume();
-                return self.pass_over(item, &why);
-            }
-            Verdict::Refused { why, .. } => (why, Duration::ZERO, false, true),
-            Verdict::TryLater { why, at_least, unclear } => (why, at_least, unclear, false),
-        };
-        let wait = (self.wait * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-        let tried = self.tried.entry(item.link.url.clone()).or_default();
-        let others_accepted = tried.accepted < self.accepted;
-        tried.accepted = self.accepted;
-        tried.unclear |= unclear;
-        tried.proofs += u32::from(others_accepted && (unclear || by_status));
-        if tried.proofs == PROOFS {
-            return self.pass_over(
-                item,
-                &format!("the service takes other links, but of this one it says {why}"),
-            );
-        }
-        // A captive portal refuses everything: once around there is no hurry any more.
-        let waits = !by_status || (tried.turn.is_some() && !others_accepted);
-        if by_status || wait == LONGEST_WAIT {
-            tried.turn = Some(now);
-        }
-        self.stale = true;
-        if waits {
-            self.stop(why, wait, at_least, now);
-        }
-    }
-
-    /// One line for `.status`: what is owed, the next try, the last error. `journal` is where the links are.
-    pub fn status(&self, journal: &Journal, now: Instant) -> String {
-        let Ok(owed) = self.survey(journal) else { return "the journal cannot be read".into() };
-        let mut text = format!("owed: {}", owed.count - owed.needless.len());
-        if let Some(oldest) = owed.oldest().filter(|_| owed.count > owed.needless.len()) {
-            let next = words(self.at.saturating_duration_since(now));
-            text += &format!(" since {}; next try in {next}", format_time(oldest));
-        }
-        format!("{text}{}; passed over: {}", self.error, self.passed_over)
-    }
-
-    fn accept(&mut self, item: &Item, is_done: bool) {
-        self.resume();
-        self.accepted += 1;
-        let url = &item.link.url;
-        (self.say)(&match item.change {
-            _ if !is_done => format!("already there: {url}; the title there stays"),
-            Change::Add { .. } => format!("delivered: {url}"),
-            Change::Replace => format!("title changed: {url}"),
-            Change::Delete => format!("deleted: {url}"),
+    /// Reads the cursor at `cursor_file`. Without one, everything in the journal is pending.
+    pub fn new(
+        cursor_file: PathBuf,
+        interval: Duration,
+        journal: &mut Journal,
+        now: Instant,
+    ) -> Delivery {
+        let cursor = read_cursor(&cursor_file).unwrap_or_else(|why| {
+            let path = cursor_file.display();
+            log::line(format_args!("{path}: {why}; the delivery starts with the first link"));
+            create_cursor(&cursor_file)
         });
-        self.done(item);
-    }
-
-    fn pass_over(&mut self, item: &Item, why: &str) {
-        let Link { channel, nick, url, title, .. } = &item.link;
-        let time = format_time(item.time);
-        (self.say)(&format!("passed over: {why}: {time} {channel} {nick} {url} {title}"));
-        self.passed_over += 1;
-        self.done(item);
-    }
-
-    /// Takes `item`, which was the next one, from what is owed, and moves the cursor as far as all is settled. If that
-    /// cannot be written, the delivery goes on: only after a restart it would repeat what is there already.
-    fn done(&mut self, item: &Item) {
-        self.tried.remove(&item.link.url);
-        self.owed.window.pop_first();
-        self.owed.count -= 1;
-        self.settled.insert(item.time);
-        let beyond = self.owed.oldest().map(|oldest| self.settled.split_off(&oldest));
-        let Some(cursor) = mem::replace(&mut self.settled, beyond.unwrap_or_default()).pop_last()
-        else {
-            return;
+        // Times up to the cursor are used: a clock may have run ahead.
+        let written_since = journal.not_before(cursor);
+        let mut delivery = Delivery {
+            cursor_file,
+            saved_cursor: cursor,
+            interval,
+            pending: Pending::new(cursor, written_since, 0),
+            edits: u64::MAX,
+            is_stale: true,
+            current: None,
+            given_way: VecDeque::new(),
+            accepted: 0,
+            next_request: now,
+            backoff: Duration::ZERO,
+            stopped: None,
+            last_stop: None,
+            skipped: 0,
+            last_error: String::new(),
+            explained_titles: false,
+            log: |text| log::line(text),
         };
-        self.cursor = cursor;
-        let text = format_time(cursor) + "\n";
-        if let Err(e) = file::replace_durably(&self.path, text.as_bytes(), 0o644) {
-            (self.say)(&format!(
-                "{}: {}; a restart would deliver links again",
-                self.path.display(),
-                log::os_error(&e)
+        delivery.refresh(journal, now);
+        delivery
+    }
+
+    /// Takes in what was written to the journal.
+    pub fn refresh(&mut self, journal: &Journal, now: Instant) {
+        if let Err(e) = self.read(journal) {
+            self.cannot_read(e, now);
+        }
+    }
+
+    fn read(&mut self, journal: &Journal) -> io::Result<()> {
+        self.is_stale = true;
+        let pending_before = self.pending.count;
+        if self.edits != journal.edits() {
+            // The offsets of all lines may have changed, so this is like a restart.
+            let cursor = self.pending.cursor();
+            let start = journal.find_after(cursor)?;
+            self.pending = Pending::new(cursor, journal.last(), start);
+            self.current = None;
+            self.given_way.clear();
+            self.edits = journal.edits();
+        }
+        if let Some((count, url)) = self.pending.scan(journal)? {
+            let cursor = format_time(self.pending.cursor());
+            (self.log)(&format!(
+                "lines that will not be delivered, because they are not later than the cursor {cursor}: {count}; \
+                 the first: {url}"
             ));
         }
+        let gone = pending_before.saturating_sub(self.pending.count);
+        if gone > 0 {
+            (self.log)(&format!(
+                "pending links that are gone from the journal and will not be delivered: {gone} \
+                 (to rotate it, move it; copytruncate loses links)"
+            ));
+        }
+        self.is_stale = false;
+        Ok(())
     }
 
-    /// Tells each reason once, again when the wait has become the longest, and then from time to time.
-    fn stop(&mut self, why: String, wait: Duration, at_least: Duration, now: Instant) {
-        self.wait = wait;
-        self.at = self.at.max(now + wait.max(at_least));
-        self.told.retain(|_, at| now < *at + REMINDER);
-        let grows = wait < LONGEST_WAIT;
-        if self.told.contains_key(&(why.clone(), grows)) {
+    fn cannot_read(&mut self, error: io::Error, now: Instant) {
+        let why = log::os_error(&error);
+        (self.log)(&format!("nothing is delivered: the journal cannot be read: {why}"));
+        self.is_stale = true;
+        self.next_request = now + LONGEST_WAIT;
+    }
+
+    /// What of the journal is pending.
+    pub fn position(&self) -> Position {
+        Position { offset: self.pending.start(), after: self.pending.cursor() }
+    }
+
+    /// When to call [`Delivery::next`]; `None`: nothing is pending.
+    pub fn deadline(&self) -> Option<Instant> {
+        let is_idle = self.current.is_none()
+            && self.given_way.is_empty()
+            && !self.pending.has_unread()
+            && !self.is_stale;
+        (!is_idle).then_some(self.next_request)
+    }
+
+    /// The next request, once the deadline has come. [`Delivery::record`] must follow.
+    pub fn next(&mut self, journal: &Journal, now: Instant) -> Option<(Change, Link)> {
+        if self.is_stale {
+            self.refresh(journal, now);
+        }
+        if self.is_stale {
+            return None;
+        }
+        self.find_request(journal).unwrap_or_else(|e| {
+            self.cannot_read(e, now);
+            None
+        })
+    }
+
+    fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
+        while let Some(address) = self.next_address(journal)? {
+            match self.pending.need(&address.items[0], journal) {
+                Ok(Need::Nothing) => self.done(address, false),
+                Ok(Need::LeaveAlone) => {
+                    let url = &address.items[0].event.link.url;
+                    (self.log)(&format!("left alone: {url}: it was in the account before linkbot"));
+                    self.done(address, true);
+                }
+                Ok(Need::Send(change, link)) => {
+                    self.current = Some(address);
+                    return Ok(Some((change, link)));
+                }
+                Err(e) => {
+                    self.current = Some(address);
+                    return Err(e);
+                }
+            }
+        }
+        self.save_cursor();
+        Ok(None)
+    }
+
+    /// Whose turn it is: an address that has just failed, then new events, then the addresses that gave way to them.
+    fn next_address(&mut self, journal: &Journal) -> io::Result<Option<Address>> {
+        if let Some(address) = self.current.take() {
+            return Ok(Some(address));
+        }
+        let has_waited =
+            |address: &Address| self.accepted - address.record.accepted_before >= LONGEST_QUEUE;
+        if self.given_way.front().is_some_and(has_waited) {
+            return Ok(self.given_way.pop_front());
+        }
+        while let Some(item) = self.pending.next(journal)? {
+            let url = &item.event.link.url;
+            match self.given_way.iter_mut().find(|address| address.is_of(url)) {
+                Some(address) => address.items.push_back(item),
+                None => return Ok(Some(Address::new(item))),
+            }
+        }
+        Ok(self.given_way.pop_front())
+    }
+
+    /// Records the verdict on the request that [`Delivery::next`] returned. `now` is when it ended.
+    pub fn record(
+        &mut self,
+        change: Change,
+        verdict: Verdict,
+        journal: &mut Journal,
+        now: Instant,
+        clock: OffsetDateTime,
+    ) {
+        self.next_request = now + self.interval;
+        let Some(mut address) = self.current.take() else { return };
+        let is_done = verdict == Verdict::Done;
+        let refusal = match verdict {
+            Verdict::Done | Verdict::AlreadyThere => None,
+            Verdict::RefusedOrThere { .. } if address.record.maybe_stored => None,
+            Verdict::RefusedOrThere { why } if change == Change::Replace => {
+                Some(self.explain_titles(why))
+            }
+            Verdict::RefusedOrThere { why } => Some(format!("refused, or already there: {why}")),
+            Verdict::Refused { why } => Some(why),
+            Verdict::TryLater(failure) => {
+                address.record.add(&failure, self.accepted);
+                if address.record.strikes < MAX_STRIKES {
+                    return self.wait(address, failure, now, clock);
+                }
+                let why = failure.why;
+                Some(format!("the service takes other links, but of this one it says {why}"))
+            }
+        };
+        let is_foreign = match self.disown(&address, is_done, journal, clock) {
+            Ok(is_foreign) => is_foreign,
+            // This must survive a restart, so the link waits.
+            Err(why) => {
+                let why = format!("the journal cannot be written: {why}");
+                let failure = Failure { why, cause: Cause::Busy, at_least: Duration::ZERO };
+                return self.wait(address, failure, now, clock);
+            }
+        };
+        self.resume();
+        match (refusal, change) {
+            (Some(why), _) => {
+                self.set_last_error(&why, clock);
+                self.skip(address, &why);
+            }
+            (None, _) if is_foreign => self.accept(
+                address,
+                "already there",
+                "; it was in the account before linkbot, which leaves it alone",
+            ),
+            (None, _) if !is_done => {
+                self.accept(address, "already there", "; the title there stays");
+            }
+            (None, Change::Add) => self.accept(address, "delivered", ""),
+            (None, Change::Replace) => self.accept(address, "title changed", ""),
+            (None, Change::Delete) => self.accept(address, "deleted", ""),
+        }
+        self.save_cursor();
+    }
+
+    fn accept(&mut self, address: Address, what: &str, note: &str) {
+        self.accepted += 1;
+        for waiting in &mut self.given_way {
+            waiting.record.other_accepted();
+        }
+        let url = &address.items[0].event.link.url;
+        (self.log)(&format!("{what}: {url}{note}"));
+        self.done(address, true);
+    }
+
+    /// Writes to the journal that the bookmark of a new link is not ours, if that is certain. Returns true if so.
+    ///
+    /// It is not certain if the service may be speaking of what an earlier request of ours has stored.
+    fn disown(
+        &mut self,
+        address: &Address,
+        is_done: bool,
+        journal: &mut Journal,
+        clock: OffsetDateTime,
+    ) -> Result<bool, String> {
+        let item = &address.items[0];
+        if is_done
+            || item.event.action != Action::Add
+            || address.record.maybe_stored
+            || self.pending.may_be_sent(item)
+            || self.pending.is_ours(item, journal).map_err(|e| log::os_error(&e))?
+        {
+            return Ok(false);
+        }
+        let link = Link { title: String::new(), posted: clock, ..item.event.link.clone() };
+        journal.append(Action::Foreign, &link, clock).map_err(|e| log::os_error(&e))?;
+        journal.commit()?;
+        self.is_stale = true;
+        Ok(true)
+    }
+
+    fn skip(&mut self, address: Address, why: &str) {
+        let Event { time, link, .. } = &address.items[0].event;
+        let Link { channel, nick, url, title, .. } = link;
+        let time = format_time(*time);
+        (self.log)(&format!("skipped: {why}: {time} {channel} {nick} {url} {title}"));
+        self.skipped += 1;
+        self.done(address, true);
+    }
+
+    /// The first event of `address` needs nothing more. `was_counted`: it needed something until now.
+    fn done(&mut self, mut address: Address, was_counted: bool) {
+        if let Some(item) = address.items.pop_front() {
+            self.pending.done(&item, was_counted);
+        }
+        if address.items.is_empty() {
             return;
         }
-        let rarer = if grows { ", then ever rarer" } else { "" };
-        let since =
-            self.stopped.map(|since| format!(" for {}", words(now - since))).unwrap_or_default();
+        address.record = FailureRecord::default();
+        match self.current {
+            None => self.current = Some(address),
+            Some(_) => self.given_way.push_back(address),
+        }
+    }
+
+    /// The first event of `address` is tried again later.
+    fn wait(&mut self, address: Address, failure: Failure, now: Instant, clock: OffsetDateTime) {
+        let Failure { why, cause, at_least } = failure;
+        self.backoff = match cause {
+            Cause::Misconfigured => LONGEST_WAIT,
+            _ => (self.backoff * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT),
+        };
+        self.next_request = self.next_request.max(now + self.backoff.max(at_least));
+        self.set_last_error(&why, clock);
+        self.log_stop(&address.items[0].event.link.url, &why, now);
+        let is_judged_by_status = matches!(cause, Cause::Misconfigured | Cause::RefusedByStatus);
+        if address.record.failures >= MAX_FAILURES || is_judged_by_status {
+            self.given_way.push_back(address);
+        } else {
+            self.current = Some(address);
+        }
+    }
+
+    /// What is wrong with a new title. The log names the likely cause once.
+    fn explain_titles(&mut self, why: String) -> String {
+        let is_explained = mem::replace(&mut self.explained_titles, true);
+        if is_explained { why } else { why + " (Scuttle cannot change a title)" }
+    }
+
+    /// Logs a new reason at once, and the same one from time to time.
+    fn log_stop(&mut self, url: &str, why: &str, now: Instant) {
+        if let Some((reason, logged)) = &self.last_stop
+            && reason == why
+            && now < *logged + REMINDER
+        {
+            return;
+        }
+        let since = match self.stopped {
+            Some(since) => format!(" for {}", describe_wait(now - since)),
+            None => String::new(),
+        };
         self.stopped.get_or_insert(now);
-        let (owed, next) = (self.owed.count, words(self.at - now));
-        (self.say)(&format!(
-            "delivery stopped{since}: {why}; {owed} owed, none lost; next try in {next}{rarer}"
+        self.last_stop = Some((why.to_owned(), now));
+        let (pending, next) = (self.pending.count, describe_wait(self.next_request - now));
+        (self.log)(&format!(
+            "delivery stopped{since}: {url}: {why}; {pending} pending, none lost; next try in {next}"
         ));
-        self.told.insert((why, grows), now);
     }
 
     /// The service takes links, or says what is wrong with one.
     fn resume(&mut self) {
-        // A service whose limit lies above the interval refuses every other request: that is told once.
-        if self.wait.is_zero() {
-            self.told.clear();
+        // A service whose rate limit is above the interval refuses every other request: log that once.
+        if self.backoff.is_zero() {
+            self.last_stop = None;
         }
-        self.wait = Duration::ZERO;
+        self.backoff = Duration::ZERO;
         if self.stopped.take().is_some() {
-            (self.say)(&format!("delivery resumed; owed: {}", self.owed.count));
+            (self.log)(&format!("delivery resumed; pending: {}", self.pending.count));
         }
+    }
+
+    /// If the cursor cannot be saved, the delivery continues: a restart would only repeat requests.
+    fn save_cursor(&mut self) {
+        let cursor = self.pending.cursor();
+        if cursor == self.saved_cursor {
+            return;
+        }
+        self.saved_cursor = cursor;
+        let text = format_time(cursor) + "\n";
+        if let Err(e) = file::overwrite(&self.cursor_file, text.as_bytes()) {
+            let (path, why) = (self.cursor_file.display(), log::os_error(&e));
+            (self.log)(&format!("{path}: {why}; a restart would deliver links again"));
+        }
+    }
+
+    fn set_last_error(&mut self, why: &str, clock: OffsetDateTime) {
+        self.last_error = format!("; last error: {why} ({})", format_time(clock));
+    }
+
+    /// One line for `.status`: what is pending, the next request, the last error.
+    pub fn status(&self, journal: &Journal, now: Instant) -> String {
+        let count = self.pending.count;
+        let mut text = format!("pending: {count}");
+        let waiting = self.current.iter().chain(&self.given_way);
+        let oldest = waiting.map(|address| address.items[0].event.time).min();
+        if count > 0
+            && let Some(oldest) = oldest.or_else(|| self.pending.first_unread(journal))
+        {
+            let next = describe_wait(self.next_request.saturating_duration_since(now));
+            text += &format!(" since {}; next try in {next}", format_time(oldest));
+        }
+        format!("{text}{}; skipped: {}", self.last_error, self.skipped)
     }
 }
 
-/// A new title with the rest of its link, as the journal has it now. `None`: nothing is to be deleted, for an earlier
-/// link with the same address still stands.
-fn in_full(item: &Item, journal: &Journal) -> Option<Item> {
-    let Link { channel, url, .. } = &item.link;
-    let mut earlier = journal
-        .links(VIEW_WINDOW, |_| true)
-        .flatten()
-        .filter(|e| e.link.url == *url && e.time < item.time);
-    let link = match item.change {
-        Change::Delete if earlier.next().is_some() => return None,
-        Change::Replace => {
-            earlier.find(|entry| entry.link.channel == *channel).map(|entry| entry.link)
-        }
-        _ => None,
-    };
-    Some(Item { link: link.unwrap_or_else(|| item.link.clone()), ..*item })
+/// The time in the file of the cursor.
+pub fn read_cursor(path: &Path) -> Result<OffsetDateTime, String> {
+    let text = fs::read_to_string(path).map_err(|e| log::os_error(&e))?;
+    parse_time(text.trim_end()).ok_or("not a time".into())
 }
 
-fn words(wait: Duration) -> String {
+/// A new file for the cursor, which is on the disk before it is overwritten.
+fn create_cursor(path: &Path) -> OffsetDateTime {
+    let cursor = OffsetDateTime::UNIX_EPOCH;
+    let text = format_time(cursor) + "\n";
+    let created = file::write_durably(path, 0o644, |file| file.write_all(text.as_bytes()));
+    if let Err(e) = created {
+        log::line(format_args!("{}: {}", path.display(), log::os_error(&e)));
+    }
+    cursor
+}
+
+fn describe_wait(wait: Duration) -> String {
     match wait.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7200 => format!("{} min", seconds.div_ceil(60)),

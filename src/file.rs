@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Puts `text` at `path` in one step, for everyone to read; a file that would not change is not touched.
@@ -13,27 +13,40 @@ pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     // For the web server, whatever the umask.
-    put(path, text, 0o644, |_| Ok(()))
+    put(path, 0o644, |file| file.write_all(text))
 }
 
-/// Puts `text` at `path` in one step, with these permissions, and on disk before that.
-pub fn replace_durably(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    put(path, text, mode, File::sync_data)
+/// Replaces the file at `path` in one step by what `write` writes, with these permissions. It is on the disk before that.
+pub fn write_durably(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    put(path, mode, |file| {
+        write(file)?;
+        file.sync_data()
+    })
 }
 
-fn put(path: &Path, text: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+/// Overwrites the start of the file at `path`, or creates it. Does not fsync: `text` fits into a disk's sector, so
+/// after a crash the file holds the old text or the new one.
+pub fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all_at(text, 0)
+}
+
+fn put(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let path = resolve(path);
     let temporary = beside(&path, ".tmp");
-    let write = || {
-        // What a crash has left there may be anything, also a link to elsewhere.
-        let _ = fs::remove_file(&temporary);
+    // What a crash has left there may be anything, also a link to elsewhere.
+    let _ = fs::remove_file(&temporary);
+    let create = || {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(text)?;
-        sync(&file)?;
+        write(&mut file)?;
         fs::rename(&temporary, &path)
     };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+    create().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// The file that `path` names: for a symbolic link its target, even if that does not exist yet.

@@ -5,21 +5,31 @@
 //! edit it, move it away and append to it with `>>`, all of it while linkbot runs: nothing here trusts
 //! the file to be as it was left.
 
+mod inspect;
+mod line;
+mod reader;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::irc::MAX_CLOCK_SKEW;
-use crate::link::{self, LONGEST_ADDRESS, Link};
+use crate::link::{self, Link};
 use crate::log::ERROR;
-use crate::title;
 use crate::{file, log};
+
+pub use inspect::warnings;
+pub use line::{Action, Event, format_time, parse_time};
+pub use reader::Line;
+
+use inspect::{Findings, count, inspect, unmatched};
+use line::format_line;
+use reader::{ForwardReader, ReverseReader};
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
@@ -27,33 +37,8 @@ pub const VIEW_WINDOW: u64 = 16 << 20;
 /// A later time, counted from now, is a mistake: new events need not be later, nor does the bookmark account's cursor.
 const MAX_AHEAD: Duration = Duration::DAY;
 
-/// What is read at once, in bytes. A line that is longer is not one of linkbot's.
-const BLOCK: usize = 32 << 10;
-
-/// What an event says of its link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Add,
-    Repost,
-    Title,
-    Remove,
-}
-
-const ACTIONS: [(&str, Action); 4] = [
-    ("add", Action::Add),
-    ("again", Action::Repost),
-    ("title", Action::Title),
-    ("remove", Action::Remove),
-];
-
-/// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// UTC, to the millisecond; strictly increasing, so it names the event for ever.
-    pub time: OffsetDateTime,
-    pub action: Action,
-    pub link: Link,
-}
+/// How much is copied into a new file at once, in bytes.
+const COPY_BLOCK: usize = 1 << 20;
 
 /// One link as it stands now: its `add`, with later titles applied, and who posted it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +58,8 @@ pub struct Journal {
     id: (u64, u64),
     /// The length of the file as of the last commit or check.
     len: u64,
+    /// Counts how often the file was edited or replaced: then an offset in it means nothing any more.
+    edits: u64,
     /// The file's mtime, to notice an edit that leaves the length as it is.
     modified: Option<SystemTime>,
     /// The lines of the next commit.
@@ -116,8 +103,7 @@ impl Journal {
         let mut lines = ReverseReader::new(&file, 0, len);
         let lacks_end = !ends_with_newline(&file, len)?;
         if lacks_end && lines.line()?.is_some_and(|line| line.is_err()) {
-            // What is read of the file and not given yet ends where that line begins.
-            len = lines.at + lines.buf.len() as u64;
+            len = lines.offset();
             let torn = meta.len() - len;
             let mut bytes = vec![0; torn.min(1000) as usize];
             file.read_exact_at(&mut bytes, len)?;
@@ -141,6 +127,7 @@ impl Journal {
             file,
             id,
             len,
+            edits: 0,
             modified,
             unwritten: String::new(),
             needs_truncate: false,
@@ -156,6 +143,11 @@ impl Journal {
         if time <= OffsetDateTime::now_utc() + MAX_AHEAD {
             self.last = self.last.max(time);
         }
+        self.last
+    }
+
+    /// The time that the next event must be later than.
+    pub fn last(&self) -> OffsetDateTime {
         self.last
     }
 
@@ -239,10 +231,10 @@ impl Journal {
     /// Called before each batch: checks that the file is still the one that linkbot left, and continues with what is
     /// there. If that fails, nothing can be saved until a later check succeeds.
     ///
-    /// Returns true if someone else has changed the file. A new file gets the events after `cursor`, which are pending,
-    /// if there is an account.
-    pub fn check(&mut self, cursor: Option<OffsetDateTime>) -> bool {
-        let changed = self.resync(cursor).map_err(|e| log::os_error(&e));
+    /// Returns true if someone else has changed the file. A new file gets the events from `pending` on, if there is an
+    /// account.
+    pub fn check(&mut self, pending: Option<Position>) -> bool {
+        let changed = self.resync(pending).map_err(|e| log::os_error(&e));
         if let Err(why) = &changed
             && !self.is_failing
         {
@@ -254,9 +246,9 @@ impl Journal {
         is_changed
     }
 
-    fn resync(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<bool> {
+    fn resync(&mut self, pending: Option<Position>) -> io::Result<bool> {
         self.truncate_to_committed()?;
-        let Some(meta) = self.meta_there()? else { return self.reopen(cursor).and(Ok(true)) };
+        let Some(meta) = self.meta_there()? else { return self.reopen(pending).and(Ok(true)) };
         let (len, modified) = (meta.len(), meta.modified().ok());
         if len == self.len && modified == self.modified {
             return Ok(false);
@@ -264,15 +256,17 @@ impl Journal {
         let path = self.path.display();
         if len < self.len {
             log::line(format_args!("{path}: edited; {} bytes are gone", self.len - len));
+            self.edits += 1;
         } else if len == self.len || !ends_with_newline(&self.file, self.len)? {
             log::line(format_args!("{path}: edited"));
+            self.edits += 1;
         } else {
-            let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len)?;
+            let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len, None)?;
             for warning in unmatched(&self.file, self.len, len)? {
-                log::line(format_args!("{}: {warning}", self.path.display()));
+                log::line(format_args!("{path}: {warning}"));
             }
             let mut what = format!("{} appended", count(lines));
-            if let Some((_, why)) = malformed.last() {
+            if let Some((_, why)) = malformed.first() {
                 what += &format!(", {} of them skipped: {why}", malformed.len());
             }
             log::line(format_args!("{path}: {what}"));
@@ -291,50 +285,89 @@ impl Journal {
 
     /// Opens the file that is now where the journal was; if there is none, a new one. Copies the pending events into it,
     /// because the delivery reads no other file.
-    fn reopen(&mut self, cursor: Option<OffsetDateTime>) -> io::Result<()> {
-        let has_account = cursor.is_some();
-        let cursor = cursor.unwrap_or(self.last);
+    fn reopen(&mut self, pending: Option<Position>) -> io::Result<()> {
         let meta = self.file.metadata()?;
         // Someone may have appended to it before it went.
         self.len = meta.len();
-        let mut owed: Vec<Event> = self.after(cursor).collect::<io::Result<_>>()?;
-        owed.reverse();
         if what_is_at(&self.path)?.is_none() {
             // Whole from the beginning: after a crash nobody would know of the old file.
-            let lines: String = owed.iter().map(format_line).collect();
-            file::replace_durably(&self.path, lines.as_bytes(), meta.mode())?;
+            file::write_durably(&self.path, meta.mode(), |new| {
+                let mut new = BufWriter::new(new);
+                self.copy_pending(pending, |event| new.write_all(format_line(event).as_bytes()))?;
+                new.flush()
+            })?;
         }
         let mut new = Journal::recover(&self.path)?;
         new.is_failing = self.is_failing;
         // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
         // taken out on purpose looks the same, and comes back.
-        let there =
-            new.after(cursor).map(|event| Ok(event?.time)).collect::<io::Result<HashSet<_>>>()?;
-        new.unwritten =
-            owed.iter().filter(|event| !there.contains(&event.time)).map(format_line).collect();
+        let mut there = HashSet::new();
+        if let Some(Position { after, .. }) = pending {
+            for line in new.read_from(find_after(&new.file, new.len, after)?) {
+                there.insert(line?.event.time);
+            }
+        }
+        let mut copied = 0;
+        let was_empty = new.len == 0;
+        self.copy_pending(pending, |event| {
+            let is_pending = pending.is_some_and(|from| is_after(event.time, from.after));
+            copied += usize::from(is_pending);
+            if (is_pending || was_empty) && !there.contains(&event.time) {
+                new.unwritten += &format_line(event);
+            }
+            if new.unwritten.len() > COPY_BLOCK {
+                new.commit().map_err(io::Error::other)?;
+            }
+            Ok(())
+        })?;
         new.commit().map_err(io::Error::other)?;
         let mut what = "was moved or replaced; continuing with the new file".to_owned();
-        if has_account {
-            what += &format!("; pending links copied into it: {}", owed.len());
+        if pending.is_some() {
+            what += &format!("; pending links copied into it: {copied}");
         }
         log::line(format_args!("{}: {what}", self.path.display()));
         // The cursor still holds a time of the old file; what comes now must be later.
         new.not_before(self.last);
+        new.edits = self.edits + 1;
         *self = new;
         Ok(())
     }
 
-    /// What is pending, and of the file, as the last check found it, the newest `reach` bytes.
-    fn backwards(&self, reach: u64) -> ReverseReader<'_> {
-        let mut lines = ReverseReader::new(&self.file, self.len.saturating_sub(reach), self.len);
-        // The file's last line may have no end.
-        lines.buf = ["\n", &self.unwritten].concat().into();
-        lines
+    /// Passes on the pending events, and before them which bookmarks are not ours.
+    fn copy_pending(
+        &self,
+        pending: Option<Position>,
+        mut copy: impl FnMut(&Event) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(Position { offset, after }) = pending else { return Ok(()) };
+        let before =
+            ForwardReader::from_middle(&self.file, offset.saturating_sub(VIEW_WINDOW), offset)?;
+        for line in before {
+            let event = line?.event;
+            if event.action == Action::Foreign {
+                copy(&event)?;
+            }
+        }
+        for line in self.read_from(offset) {
+            let event = line?.event;
+            if is_after(event.time, after) {
+                copy(&event)?;
+            }
+        }
+        Ok(())
     }
 
-    /// The events of the newest [`VIEW_WINDOW`] bytes, newest first.
+    /// The events of the newest `window` bytes, newest first, after those of the next commit.
+    fn backwards(&self, window: u64) -> ReverseReader<'_> {
+        let lines = ReverseReader::new(&self.file, self.len.saturating_sub(window), self.len);
+        // The file's last line may have no end.
+        lines.followed_by(["\n", &self.unwritten].concat().into())
+    }
+
+    /// The events of the newest [`VIEW_WINDOW`] bytes, newest first, without what concerns only the delivery.
     pub fn events(&self) -> impl Iterator<Item = io::Result<Event>> {
-        self.backwards(VIEW_WINDOW)
+        let is_foreign = |event: &Event| event.action == Action::Foreign;
+        self.backwards(VIEW_WINDOW).filter(move |event| !event.as_ref().is_ok_and(is_foreign))
     }
 
     /// The current links of some channels in the newest `window` bytes, newest first.
@@ -352,34 +385,80 @@ impl Journal {
         })
     }
 
-    /// All events after `cursor`, newest first: reads back to the line with that time and past lines above it that someone
-    /// has given a later time. If that line is gone, reads [`VIEW_WINDOW`] bytes past the first older one, which may be
-    /// appended. While the cursor is too far ahead of the clock, all lines below its own are after it.
-    pub fn after(&self, cursor: OffsetDateTime) -> impl Iterator<Item = io::Result<Event>> {
-        let (mut lines, mut is_met) = (self.backwards(u64::MAX), false);
-        let limit = OffsetDateTime::now_utc() + MAX_AHEAD;
-        let next = move || {
-            while let Some(event) = lines.next() {
-                let Ok(Event { time, .. }) = event else { return Some(event) };
-                if time == cursor {
-                    is_met = true;
-                    if cursor > limit {
-                        break;
-                    }
-                } else if time > cursor || cursor > limit {
-                    if !is_met || time <= limit {
-                        return Some(event);
-                    }
-                } else if is_met {
-                    break;
-                } else {
-                    lines.from = lines.from.max(lines.at.saturating_sub(VIEW_WINDOW));
-                }
-            }
-            None
-        };
-        std::iter::from_fn(next).fuse()
+    /// How often the file was edited or replaced; an offset is valid only as long as this is the same.
+    pub fn edits(&self) -> u64 {
+        self.edits
     }
+
+    /// Where the first event after `cursor` starts.
+    pub fn find_after(&self, cursor: OffsetDateTime) -> io::Result<u64> {
+        find_after(&self.file, self.len, cursor)
+    }
+
+    /// The committed events from an offset on, oldest first.
+    pub fn read_from(&self, offset: u64) -> impl Iterator<Item = io::Result<Line>> {
+        ForwardReader::new(&self.file, offset, self.len)
+    }
+
+    /// The events of an address in the `within` bytes before an offset, newest first.
+    pub fn about(
+        &self,
+        url: &str,
+        before: u64,
+        within: u64,
+    ) -> impl Iterator<Item = io::Result<Line>> {
+        let mut lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
+        let is_about = move |line: &[u8]| {
+            // Whole columns are compared, but no other is read: this may be a long way.
+            line.split(|&b| b == b'\t').nth(5) == Some(url.as_bytes())
+        };
+        std::iter::from_fn(move || lines.find(is_about).transpose())
+    }
+}
+
+/// What of the journal is pending: the events from an offset on that are later than a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    pub offset: u64,
+    pub after: OffsetDateTime,
+}
+
+/// True if a time is so far ahead of the clock that it must be a mistake.
+pub fn is_far_ahead(time: OffsetDateTime) -> bool {
+    time > OffsetDateTime::now_utc() + MAX_AHEAD
+}
+
+/// True if an event with this time is pending after `cursor`, provided that its line is after the cursor's. While one of
+/// the two is too far ahead of the clock, only the order of the lines counts.
+pub fn is_after(time: OffsetDateTime, cursor: OffsetDateTime) -> bool {
+    time > cursor || is_far_ahead(time) || is_far_ahead(cursor)
+}
+
+/// Where the first event after `cursor` starts: reads back to the line with that time and past lines above it that someone
+/// has given a later time. If that line is gone, reads [`VIEW_WINDOW`] bytes past the first older one, which may be
+/// appended. While the cursor is too far ahead of the clock, all lines below its own are after it.
+fn find_after(file: &File, len: u64, cursor: OffsetDateTime) -> io::Result<u64> {
+    let mut lines = ReverseReader::new(file, 0, len);
+    let mut is_met = false;
+    let mut start = len;
+    while let Some(line) = lines.find(|_| true)? {
+        let time = line.event.time;
+        if time == cursor {
+            is_met = true;
+            if is_far_ahead(cursor) {
+                break;
+            }
+        } else if is_after(time, cursor) {
+            if !is_met || !is_far_ahead(time) {
+                start = line.start;
+            }
+        } else if is_met {
+            break;
+        } else {
+            lines.from = lines.from.max(line.start.saturating_sub(VIEW_WINDOW));
+        }
+    }
+    Ok(start)
 }
 
 /// The file at `path`, if there is one. A pipe must not even be opened: that would wait for who writes into it.
@@ -412,70 +491,6 @@ fn last_time(file: &File, end: u64, now: OffsetDateTime) -> io::Result<OffsetDat
     Ok(last)
 }
 
-/// A part of the file from its end, without a first line that begins before it. As an iterator its events.
-struct ReverseReader<'a> {
-    file: &'a File,
-    /// Where reading stops; from the middle of the file on one byte early, to see whether a line ends there.
-    from: u64,
-    /// Where `buf` begins in the file.
-    at: u64,
-    /// What was read and not given yet.
-    buf: Vec<u8>,
-}
-
-/// `None` for a comment or an empty line; an error says what is wrong.
-type Parsed = Result<Option<Event>, &'static str>;
-
-impl<'a> ReverseReader<'a> {
-    fn new(file: &'a File, from: u64, to: u64) -> ReverseReader<'a> {
-        ReverseReader { file, from: from.saturating_sub(1), at: to, buf: Vec::new() }
-    }
-
-    fn line(&mut self) -> io::Result<Option<Parsed>> {
-        let mut too_long = false;
-        loop {
-            // What `buf` ends with is the line's own end, not the one before it.
-            let end = self.buf.len() - usize::from(self.buf.ends_with(b"\n"));
-            let begin = match self.buf[..end].iter().rposition(|&b| b == b'\n') {
-                Some(newline) => newline + 1,
-                None if self.at > self.from => {
-                    if self.buf.len() > BLOCK {
-                        too_long = true;
-                        self.buf = vec![b'\n'];
-                    }
-                    let n = (self.at - self.from).min(BLOCK as u64);
-                    self.at -= n;
-                    let mut block = vec![0; n as usize];
-                    self.file.read_exact_at(&mut block, self.at)?;
-                    block.append(&mut self.buf);
-                    self.buf = block;
-                    continue;
-                }
-                // At the beginning of the file a line begins, elsewhere this is the end of one.
-                None if self.at == 0 && !self.buf.is_empty() => 0,
-                None => return Ok(None),
-            };
-            too_long |= self.buf.len() - begin > BLOCK;
-            let line = if too_long {
-                Err("longer than 32 KiB")
-            } else {
-                parse_line(&self.buf[begin..end])
-            };
-            self.buf.truncate(begin);
-            return Ok(Some(line));
-        }
-    }
-}
-
-impl Iterator for ReverseReader<'_> {
-    type Item = io::Result<Event>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut lines = std::iter::from_fn(|| self.line().transpose());
-        lines.find_map(|line| line.map(|line| line.ok().flatten()).transpose())
-    }
-}
-
 /// What later events say of a channel's address, before its `add` is met on the way back.
 #[derive(Default, PartialEq)]
 struct Later {
@@ -495,6 +510,9 @@ fn key(link: &Link) -> (String, String) {
 /// `add` of their channel and address that is not removed.
 fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<Entry> {
     let Event { time, action, mut link } = event;
+    if action == Action::Foreign {
+        return None;
+    }
     if action == Action::Add && later.is_empty() {
         return Some(Entry { time, link, reposters: Vec::new() });
     }
@@ -518,156 +536,10 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
         // What was said of a link before it was removed went with it.
         _ if later.removes > 0 => {}
         Action::Title => later.title = later.title.take().or(Some(link.title)),
-        Action::Repost | Action::Add => later.reposters.push(link.nick),
+        Action::Repost => later.reposters.push(link.nick),
+        Action::Add | Action::Foreign => {}
     }
     None
-}
-
-fn format_line(Event { time, action, link }: &Event) -> String {
-    let name = ACTIONS.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
-    let mut line = format!("{}\t{name}", format_time(*time));
-    for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
-        line.push('\t');
-        // A nick is the server's word: a tab or a line end in it would make a column or a line.
-        line.extend(field.chars().filter(|c| !c.is_control()));
-    }
-    let posted = link.posted.truncate_to_millisecond();
-    if posted != *time {
-        line += &format!("\t{}", format_time(posted));
-    }
-    line + "\n"
-}
-
-/// Reads a line without its line end.
-fn parse_line(line: &[u8]) -> Parsed {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    // A byte-order mark, which some editors write at the beginning of a file.
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    if line.is_empty() || line[0] == b'#' {
-        return Ok(None);
-    }
-    let mut columns =
-        line.split(|&b| b == b'\t').map(|column| str::from_utf8(column).map_err(|_| "not UTF-8"));
-    let mut next = || columns.next().ok_or("fewer than seven columns")?;
-    let (time, action, channel, nick, account, url) =
-        (next()?, next()?, next()?, next()?, next()?, next()?);
-    let (title, posted) =
-        (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
-    let posted = posted.filter(|posted| !posted.is_empty());
-    let time = parse_time(time).ok_or("not a time")?;
-    let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
-    let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
-    // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
-    if !link::begins_address(url)
-        || url.len() > LONGEST_ADDRESS
-        || !url.bytes().all(|b| b.is_ascii_graphic())
-    {
-        return Err("not an address");
-    }
-    // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
-    let title = title::normalize(title);
-    if matches!(action, Action::Add | Action::Title) && title.is_empty() {
-        return Err("no title");
-    }
-    let [channel, nick, account, url] = [channel, nick, account, url].map(str::to_owned);
-    Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
-}
-
-/// The lines of a part of the file, and those that a person should look at: counted from the end, last first.
-#[derive(Default)]
-struct Findings {
-    lines: usize,
-    malformed: Vec<(usize, &'static str)>,
-    in_future: Vec<(usize, OffsetDateTime)>,
-}
-
-fn inspect(file: &File, from: u64, to: u64) -> io::Result<Findings> {
-    // Events of one batch get times a little ahead of the clock.
-    let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
-    let mut found = Findings::default();
-    let mut part = ReverseReader::new(file, from, to);
-    while let Some(line) = part.line()? {
-        found.lines += 1;
-        match line {
-            Err(why) => found.malformed.push((found.lines, why)),
-            Ok(Some(event)) if event.time > limit => {
-                found.in_future.push((found.lines, event.time));
-            }
-            Ok(_) => {}
-        }
-    }
-    Ok(found)
-}
-
-/// The `title` and `remove` events after byte `from` that match no link.
-fn unmatched(file: &File, from: u64, to: u64) -> io::Result<Vec<String>> {
-    let mut lines = ReverseReader::new(file, to.saturating_sub(VIEW_WINDOW), to);
-    let (mut later, mut unmatched) = (BTreeMap::new(), Vec::new());
-    while let Some(event) = lines.next().transpose()? {
-        let is_new = lines.at + lines.buf.len() as u64 >= from;
-        if is_new && matches!(event.action, Action::Title | Action::Remove) {
-            unmatched.push(event.link.clone());
-        }
-        fold(&mut later, event);
-        if !is_new && later.is_empty() {
-            break;
-        }
-    }
-    let is_left = |later: &Later| later.removes > 0 || later.title.is_some();
-    unmatched.retain(|link| later.get(&key(link)).is_some_and(is_left));
-    let warning = |Link { channel, url, .. }: Link| {
-        format!("a title or remove matches no link: check {url} and {channel}")
-    };
-    Ok(unmatched.into_iter().map(warning).collect())
-}
-
-/// Warnings about the newest `within` bytes of the journal: lines that are skipped, times in the future. Does not lock: a
-/// linkbot may be running.
-pub fn warnings(path: &Path, within: u64) -> io::Result<Vec<String>> {
-    let mut warnings = Vec::new();
-    let Some(meta) = what_is_at(path)? else { return Ok(warnings) };
-    let from = meta.len().saturating_sub(within);
-    let file = File::open(path)?;
-    let found = inspect(&file, from, meta.len())?;
-    for warning in unmatched(&file, from, meta.len())? {
-        warnings.push(format!("{}: {warning}", path.display()));
-    }
-    let number = |from_end: usize| match from {
-        0 => format!("line {}", found.lines + 1 - from_end),
-        _ => format!("line {from_end} from the end"),
-    };
-    if let Some(&(from_end, why)) = found.malformed.last() {
-        let (lines, first) = (count(found.malformed.len()), number(from_end));
-        warnings.push(format!("{}: {lines} skipped; the first is {first}: {why}", path.display()));
-    }
-    if let Some(&(from_end, time)) = found.in_future.last() {
-        let (lines, first) = (count(found.in_future.len()), number(from_end));
-        let time = format_time(time);
-        warnings.push(format!(
-            "{}: {lines} in the future; the first is {first}: {time}; correct it, or this machine's clock",
-            path.display()
-        ));
-    }
-    Ok(warnings)
-}
-
-fn count(lines: usize) -> String {
-    if lines == 1 { "1 line".into() } else { format!("{lines} lines") }
-}
-
-/// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.
-pub fn format_time(time: OffsetDateTime) -> String {
-    let time = time.to_utc();
-    let (h, m, s, ms) = time.as_hms_milli();
-    format!("{}T{h:02}:{m:02}:{s:02}.{ms:03}Z", time.date())
-}
-
-/// Reads what [`format_time`] wrote.
-pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let time = OffsetDateTime::parse(text, &Rfc3339)
-        .ok()
-        .filter(|_| text.len() == 24 && text.ends_with('Z'))?;
-    Some(time.truncate_to_millisecond())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod log;
 mod log_url;
 mod network;
 mod page;
+mod pending;
 mod publish;
 mod scan;
 mod title;
@@ -113,7 +114,9 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let config = &config;
     log::set_secrets(config.secrets.clone());
     let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
-    let warnings = journal::warnings(&config.journal, within)
+    let cursor_file = file::beside(&config.journal, ".delivered");
+    let cursor = config.account.as_ref().and_then(|_| delivery::read_cursor(&cursor_file).ok());
+    let warnings = journal::warnings(&config.journal, within, cursor)
         .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(e)))?;
     for warning in config.warnings.iter().chain(&warnings) {
         log::line(format_args!("{WARNING}{warning}"));
@@ -128,11 +131,10 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
-    let cursor = file::beside(&config.journal, ".delivered");
     let delivery = config
         .account
         .as_ref()
-        .map(|account| Delivery::new(cursor, account.interval, &mut journal, now));
+        .map(|account| Delivery::new(cursor_file, account.interval, &mut journal, now));
     // A fork's row wins over ours of the same name.
     let is_ours =
         |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
@@ -187,9 +189,9 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     if Instant::now() < if idle { due } else { due + OVERDUE } {
         return;
     }
-    let Some(item) = delivery.next(&bot.journal, Instant::now()) else { return };
-    let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&item.link));
-    let verdict =
-        account.send(item.change, &item.link, log_url.as_deref(), OffsetDateTime::now_utc());
-    delivery.settle(&item, verdict, Instant::now(), OffsetDateTime::now_utc());
+    let Some((change, link)) = delivery.next(&bot.journal, Instant::now()) else { return };
+    let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&link));
+    let verdict = account.send(change, &link, log_url.as_deref(), OffsetDateTime::now_utc());
+    let clock = OffsetDateTime::now_utc();
+    delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
 }

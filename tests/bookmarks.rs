@@ -52,6 +52,9 @@ impl Owing {
     }
 }
 
+/// The cursor before the first delivery.
+const NEVER: &str = "1970-01-01T00:00:00.000Z\n";
+
 const ONE: &str = "http://www.example.com/1 One";
 const TWO: &str = "http://www.example.com/2 Two";
 
@@ -240,7 +243,7 @@ fn what_people_do_on_irc_reaches_the_account() {
     owing.bot.logs("deleted: http://www.example.com/1");
     owing.home.await_cursor(&owing.time(3));
     client.say("alice", "#dev", ".status");
-    assert!(client.line().contains("owed: 0;"));
+    assert!(client.line().contains("pending: 0;"));
 }
 
 #[test]
@@ -255,7 +258,7 @@ fn what_was_taken_back_before_it_was_sent_is_never_sent() {
     };
     let mut owing = Owing::start(&bookmarks, "", &[ONE]);
     let mut client = owing.server.welcome();
-    owing.bot.logs("delivery stopped: HTTP 503");
+    owing.bot.logs("delivery stopped: http://www.example.com/1: HTTP 503");
     client.say("alice", "#dev", format!(".url {TWO}"));
     client.say("alice", "#dev", ".undo");
     client.say("alice", "#dev", ".url http://www.example.com/3 Three");
@@ -302,12 +305,12 @@ fn try_later_keeps_the_order_and_tries_the_same_link_again() {
     let bookmarks = Bookmarks::answering([Answer::http("500 Internal Server Error", "")]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO]);
     assert_eq!(asked_for(&bookmarks.request()), "One");
-    let line = owing.bot.logs("delivery stopped: HTTP 500");
-    assert!(line.ends_with("; 2 owed, none lost; next try in 3 s, then ever rarer"), "{line}");
-    assert_eq!(owing.cursor(), None);
+    let line = owing.bot.logs("delivery stopped: http://www.example.com/1: HTTP 500");
+    assert!(line.ends_with("; 2 pending, none lost; next try in 3 s"), "{line}");
+    assert_eq!(owing.cursor().as_deref(), Some(NEVER));
     assert_eq!(asked_for(&bookmarks.request()), "One");
     assert_eq!(asked_for(&bookmarks.request()), "Two");
-    owing.bot.logs("delivery resumed; owed: 2");
+    owing.bot.logs("delivery resumed; pending: 2");
     owing.home.await_cursor(&owing.time(1));
 }
 
@@ -344,7 +347,7 @@ fn what_is_no_clear_answer_is_tried_later() {
         let mut owing = Owing::start(&bookmarks, "", &[ONE]);
         let line = owing.bot.logs("delivery stopped");
         assert!(line.contains("next try in 3 s"), "{number}: {line}");
-        assert_eq!(owing.cursor(), None);
+        assert_eq!(owing.cursor().as_deref(), Some(NEVER));
     }
 }
 
@@ -383,19 +386,19 @@ fn bad_credentials_hold_the_queue_and_say_what_to_do() {
         let line = owing.bot.logs("delivery stopped");
         assert!(line.contains("delicious_token") && line.contains("next try in 15 min"), "{line}");
         owing.holds(&bookmarks);
-        assert_eq!(owing.cursor(), None);
+        assert_eq!(owing.cursor().as_deref(), Some(NEVER));
         assert_eq!(owing.bot.kill().matches("delivery stopped").count(), 1);
     }
 }
 
 #[test]
-fn a_refused_link_is_logged_with_the_services_words_and_passed_over() {
+fn a_refused_link_is_logged_with_the_services_message_and_skipped() {
     let too_long = Answer::http("414 URI Too Long", "<result code=\"too long\" />");
     let bookmarks = Bookmarks::answering([Answer::result("URL smells"), too_long]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO, "http://www.example.com/3 Three"]);
-    let line = owing.bot.logs("passed over");
+    let line = owing.bot.logs("skipped");
     assert!(line.contains("url smells") && line.contains("http://www.example.com/1 One"), "{line}");
-    assert!(owing.bot.logs("passed over").contains("HTTP 414: too long"));
+    assert!(owing.bot.logs("skipped").contains("HTTP 414: too long"));
     owing.bot.logs("delivered: http://www.example.com/3");
     owing.home.await_cursor(&owing.time(2));
 }

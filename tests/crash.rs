@@ -272,16 +272,14 @@ fn saved_leaves_after_the_sync_and_the_cursor_moves_after_the_answer() {
         let answered =
             find(&calls, &["recvfrom", "read", "recvmsg"], "<socket:", "code=\\\"done\\\"");
         let answered = answered.into_iter().find(|&answer| answer > asked).unwrap();
-        let moved = find(&calls, &["write"], "/links.tsv.delivered.tmp>", &line[0])[0];
-        let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv.delivered.tmp>", "= 0");
-        let renamed = find(&calls, &["rename", "renameat", "renameat2"], "links.tsv.delivered", "");
-        let renamed = renamed.into_iter().find(|&rename| rename > moved).unwrap();
+        let moved = find(&calls, &["pwrite64"], "/links.tsv.delivered>", &line[0])[0];
         assert!(answered < moved, "{title}: the cursor moved before the service had answered");
-        assert!(
-            synced.iter().any(|&sync| moved < sync && sync < renamed),
-            "the cursor was not synced"
-        );
     }
+    // It was on the disk before it was first overwritten.
+    let created = find(&calls, &["write"], "/links.tsv.delivered.tmp>", "1970-01-01")[0];
+    let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv.delivered.tmp>", "= 0")[0];
+    let renamed = find(&calls, &["rename", "renameat", "renameat2"], "links.tsv.delivered", "")[0];
+    assert!(created < synced && synced < renamed, "the cursor is created durably");
 }
 
 /// The files of the bot. strace counts only the calls on these.

@@ -322,7 +322,7 @@ fn no_secret_is_logged_even_with_v() {
     client.say("alice", "#dev", ".url http://www.example.com/ Title");
     client.until("PRIVMSG #dev :saved: Title");
     bookmarks.request();
-    bot.logs("passed over");
+    bot.logs("skipped");
     let log = bot.kill();
     assert!(log.contains("-> PASS ***") && log.contains("-> JOIN #dev ***"), "{log}");
     let basic = "YWxpY2U6ZDNsL2ljaW91cyVwYXNz";

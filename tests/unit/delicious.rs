@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use proptest::prelude::*;
 use time::macros::datetime;
 
+use super::Verdict::{AlreadyThere, Done, Refused, RefusedOrThere, TryLater};
 use super::*;
 
-const ADD: Change = Change::Add { unclear: false };
+const ADD: Change = Change::Add;
 const NOW: OffsetDateTime = datetime!(2026-11-22 10:31:19 UTC);
 
 fn settings() -> Settings {
@@ -50,7 +51,14 @@ fn arguments(url: &Url) -> HashMap<String, String> {
 }
 
 fn verdict(status: u16, body: &str) -> Verdict {
-    account(Login::Nobody).judge(ADD, status, None, body.as_bytes())
+    account(Login::Nobody).judge(ADD, status, None, &body.to_ascii_lowercase())
+}
+
+fn cause(verdict: &Verdict) -> Option<Cause> {
+    match verdict {
+        TryLater(failure) => Some(failure.cause),
+        _ => None,
+    }
 }
 
 // ---- The request
@@ -187,7 +195,7 @@ fn where_no_address_of_posts_delete_follows_a_delete_is_refused_and_nothing_is_s
     let add = Url::parse("http://add.example.invalid/put").unwrap();
     let verdict =
         Account::new(Settings { add, ..settings() }).send(Change::Delete, &link(), None, NOW);
-    assert!(matches!(verdict, Refused { by_status: false, .. }), "{verdict:?}");
+    assert!(matches!(verdict, Refused { .. }), "{verdict:?}");
 }
 
 #[test]
@@ -238,8 +246,8 @@ fn a_result_of_done_means_stored_however_it_is_wrapped() {
         // Cut off, but not before the result was complete.
         "<result code=\"done\"",
     ] {
-        assert_eq!(verdict(200, body), Stored, "{body}");
-        assert_eq!(verdict(201, body), Stored, "{body}");
+        assert_eq!(verdict(200, body), Done, "{body}");
+        assert_eq!(verdict(201, body), Done, "{body}");
     }
 }
 
@@ -262,7 +270,7 @@ fn an_answer_of_200_without_a_complete_result_is_asked_for_again() {
         "{\"message\":\"\\\"result\\\":\\\"done\\\"\"}",
         "\u{0}\u{1}\u{fffd}",
     ] {
-        assert!(matches!(verdict(200, body), TryLater { unclear: true, .. }), "{body}");
+        assert_eq!(cause(&verdict(200, body)), Some(Cause::Unclear), "{body}");
     }
 }
 
@@ -287,30 +295,24 @@ fn a_refused_login_is_a_matter_of_credentials() {
         (200, "<result code=\"access denied\" />"),
         (200, "<result code=\"bad auth token\" />"),
     ] {
-        assert!(matches!(verdict(status, body), Hold { .. }), "{status} {body}");
+        assert!(cause(&verdict(status, body)) == Some(Cause::Misconfigured), "{status} {body}");
     }
 }
 
 #[test]
 fn credentials_come_with_the_keys_to_check() {
-    let Hold { why } = verdict(401, "") else { panic!() };
+    let TryLater(Failure { why, .. }) = verdict(401, "") else { panic!() };
     for key in ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"] {
         assert!(why.contains(key), "{why}");
     }
 }
 
 #[test]
-fn a_refusal_is_for_good_and_says_whether_a_result_came_with_it() {
+fn a_refusal_with_a_result_is_for_good_and_one_by_the_status_alone_is_not() {
     for (status, body, by_status, why) in [
         (200, "<result code=\"missing url\" />", false, "HTTP 200: missing url"),
         (200, "<result code=\"error adding link\" />", false, "HTTP 200: error adding link"),
         (200, "<result code=\"frobnicated\" />", false, "HTTP 200: frobnicated"),
-        (
-            200,
-            "<result code=\"something went wrong\" />",
-            false,
-            "refused, or already there: HTTP 200: something went wrong",
-        ),
         (400, "<result code=\"Description missing\" />", false, "HTTP 400: description missing"),
         (400, "<result code=\"done\" />", false, "HTTP 400: done"),
         (400, "Bad Request", true, "HTTP 400"),
@@ -320,83 +322,84 @@ fn a_refusal_is_for_good_and_says_whether_a_result_came_with_it() {
         (499, "", true, "HTTP 499"),
         (501, "", true, "HTTP 501"),
     ] {
-        let advice = if by_status { format!(": {CHECK_ADDRESS}") } else { String::new() };
-        assert_eq!(
-            verdict(status, body),
-            Refused { why: format!("{why}{advice}"), by_status },
-            "{status} {body}"
-        );
+        let expected = match by_status {
+            true => later(format!("{why}: {CHECK_ADDRESS}"), Cause::RefusedByStatus),
+            false => Refused { why: why.into() },
+        };
+        assert_eq!(verdict(status, body), expected, "{status} {body}");
     }
+    let body = "<result code=\"something went wrong\" />";
+    let why = "HTTP 200: something went wrong".to_owned();
+    assert_eq!(verdict(200, body), RefusedOrThere { why: why.clone() });
+    let verdict = account(Login::Nobody).judge(Change::Replace, 200, None, body);
+    assert_eq!(verdict, RefusedOrThere { why }, "a new title");
 }
 
 #[test]
 fn what_is_gone_is_as_good_as_deleted() {
-    let judge = |status, body: &str| {
-        account(Login::Nobody).judge(Change::Delete, status, None, body.as_bytes())
-    };
-    assert_eq!(judge(200, "<result code=\"done\" />"), Stored);
+    let judge =
+        |status, body: &str| account(Login::Nobody).judge(Change::Delete, status, None, body);
+    assert_eq!(judge(200, "<result code=\"done\" />"), Done);
     for (status, body) in [
         (200, "<result code=\"item not found\" />"),
         (404, "<result code=\"item not found\" />"),
         (404, ""),
         (200, "<result code=\"something went wrong\" />"),
     ] {
-        assert_eq!(judge(status, body), Stored, "{status} {body}");
+        assert_eq!(judge(status, body), Done, "{status} {body}");
     }
     for status in [405, 409, 501] {
-        assert!(matches!(judge(status, ""), Refused { by_status: false, .. }), "{status}");
+        assert!(matches!(judge(status, ""), Refused { .. }), "{status}");
     }
-    assert!(matches!(judge(401, ""), Hold { .. }) && matches!(judge(403, ""), Hold { .. }));
-    assert!(matches!(judge(500, ""), TryLater { .. }) && matches!(judge(429, ""), TryLater { .. }));
-}
-
-#[test]
-fn a_new_title_that_went_wrong_is_refused_also_after_an_unclear_try() {
-    let body = b"<result code=\"something went wrong\" />";
-    let verdict = account(Login::Nobody).judge(Change::Replace, 200, None, body);
-    assert!(matches!(verdict, Refused { by_status: false, .. }), "{verdict:?}");
-}
-
-#[test]
-fn something_went_wrong_after_an_unclear_try_means_that_the_try_had_worked() {
-    let body = b"<result code=\"something went wrong\" />";
-    assert_eq!(
-        account(Login::Nobody).judge(Change::Add { unclear: true }, 200, None, body),
-        AlreadyThere
-    );
+    for status in [401, 403, 429, 500] {
+        assert!(matches!(judge(status, ""), TryLater(_)), "{status}");
+    }
 }
 
 #[test]
 fn a_fault_of_the_service_is_tried_again_and_may_have_stored_the_link() {
     for status in [500, 502, 503, 504, 599, 999] {
         for body in ["", "<html>", "<result code=\"done\" />"] {
-            assert!(
-                matches!(verdict(status, body), TryLater { unclear: true, .. }),
-                "{status} {body}"
-            );
+            assert_eq!(cause(&verdict(status, body)), Some(Cause::Unclear), "{status} {body}");
         }
     }
     for status in [408, 425, 429] {
-        assert!(matches!(verdict(status, ""), TryLater { unclear: false, .. }), "{status}");
+        assert_eq!(cause(&verdict(status, "")), Some(Cause::Busy), "{status}");
     }
 }
 
 #[test]
-fn what_says_nothing_of_the_link_is_no_reason_to_suspect_it() {
-    let suspects = |status, after| match account(Login::Nobody).judge(ADD, status, after, b"") {
-        TryLater { unclear, .. } => unclear,
-        other => panic!("{other:?}"),
-    };
-    assert!(suspects(500, None) && suspects(200, None));
-    assert!(!suspects(503, Some(Duration::ZERO)), "Retry-After");
-    assert!(!suspects(420, Some(Duration::ZERO)), "Retry-After");
-    assert!(![408, 425, 429].into_iter().any(|status| suspects(status, None)));
+fn a_service_that_asks_us_to_wait_says_nothing_of_the_link() {
+    let cause = |status, after| cause(&account(Login::Nobody).judge(ADD, status, after, ""));
+    let now = Some(Duration::ZERO);
+    assert_eq!(
+        (cause(503, None), cause(503, now)),
+        (Some(Cause::Unclear), Some(Cause::Overloaded))
+    );
+    assert_eq!(
+        (cause(200, None), cause(200, now)),
+        (Some(Cause::Unclear), Some(Cause::Overloaded))
+    );
+    assert_eq!(
+        (cause(420, None), cause(420, now)),
+        (Some(Cause::RefusedByStatus), Some(Cause::Busy))
+    );
+    assert_eq!(
+        (cause(403, None), cause(403, now)),
+        (Some(Cause::Misconfigured), Some(Cause::Misconfigured))
+    );
+    for status in [408, 425, 429] {
+        assert_eq!(cause(status, None), Some(Cause::Busy));
+    }
 }
 
 #[test]
 fn a_wrong_address_is_a_matter_of_configuration() {
     for status in [300, 301, 302, 303, 304, 307, 308, 404, 405, 406] {
-        assert!(matches!(verdict(status, "<result code=\"done\" />"), Hold { .. }), "{status}");
+        assert!(
+            cause(&verdict(status, "<result code=\"done\" />")) == Some(Cause::Misconfigured),
+            "{status}"
+        );
     }
 }
 
@@ -419,22 +422,27 @@ fn retry_after_is_seconds_or_a_date_and_an_hour_at_most() {
 
 // ---- The service's words
 
-const NOT_SHOWN: &str = "words that are not shown";
-
 #[test]
 fn plain_words_are_shown_as_they_are() {
     let account = account(Login::Token("alice:0A1B2C".into()));
-    assert_eq!(account.words("tag <x> is \"too\" long, sorry!"), "tag <x> is \"too\" long, sorry!");
-    assert_eq!(account.words(&"x".repeat(300)), "x".repeat(200));
+    assert_eq!(
+        account.service_message("tag <x> is \"too\" long, sorry!"),
+        "tag <x> is \"too\" long, sorry!"
+    );
+    assert_eq!(account.service_message(&"x".repeat(300)), "x".repeat(200));
 }
 
 #[test]
 fn words_end_where_they_are_no_longer_plain() {
     let account = account(Login::Nobody);
     for rest in ["\x1b[2J", "\n", "&#10;", "%0A", "\\u000a", "\u{202e}", "\u{fffd}", "\u{7f}"] {
-        assert_eq!(account.words(&format!("bad title{rest}more")), "bad title", "{rest:?}");
+        assert_eq!(
+            account.service_message(&format!("bad title{rest}more")),
+            "bad title",
+            "{rest:?}"
+        );
     }
-    assert_eq!(account.words("\u{fffd}"), NOT_SHOWN);
+    assert_eq!(account.service_message("\u{fffd}"), NOT_SHOWN);
 }
 
 #[test]
@@ -458,7 +466,7 @@ fn words_with_a_login_or_the_beginning_of_one_are_not_shown() {
             echo.into(),
             echo[..echo.len().min(4)].into(),
         ] {
-            assert_eq!(account.words(&words.to_lowercase()), NOT_SHOWN, "{words}");
+            assert_eq!(account.service_message(&words.to_lowercase()), NOT_SHOWN, "{words}");
         }
     }
 }
@@ -472,9 +480,8 @@ proptest! {
             proptest::collection::vec(any::<u8>(), 0..200),
             "[<>/='\"{}:,\\\\ a-c%&#;xu0-9]{0,40}(<result|\"result\"|code=)?[<>/='\"{}:,\\\\ a-c%&#;xu0-9]{0,40}".prop_map(String::into_bytes),
         ],
-        unclear: bool,
     ) {
-        account(Login::Token("a:b".into())).judge(Change::Add { unclear }, status, None, &body);
+        account(Login::Token("a:b".into())).judge(ADD, status, None, &String::from_utf8_lossy(&body).to_ascii_lowercase());
     }
 
     #[test]
@@ -485,8 +492,8 @@ proptest! {
     ) {
         let account = account(Login::Bearer(password.clone()));
         let echo: String = password.chars().take(shown).collect();
-        let words = account.words(&format!("wrong token [{echo}{escape}]").to_ascii_lowercase());
-        let beginning: String = password.chars().take(TELLING).collect();
+        let words = account.service_message(&format!("wrong token [{echo}{escape}]").to_ascii_lowercase());
+        let beginning: String = password.chars().take(REVEALING).collect();
         prop_assert!(!words.contains(&beginning.to_lowercase()), "{} {}", echo, words);
     }
 }
@@ -518,7 +525,7 @@ fn one_get_with_the_headers_that_all_services_take() {
     let login = Login::Basic { user: "alice".into(), password: "s:ü".into() };
     let answer = b"HTTP/1.0 200 OK\r\n\r\n<result code=\"done\" />";
     let (verdict, asked) = over_http(Settings { login, ..settings() }, answer);
-    assert_eq!(verdict, Stored);
+    assert_eq!(verdict, Done);
     let mut lines = asked.trim_end().lines();
     let first = lines.next().unwrap();
     assert!(
@@ -548,9 +555,9 @@ fn a_bearer_stands_in_its_header() {
 fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
     let chunked =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n<result \r\nd\r\ncode=\"done\"/>\r\n0\r\n\r\n";
-    assert_eq!(over_http(settings(), chunked).0, Stored);
+    assert_eq!(over_http(settings(), chunked).0, Done);
     let complete = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<result code=\"done\" />";
-    assert_eq!(over_http(settings(), complete).0, Stored);
+    assert_eq!(over_http(settings(), complete).0, Done);
     for unclear in [
         &b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<result code=\"do"[..],
         b"HTTP/1.1 200 OK\r\nContent-",
@@ -561,7 +568,7 @@ fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
     ] {
         let verdict = over_http(settings(), unclear).0;
         assert!(
-            matches!(verdict, TryLater { unclear: true, .. }),
+            cause(&verdict) == Some(Cause::Unclear),
             "{verdict:?} {}",
             String::from_utf8_lossy(unclear)
         );
@@ -572,12 +579,12 @@ fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
 fn no_more_than_64_kib_of_an_answer_and_of_its_header_are_read() {
     let late =
         format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 18));
-    assert!(matches!(over_http(settings(), late.leak().as_bytes()).0, TryLater { .. }));
+    assert!(matches!(over_http(settings(), late.leak().as_bytes()).0, TryLater(_)));
     let in_time =
         format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 19));
-    assert_eq!(over_http(settings(), in_time.leak().as_bytes()).0, Stored);
+    assert_eq!(over_http(settings(), in_time.leak().as_bytes()).0, Done);
     let header = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(20_000));
-    assert!(matches!(over_http(settings(), header.leak().as_bytes()).0, TryLater { .. }));
+    assert!(matches!(over_http(settings(), header.leak().as_bytes()).0, TryLater(_)));
 }
 
 #[test]
@@ -596,13 +603,15 @@ fn a_slow_service_is_given_more_time_and_a_quick_one_less() {
         }
     });
     let mut account = Account::new(Settings { add, ..settings() });
-    let hung = TryLater { why: "no answer in time".into(), at_least: BREATHER, unclear: true };
+    let hung =
+        Failure { why: "no answer in time".into(), cause: Cause::Unclear, at_least: TIMEOUT_PAUSE };
+    let hung = TryLater(hung);
     assert_eq!(account.send(ADD, &link(), None, NOW), hung);
-    assert_eq!(account.patience, SHORTEST_PATIENCE * 2);
-    assert_eq!(account.send(ADD, &link(), None, NOW), Stored);
-    assert_eq!(account.patience, SHORTEST_PATIENCE);
-    assert_eq!(account.send(ADD, &link(), None, NOW), Stored);
-    assert_eq!(account.patience, SHORTEST_PATIENCE, "never less");
+    assert_eq!(account.response_timeout, SHORTEST_TIMEOUT * 2);
+    assert_eq!(account.send(ADD, &link(), None, NOW), Done);
+    assert_eq!(account.response_timeout, SHORTEST_TIMEOUT);
+    assert_eq!(account.send(ADD, &link(), None, NOW), Done);
+    assert_eq!(account.response_timeout, SHORTEST_TIMEOUT, "never less");
     service.join().unwrap();
 }
 
@@ -612,7 +621,7 @@ fn a_redirect_is_not_followed() {
         let answer =
             format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
         let verdict = over_http(settings(), answer.leak().as_bytes()).0;
-        assert!(matches!(verdict, Hold { .. }), "{status} {verdict:?}");
+        assert_eq!(cause(&verdict), Some(Cause::Misconfigured), "{status} {verdict:?}");
     }
 }
 
@@ -620,7 +629,7 @@ fn a_redirect_is_not_followed() {
 fn retry_after_reaches_the_verdict() {
     let answer = b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 22 Nov 2026 10:32:19 GMT\r\n\r\n";
     let at_least = Duration::from_secs(60);
-    let expected = TryLater { why: "HTTP 429".into(), at_least, unclear: false };
+    let expected = TryLater(Failure { why: "HTTP 429".into(), cause: Cause::Busy, at_least });
     assert_eq!(over_http(settings(), answer).0, expected);
 }
 
@@ -630,8 +639,7 @@ fn a_connection_that_is_refused_has_stored_nothing() {
     let add = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     drop(listener);
     let verdict = Account::new(Settings { add, ..settings() }).send(ADD, &link(), None, NOW);
-    let why = "Connection refused".into();
-    assert_eq!(verdict, TryLater { why, at_least: Duration::ZERO, unclear: false });
+    assert_eq!(verdict, later("Connection refused".into(), Cause::Busy));
 }
 
 #[test]
@@ -639,12 +647,13 @@ fn a_name_that_is_not_found_has_stored_nothing() {
     // As std words it.
     let why = "failed to lookup address information: Name or service not known";
     let verdict = failed(&ureq::Error::Io(std::io::Error::other(why)));
-    assert_eq!(verdict, TryLater { why: why.into(), at_least: Duration::ZERO, unclear: false });
+    assert_eq!(verdict, later(why.into(), Cause::Busy));
 }
 
 #[test]
 fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
     let login = Login::Bearer("line\nbreak".into());
     let verdict = account(login).send(ADD, &link(), None, NOW);
-    assert!(matches!(&verdict, Hold { why } if !why.contains("break")), "{verdict:?}");
+    let TryLater(Failure { why, cause, .. }) = verdict else { panic!("{verdict:?}") };
+    assert!(cause == Cause::Misconfigured && !why.contains("break"), "{why}");
 }

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use time::macros::datetime;
 
+use super::line::{ACTIONS, parse_line};
+use super::reader::BLOCK;
 use super::*;
 
 const NOON: OffsetDateTime = datetime!(2026-11-22 12:00:00 UTC);
@@ -43,7 +45,7 @@ fn save(journal: &mut Journal, title: &str) -> OffsetDateTime {
 
 /// The first warning about the journal at `path`.
 fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
-    Ok(warnings(path, within)?.into_iter().next())
+    Ok(warnings(path, within, None)?.into_iter().next())
 }
 
 fn append_by_hand(path: &Path, bytes: &[u8]) {
@@ -54,11 +56,18 @@ fn titles(journal: &Journal) -> Vec<String> {
     journal.links(VIEW_WINDOW, |_| true).map(|entry| entry.unwrap().link.title).collect()
 }
 
-/// The titles of what came after `cursor`, oldest first.
+/// What is pending after `cursor`, oldest first.
+fn pending(journal: &Journal, cursor: OffsetDateTime) -> Vec<Event> {
+    let lines = journal.read_from(journal.find_after(cursor).unwrap());
+    lines.map(|line| line.unwrap().event).filter(|event| is_after(event.time, cursor)).collect()
+}
+
 fn owed(journal: &Journal, cursor: OffsetDateTime) -> Vec<String> {
-    let mut titles: Vec<_> = journal.after(cursor).map(|event| event.unwrap().link.title).collect();
-    titles.reverse();
-    titles
+    pending(journal, cursor).into_iter().map(|event| event.link.title).collect()
+}
+
+fn from(cursor: OffsetDateTime) -> Option<Position> {
+    Some(Position { offset: 0, after: cursor })
 }
 
 fn time(ms: u32) -> OffsetDateTime {
@@ -102,7 +111,7 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
     assert_eq!(events[0].link.posted, link.posted);
     assert_eq!(events[2].link.posted, posted[1], "to the millisecond");
     assert_eq!(events[3].link.posted, events[3].time);
-    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -161,7 +170,7 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         let (_folder, path) = place();
         fs::write(&path, format!("# a comment\n\n{bad}{good}")).unwrap();
         let text = format!("{}: 1 line skipped; the first is line 3: {why}", path.display());
-        assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [text]);
+        assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [text]);
         assert_eq!(titles(&open(&path)), ["good"]);
     }
 }
@@ -174,7 +183,7 @@ fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
         line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls "),
     )
     .unwrap();
-    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
     assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
 }
 
@@ -185,7 +194,7 @@ fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
         line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
     let remove = line(3, "gone").replace("add", "remove").replace("\tgone", "");
     fs::write(&path, line(0, "gone") + &line(1, "kept") + &again + &remove).unwrap();
-    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
     let journal = open(&path);
     let entries: Vec<Entry> = journal.links(VIEW_WINDOW, |_| true).map(Result::unwrap).collect();
     assert_eq!(titles(&journal), ["kept"]);
@@ -221,7 +230,7 @@ fn dos_line_ends_are_understood() {
     let (_folder, path) = place();
     fs::write(&path, format!("\r\n# c\r\n{}", line(1, "good").replace('\n', "\r\n"))).unwrap();
     assert_eq!(titles(&open(&path)), ["good"]);
-    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -358,10 +367,10 @@ fn lines_in_the_future_are_named_once() {
     let now = OffsetDateTime::now_utc();
     let at = |time| line(1, "late").replace("2026-11-22T12:00:00.001Z", &format_time(time));
     fs::write(&path, line(500, "one") + &at(now + Duration::SECOND)).unwrap();
-    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
     let soon = now + Duration::hours(3);
     append_by_hand(&path, (at(soon) + &at(now + Duration::days(400)) + "torn\n").as_bytes());
-    let found = warnings(&path, VIEW_WINDOW).unwrap();
+    let found = warnings(&path, VIEW_WINDOW, None).unwrap();
     let [skipped, future] = &found[..] else { panic!("{found:?}") };
     assert!(skipped.contains("1 line skipped; the first is line 5: "), "{skipped}");
     let soon = format_time(soon);
@@ -450,19 +459,19 @@ fn what_is_owed_goes_along_into_a_new_file_with_its_times() {
     for take in take {
         let (folder, path) = place();
         let (mut journal, cursor) = with_owed(&path);
-        let before: Vec<Event> = journal.after(cursor).map(Result::unwrap).collect();
+        let before: Vec<Event> = pending(&journal, cursor);
         // By hand, and not looked at before the file is gone.
         append_by_hand(&path, line(500, "by-hand").as_bytes());
         let mode = fs::metadata(&path).unwrap().mode();
         take(&path);
-        assert!(journal.check(Some(cursor)));
+        assert!(journal.check(from(cursor)));
         let after: Vec<Event> =
-            journal.after(cursor).map(Result::unwrap).filter(|e| e.time < time(500)).collect();
+            pending(&journal, cursor).into_iter().filter(|e| e.time < time(500)).collect();
         assert_eq!(after, before);
         assert!(owed(&journal, cursor).contains(&"by-hand".into()));
         assert!(!titles(&journal).contains(&"delivered".into()));
         assert_eq!(fs::metadata(&path).unwrap().mode(), mode);
-        assert!(!journal.check(Some(cursor)));
+        assert!(!journal.check(from(cursor)));
         assert!(save(&mut journal, "new") > time(500));
         assert!(!folder.path().join("links.tsv.tmp").exists());
     }
@@ -477,7 +486,7 @@ fn what_is_owed_stands_in_an_editors_copy_once() {
     for (kept, missing) in [(3, 0), (2, 1), (1, 2)] {
         fs::write(&copy, edited.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
         fs::rename(&copy, &path).unwrap();
-        assert!(journal.check(Some(cursor)));
+        assert!(journal.check(from(cursor)));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             edited,
@@ -502,13 +511,13 @@ fn while_the_journals_place_cannot_be_used_nothing_is_saved_and_what_is_owed_wai
     fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
     fs::create_dir(&path).unwrap();
     for _ in 0..2 {
-        assert!(!journal.check(Some(cursor)));
+        assert!(!journal.check(from(cursor)));
         journal.append(Action::Add, &link("", "T"), NOON).unwrap();
         assert_eq!(journal.commit().unwrap_err().to_string(), "not a regular file");
         assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
     }
     fs::remove_dir(&path).unwrap();
-    assert!(journal.check(Some(cursor)));
+    assert!(journal.check(from(cursor)));
     assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
 }
 
@@ -595,7 +604,7 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
     save(&mut journal, "two");
     assert_eq!(titles(&journal), ["two", "one"]);
-    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -689,7 +698,7 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
         let mut lines = whole.clone();
         make(&mut lines);
         fs::write(&path, lines.concat()).unwrap();
-        journal.check(Some(cursor));
+        journal.check(from(cursor));
         assert_eq!(owed(&journal, cursor), expected, "{edit}, while running");
         drop(journal);
         journal = open(&path);
@@ -706,7 +715,7 @@ fn a_link_posted_beside_a_cursor_from_the_future_is_still_owed() {
     journal.not_before(NOON);
     save(&mut journal, "owed");
     assert_eq!(owed(&journal, cursor), ["owed"]);
-    assert_eq!(journal.after(cursor).next().unwrap().unwrap().time, time(1));
+    assert_eq!(pending(&journal, cursor)[0].time, time(1));
 }
 
 /// What a journal says, by the plainest means: all links in order, each event applied as it comes.
@@ -725,7 +734,7 @@ impl Model {
             (Action::Title, Some((entry, _))) => entry.link.title = link.title.clone(),
             (Action::Repost, Some((entry, _))) => entry.reposters.push(link.nick.clone()),
             (Action::Remove, Some((_, removed))) => *removed = true,
-            (Action::Repost, None) => {}
+            (Action::Foreign, _) | (Action::Repost, None) => {}
             (_, None) => return false,
         }
         true
@@ -760,7 +769,7 @@ proptest! {
     fn every_view_tells_what_the_plain_model_tells(steps in prop::collection::vec(step(), 0..60)) {
         let (_folder, path) = place();
         let mut journal = open(&path);
-        let (mut model, mut times, mut all_match) = (Model::default(), vec![], true);
+        let (mut model, mut times, mut shown, mut all_match) = (Model::default(), vec![], vec![], true);
         for (i, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Event(action, which, ms) => {
@@ -773,6 +782,9 @@ proptest! {
                     prop_assert!(time >= now || time == link.posted);
                     times.push(time);
                     all_match &= model.apply(time, action, &link);
+                    if action != Action::Foreign {
+                        shown.push(time);
+                    }
                 }
                 Step::Commit => journal.commit().unwrap(),
                 Step::Reopen => {
@@ -785,13 +797,13 @@ proptest! {
         let entries = model.entries();
         let newest: Vec<Entry> = journal.links(VIEW_WINDOW, |_| true).map(Result::unwrap).collect();
         prop_assert!(newest.iter().rev().eq(&entries));
-        prop_assert!(journal.events().map(|e| e.unwrap().time).eq(times.iter().rev().copied()));
+        prop_assert!(journal.events().map(|e| e.unwrap().time).eq(shown.iter().rev().copied()));
         journal.commit().unwrap();
         prop_assert_eq!(skipped(&path, VIEW_WINDOW).unwrap().is_none(), all_match);
         let cursors = times.iter().flat_map(|&t| [t - Duration::MILLISECOND, t]);
         for cursor in cursors.chain([OffsetDateTime::UNIX_EPOCH]) {
-            let after: Vec<_> = journal.after(cursor).map(|event| event.unwrap().time).collect();
-            prop_assert!(after.iter().rev().eq(times.iter().filter(|&&t| t > cursor)));
+            let after: Vec<_> = pending(&journal, cursor).iter().map(|event| event.time).collect();
+            prop_assert!(after.iter().eq(times.iter().filter(|&&t| t > cursor)));
         }
     }
 

@@ -1,0 +1,104 @@
+//! One line of the journal: what an event is, and how a line spells it.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::link::{self, LONGEST_ADDRESS, Link};
+use crate::title;
+
+/// What an event says of its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Add,
+    Repost,
+    Title,
+    Remove,
+    /// The bookmark of this address was in the account before linkbot. Views do not show it.
+    Foreign,
+}
+
+pub const ACTIONS: [(&str, Action); 5] = [
+    ("add", Action::Add),
+    ("again", Action::Repost),
+    ("title", Action::Title),
+    ("remove", Action::Remove),
+    ("foreign", Action::Foreign),
+];
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// UTC, to the millisecond; strictly increasing, so it names the event for ever.
+    pub time: OffsetDateTime,
+    pub action: Action,
+    pub link: Link,
+}
+
+/// `None` for a comment or an empty line; an error says what is wrong.
+pub type Parsed = Result<Option<Event>, &'static str>;
+
+/// A line with its newline.
+pub fn format_line(Event { time, action, link }: &Event) -> String {
+    let name = ACTIONS.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
+    let mut line = format!("{}\t{name}", format_time(*time));
+    for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
+        line.push('\t');
+        // A nick is the server's word: a tab or a line end in it would make a column or a line.
+        line.extend(field.chars().filter(|c| !c.is_control()));
+    }
+    let posted = link.posted.truncate_to_millisecond();
+    if posted != *time {
+        line += &format!("\t{}", format_time(posted));
+    }
+    line + "\n"
+}
+
+/// Reads a line without its newline.
+pub fn parse_line(line: &[u8]) -> Parsed {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // A byte-order mark, which some editors write at the beginning of a file.
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    if line.is_empty() || line[0] == b'#' {
+        return Ok(None);
+    }
+    let mut columns =
+        line.split(|&b| b == b'\t').map(|column| str::from_utf8(column).map_err(|_| "not UTF-8"));
+    let mut next = || columns.next().ok_or("fewer than seven columns")?;
+    let (time, action, channel, nick, account, url) =
+        (next()?, next()?, next()?, next()?, next()?, next()?);
+    let (title, posted) =
+        (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
+    let posted = posted.filter(|posted| !posted.is_empty());
+    let time = parse_time(time).ok_or("not a time")?;
+    let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
+    let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
+    // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
+    if !link::begins_address(url)
+        || url.len() > LONGEST_ADDRESS
+        || !url.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return Err("not an address");
+    }
+    // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
+    let title = title::normalize(title);
+    if matches!(action, Action::Add | Action::Title) && title.is_empty() {
+        return Err("no title");
+    }
+    let [channel, nick, account, url] = [channel, nick, account, url].map(str::to_owned);
+    Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
+}
+
+/// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.
+pub fn format_time(time: OffsetDateTime) -> String {
+    let time = time.to_utc();
+    let (h, m, s, ms) = time.as_hms_milli();
+    format!("{}T{h:02}:{m:02}:{s:02}.{ms:03}Z", time.date())
+}
+
+/// Reads what [`format_time`] wrote.
+pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .filter(|_| text.len() == 24 && text.ends_with('Z'))?;
+    Some(time.truncate_to_millisecond())
+}

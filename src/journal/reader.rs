@@ -1,0 +1,205 @@
+//! Reads a part of the journal line by line, forward or backward. A line that is too long counts as malformed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
+
+use super::line::{Event, Parsed, parse_line};
+
+/// How much is read at once, in bytes. A longer line is not one of linkbot's.
+pub const BLOCK: usize = 32 << 10;
+
+/// An event and where its line is in the file.
+#[derive(Debug)]
+pub struct Line {
+    pub event: Event,
+    pub start: u64,
+    pub end: u64,
+}
+
+/// A line without its newline. An error: it is too long.
+type Raw<'a> = Result<&'a [u8], &'static str>;
+
+const TOO_LONG: &str = "longer than 32 KiB";
+
+/// Reads from the end of a part of the file, without a first line that starts before it. As an iterator, its events.
+pub struct ReverseReader<'a> {
+    file: &'a File,
+    /// Where reading stops. From the middle of the file one byte early, to see whether a line ends there.
+    pub from: u64,
+    /// Where `buf` starts in the file.
+    at: u64,
+    /// What was read; `buf[..end]` was not returned yet.
+    buf: Vec<u8>,
+    end: usize,
+}
+
+impl<'a> ReverseReader<'a> {
+    pub fn new(file: &'a File, from: u64, to: u64) -> ReverseReader<'a> {
+        ReverseReader { file, from: from.saturating_sub(1), at: to, buf: Vec::new(), end: 0 }
+    }
+
+    /// Returns `text` before the part of the file, as if it were at its end.
+    pub fn followed_by(mut self, text: Vec<u8>) -> ReverseReader<'a> {
+        self.end = text.len();
+        self.buf = text;
+        self
+    }
+
+    /// Where the last returned line starts in the file.
+    pub fn offset(&self) -> u64 {
+        self.at + self.end as u64
+    }
+
+    pub fn line(&mut self) -> io::Result<Option<Parsed>> {
+        Ok(self.raw()?.map(|raw| raw.and_then(parse_line)))
+    }
+
+    fn raw(&mut self) -> io::Result<Option<Raw<'_>>> {
+        let mut is_too_long = false;
+        loop {
+            let unread = &self.buf[..self.end];
+            // The last newline is the line's own, not the one before it.
+            let text = unread.strip_suffix(b"\n").unwrap_or(unread);
+            let start = match text.iter().rposition(|&b| b == b'\n') {
+                Some(newline) => newline + 1,
+                None if self.at > self.from => {
+                    if self.end > BLOCK {
+                        is_too_long = true;
+                        self.buf = vec![b'\n'];
+                        self.end = 1;
+                    }
+                    self.read_block()?;
+                    continue;
+                }
+                // At the start of the file a line starts; elsewhere this is the end of one.
+                None if self.at == 0 && self.end > 0 => 0,
+                None => return Ok(None),
+            };
+            let line = start..text.len();
+            is_too_long |= self.end - start > BLOCK;
+            self.end = start;
+            return Ok(Some(if is_too_long { Err(TOO_LONG) } else { Ok(&self.buf[line]) }));
+        }
+    }
+
+    /// Reads the block before what was read.
+    fn read_block(&mut self) -> io::Result<()> {
+        let length = (self.at - self.from).min(BLOCK as u64) as usize;
+        self.at -= length as u64;
+        let mut block = vec![0; length];
+        self.file.read_exact_at(&mut block, self.at)?;
+        block.extend(&self.buf[..self.end]);
+        self.end = block.len();
+        self.buf = block;
+        Ok(())
+    }
+
+    /// The next event whose line `is_wanted`, without reading the columns of any other.
+    pub fn find(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Line>> {
+        loop {
+            let end = self.offset();
+            let Some(raw) = self.raw()? else { return Ok(None) };
+            if let Ok(line) = raw
+                && is_wanted(line)
+                && let Ok(Some(event)) = parse_line(line)
+            {
+                return Ok(Some(Line { event, start: self.offset(), end }));
+            }
+        }
+    }
+}
+
+impl Iterator for ReverseReader<'_> {
+    type Item = io::Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.find(|_| true).transpose()?;
+        Some(line.map(|line| line.event))
+    }
+}
+
+/// A part of a file, for reading.
+struct Part<'a> {
+    file: &'a File,
+    at: u64,
+    to: u64,
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let length = self.to.saturating_sub(self.at).min(buf.len() as u64) as usize;
+        let read = self.file.read_at(&mut buf[..length], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Reads forward from the start of a line. As an iterator, its events.
+pub struct ForwardReader<'a> {
+    reader: BufReader<Part<'a>>,
+    line: Vec<u8>,
+    /// Where the next line starts.
+    pub position: u64,
+}
+
+impl<'a> ForwardReader<'a> {
+    pub fn new(file: &'a File, from: u64, to: u64) -> ForwardReader<'a> {
+        let part = Part { file, at: from, to };
+        ForwardReader { reader: BufReader::new(part), line: Vec::new(), position: from }
+    }
+
+    /// Reads from an offset in the middle of the file, without a first line that starts before it.
+    pub fn from_middle(file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
+        // One byte early, to see whether a line ends there.
+        let mut lines = ForwardReader::new(file, from.saturating_sub(1), to);
+        if from > 0 {
+            lines.line()?;
+        }
+        Ok(lines)
+    }
+
+    pub fn line(&mut self) -> io::Result<Option<Parsed>> {
+        self.line.clear();
+        let mut length =
+            self.reader.by_ref().take(BLOCK as u64).read_until(b'\n', &mut self.line)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let is_too_long = length == BLOCK && !self.line.ends_with(b"\n");
+        if is_too_long {
+            length += self.reader.skip_until(b'\n')?;
+        }
+        self.position += length as u64;
+        if is_too_long {
+            return Ok(Some(Err(TOO_LONG)));
+        }
+        let text = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        Ok(Some(parse_line(text)))
+    }
+
+    fn event(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let start = self.position;
+            match self.line()? {
+                None => return Ok(None),
+                Some(Ok(Some(event))) => {
+                    return Ok(Some(Line { event, start, end: self.position }));
+                }
+                // Half a line, which someone is still writing, is read again when it is whole.
+                Some(_) if !self.line.ends_with(b"\n") && self.line.len() < BLOCK => {
+                    return Ok(None);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl Iterator for ForwardReader<'_> {
+    type Item = io::Result<Line>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.event().transpose()
+    }
+}

@@ -1,0 +1,344 @@
+//! The journal's events whose turn in the bookmark account has not come: reads them forward, oldest first, and
+//! decides what each of them needs.
+//!
+//! A million may be pending, so the events stay on the disk. In memory is only what later events say of earlier
+//! ones: that a link was removed, that it has a newer title, that a bookmark is not ours.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::delicious::Change;
+use crate::journal::{Action, Event, Journal, Line, VIEW_WINDOW, is_after, is_far_ahead};
+use crate::link::Link;
+
+/// A pending event whose turn has come.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub event: Event,
+    /// Where its line starts in the journal: what the event is known by.
+    start: u64,
+}
+
+/// What an event needs when its turn has come.
+#[derive(Debug)]
+pub enum Need {
+    /// A later event makes it unnecessary.
+    Nothing,
+    /// The bookmark was in the account before linkbot.
+    LeaveAlone,
+    Send(Change, Link),
+}
+
+pub struct Pending {
+    /// Lines that are not later than this were delivered, or never will be.
+    after: OffsetDateTime,
+    /// No earlier run has sent an event that is later than this.
+    written_since: OffsetDateTime,
+    /// The turn of the lines before this offset has come.
+    read_to: u64,
+    /// The newest time among those lines.
+    newest: OffsetDateTime,
+    /// Events that had a turn and are not done, with the cursor that was reached before each.
+    waiting: BTreeMap<u64, OffsetDateTime>,
+    /// The lines before this offset are counted, and what they say of earlier ones is known.
+    scanned_to: u64,
+    newest_scanned: OffsetDateTime,
+    /// The oldest time among the scanned lines that are not later than a line above, and where the last such line is.
+    unordered: Option<(OffsetDateTime, u64)>,
+    /// How many changes would be sent now.
+    pub count: usize,
+    /// Pending `add`s whose links were removed since.
+    removed: HashSet<u64>,
+    /// Pending `remove`s whose links were never sent.
+    never_sent: HashSet<u64>,
+    /// The newest pending `title` of each channel's address, and its text.
+    titles: HashMap<(String, String), (u64, String)>,
+    /// Addresses whose bookmark is not ours, as events after `read_to` say.
+    foreign: HashSet<String>,
+}
+
+impl Pending {
+    /// Every event after `cursor` is pending. The first of them starts at the offset `start`.
+    pub fn new(cursor: OffsetDateTime, written_since: OffsetDateTime, start: u64) -> Pending {
+        Pending {
+            after: cursor,
+            written_since,
+            read_to: start,
+            newest: cursor,
+            waiting: BTreeMap::new(),
+            scanned_to: start,
+            newest_scanned: cursor,
+            unordered: None,
+            count: 0,
+            removed: HashSet::new(),
+            never_sent: HashSet::new(),
+            titles: HashMap::new(),
+            foreign: HashSet::new(),
+        }
+    }
+
+    /// Takes in the lines that were written since the last scan. Returns those of them that are too old to be
+    /// delivered: how many, and the address of the first.
+    pub fn scan(&mut self, journal: &Journal) -> io::Result<Option<(usize, String)>> {
+        let mut too_old: Option<(usize, String)> = None;
+        for line in journal.read_from(self.scanned_to) {
+            let Line { event, start, end } = line?;
+            if self.is_pending(&event) {
+                self.take_in(event, start, journal)?;
+            } else if event.action != Action::Foreign {
+                too_old.get_or_insert((0, event.link.url)).0 += 1;
+            }
+            self.scanned_to = end;
+        }
+        Ok(too_old)
+    }
+
+    fn take_in(&mut self, event: Event, start: u64, journal: &Journal) -> io::Result<()> {
+        if event.time <= self.newest_scanned {
+            let oldest = self.unordered.map_or(event.time, |(oldest, _)| oldest.min(event.time));
+            self.unordered = Some((oldest, start));
+        }
+        self.newest_scanned = newer(self.newest_scanned, event.time);
+        let key = key(&event.link);
+        match event.action {
+            Action::Add => self.count += 1,
+            Action::Repost => {}
+            Action::Title => {
+                let older = self.titles.insert(key, (start, event.link.title));
+                self.count += usize::from(older.is_none());
+            }
+            Action::Remove => {
+                let add = self.pending_add(&event.link, start, journal)?;
+                if self.titles.remove(&key).is_some() {
+                    self.count -= 1;
+                }
+                self.count += 1;
+                let Some(add) = add else { return Ok(()) };
+                self.removed.insert(add.start);
+                self.count -= 1;
+                let was_read = add.start < self.read_to;
+                if !was_read && add.event.time > self.written_since {
+                    self.never_sent.insert(start);
+                    self.count -= 1;
+                }
+            }
+            Action::Foreign => {
+                self.foreign.insert(event.link.url);
+            }
+        }
+        Ok(())
+    }
+
+    /// The pending `add` of the link that the `remove` at `start` removes.
+    fn pending_add(&self, link: &Link, start: u64, journal: &Journal) -> io::Result<Option<Line>> {
+        let mut removes = 1;
+        for line in journal.about(&link.url, start, start - self.start()) {
+            let line = line?;
+            match line.event.action {
+                _ if line.event.link.channel != link.channel => {}
+                Action::Remove => removes += 1,
+                Action::Add if removes > 1 => removes -= 1,
+                Action::Add => {
+                    let is_pending = line.start >= self.read_to && self.is_pending(&line.event)
+                        || self.waiting.contains_key(&line.start);
+                    return Ok(Some(line).filter(|_| is_pending));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the first event starts that is not done.
+    pub fn start(&self) -> u64 {
+        self.waiting.first_key_value().map_or(self.read_to, |(&start, _)| start)
+    }
+
+    /// Every event up to this time is done.
+    pub fn cursor(&self) -> OffsetDateTime {
+        self.waiting.first_key_value().map_or(self.cursor_read(), |(_, &cursor)| cursor)
+    }
+
+    /// The cursor if no event is waiting.
+    fn cursor_read(&self) -> OffsetDateTime {
+        match self.unordered {
+            Some((oldest, _)) => self.newest.min(oldest - Duration::MILLISECOND),
+            None => self.newest,
+        }
+    }
+
+    /// True if there are events whose turn has not come.
+    pub fn has_unread(&self) -> bool {
+        self.read_to < self.scanned_to
+    }
+
+    /// The time of the first change whose turn has not come.
+    pub fn first_unread(&self, journal: &Journal) -> Option<OffsetDateTime> {
+        let events = journal.read_from(self.read_to).map_while(Result::ok).map(|line| line.event);
+        let is_change = |event: &Event| !matches!(event.action, Action::Repost | Action::Foreign);
+        let mut changes = events.filter(|event| is_change(event) && self.is_pending(event));
+        changes.next().map(|event| event.time)
+    }
+
+    /// The next event, in the journal's order: its turn has come.
+    pub fn next(&mut self, journal: &Journal) -> io::Result<Option<Item>> {
+        for line in journal.read_from(self.read_to) {
+            let Line { event, start, end } = line?;
+            if end > self.scanned_to {
+                break;
+            }
+            let cursor = self.cursor_read();
+            self.read_to = end;
+            if self.unordered.is_some_and(|(_, last)| last < end) {
+                self.unordered = None;
+            }
+            if self.is_pending(&event) {
+                self.newest = newer(self.newest, event.time);
+                self.waiting.insert(start, cursor);
+                return Ok(Some(Item { event, start }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_pending(&self, event: &Event) -> bool {
+        is_after(event.time, self.after)
+    }
+
+    /// Decides what `item` needs, from what is in the journal now.
+    pub fn need(&self, item: &Item, journal: &Journal) -> io::Result<Need> {
+        let Item { event: Event { action, link, .. }, start } = item;
+        let newest_title = self.titles.get(&key(link));
+        match action {
+            Action::Repost | Action::Foreign => Ok(Need::Nothing),
+            Action::Add if self.removed.contains(start) => Ok(Need::Nothing),
+            Action::Remove if self.never_sent.contains(start) => Ok(Need::Nothing),
+            // A newer title follows, or the link was removed.
+            Action::Title if newest_title.is_none_or(|(newest, _)| newest != start) => {
+                Ok(Need::Nothing)
+            }
+            Action::Add => {
+                let title = newest_title.map_or(&link.title, |(_, title)| title).clone();
+                Ok(Need::Send(Change::Add, Link { title, ..link.clone() }))
+            }
+            Action::Title => {
+                let before = self.before(item, journal, |known| known.channel == link.channel)?;
+                if before.is_foreign {
+                    return Ok(Need::LeaveAlone);
+                }
+                // The new title with the rest of its link.
+                let own = before.link.unwrap_or_else(|| link.clone());
+                Ok(Need::Send(Change::Replace, Link { title: link.title.clone(), ..own }))
+            }
+            Action::Remove => {
+                let before = self.before(item, journal, |_| true)?;
+                if before.is_foreign {
+                    return Ok(Need::LeaveAlone);
+                }
+                match before.link {
+                    // Another link with this address still exists: show that one.
+                    Some(other) => Ok(Need::Send(Change::Replace, other)),
+                    None => Ok(Need::Send(Change::Delete, link.clone())),
+                }
+            }
+        }
+    }
+
+    /// True if the bookmark is ours because of an earlier link with the address of `item`, an `add`.
+    pub fn is_ours(&self, item: &Item, journal: &Journal) -> io::Result<bool> {
+        let before = self.before(item, journal, |_| true)?;
+        Ok(before.link.is_some() && !before.is_foreign)
+    }
+
+    /// True if an earlier run may have sent `item`.
+    pub fn may_be_sent(&self, item: &Item) -> bool {
+        item.event.time <= self.written_since
+    }
+
+    /// Looks for what was before `item`: a link with its address that `is_wanted`, and whose the bookmark is.
+    fn before(
+        &self,
+        item: &Item,
+        journal: &Journal,
+        is_wanted: impl Fn(&Link) -> bool,
+    ) -> io::Result<Before> {
+        let link = &item.event.link;
+        let mut before = Before { link: None, is_foreign: self.foreign.contains(&link.url) };
+        // The newest link decides whose the bookmark is. A `foreign` speaks of the links before it.
+        let mut is_decided = false;
+        let mut removes: HashMap<String, usize> = HashMap::new();
+        let mut titles: HashMap<String, String> = HashMap::new();
+        if item.event.action == Action::Remove {
+            removes.insert(link.channel.clone(), 1);
+        }
+        for line in journal.about(&link.url, item.start, VIEW_WINDOW) {
+            let Event { action, link: mut known, .. } = line?.event;
+            let removes = removes.entry(known.channel.clone()).or_default();
+            match action {
+                Action::Foreign => before.is_foreign |= !is_decided,
+                Action::Repost => {}
+                Action::Remove => *removes += 1,
+                Action::Title if *removes > 0 => {}
+                Action::Title => {
+                    titles.entry(known.channel).or_insert(known.title);
+                }
+                Action::Add if *removes > 0 => {
+                    *removes -= 1;
+                    is_decided |= *removes == 0 && known.channel == link.channel;
+                }
+                Action::Add => {
+                    is_decided = true;
+                    known.title = titles.remove(&known.channel).unwrap_or(known.title);
+                    if is_wanted(&known) {
+                        before.link = Some(known);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(before)
+    }
+
+    /// `item` needs nothing more. `was_counted`: it needed something until now.
+    pub fn done(&mut self, item: &Item, was_counted: bool) {
+        let Item { event: Event { action, link, .. }, start } = item;
+        self.waiting.remove(start);
+        self.count = self.count.saturating_sub(usize::from(was_counted));
+        match action {
+            Action::Add => {
+                self.removed.remove(start);
+            }
+            Action::Remove => {
+                self.never_sent.remove(start);
+            }
+            Action::Title => {
+                let key = key(link);
+                if self.titles.get(&key).is_some_and(|(newest, _)| newest == start) {
+                    self.titles.remove(&key);
+                }
+            }
+            Action::Repost => {}
+            // From here on it is before what comes.
+            Action::Foreign => {
+                self.foreign.remove(&link.url);
+            }
+        }
+    }
+}
+
+struct Before {
+    link: Option<Link>,
+    is_foreign: bool,
+}
+
+/// What events of one link have in common.
+fn key(link: &Link) -> (String, String) {
+    (link.channel.clone(), link.url.clone())
+}
+
+/// The later of two times. A time far ahead of the clock is a mistake, and so is not the later one for long.
+fn newer(newest: OffsetDateTime, time: OffsetDateTime) -> OffsetDateTime {
+    if is_far_ahead(newest) { time } else { newest.max(time) }
+}
