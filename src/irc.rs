@@ -1,8 +1,9 @@
-//! The IRC protocol as a state machine: lines and the clock come in; bytes, log lines and requests go
-//! out. It has no socket, so tests check every rule by feeding it lines.
+//! The IRC protocol as a state machine: lines and the clock come in; bytes, log lines and requests
+//! go out. It has no socket, so tests check every rule by feeding it lines.
 //!
-//! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's capability-negotiation,
-//! sasl-3.1, server-time, message-tags, account-tag, batch, chathistory and bot-mode.
+//! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's
+//! capability-negotiation, sasl-3.1, server-time, message-tags, account-tag, batch, chathistory and
+//! bot-mode.
 
 mod channels;
 pub mod connection;
@@ -306,12 +307,8 @@ impl<'a> Session<'a> {
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
             b"JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
-            b"PART" if self.is_me(message.nick()) => {
-                self.removed_from_channel(&message, now.instant)
-            }
-            b"KICK" if self.is_me(message.param(1)) => {
-                self.removed_from_channel(&message, now.instant)
-            }
+            b"PART" if self.is_me(message.nick()) => self.removed_from_channel(&message, now),
+            b"KICK" if self.is_me(message.param(1)) => self.removed_from_channel(&message, now),
             b"INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
             [b'4'..=b'9', _, _] => self.refused(&message),
             _ => {}

@@ -1,5 +1,5 @@
-//! The connection to IRC, or the wait before the next one. Takes in bytes and returns requests; takes
-//! replies and sends them.
+//! The connection to IRC, or the wait before the next one. Takes in bytes and returns requests;
+//! takes replies and sends them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -81,7 +81,8 @@ impl<'a> Network<'a> {
                     requests.push(request);
                 }
             }
-            // Commands share one commit. TLS hands over one record a read, so ask for what is there already.
+            // All requests share one commit. TLS returns one record per read, so read what is
+            // there.
             if requests.is_empty() || taken >= AT_ONCE {
                 self.idle = false;
                 break;

@@ -401,7 +401,7 @@ fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
     let cases = [
         (Authority::new().certificate(), untrusted),
         (self_signed(), untrusted),
-        (authority.expired(), "has expired; ask the network's operators to renew it ("),
+        (authority.expired(), "has expired; ask the network to renew it ("),
         (authority.future(), "is not yet valid; check this machine's clock ("),
         (authority.misnamed(), "was issued for another name; check the name in server ("),
     ];

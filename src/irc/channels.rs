@@ -1,5 +1,5 @@
-//! The configured channels. Takes in what the server says about them and our own JOIN, and sends JOIN
-//! until our own JOIN comes back. linkbot never sends PART: others may share the connection.
+//! The configured channels. Takes in what the server says about them and our own JOIN, and sends
+//! JOIN until our own JOIN comes back. linkbot never sends PART: others may share the connection.
 
 use std::time::{Duration, Instant};
 
@@ -157,14 +157,15 @@ impl Session<'_> {
     }
 
     /// A KICK, or a PART that others made us send.
-    pub fn removed_from_channel(&mut self, message: &Message, now: Instant) {
+    pub fn removed_from_channel(&mut self, message: &Message, now: Now) {
         let Some(index) = self.configured(message.param(0)) else { return };
         let last_seen = self.heard_in(index);
         let returns = message.verb == b"KICK" && self.settings.rejoin;
         let membership = &mut self.memberships[index];
         membership.past.heard = last_seen;
         let then = if returns {
-            membership.presence = Presence::Asking { join_at: now + REJOIN, join_backoff: None };
+            membership.presence =
+                Presence::Asking { join_at: now.instant + REJOIN, join_backoff: None };
             "one attempt to return in 60 s"
         } else {
             membership.presence = Presence::Out;

@@ -1,5 +1,6 @@
-//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes in
-//! a host and how far to trust it; gives out a connection, or why there is none. Knows nothing of IRC.
+//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes
+//! in a host and how far to trust it; gives out a connection, or why there is none. Knows nothing
+//! of IRC.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
@@ -55,7 +56,8 @@ impl End {
     }
 }
 
-/// The wait before the next connection: doubles up to 10 min, and starts again after 5 min registered.
+/// The wait before the next connection: doubles up to 10 min, and starts again after 5 min
+/// registered.
 pub struct Backoff {
     first: Duration,
     next: Duration,
@@ -95,8 +97,8 @@ pub enum Connection {
     Tls(TlsStream<Socket>),
 }
 
-/// A TCP socket whose reads end at a deadline. A read that got nothing is always `WouldBlock`, as TLS
-/// expects: at the deadline, or after a signal (`^Z` and `fg` must not drop the connection).
+/// A TCP socket whose reads end at a deadline. A read that got nothing is always `WouldBlock`, as
+/// TLS expects: at the deadline, or after a signal (`^Z` and `fg` must not drop the connection).
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
@@ -133,7 +135,8 @@ impl Write for Socket {
 
 impl Connection {
     /// Connects to the first of the server's addresses that accepts, beginning with the one after
-    /// `failed`, and under TLS checks who the server is. `failed` becomes the address of this attempt.
+    /// `failed`, and under TLS checks who the server is. `failed` becomes the address of this
+    /// attempt.
     pub fn open(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<Connection, End> {
         let tcp = connect(settings, failed)?;
         let socket = Socket { tcp, until: None };
@@ -144,7 +147,8 @@ impl Connection {
         }
     }
 
-    /// Waits for bytes until `until` at most. `None`: nothing came. The end of the stream is an error.
+    /// Waits for bytes until `until` at most. `None`: nothing came. The end of the stream is an
+    /// error.
     pub fn read(&mut self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Option<usize>> {
         let result = match self {
             Connection::Plain(socket) => {
@@ -237,12 +241,15 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
 /// Puts OpenSSL's message, which is all that native-tls passes on, into plain words.
 fn handshake_failure(host: &str, openssl: &str) -> End {
     use Retry::{Slow, Soon};
-    #[rustfmt::skip]
     const KNOWN: [(&str, Retry, &str); 5] = [
-        ("has expired", Slow, "the certificate has expired; ask the network's operators to renew it"),
+        ("has expired", Slow, "the certificate has expired; ask the network to renew it"),
         ("not yet valid", Slow, "the certificate is not yet valid; check this machine's clock"),
         ("mismatch", Slow, "the certificate was issued for another name; check the name in server"),
-        ("verify failed", Slow, "the certificate is self-signed or from an unknown issuer; see tls_pin"),
+        (
+            "verify failed",
+            Slow,
+            "the certificate is self-signed or from an unknown issuer; see tls_pin",
+        ),
         ("wrong version", Soon, "this port does not speak TLS; try 6697, or set tls = no"),
     ];
     let unknown = ("", Soon, "the TLS handshake failed; does this port speak TLS?");

@@ -1,5 +1,5 @@
-//! Registration: capabilities, SASL, the welcome and our nick. Takes in the server's lines about them, and
-//! either reaches `Phase::Ready` or ends the connection with a reason and a retry.
+//! Registration: capabilities, SASL, the welcome and our nick. Takes in the server's lines about
+//! them, and either reaches `Phase::Ready` or ends the connection with a reason and a retry.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -25,7 +25,8 @@ const RECLAIM: Duration = Duration::from_secs(5 * 60);
 const NICK_TRIES: usize = 12;
 
 impl Sasl {
-    /// The payload for `AUTHENTICATE` (RFC 4616) in base64, in chunks of 400 bytes; none for EXTERNAL.
+    /// The payload for `AUTHENTICATE` (RFC 4616) in base64, in chunks of 400 bytes; none for
+    /// EXTERNAL.
     pub fn chunks(&self) -> Vec<String> {
         let Sasl::Plain { user, password } = self else { return Vec::new() };
         let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));

@@ -28,7 +28,8 @@ impl CaseMapping {
         }
     }
 
-    /// True if both are the same name. Two names that are not ASCII compare by Unicode lower case too.
+    /// True if both are the same name. Two names that are not ASCII compare by Unicode lower case
+    /// too.
     pub fn eq(self, a: &[u8], b: &[u8]) -> bool {
         let mut pairs = a.iter().zip(b);
         a.len() == b.len() && pairs.all(|(&a, &b)| self.lower(a) == self.lower(b))
