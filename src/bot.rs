@@ -290,29 +290,17 @@ impl<'a> Bot<'a> {
             let example = self.command(&request.name).map_or("", |command| command.example);
             format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
         };
-        let mut found = scan::read(&request.args);
-        if found.urls.len() + found.refused.iter().len() > 1 {
+        let (mut found, title) = scan::read(&request.args, request.is_cut);
+        if found.len() > 1 {
             return Err(usage("one address at a time, please"));
         }
-        let has_title = !title::split_tags(&found.title).0.is_empty();
-        if request.is_cut && found.ends_in_address {
-            return Err("IRC cut your line at 512 bytes, in the address; please shorten it".into());
+        let url = found.pop().ok_or_else(|| usage("the address is missing"))?;
+        let url = url.map_err(|wrong| usage(&wrong))?;
+        if title::split_tags(&title).0.is_empty() {
+            let cut = if request.is_cut { ": IRC cut your line at 512 bytes" } else { "" };
+            return Err(usage(&format!("the title is missing{cut}")));
         }
-        if request.is_cut && !has_title {
-            return Err(
-                "the title is missing: IRC cut your line at 512 bytes; please shorten it".into()
-            );
-        }
-        if let Some(wrong) = found.refused {
-            return Err(usage(&wrong));
-        }
-        let Some(url) = found.urls.pop() else {
-            return Err(usage("the address is missing"));
-        };
-        if !has_title {
-            return Err(usage("the title is missing"));
-        }
-        Ok(link_of(request, url, found.title))
+        Ok(link_of(request, url, title))
     }
 
     /// Writes an event of `link` to the journal. An error is for the person who made the request.

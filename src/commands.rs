@@ -132,7 +132,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
         your_latest(bot, request)?
     } else {
         const UNKNOWN: &str = "not among the newest links";
-        let url = scan::read(&request.args).urls.pop().ok_or(UNKNOWN)?;
+        let (url, _) = scan::links_in(&request.args, false).pop().ok_or(UNKNOWN)?;
         let before = newest_with(bot, request, &url)?.ok_or(UNKNOWN)?.link;
         if !is_yours(&before, request) && !is_moderator(bot, request) {
             return Err(format!("not yours: posted by {}", before.nick));
@@ -228,18 +228,18 @@ enum Term {
 }
 
 fn search_terms(text: &str) -> Vec<Term> {
-    let text = title::normalize(text).to_lowercase().replace(['“', '”', '„', '«', '»'], "\"");
+    let text = title::normalize(text).replace(['“', '”', '„', '«', '»'], "\"");
     let mut terms = Vec::new();
     for (i, part) in text.split('"').enumerate() {
         let is_phrase = i % 2 == 1;
         if is_phrase {
-            terms.push(Term::Words(part.trim().to_owned()));
+            terms.push(Term::Words(part.trim().to_lowercase()));
             continue;
         }
         for word in part.split(' ') {
-            terms.push(match scan::read(word).urls.pop() {
-                Some(url) => Term::Address(link::comparison_key(&url)),
-                None => Term::Words(word.to_owned()),
+            terms.push(match scan::links_in(word, false).pop() {
+                Some((url, _)) => Term::Address(link::comparison_key(&url)),
+                None => Term::Words(word.to_lowercase()),
             });
         }
     }
@@ -247,11 +247,11 @@ fn search_terms(text: &str) -> Vec<Term> {
 }
 
 fn fits(link: &Link, term: &Term) -> bool {
-    let Link { title, url, nick, .. } = link;
     match term {
-        Term::Address(key) => link::comparison_key(url) == *key,
+        Term::Address(key) => link::comparison_key(&link.url) == *key,
         Term::Words(words) => {
-            format!("{title} {} {nick}", link::search_text(url)).to_lowercase().contains(words)
+            let text = format!("{} {} {}", link.title, link.search_text(), link.nick);
+            text.to_lowercase().contains(words)
         }
     }
 }

@@ -1,17 +1,14 @@
 //! One link, and its address: as it is stored, compared with others, and shown to people.
 
 use time::OffsetDateTime;
+use url::Url;
 use url::form_urlencoded::byte_serialize;
 use url::quirks::domain_to_unicode;
-use url::{Host, Url};
 
 use crate::title::{is_invisible, split_tags};
 
 /// The longest address that is kept, in bytes as stored.
 pub const LONGEST_ADDRESS: usize = 1000;
-
-/// Query parameters that only follow where a reader came from, as all that begin with `utm_` do.
-const TRACKING: [&str; 6] = ["fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "si"];
 
 /// A link that someone posted. One that exists is valid: `url` came from [`address`], `title` from [`normalize`](crate::title::normalize).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,30 +33,34 @@ impl Link {
 
     /// True if nobody has given it a title of its own.
     pub fn is_untitled(&self) -> bool {
-        let (title, _) = self.title_and_tags();
-        title == readable(&self.url) || title == without_scheme(&self.url)
+        self.title_and_tags().0 == readable(&self.url)
     }
 
     /// The host of its address, without `www.`.
     pub fn host(&self) -> &str {
-        let host = without_scheme(&self.url).split(['/', '?', '#']).next().unwrap_or_default();
+        let host = self.url.split(['/', '?', '#']).nth(2).unwrap_or_default();
         host.strip_prefix("www.").unwrap_or(host)
+    }
+
+    /// The address as it is stored, and decoded with its host in Unicode: what `.find` searches.
+    pub fn search_text(&self) -> String {
+        let host = domain_to_unicode(self.host());
+        format!("{} {}", self.url, readable(&self.url).replacen(self.host(), &host, 1))
     }
 }
 
 /// Returns the address as it is stored: normalized, in punycode and percent-encoding, by the `url` crate.
 ///
 /// An error is a few words for the person who posted it.
-pub fn address(text: &str) -> Result<String, String> {
-    if !begins_address(text) {
-        return Err("the address must begin with http:// or https://".into());
-    }
+pub fn address(mut text: &str) -> Result<String, String> {
     // `http://http://example.com/`: a browser's address bar adds a second scheme.
-    let mut text = text;
     while let Some((_, rest)) = text.split_once("://")
         && begins_address(rest)
     {
         text = rest;
+    }
+    if !begins_address(text) {
+        return Err("the address must begin with http:// or https://".into());
     }
     let url = Url::parse(text).map_err(|e| format!("not an address: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -68,7 +69,7 @@ pub fn address(text: &str) -> Result<String, String> {
                 .into(),
         );
     }
-    if !has_host(&url) {
+    if !url.domain().is_none_or(is_host) {
         return Err("not an address: there is no such host".into());
     }
     if url.as_str().len() > LONGEST_ADDRESS {
@@ -77,114 +78,68 @@ pub fn address(text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// False for what was never a host: `http://http//example.com`, `http://example,com`, `http://a..b`, `http://$HOST`.
-fn has_host(url: &Url) -> bool {
-    let Some(Host::Domain(name)) = url.host() else { return true };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !matches!(name, "http" | "https")
-        && name.contains(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(is_allowed)
-        && name.split('.').all(|label| !label.is_empty())
+/// False for what people never meant as a host: `http`, `example,com`, `a..b`, `$HOST`.
+fn is_host(name: &str) -> bool {
+    let is_odd = |c: char| !c.is_alphanumeric() && !"-_".contains(c);
+    let is_label = |label: &str| label.contains(char::is_alphanumeric) && !label.contains(is_odd);
+    let mut labels = name.strip_suffix('.').unwrap_or(name).split('.');
+    labels.all(is_label) && !matches!(name, "http" | "https")
 }
 
-/// Returns what the spellings of one address have in common: it lacks the scheme, `www.`, the default port, the
-/// trailing slash, tracking parameters and text fragments.
+/// Returns what the spellings of one address have in common: it lacks the scheme, `www.`, the trailing slash,
+/// tracking parameters and text fragments.
 pub fn comparison_key(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    let host = host.strip_prefix("www.").unwrap_or(host);
-    let host = host.strip_suffix(if scheme == "https" { ":443" } else { ":80" }).unwrap_or(host);
-    let mut key = [host, path].concat();
-    let mut separator = "?";
-    for parameter in query.split('&') {
+    let place = place.strip_prefix("www.").unwrap_or(place);
+    let is_own = |parameter: &&str| {
         let name = parameter.split('=').next().unwrap_or_default();
-        if !parameter.is_empty() && !TRACKING.contains(&name) && !name.starts_with("utm_") {
-            key = key + separator + parameter;
-            separator = "&";
-        }
-    }
-    trim_slash(&mut key);
+        let tracking = ["", "fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "si"];
+        !tracking.contains(&name) && !name.starts_with("utm_")
+    };
+    let query: Vec<&str> = query.split('&').filter(is_own).collect();
+    let key = format!("{place}?{}", query.join("&"));
     // `#:~:text=` makes the browser scroll to a text.
     let fragment = fragment.split(":~:").next().unwrap_or_default();
-    if !fragment.is_empty() {
-        key = key + "#" + fragment;
-        trim_slash(&mut key);
-    }
-    key
-}
-
-fn trim_slash(key: &mut String) {
-    if key.ends_with('/') {
-        key.pop();
-    }
-}
-
-/// Returns the address without scheme and trailing slash.
-pub fn without_scheme(url: &str) -> &str {
-    let (_, bare) = url.split_once("://").unwrap_or_default();
-    bare.strip_suffix('/').unwrap_or(bare)
+    let key = format!("{}#{fragment}", key.trim_end_matches(['?', '/']));
+    key.trim_end_matches(['#', '/']).to_owned()
 }
 
 /// Returns what a link without words is called: its address without scheme and trailing slash, decoded.
 pub fn readable(url: &str) -> String {
-    decode(without_scheme(url))
+    let (_, bare) = url.split_once("://").unwrap_or_default();
+    decode(bare.strip_suffix('/').unwrap_or(bare))
 }
 
-/// Returns the ways in which people may write the address: as it is stored, and with all of it decoded.
-pub fn search_text(url: &str) -> String {
-    let bare = without_scheme(url);
-    let (host, path) = bare.split_at(bare.find(['/', '?', '#', ':']).unwrap_or(bare.len()));
-    format!("{url} {}{}", domain_to_unicode(host), decode(path))
-}
-
-/// Decodes percent-encoding, but not what would be a space, invisible, a control character or not UTF-8.
+/// Decodes percent-encoding, but not what would be a space, invisible or not UTF-8.
 fn decode(text: &str) -> String {
-    let mut decoded = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find('%') {
-        decoded += &rest[..start];
-        rest = &rest[start..];
-        let bytes: Vec<u8> = rest.as_bytes().chunks(3).map_while(escaped_byte).collect();
-        let mut at = 0;
-        for chunk in bytes.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                let next = at + 3 * c.len_utf8();
-                if c.is_whitespace() || c.is_control() || is_invisible(c) {
-                    decoded += &rest[at..next];
-                } else {
-                    decoded.push(c);
-                }
-                at = next;
-            }
-            let next = at + 3 * chunk.invalid().len();
-            decoded += &rest[at..next];
-            at = next;
-        }
-        if bytes.is_empty() {
-            decoded.push('%');
-            at = 1;
-        }
-        rest = &rest[at..];
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        bytes.extend(piece.bytes().skip(if byte.is_some() { 2 } else { 0 }));
     }
-    decoded + rest
-}
-
-/// The byte that `%C3` stands for.
-fn escaped_byte(text: &[u8]) -> Option<u8> {
-    let digits = text.strip_prefix(b"%")?;
-    let digits = str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?;
-    u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+    let mut decoded = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_whitespace() || is_invisible(c) {
+                decoded += &percent_encode(&c.to_string());
+            } else {
+                decoded.push(c);
+            }
+        }
+        decoded.extend(byte_serialize(chunk.invalid()));
+    }
+    decoded
 }
 
 /// True if `text` begins with a scheme that is saved.
 pub fn begins_address(text: &str) -> bool {
-    let begins = |scheme: &str| {
+    ["http://", "https://"].iter().any(|scheme| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
-    begins("http://") || begins("https://")
+    })
 }
 
 /// Percent-encodes all but letters, digits and `*-._`.

@@ -74,8 +74,8 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
 }
 
 fn visible(text: &str) -> impl Iterator<Item = char> {
-    let text = text.chars().filter(|c| !is_invisible(*c));
-    text.map(|c| if c.is_control() { ' ' } else { c })
+    let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    text.filter(|c| !is_invisible(*c))
 }
 
 /// The text of an I/O error without its number.
