@@ -26,6 +26,8 @@ use history::Past;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
+
+use crate::log::WARNING;
 pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, relay_head, split_command};
 
 /// The program's name and version, for people.
@@ -339,10 +341,10 @@ impl<'a> Session<'a> {
         self.end = Some(End::new(retry, why));
     }
 
-    /// Logs `text`, but only once per `reason` and connection.
+    /// Logs `text` as a warning, but only once per `reason` and connection.
     fn log_once(&mut self, reason: String, text: String) {
         if self.logged_reasons.len() < MAX_REASONS && self.logged_reasons.insert(reason) {
-            self.log.push(text);
+            self.log.push(format!("{WARNING}{text}"));
         }
     }
 

@@ -162,7 +162,8 @@ impl<'a> Network<'a> {
             seconds @ ..120 => format!("{seconds} s"),
             seconds => format!("{} min", seconds / 60),
         };
-        log::line(format_args!("not connected: {}{hint}; retrying in {retry}", end.why));
+        let priority = if end.retry == Retry::Soon { log::WARNING } else { log::ERROR };
+        log::line(format_args!("{priority}not connected: {}{hint}; retrying in {retry}", end.why));
         self.next_attempt = Instant::now() + wait;
     }
 }

@@ -143,6 +143,7 @@ fn under_systemd_a_line_has_a_priority_and_no_date() {
     linkbot.env("JOURNAL_STREAM", "8:12345");
     let mut bot = Bot::spawn(linkbot);
     bot.logs("<6>connecting to ");
+    bot.logs("<4>not connected: ");
     let log = bot.kill();
     assert!(log.starts_with("<4>bot.conf:4: owner: the quotes are part of"), "{log}");
     let mut linkbot = home.linkbot(&["nowhere.conf"]);

@@ -9,6 +9,7 @@ use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::talk::server_time;
 use super::{Channel, Now, Past, Phase, Session};
+use crate::log::WARNING;
 
 /// The shortest time between two JOINs.
 const JOIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -173,7 +174,8 @@ impl Session<'_> {
         };
         let name = &membership.channel.name;
         let (verb, by) = (message::text(message.verb), message::text(message.nick()));
-        self.log.push(format!("out of {name}: {verb} by {by}: {}; {then}", message.last()));
+        self.log
+            .push(format!("{WARNING}out of {name}: {verb} by {by}: {}; {then}", message.last()));
     }
 
     /// An INVITE never adds a channel. It causes at most one JOIN every 10 s.

@@ -142,7 +142,7 @@ impl Talk {
 
     /// What the operator read since the last call.
     fn logged(&mut self) -> String {
-        std::mem::take(&mut self.session.log).join("\n")
+        std::mem::take(&mut self.session.log).join("\n").replace(WARNING, "")
     }
 
     fn forget(&mut self) {
