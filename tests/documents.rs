@@ -1,4 +1,5 @@
-//! The README's example, its quick start and its list of files, word by word.
+//! The README's example, its quick start, its links and its list of files, and the messages that
+//! docs/operating.md explains: what the documents say is so.
 
 mod common;
 
@@ -84,6 +85,46 @@ fn every_link_leads_to_a_heading() {
         let is_there =
             text.lines().filter(|line| line.starts_with('#')).any(|l| anchors(l) == anchor);
         assert!(anchor.is_empty() || is_there, "{file} has no heading for #{anchor}");
+    }
+}
+
+/// Every message in the table must be one that linkbot can log.
+#[test]
+fn every_message_that_the_operating_guide_explains_exists() {
+    let guide = include_str!("../docs/operating.md");
+    let (_, table) = guide.split_once("## Something is wrong\n").unwrap();
+    let mut source = String::new();
+    read_source(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
+    let source = squeezed(&source.replace("\\\n", ""));
+    let rows: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    assert!(rows.len() > 20, "{table}");
+    let mut unknown = Vec::new();
+    for row in rows {
+        let (message, _) = row.split_once('`').unwrap();
+        // What stands for a name, a number or the rest is not in the source.
+        let is_variable =
+            |word: &str| word.contains(['.', '#', '_', '/']) || word.contains(char::is_numeric);
+        let words: Vec<_> = message.split(' ').collect();
+        let fixed = words.split(|word| is_variable(word)).map(|words| words.join(" "));
+        let found = fixed.filter(|text| text.contains(' ') || text.ends_with(':')).any(|text| {
+            let text = text.trim_end_matches([':', ',', ';']);
+            source.contains(text)
+        });
+        if !found {
+            unknown.push(message);
+        }
+    }
+    assert!(unknown.is_empty(), "linkbot never logs {unknown:#?}");
+}
+
+fn read_source(directory: &Path, source: &mut String) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_source(&path, source);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            *source += &fs::read_to_string(path).unwrap();
+        }
     }
 }
 
