@@ -9,10 +9,9 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::irc::history::SLACK;
+use crate::irc::Form;
 use crate::irc::outbox::Limiter;
-use crate::irc::{Form, MAX_CLOCK_SKEW};
-use crate::journal::{Action, Event, Journal};
+use crate::journal::{Action, Entry, Event, Journal};
 use crate::link::{self, Link};
 use crate::log;
 use crate::publish::Publisher;
@@ -47,6 +46,12 @@ pub enum Heard {
     Save(fn(&mut Bot, &Request) -> Option<Answer>),
 }
 
+/// How an error starts if something was not saved.
+const COULD_NOT_SAVE: &str = "could not save: ";
+
+/// How much of the journal's end is compared with a replayed line: about 8,000 links.
+const RECOGNITION_WINDOW: u64 = 1 << 20;
+
 /// The reply, or what was wrong; each line becomes one IRC line. A reply starts with fixed words, never
 /// with text that a user chose: a bot with operator rights could be made to command channel services.
 pub type Answer = Result<String, String>;
@@ -72,6 +77,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// False if the reply is `could not save: ...`.
+    pub fn is_saved(&self) -> bool {
+        !matches!(&self.answer, Err(why) if why.starts_with(COULD_NOT_SAVE))
+    }
+
     /// The reply. An error in a channel starts with the nick of the person it is for.
     pub fn text(&self) -> String {
         match &self.answer {
@@ -100,6 +110,9 @@ pub struct Bot<'a> {
     history: bool,
     /// The last line with a link that was posted in each channel, and that is not saved.
     pub last_posted: HashMap<String, Request>,
+    /// The events, by time, of the replayed requests with the posting time of the last one. Other events with that
+    /// time belong to requests that are still to come.
+    replayed: Vec<OffsetDateTime>,
     /// How often each person may make us look something up.
     lookups: Limiter,
     /// How many links of each person are captured.
@@ -127,6 +140,7 @@ impl<'a> Bot<'a> {
             saved: Vec::new(),
             history: false,
             last_posted: HashMap::new(),
+            replayed: Vec::new(),
             lookups: Limiter::new(3, Duration::from_secs(10)),
             captures: Limiter::new(20, Duration::from_secs(20)),
             capture_warnings: Limiter::new(1, Duration::from_secs(600)),
@@ -145,6 +159,9 @@ impl<'a> Bot<'a> {
         let mut outcomes = Vec::new();
         for request in requests {
             self.history = request.history;
+            if !request.same_moment {
+                self.replayed.clear();
+            }
             self.run(request, &mut outcomes);
         }
         let committed = self.journal.commit();
@@ -305,38 +322,52 @@ impl<'a> Bot<'a> {
 
     /// Writes an event of `link` to the journal. An error is for the person who made the request.
     pub fn save(&mut self, action: Action, link: &Link) -> Result<(), String> {
-        if action != Action::Remove && self.is_told(link)? {
+        if action != Action::Remove && self.already_recorded(link, false)? {
             return Ok(());
         }
-        self.journal.append(action, link, OffsetDateTime::now_utc()).map_err(could_not_save)?;
+        let now = OffsetDateTime::now_utc();
+        let time = self.journal.append(action, link, now).map_err(could_not_save)?;
+        if self.history {
+            self.replayed.push(time);
+        }
         self.saved.push(action);
         self.publisher.mark_dirty(&link.channel);
         Ok(())
     }
 
-    /// Whether history tells what the journal has: the link, what its poster said of it later, or its removal since
-    /// then. Without an address: whether the poster has just removed any.
-    pub fn is_told(&self, link: &Link) -> Result<bool, String> {
+    /// True if a replayed request was run before: the journal has its event, or a later one that overrides it.
+    /// For `.undo` that event is a `remove`; without an address, `link` has an empty one.
+    pub fn already_recorded(&mut self, link: &Link, is_undo: bool) -> Result<bool, String> {
+        if !self.history {
+            return Ok(false);
+        }
         let key = link::comparison_key(&link.url);
-        for event in self.history.then(|| self.journal.events()).into_iter().flatten() {
+        let (mut recorded, mut is_overridden) = (None, false);
+        for event in self.journal.events(RECOGNITION_WINDOW) {
             let Event { time, action, link: other } = event.map_err(could_not_save)?;
-            // So much may the clocks differ.
-            if time < link.posted - MAX_CLOCK_SKEW - SLACK {
-                break;
+            if other.channel != link.channel
+                || other.posted < second_of(link.posted)
+                || self.replayed.contains(&time)
+                || !(key.is_empty() || link::comparison_key(&other.url) == key)
+            {
+                continue;
             }
-            let later = other.posted - link.posted;
-            let is_same = link::comparison_key(&other.url) == key;
-            let is_posters = other.nick == link.nick && later >= -SLACK;
-            let is_it = match action {
-                Action::Remove if key.is_empty() => is_posters && later <= SLACK,
-                Action::Remove => is_same && later.is_positive(),
-                _ => is_same && is_posters,
-            };
-            if is_it && other.channel == link.channel {
-                return Ok(true);
+            let is_posters = other.nick == link.nick;
+            let is_removal = action == Action::Remove;
+            if is_posters && is_removal == is_undo && is_same_moment(other.posted, link.posted) {
+                // The events are newest first. Of several in one moment, the first is meant.
+                recorded = Some(time);
+            } else if !is_undo && other.posted >= link.posted {
+                is_overridden |= is_removal || action == Action::Title;
             }
         }
-        Ok(false)
+        self.replayed.extend(recorded);
+        Ok(recorded.is_some() || is_overridden)
+    }
+
+    /// True unless `entry` was posted after the replayed line that is to change it.
+    pub fn may_change(&self, entry: &Entry, request: &Request) -> bool {
+        !self.history || entry.link.posted < request.posted || self.replayed.contains(&entry.time)
     }
 }
 
@@ -351,6 +382,15 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
+/// True if a posting time of the journal is that of a replayed line: some servers replay whole seconds only.
+fn is_same_moment(recorded: OffsetDateTime, replayed: OffsetDateTime) -> bool {
+    recorded == replayed || second_of(recorded) == replayed
+}
+
+fn second_of(time: OffsetDateTime) -> OffsetDateTime {
+    time.truncate_to_second()
+}
+
 pub fn could_not_save(why: impl Display) -> String {
-    format!("could not save: {}", log::os_error(why))
+    format!("{COULD_NOT_SAVE}{}", log::os_error(why))
 }

@@ -59,6 +59,9 @@ const MAX_RESULTS: usize = 3;
 /// The longest title in a reply, in characters.
 const MAX_TITLE: usize = 120;
 
+/// For the log: a replayed request that was run before.
+const RECORDED: &str = "recorded before";
+
 fn url(bot: &mut Bot, request: &Request) -> Answer {
     let link = bot.link(request)?;
     post(bot, request, link, false)
@@ -66,15 +69,20 @@ fn url(bot: &mut Bot, request: &Request) -> Answer {
 
 /// Saves a link that someone posted: it is new, changes a title, or was posted before.
 fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
-    let Some(Entry { link: before, reposters, .. }) = newest_with(bot, request, &link.url)? else {
+    if bot.already_recorded(&link, false)? {
+        return Ok(RECORDED.into());
+    }
+    let Some(entry) = newest_with(bot, request, &link.url)? else {
         bot.save(Action::Add, &link)?;
         return Ok(format!("saved: {}", shown(&link)));
     };
+    let may_change = bot.may_change(&entry, request);
+    let Entry { link: before, reposters, .. } = entry;
     // Events spell an address as its `add` does.
     link.url.clone_from(&before.url);
     let yours = is_yours(&before, request);
     let may_retitle = yours || before.is_untitled() || is_moderator(bot, request);
-    if !captured && may_retitle && link.title != before.title {
+    if !captured && may_change && may_retitle && link.title != before.title {
         bot.save(Action::Title, &link)?;
         return Ok(format!("title changed: {}", shown(&link)));
     }
@@ -111,10 +119,6 @@ fn channel_links(
 
 /// True if `link` belongs to the person: by its account, or without one for a while by the nick.
 fn is_yours(link: &Link, request: &Request) -> bool {
-    // A replayed line changes nothing that was posted later.
-    if request.history && link.posted > request.posted {
-        return false;
-    }
     if !link.account.is_empty() {
         return link.account == request.account;
     }
@@ -128,31 +132,40 @@ fn is_moderator(bot: &Bot, request: &Request) -> bool {
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
-    let before = if request.args.is_empty() {
-        your_latest(bot, request)?
-    } else {
-        const UNKNOWN: &str = "not among the newest links";
-        let (url, _) = scan::links_in(&request.args, false).pop().ok_or(UNKNOWN)?;
-        let before = newest_with(bot, request, &url)?.ok_or(UNKNOWN)?.link;
-        if !is_yours(&before, request) && !is_moderator(bot, request) {
-            return Err(format!("not yours: posted by {}", before.nick));
+    const UNKNOWN: &str = "not among the newest links";
+    let url = scan::links_in(&request.args, false).pop().map(|(url, _)| url);
+    if url.is_none() && !request.args.is_empty() {
+        return Err(UNKNOWN.into());
+    }
+    let mut removed = bot::link_of(request, url.clone().unwrap_or_default(), String::new());
+    if bot.already_recorded(&removed, true)? {
+        return Ok(RECORDED.into());
+    }
+    let before = match url {
+        None => your_latest(bot, request)?,
+        Some(url) => {
+            let entry = newest_with(bot, request, &url)?;
+            let entry = entry.filter(|entry| bot.may_change(entry, request)).ok_or(UNKNOWN)?;
+            let before = entry.link;
+            if !is_yours(&before, request) && !is_moderator(bot, request) {
+                return Err(format!("not yours: posted by {}", before.nick));
+            }
+            before
         }
-        before
     };
-    bot.save(Action::Remove, &bot::link_of(request, before.url.clone(), String::new()))?;
+    removed.url.clone_from(&before.url);
+    bot.save(Action::Remove, &removed)?;
     Ok(format!("removed: {}", shown(&before)))
 }
 
 fn your_latest(bot: &Bot, request: &Request) -> Result<Link, String> {
-    if bot.is_told(&bot::link_of(request, String::new(), String::new()))? {
-        return Err("removed already".into());
-    }
     // An event belongs to the nearest link with its address: one behind that cannot be named.
     let mut nearest = HashSet::new();
     for entry in channel_links(bot, request, ADDRESS_WINDOW) {
-        let link = entry.map_err(could_not_save)?.link;
-        if nearest.insert(link::comparison_key(&link.url)) && is_yours(&link, request) {
-            return Ok(link);
+        let entry = entry.map_err(could_not_save)?;
+        let is_nearest = nearest.insert(link::comparison_key(&entry.link.url));
+        if is_nearest && bot.may_change(&entry, request) && is_yours(&entry.link, request) {
+            return Ok(entry.link);
         }
     }
     Err("no link of yours in the last 24 hours here".into())
@@ -190,6 +203,9 @@ fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
             break;
         }
         if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
+            if request.history {
+                return Some(Err(why));
+            }
             log::line(format_args!("{channel} {}: {why}", request.nick));
         }
     }

@@ -74,6 +74,7 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
         case,
         posted: OffsetDateTime::now_utc(),
         history: false,
+        same_moment: false,
         form,
         text: text.to_owned(),
         name: String::new(),

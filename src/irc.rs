@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 
 use channels::Membership;
 use connection::{End, Retry};
-use history::Past;
+use history::CatchUp;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
@@ -156,10 +156,8 @@ pub struct Session<'a> {
     next_join: Instant,
     /// `draft/chathistory` was granted.
     keeps_history: bool,
-    /// The most lines that the server tells at once; 0: it names no limit.
-    page: usize,
-    /// The last PRIVMSG. When the connection ends, its time is looked at.
-    last_line: Vec<u8>,
+    /// The most lines of a page of history; 0: the server names no limit.
+    history_limit: usize,
     /// When to send PING, or to give up if it was sent.
     silent_until: Instant,
     is_pinged: bool,
@@ -176,9 +174,13 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts to register: puts the first lines into `out`. `heard`: up to when each channel was.
-    pub fn new(settings: &'a Settings, heard: &[Option<OffsetDateTime>], now: Now) -> Session<'a> {
-        let channels = settings.channels.iter().zip(heard);
+    /// Starts to register: puts the first lines into `out`. `last_seen`: up to when each channel was seen.
+    pub fn new(
+        settings: &'a Settings,
+        last_seen: &[Option<OffsetDateTime>],
+        now: Now,
+    ) -> Session<'a> {
+        let channels = settings.channels.iter().zip(last_seen);
         let mut session = Session {
             settings,
             phase: Phase::Capabilities,
@@ -199,12 +201,11 @@ impl<'a> Session<'a> {
             case: CaseMapping::Rfc1459,
             line_length: 512,
             memberships: channels
-                .map(|(channel, &heard)| Membership::new(channel, heard, now))
+                .map(|(channel, &last_seen)| Membership::new(channel, last_seen, now))
                 .collect(),
             next_join: now.instant,
             keeps_history: false,
-            page: 0,
-            last_line: Vec::with_capacity(message::LONGEST_LINE),
+            history_limit: 0,
             silent_until: now.instant + PING_AFTER,
             is_pinged: false,
             is_irc: false,
@@ -219,7 +220,7 @@ impl<'a> Session<'a> {
 
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
-        let history = self.memberships.iter().filter_map(|m| m.past.until).min();
+        let history = self.memberships.iter().filter_map(|m| m.catch_up.deadline()).min();
         let others =
             [self.welcome_by, self.reclaim, self.join_due(), history, self.outbox.deadline()];
         others.into_iter().flatten().fold(self.silent_until, Instant::min)
@@ -268,7 +269,7 @@ impl<'a> Session<'a> {
         let registered = self.registered.is_some();
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => return self.privmsg(line, &message, now),
+            b"PRIVMSG" => return self.privmsg(&message, now),
             b"NOTICE" if !registered => {
                 self.are_services_away |= login::is_outage(&message.text(1))
             }
@@ -279,14 +280,14 @@ impl<'a> Session<'a> {
             b"NOTICE" => {
                 if let Some(index) = self.configured(message.param(0)) {
                     // It counts as a line of history like any other.
-                    self.told(index, &message, false, now);
+                    self.origin(index, &message, false, now);
                 }
             }
             b"BATCH" => self.batch(&message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
                 self.login_refused(&message)
             }
-            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(&message),
+            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(&message, now.instant),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" | b"465" => self.error(&message),
 

@@ -364,10 +364,10 @@ impl Journal {
         lines.followed_by(["\n", &self.unwritten].concat().into())
     }
 
-    /// The events of the newest [`VIEW_WINDOW`] bytes, newest first, without what concerns only the delivery.
-    pub fn events(&self) -> impl Iterator<Item = io::Result<Event>> {
+    /// The events of the newest `window` bytes, newest first, without what concerns only the delivery.
+    pub fn events(&self, window: u64) -> impl Iterator<Item = io::Result<Event>> {
         let is_foreign = |event: &Event| event.action == Action::Foreign;
-        self.backwards(VIEW_WINDOW).filter(move |event| !event.as_ref().is_ok_and(is_foreign))
+        self.backwards(window).filter(move |event| !event.as_ref().is_ok_and(is_foreign))
     }
 
     /// The current links of some channels in the newest `window` bytes, newest first.

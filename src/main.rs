@@ -16,6 +16,7 @@ mod feed;
 mod file;
 mod irc;
 mod journal;
+mod last_seen;
 mod link;
 mod local;
 mod log;
@@ -30,7 +31,6 @@ mod view;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::mem;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ use config::Config;
 use delicious::Account;
 use delivery::Delivery;
 use irc::VERSION;
-use journal::{Event, Journal};
+use journal::Journal;
 use log::{ERROR, WARNING};
 use network::Network;
 use publish::Publisher;
@@ -148,11 +148,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
 /// The loop: take in, commit, answer, deliver, publish.
 fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
-    let settings = &bot.config.irc;
-    // A channel without links is looked for in all of the journal's reach.
-    let heard = |name| settings.catch_up.then(|| heard(&bot.journal, name)).flatten();
-    let heard = settings.channels.iter().map(|channel| heard(&channel.name)).collect();
-    let mut network = Network::new(bot.config, heard, verbose);
+    let mut network = Network::new(bot.config, verbose);
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
         let requests = network.take_in(until.into_iter().flatten().min());
@@ -163,23 +159,6 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
         }
         bot.publisher.publish(&bot.journal, Instant::now());
     }
-}
-
-/// Up to when a channel was surely heard. What was saved last may have been live while history was still told, so
-/// that is the first posting among what was saved within 10 min, back to the last link that history told.
-fn heard(journal: &Journal, channel: &str) -> Option<OffsetDateTime> {
-    let mut events = journal
-        .events()
-        .map_while(Result::ok)
-        .filter(|event| event.link.channel == channel)
-        .peekable();
-    let newest = events.peek()?.time;
-    let mut is_told = false;
-    let since = events.take_while(|Event { time, link, .. }| {
-        let is_over = mem::replace(&mut is_told, *time - link.posted > irc::MAX_CLOCK_SKEW);
-        !is_over && newest - *time <= time::Duration::minutes(10)
-    });
-    since.map(|event| event.link.posted).min()
 }
 
 /// Offers one link to the bookmark service, when it is time and nobody is talking.

@@ -15,14 +15,14 @@ use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::outbox::ReplyKind;
 use crate::irc::{Now, Session};
+use crate::last_seen::LastSeen;
 use crate::log;
 
 pub struct Network<'a> {
     config: &'a Config,
     verbose: bool,
     online: Option<Online<'a>>,
-    /// Up to when each channel was heard.
-    heard: Vec<Option<OffsetDateTime>>,
+    last_seen: LastSeen<'a>,
     backoff: Backoff,
     /// The address of the last attempt, unless that got as far as 001.
     failed_address: Option<SocketAddr>,
@@ -39,16 +39,12 @@ struct Online<'a> {
 }
 
 impl<'a> Network<'a> {
-    pub fn new(
-        config: &'a Config,
-        heard: Vec<Option<OffsetDateTime>>,
-        verbose: bool,
-    ) -> Network<'a> {
+    pub fn new(config: &'a Config, verbose: bool) -> Network<'a> {
         Network {
             config,
             verbose,
             online: None,
-            heard,
+            last_seen: LastSeen::read(config),
             backoff: Backoff::new(config.reconnect),
             failed_address: None,
             next_attempt: Instant::now(),
@@ -98,9 +94,7 @@ impl<'a> Network<'a> {
         for outcome in outcomes {
             let Outcome { request, answer, report, links } = &outcome;
             let target = request.channel.as_ref().unwrap_or(&request.nick);
-            if request.history {
-                online.session.caught(target, *links);
-            }
+            online.session.record_replayed(request, outcome.is_saved().then_some(*links));
             // One line sums up what was caught up.
             if *report != Report::Reply && !(request.history && answer.is_ok()) {
                 let (Ok(text) | Err(text)) = answer;
@@ -121,7 +115,9 @@ impl<'a> Network<'a> {
         }
         online.session.log.drain(..).for_each(log::line);
         online.connection.write(bytes.as_bytes()).unwrap_or_else(|e| online.broken(&e));
-        if let Some(end) = online.session.end.take() {
+        let end = online.session.end.take();
+        self.last_seen.update(online.session.last_seen(), Instant::now());
+        if let Some(end) = end {
             self.lost(&end);
         }
     }
@@ -134,7 +130,7 @@ impl<'a> Network<'a> {
         }
         match Connection::open(&self.config.server, &mut self.failed_address) {
             Ok(connection) => {
-                let session = Session::new(&self.config.irc, &self.heard, now());
+                let session = Session::new(&self.config.irc, &self.last_seen.times, now());
                 self.online = Some(Online { connection, session, lines: Lines::new() });
             }
             Err(end) => self.lost(&end),
@@ -146,7 +142,7 @@ impl<'a> Network<'a> {
         let mut registered = None;
         let mut hint = "";
         if let Some(online) = self.online.take() {
-            self.heard = online.session.heard();
+            self.last_seen.write(online.session.last_seen(), Instant::now());
             registered = online.session.registered.map(|since| since.elapsed());
             if !online.session.is_irc && !self.config.server.tls {
                 hint = "; the server sent no line of IRC: if this port speaks TLS, set tls = yes";

@@ -30,7 +30,7 @@ impl View {
 
     /// The time of the newest event.
     pub fn changed(&self, journal: &Journal) -> io::Result<Option<OffsetDateTime>> {
-        for event in journal.events() {
+        for event in journal.events(VIEW_WINDOW) {
             let event = event?;
             if self.shows(&event.link.channel) {
                 return Ok(Some(event.time));

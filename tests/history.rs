@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fs;
+
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
@@ -37,7 +39,13 @@ impl Setting {
             setting.after(0)
         );
         setting.home.write("links.tsv", first);
+        setting.was_seen(0);
         setting
+    }
+
+    /// The channel was seen up to so many seconds after the bot was killed.
+    fn was_seen(&self, seconds: i64) {
+        self.home.write("links.tsv.heard", format!("#dev\t{}\n", self.after(seconds)));
     }
 
     /// So many seconds after it was killed.
@@ -229,7 +237,7 @@ fn page_after_page_is_asked_for_until_one_brings_nothing() {
     setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(30)));
     setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
-    bot.logs("caught up in #dev: 2 links from 4 lines since");
+    bot.logs("caught up in #dev: 2 links from 3 lines since");
     client.barrier();
     assert_eq!(setting.saved(), ["add alice One", "add alice Two"]);
 }
@@ -248,11 +256,9 @@ fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_pa
         (80, ".url http://www.example.com/four Four"),
     ];
     // Each time it comes a little farther; in between someone says something live.
-    for (time, (heard, part)) in
-        [(0, 1), (10, 3), (30, 4), (40, 6), (60, 8)].into_iter().enumerate()
-    {
+    for (time, part) in [1, 3, 4, 6, 8].into_iter().enumerate() {
         let (mut bot, mut client) = setting.comes_back(KEEPS);
-        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(heard)));
+        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(0)));
         client.say("carol", "#dev", format!(".url http://www.example.com/live{time} Live"));
         client.expect("PRIVMSG #dev :saved: Live");
         client.send(":irc.test BATCH +x chathistory #dev");
@@ -290,10 +296,11 @@ fn a_link_that_was_removed_since_does_not_come_back() {
     client.say("alice", "#dev", ".undo http://www.example.com/one");
     client.expect("PRIVMSG #dev :removed: One");
     bot.kill();
+    setting.was_seen(0);
     let (mut bot, mut client) = setting.comes_back(KEEPS);
     client.expect("CHATHISTORY");
     setting.tells_all(&mut client, &lines);
-    bot.logs("0 links from 2 lines");
+    bot.logs("0 links from 3 lines");
     assert_eq!(
         setting.saved(),
         ["add bob B", "add alice One", "remove alice http://www.example.com/one"]
@@ -354,16 +361,17 @@ fn undo_told_again_takes_back_nothing_that_was_posted_a_second_after_it() {
     setting.tells_all(&mut client, &lines);
     bot.logs("2 links from 3 lines");
     bot.kill();
+    setting.was_seen(0);
     let (mut bot, mut client) = setting.comes_back(KEEPS);
     client.expect("CHATHISTORY");
-    setting.tells(&mut client, &lines);
-    bot.logs("0 links from 2 lines");
+    setting.tells_all(&mut client, &lines);
+    bot.logs("0 links from 3 lines");
     let removed = "remove alice http://www.example.com/one";
     assert_eq!(setting.saved(), ["add alice Wrong", removed, "add alice Right"]);
 }
 
 #[test]
-fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
+fn a_new_connection_asks_from_the_last_line_heard_live_until_all_is_replayed() {
     let setting = Setting::new("");
     let (mut bot, mut client) = setting.asks();
     setting.tells(&mut client, &[]);
@@ -375,7 +383,7 @@ fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
     client.register(KEEPS);
     setting.enters(&mut client);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={heard} "));
-    // Cut off before it is told to its end: the next time it goes on there.
+    // The connection ends before the page does: the next one asks for it again.
     client.send(":irc.test BATCH +x chathistory #dev");
     let told = spelt(OffsetDateTime::now_utc());
     client.send(&format!(
@@ -387,7 +395,9 @@ fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
     let mut client = setting.server.accept();
     client.register(KEEPS);
     setting.enters(&mut client);
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={told} "));
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={heard} "));
+    client.barrier();
+    assert_eq!(setting.home.read("links.tsv.heard"), format!("#dev\t{heard}\n"));
     assert_eq!(setting.saved(), ["add alice One"]);
 }
 
@@ -395,7 +405,8 @@ fn after_a_lost_connection_the_last_line_heard_is_where_asking_begins() {
 fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
     for batched in [true, false] {
         let setting = Setting::new("");
-        for caught in ["2 links from 4 lines", "0 links from 1 line"] {
+        for caught in ["2 links from 3 lines", "0 links from 3 lines"] {
+            setting.was_seen(0);
             let (mut bot, mut client) = setting.comes_back(REPLAYS);
             let begin = if batched { "@batch=x;" } else { "@" };
             if batched {
@@ -433,15 +444,37 @@ fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
 }
 
 #[test]
-fn a_channel_that_the_journal_does_not_know_has_no_past() {
+fn a_channel_without_a_good_line_in_the_file_is_new_and_is_not_asked_for() {
     let setting = Setting::new("");
-    setting.home.write("links.tsv", "");
+    let malformed = "skipped a line that is not a channel and a time";
+    let not_read = "stream did not contain valid UTF-8; no channel is caught up";
+    let time = setting.after(0);
+    let files = [
+        (b"".to_vec(), ""),
+        (format!("#ops\t{time}\n#Dev\t{time}\n").into(), ""),
+        (format!("#dev {time}\n").into(), malformed),
+        (b"#dev\t2026-11-26T10:31:19Z\n".to_vec(), malformed),
+        (b"#dev\t\n\n".to_vec(), malformed),
+        (b"#dev\t9999-12-31T23:59:59.999Z\n".to_vec(), ""),
+        (b"\0\0\0\0".to_vec(), malformed),
+        (b"\xff\xfe#dev".to_vec(), not_read),
+    ];
+    for (file, logged) in files {
+        setting.home.write("links.tsv.heard", &file);
+        let (mut bot, mut client) = setting.comes_back(KEEPS);
+        client.barrier();
+        setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
+        client.barrier();
+        assert_eq!(setting.saved(), [""; 0]);
+        assert_eq!(bot.log().contains("links.tsv.heard: "), !logged.is_empty(), "{}", bot.log());
+        assert!(bot.log().contains(logged), "{}", bot.log());
+        // From here on it is known.
+        let heard = setting.home.read("links.tsv.heard");
+        assert!(heard.starts_with("#dev\t2") && heard.len() == "#dev\t\n".len() + 24, "{heard}");
+    }
+    fs::remove_file(setting.home.path("links.tsv.heard")).unwrap();
     let (mut bot, mut client) = setting.comes_back(KEEPS);
     client.barrier();
-    setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
-    client.barrier();
-    assert_eq!(setting.home.read("links.tsv"), "");
-    // From here on it is known.
     client.close();
     bot.logs("not connected");
     let mut client = setting.server.accept();
@@ -461,18 +494,10 @@ fn with_catch_up_no_nothing_is_asked_and_replay_is_not_listened_to() {
 }
 
 #[test]
-fn where_no_history_is_offered_the_log_says_so_once() {
+fn where_no_history_is_offered_the_log_says_so() {
     let setting = Setting::new("");
-    let (mut bot, client) = setting.comes_back(REPLAYS);
-    let words = "links said while linkbot is away are lost, unless the server replays them";
-    bot.logs(words);
-    client.close();
-    bot.logs("not connected");
-    let mut client = setting.server.accept();
-    client.register(REPLAYS);
-    setting.enters(&mut client);
-    client.barrier();
-    assert_eq!(bot.log().matches(words).count(), 1);
+    let (mut bot, _client) = setting.comes_back(REPLAYS);
+    bot.logs("links posted while linkbot is away are lost, unless the server replays them");
 }
 
 #[test]
@@ -497,4 +522,128 @@ fn a_server_that_never_ends_its_history_gets_a_thousand_lines_of_it_in_and_live_
     client.until("PRIVMSG #dev :found: ");
     assert_eq!(setting.saved().len(), 1010);
     assert!(bot.peak_memory() < before + 2048, "{} KiB more", bot.peak_memory() - before);
+}
+
+/// Talk, and links among it that nobody asked the bot to save.
+#[test]
+fn what_was_said_before_capture_was_switched_on_is_not_captured() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    setting.tells(&mut client, &[(10, "http://www.example.com/history")]);
+    client.expect("CHATHISTORY");
+    setting.tells(&mut client, &[]);
+    bot.logs("caught up in #dev: 0 links from 1 line");
+    let said = spelt(OffsetDateTime::now_utc());
+    let line = format!("time={said} :alice!a@h PRIVMSG #dev :http://www.example.com/live");
+    client.send(&format!("@{line}"));
+    client.close();
+    bot.logs("not connected");
+    bot.kill();
+    assert_eq!(setting.home.read("links.tsv.heard"), format!("#dev\t{said}\n"));
+
+    setting.home.write("bot.conf", setting.home.read("bot.conf") + "capture = yes\n");
+    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={said} 100"));
+    client.send(":irc.test BATCH +x chathistory #dev");
+    client.send(&format!("@batch=x;{}", setting.line(10, "http://www.example.com/history")));
+    client.send(&format!("@batch=x;{line}"));
+    client.send(&format!(
+        "@batch=x;{}",
+        line.replace(&said, &spelt(OffsetDateTime::now_utc())).replace("live", "missed")
+    ));
+    client.send(":irc.test BATCH -x");
+    client.expect("CHATHISTORY");
+    setting.tells(&mut client, &[]);
+    bot.logs("caught up in #dev: 1 link from 1 line");
+    assert_eq!(setting.saved(), ["add alice www.example.com/missed"]);
+}
+
+#[test]
+fn a_link_deleted_by_hand_stays_away_and_lines_imported_by_hand_hide_nothing() {
+    let setting = Setting::new("");
+    let lines =
+        [(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")];
+    let (mut bot, mut client) = setting.asks();
+    setting.tells_all(&mut client, &lines);
+    bot.logs("2 links from 2 lines");
+    client.barrier();
+    client.close();
+    bot.logs("not connected");
+    bot.kill();
+    // One is deleted; another is imported, with a time long ago, and one with a later time.
+    let journal = setting.home.read("links.tsv");
+    let kept: String = journal
+        .lines()
+        .filter(|line| !line.ends_with("One") && !line.contains("\tOne\t"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(kept, journal);
+    let imported = "2020-01-01T00:00:00.000Z\tadd\t#dev\tcarol\t\thttp://c.example/\tC\n";
+    setting.home.write("links.tsv", kept.clone() + &imported.repeat(200));
+    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    client.until("CHATHISTORY");
+    setting.tells(&mut client, &lines);
+    client.barrier();
+    bot.kill();
+    assert_eq!(setting.home.read("links.tsv"), kept.clone() + &imported.repeat(200));
+    // Read again, after a crash: an old line does not hide what is recorded above it.
+    setting.was_seen(15);
+    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    client.until("CHATHISTORY");
+    setting.tells_all(&mut client, &lines);
+    bot.logs("caught up in #dev: 0 links from 1 line");
+    assert_eq!(setting.home.read("links.tsv"), kept + &imported.repeat(200));
+}
+
+#[test]
+fn a_refused_page_is_asked_for_again_by_the_next_connection() {
+    let setting = Setting::new("");
+    let (mut bot, mut client) = setting.asks();
+    client.send(
+        ":irc.test FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved",
+    );
+    bot.logs("the server did not send the rest: asking again on the next connection");
+    client.send(&format!(
+        "@time={} :alice!a@h PRIVMSG #dev :hello",
+        spelt(OffsetDateTime::now_utc())
+    ));
+    client.close();
+    bot.logs("not connected");
+    let mut client = setting.server.accept();
+    client.register(KEEPS);
+    setting.enters(&mut client);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 100", setting.after(0)));
+    setting.tells_all(&mut client, &[(10, ".url http://www.example.com/one One")]);
+    bot.logs("caught up in #dev: 1 link from 1 line");
+}
+
+/// soju sends our JOIN without a time.
+#[test]
+fn with_catch_up_no_what_a_bouncer_replays_is_neither_answered_nor_saved() {
+    let setting = Setting::new("catch_up = no\ncapture = yes\n");
+    let _bot = setting.home.start();
+    let mut client = setting.server.accept();
+    client.register(REPLAYS);
+    client.expect("JOIN #dev");
+    client.send(":linkbot!b@h JOIN #dev");
+    for (batch, seconds_ago) in [("chathistory", 1), ("znc.in/playback", 400)] {
+        let said = spelt(OffsetDateTime::now_utc() - Duration::seconds(seconds_ago));
+        client.send(&format!(":irc.test BATCH +x {batch} #dev"));
+        for text in [".url http://www.example.com/one One", ".help", "http://www.example.com/two"] {
+            client.send(&format!("@batch=x;time={said} :alice!a@h PRIVMSG #dev :{text}"));
+        }
+        client.send(":irc.test BATCH -x");
+    }
+    client.say("alice", "#dev", ".url http://www.example.com/three Three");
+    client.expect("PRIVMSG #dev :saved: Three");
+    assert_eq!(setting.saved(), ["add alice Three"]);
+}
+
+#[test]
+fn the_console_neither_reads_nor_writes_when_channels_were_heard() {
+    let setting = Setting::new("");
+    setting.home.write("links.tsv.heard", "nonsense");
+    let ended = setting.home.console(".url http://www.example.com/one One\n");
+    assert!(!ended.stderr.contains("heard"), "{}", ended.stderr);
+    assert_eq!(setting.home.read("links.tsv.heard"), "nonsense");
 }

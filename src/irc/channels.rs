@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::talk::server_time;
-use super::{Channel, Now, Past, Phase, Session};
+use super::{CatchUp, Channel, Now, Phase, Session};
 use crate::log::WARNING;
 
 /// The shortest time between two JOINs.
@@ -30,7 +30,7 @@ pub struct Membership<'a> {
     last_join: Option<Instant>,
     /// That JOIN was not refused either.
     is_join_open: bool,
-    pub past: Past,
+    pub catch_up: CatchUp,
 }
 
 #[derive(Clone, Copy)]
@@ -45,23 +45,19 @@ pub enum Presence {
 }
 
 impl<'a> Membership<'a> {
-    /// `heard`: up to when the channel was.
-    pub fn new(channel: &'a Channel, heard: Option<OffsetDateTime>, now: Now) -> Membership<'a> {
+    /// `last_seen`: up to when the channel was seen.
+    pub fn new(
+        channel: &'a Channel,
+        last_seen: Option<OffsetDateTime>,
+        now: Now,
+    ) -> Membership<'a> {
         Membership {
             channel,
             server_name: channel.name.clone().into_bytes(),
             presence: Presence::Asking { join_at: now.instant, join_backoff: Some(FIRST_BACKOFF) },
             last_join: None,
             is_join_open: false,
-            past: Past { heard, ..Past::default() },
-        }
-    }
-
-    /// Since when we are in the channel; `None`: we are not.
-    pub fn since(&self) -> Option<OffsetDateTime> {
-        match self.presence {
-            Presence::In { since } => Some(since),
-            _ => None,
+            catch_up: CatchUp::new(last_seen),
         }
     }
 
@@ -119,13 +115,11 @@ impl Session<'_> {
             let text = format!("in {name}, which is not in bot.conf: ignoring what is said there");
             return self.log_once(text.clone(), text);
         };
-        let last_seen = self.heard_in(index);
         let membership = &mut self.memberships[index];
         let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
         membership.presence = Presence::In { since };
         membership.server_name = name.to_vec();
         (membership.last_join, membership.is_join_open) = (None, false);
-        membership.past = Past { heard: last_seen, ..Past::default() };
         self.log.push(format!("joined {}", membership.channel.name));
         self.catch_up(index, since, now);
     }
@@ -160,10 +154,9 @@ impl Session<'_> {
     /// A KICK, or a PART that others made us send.
     pub fn removed_from_channel(&mut self, message: &Message, now: Now) {
         let Some(index) = self.configured(message.param(0)) else { return };
-        let last_seen = self.heard_in(index);
         let returns = message.verb == b"KICK" && self.settings.rejoin;
         let membership = &mut self.memberships[index];
-        membership.past.heard = last_seen;
+        membership.catch_up = CatchUp::new(membership.catch_up.last_seen());
         let then = if returns {
             membership.presence =
                 Presence::Asking { join_at: now.instant + REJOIN, join_backoff: None };

@@ -12,7 +12,7 @@ use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::{Phase, Sasl, Session, VERSION};
 
-/// The capabilities to request if they are offered; the last two only for `catch_up`.
+/// The capabilities to request if they are offered; the last one only for `catch_up`.
 const CAPABILITIES: [&str; 5] =
     ["account-tag", "message-tags", "server-time", "batch", "draft/chathistory"];
 /// Useful only together, so requested together: a server grants a request as a whole.
@@ -75,7 +75,7 @@ impl Session<'_> {
     /// Requests each capability that we use and that is offered, one by one: a server refuses a
     /// request as a whole.
     fn request(&mut self, offered: &str) {
-        let wanted = &CAPABILITIES[..if self.settings.catch_up { 5 } else { 3 }];
+        let wanted = &CAPABILITIES[..if self.settings.catch_up { 5 } else { 4 }];
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             if name == "sasl" && self.sasl.is_some() {
@@ -142,10 +142,13 @@ impl Session<'_> {
     }
 
     /// FAIL, WARN or NOTE, then a command, a code, perhaps more, and a text for people.
-    pub fn standard_reply(&mut self, message: &Message) {
+    pub fn standard_reply(&mut self, message: &Message, now: Instant) {
         let verb = message::text(message.verb);
         let reason = format!("{verb} {} {}", message.text(0), message.text(1));
         let text = format!("the server says: {reason}: {}", message.last());
+        if reason.starts_with("FAIL CHATHISTORY ") {
+            self.history_failed(message, now);
+        }
         self.log_once(reason, text);
     }
 
@@ -183,7 +186,7 @@ impl Session<'_> {
                 }
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // 0: no limit.
-                "CHATHISTORY" => self.page = value.parse().unwrap_or(0),
+                "CHATHISTORY" => self.history_limit = value.parse().unwrap_or(0),
                 // Less than the protocol's own 512 would leave no room for text.
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}

@@ -5,6 +5,7 @@ use std::time::Instant;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use super::history::Origin;
 use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::ReplyKind;
@@ -35,6 +36,8 @@ pub struct Request {
     pub posted: OffsetDateTime,
     /// It was said in our absence: it is not answered.
     pub history: bool,
+    /// It is replayed, and has the posting time of the replayed request before it.
+    pub same_moment: bool,
     pub form: Form,
     /// The whole line, without a relay's head.
     pub text: String,
@@ -59,10 +62,7 @@ pub enum Form {
 }
 
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
-        if line.starts_with(b"@") {
-            line.clone_into(&mut self.last_line);
-        }
+    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
         let mut params = message.params();
         let (target, mut text) = (params.next()?, params.next()?);
         let private = self.is_me(target);
@@ -85,18 +85,16 @@ impl Session<'_> {
         let relayed = if is_relay && form == Form::Talk { relay_head(text) } else { None };
         let (form, text, args) = relayed.map_or((form, text, args), |(_, said)| self.split(said));
         let is_wanted = private || form != Form::Talk || self.settings.hears_all || may_share(text);
-        // Each line of history counts.
-        if !is_wanted && self.memberships.iter().all(|m| m.past.until.is_none()) {
-            return None;
-        }
         let index = if private { None } else { Some(self.configured(target)?) };
-        let history = match index {
-            Some(index) => self.told(index, message, is_wanted, now)?,
+        let origin = match index {
+            // Each line counts for catch-up.
+            Some(index) => self.origin(index, message, is_wanted, now),
             // A bouncer replays what was said in private too.
-            None if is_old(message, now.clock) => return None,
-            None => false,
+            None if is_old(message, now.clock) => Origin::Ignored,
+            None => Origin::Live,
         };
-        if !is_wanted || self.is_ignored(message, history, is_relay) {
+        let history = origin != Origin::Live;
+        if origin == Origin::Ignored || !is_wanted || self.is_ignored(message, history, is_relay) {
             return None;
         }
         let source = message::text(message.source);
@@ -108,6 +106,7 @@ impl Session<'_> {
             case: self.case,
             posted: self.posted(message, now.clock, history),
             history,
+            same_moment: origin == (Origin::History { same_moment: true }),
             form,
             text: text.to_owned(),
             name: String::new(),
@@ -295,7 +294,9 @@ pub fn is_nick(name: &str) -> bool {
     allowed && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || special(b))
 }
 
-/// IRCv3 server-time; `None` where the line has none, or one that is no time.
+/// IRCv3 server-time, in UTC and to the millisecond; `None` if the line has no valid one.
 pub(super) fn server_time(message: &Message) -> Option<OffsetDateTime> {
-    Some(OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()?.to_offset(UtcOffset::UTC))
+    let time = OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()?;
+    // Near the end of the calendar a time may not exist in UTC.
+    Some(time.checked_to_offset(UtcOffset::UTC)?.truncate_to_millisecond())
 }

@@ -214,6 +214,7 @@ fn request(step: Step) -> Request {
         case: CaseMapping::Rfc1459,
         posted: OffsetDateTime::now_utc(),
         history: false,
+        same_moment: false,
         form,
         text: text.to_owned(),
         name: String::new(),
@@ -276,5 +277,117 @@ proptest! {
             (channel, url, link.title.clone(), nick, account, again)
         });
         prop_assert_eq!(shown, meant.collect::<Vec<_>>());
+    }
+}
+
+/// The links of a channel as people see them, with their posting times.
+type View = Vec<(String, String, String, OffsetDateTime, Vec<String>)>;
+
+/// A bot on a journal of its own.
+fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View {
+    let (_folder, mut config) = config();
+    config.journal = path.to_owned();
+    let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
+    let journal = Journal::open(path).unwrap();
+    let commands = COMMANDS.iter().collect();
+    run(&mut Bot::new(&config, journal, None, publisher, commands, [&[], HEARD]))
+}
+
+fn view(bot: &Bot) -> View {
+    let mut view = vec![];
+    for entry in bot.journal.links(VIEW_WINDOW, |_| true) {
+        let Entry { link, reposters, .. } = entry.unwrap();
+        view.push((link.url, link.title, link.nick, link.posted, reposters));
+    }
+    view
+}
+
+/// Hears lines live, a few in a batch.
+fn hear_live(bot: &mut Bot, lines: &[Request]) {
+    for lines in lines.chunks(3) {
+        bot.run_batch(lines.to_vec());
+    }
+}
+
+/// Has lines replayed as the session gives them: those of one moment know it.
+fn replay(bot: &mut Bot, lines: &[Request]) {
+    let mut moment = None;
+    for lines in lines.chunks(4) {
+        let replayed = lines.iter().map(|line| {
+            let same_moment = moment.replace(line.posted) == Some(line.posted);
+            Request { history: true, same_moment, ..line.clone() }
+        });
+        let replayed = replayed.collect();
+        bot.run_batch(replayed);
+    }
+}
+
+fn spacing() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(0), 1..10i64, Just(200), 0..1000i64, 0..5000i64]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn what_is_replayed_ends_in_the_view_of_what_is_heard_live(
+        steps in prop::collection::vec((step(), spacing()), 1..14),
+        cuts in (0..14usize, 0..14usize),
+        hours_ago in prop::sample::select(vec![0i64, 3]),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name| folder.path().join(name);
+        let mut time = OffsetDateTime::now_utc().truncate_to_second() - Duration::minutes(2);
+        let mut lines = vec![];
+        for &(step, spacing) in &steps {
+            time += Duration::milliseconds(spacing);
+            // Two people and two addresses: what they do touches the same links.
+            let (who, address) = ([0, 5][step.who % 2], (step.address.0 % 2, step.address.1));
+            let step = Step { channel: 0, who, address, ..step };
+            lines.push(Request { posted: time, ..request(step) });
+        }
+        let heard = with_bot(&place("live"), |bot| {
+            hear_live(bot, &lines);
+            view(bot)
+        });
+        let (a, b) = (cuts.0.min(lines.len()), cuts.1.min(lines.len()));
+        let (from, to) = (a.min(b), a.max(b));
+
+        // Heard live up to a kill; some of it is replayed again.
+        let restarted = place("restarted");
+        with_bot(&restarted, |bot| {
+            hear_live(bot, &lines[..to]);
+            view(bot)
+        });
+        // A replay never begins between two lines of one moment.
+        let from = lines.partition_point(|line| line.posted < lines[from.min(lines.len() - 1)].posted);
+        let replayed = with_bot(&restarted, |bot| {
+            replay(bot, &lines[from..]);
+            view(bot)
+        });
+        prop_assert_eq!(&replayed, &heard, "heard {}, replayed from {}", to, from);
+
+        // All of it was said while linkbot was away, and a replay is cut off.
+        for line in &mut lines {
+            line.posted -= Duration::hours(hours_ago);
+        }
+        let mut meant = heard.clone();
+        for link in &mut meant {
+            link.3 -= Duration::hours(hours_ago);
+        }
+        let away = place("away");
+        for to in [from, to, lines.len(), lines.len()] {
+            let replayed = with_bot(&away, |bot| {
+                replay(bot, &lines[..to]);
+                view(bot)
+            });
+            if to == lines.len() {
+                prop_assert_eq!(&replayed, &meant, "replayed up to {} and {}", from, cuts.1);
+            }
+        }
     }
 }

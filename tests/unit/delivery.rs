@@ -785,7 +785,7 @@ proptest! {
         for (act, i, who) in acts {
             let nick = ["bob", "carol"][who].to_owned();
             let stands = world.journal.links(VIEW_WINDOW, |_| true).any(|entry| entry.unwrap().link.url == link(i).url);
-            let title = format!("title {}", world.tries.len() + world.journal.events().count());
+            let title = format!("title {}", world.tries.len() + world.journal.events(crate::journal::VIEW_WINDOW).count());
             let link = Link { nick, title, ..link(i) };
             match act {
                 // linkbot writes no second `add` of a link that stands.

@@ -68,6 +68,11 @@ impl Talk {
         Talk { session: Session::new(Box::leak(Box::new(settings)), heard, now), now }
     }
 
+    /// Up to when its only channel was seen.
+    fn last_seen(&self) -> Option<OffsetDateTime> {
+        self.session.last_seen().next().unwrap()
+    }
+
     /// The first lines are out, and the server has named its capabilities.
     fn offered(settings: Settings, capabilities: &str) -> Talk {
         let mut talk = Talk::new(settings);
@@ -215,7 +220,7 @@ fn an_empty_list_of_capabilities_is_answered_with_cap_end_alone() {
 fn only_what_is_used_and_offered_is_asked_for_and_never_sts() {
     let mut talk = Talk::offered(
         settings(),
-        "sts=port=6697 sasl=PLAIN away-notify server-time account-tag=x batch",
+        "sts=port=6697 sasl=PLAIN away-notify server-time account-tag=x chathistory",
     );
     assert_eq!(talk.sent(), ["CAP REQ server-time", "CAP REQ account-tag"]);
     talk.says(":server CAP linkbot ACK :server-time");
@@ -1246,6 +1251,7 @@ fn who_said_it_and_where_is_told_in_full() {
         case: CaseMapping::Rfc1459,
         posted: START,
         history: false,
+        same_moment: false,
         form: Form::Prefixed,
         text: ".url x".into(),
         name: String::new(),
@@ -1511,6 +1517,7 @@ fn a_time_that_is_no_time_is_no_time() {
 
 // What was said in the bot's absence.
 
+const GOOD_MORNING: &str = ":a!a@h PRIVMSG #dev :good morning";
 const KEEPS: &str = "batch=x draft/chathistory message-tags server-time";
 
 /// In the channel since [`START`], on a server that keeps history; the channel was heard `before` that.
@@ -1556,7 +1563,8 @@ fn history_is_asked_for_with_all_it_needs_or_not_at_all() {
     assert_eq!(talk.sent(), nothing(), "it was refused");
 
     let mut talk = Talk::offered(Settings { catch_up: false, ..settings() }, KEEPS);
-    assert_eq!(talk.sent(), ["CAP REQ message-tags", "CAP REQ server-time"]);
+    let asked = ["CAP REQ batch", "CAP REQ message-tags", "CAP REQ server-time"];
+    assert_eq!(talk.sent(), asked, "a batch is how replay is known");
     let mut talk = Talk::offered(settings(), "chathistory draft/chathistory-targets batches");
     assert_eq!(talk.sent(), ["CAP END"]);
 }
@@ -1611,6 +1619,7 @@ fn what_history_has_told_is_not_live_when_it_comes_again() {
     let mut talk = back(minutes(60));
     talk.says(":server BATCH +x chathistory #dev");
     let told = START + time::Duration::SECOND;
+    talk.passes(1);
     assert!(talk.says(&line_of_history(told)).unwrap().history);
     talk.says(":server BATCH -x");
     assert!(talk.says_at(told, URL).unwrap().history);
@@ -1630,14 +1639,18 @@ fn what_is_said_in_the_moment_of_a_line_of_history_without_a_command_is_live() {
 }
 
 #[test]
-fn by_a_clock_that_is_wrong_nothing_is_caught_up() {
+fn while_the_clocks_differ_nothing_is_caught_up() {
     for off in [minutes(-11), minutes(11)] {
         let mut talk = back(minutes(60));
         talk.says_at(START, ":op!o@h KICK #dev linkbot :enough");
         talk.forget();
         talk.says_at(START + off, OWN_JOIN);
         assert_eq!(talk.sent(), nothing(), "{off}");
-        assert!(talk.logged().contains("not caught up in #dev: by a clock that is wrong"), "{off}");
+        assert!(
+            talk.logged()
+                .contains("not caught up in #dev: the server's clock and this machine's differ"),
+            "{off}"
+        );
         assert_eq!(talk.says(&line_of_history(START - minutes(40))), None, "{off}");
     }
 }
@@ -1660,56 +1673,231 @@ fn a_page_of_a_server_that_names_no_limit_has_a_hundred_lines_and_all_pages_a_th
     }
     let mut talk = back(minutes(60));
     talk.says(":server 005 linkbot CHATHISTORY=600 :are supported");
-    for (page, lines) in [(600, 400), (400, 0)] {
+    for (page, end, lines) in [(600, 401, 400), (400, 1, 0)] {
         talk.forget();
         talk.says(":server BATCH +x chathistory #dev");
-        for n in 0..page {
-            let time = START - time::Duration::seconds(page - n);
+        for n in 1..=page {
+            let time = START - time::Duration::seconds(end + page - n);
             talk.says(&line_of_history(time).replace(".url", "good morning,"));
         }
         talk.says(":server BATCH -x");
         // A page may end between two lines with one time.
-        let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:29:58.999Z {lines}");
+        let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:23:18.999Z {lines}");
         assert_eq!(talk.sent(), if lines > 0 { vec![asked] } else { nothing() });
     }
-    let caught =
-        "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z, and no more are taken";
+    let caught = "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z; \
+                  that is the limit: the lines from 2026-11-22 10:29Z on are missing";
     assert_eq!(talk.logged(), caught);
-    assert_eq!(talk.says(&line_of_history(START)), None, "it has had its thousand");
+    assert_eq!(talk.says(&line_of_history(START)), None, "over the limit");
+    assert_eq!(talk.last_seen(), Some(START - time::Duration::SECOND), "the last line read");
+    talk.says_at(START + minutes(1), GOOD_MORNING);
+    assert_eq!(talk.last_seen(), Some(START + minutes(1)));
 }
 
 #[test]
-fn a_server_that_fails_to_tell_is_not_asked_again_and_the_log_has_its_words() {
+fn a_server_that_refuses_history_is_asked_again_on_the_next_connection_only() {
+    let fail = ":server FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved";
+    for fail in [fail, ":server FAIL CHATHISTORY NEED_MORE_PARAMS :Missing parameters"] {
+        let mut talk = back(minutes(60));
+        talk.says(&line_of_history(START - minutes(40)));
+        talk.forget();
+        talk.says(fail);
+        let log = talk.logged();
+        assert!(log.starts_with("the server says: FAIL CHATHISTORY "), "{log}");
+        let since = "since 2026-11-22 09:30Z";
+        let not_all = "the server did not send the rest: asking again on the next connection";
+        assert!(log.ends_with(&format!("0 links from 1 line {since}; {not_all}")), "{log}");
+        talk.says_at(START + minutes(1), GOOD_MORNING);
+        talk.passes(10);
+        assert_eq!((talk.sent(), talk.logged()), (nothing(), String::new()));
+        assert_eq!(talk.last_seen(), Some(START - minutes(60)));
+    }
+    // Another channel's refusal, or of something else.
     let mut talk = back(minutes(60));
-    talk.says(&line_of_history(START - minutes(40)));
     talk.forget();
-    talk.says(":server FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved");
-    assert_eq!(
-        talk.logged(),
-        "the server says: FAIL CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved"
-    );
-    talk.passes(10);
-    assert_eq!(talk.logged(), "caught up in #dev: 0 links from 1 line since 2026-11-22 09:30Z");
-    assert_eq!(talk.sent(), nothing());
+    talk.says(":server FAIL JOIN CHANNEL_JOIN_FAILED #dev :No");
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(":server BATCH -x");
+    assert_eq!(talk.last_seen(), Some(START));
 }
 
 #[test]
-fn each_channel_is_heard_up_to_its_last_line_or_to_where_its_telling_was_cut_off() {
+fn a_page_that_never_comes_is_asked_for_again_on_the_next_connection() {
     let mut talk = back(minutes(60));
-    assert_eq!(talk.session.heard(), [Some(START - minutes(60))], "nothing was told yet");
-    talk.says(&line_of_history(START - minutes(40)));
-    talk.says_at(START + minutes(1), ":a!a@h PRIVMSG #dev :good morning");
-    assert_eq!(talk.session.heard(), [Some(START - minutes(40))], "cut off");
+    talk.says_at(START + minutes(1), GOOD_MORNING);
+    talk.forget();
     talk.passes(10);
-    assert_eq!(talk.session.heard(), [Some(START + minutes(1))], "told to its end");
-    talk.says_at(START + minutes(2), ":a!a@h PRIVMSG #other :good morning");
-    assert_eq!(talk.session.heard(), [Some(START + minutes(2))], "whoever said it");
+    let log = talk.logged();
+    assert!(log.contains("the server did not send the rest: asking again"), "{log}");
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)));
+    // Unless it comes late.
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(":server BATCH -x");
+    assert_eq!(talk.last_seen(), Some(START + minutes(1)));
+}
+
+#[test]
+fn what_could_not_be_saved_is_asked_for_again_and_the_log_counts_what_is_on_disk() {
+    let mut talk = back(minutes(60));
+    talk.says(":server BATCH +x chathistory #dev");
+    for (minute, links) in [(40, Some(1)), (39, None), (38, None), (37, Some(2))] {
+        let request = talk.says(&line_of_history(START - minutes(minute))).unwrap();
+        talk.session.record_replayed(&request, links);
+    }
+    talk.forget();
+    talk.says(":server BATCH -x");
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(":server BATCH -x");
+    let log = "caught up in #dev: 3 links from 4 lines since 2026-11-22 09:30Z; \
+               2 could not be saved: asking again on the next connection";
+    assert_eq!(talk.logged(), log);
+    talk.says_at(START + minutes(1), GOOD_MORNING);
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)));
+}
+
+#[test]
+fn a_live_line_that_is_not_saved_stops_catch_up_only_while_that_is_under_way() {
+    let mut talk = back(minutes(60));
+    let live = talk.says_at(START, URL).unwrap();
+    talk.session.record_replayed(&live, None);
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(":server BATCH -x");
+    assert!(talk.logged().contains("1 could not be saved"));
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)));
+
+    let mut talk = back(minutes(60));
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(":server BATCH -x");
+    let live = talk.says_at(START, URL).unwrap();
+    talk.session.record_replayed(&live, None);
+    assert_eq!(talk.last_seen(), Some(START), "who posted it knows");
+}
+
+#[test]
+fn a_line_on_two_pages_counts_once_and_two_in_one_moment_are_two() {
+    let mut talk = back(minutes(60));
+    let page = |talk: &mut Talk, minutes_ago: &[i64]| {
+        talk.says(":server BATCH +x chathistory #dev");
+        let mut requests = vec![];
+        for &ago in minutes_ago {
+            requests.extend(talk.says(&line_of_history(START - minutes(ago))));
+        }
+        talk.says(":server BATCH -x");
+        requests.iter().map(|request| request.same_moment).collect::<Vec<_>>()
+    };
+    assert_eq!(page(&mut talk, &[40, 30, 30]), [false, false, true]);
+    assert_eq!(page(&mut talk, &[30, 30, 30, 20]), [true, false], "the third of the moment");
+    assert_eq!(page(&mut talk, &[20]), [false; 0]);
+    assert!(talk.logged().contains("caught up in #dev: 0 links from 5 lines"));
+}
+
+#[test]
+fn a_line_of_history_in_the_future_does_not_silence_live_ones() {
+    let mut talk = back(minutes(60));
+    assert!(talk.says(&line_of_history(START + minutes(9))).unwrap().history);
+    assert!(!talk.says_at(START + minutes(1), URL).unwrap().history);
+}
+
+#[test]
+fn no_time_from_a_server_ends_the_program() {
+    let times = [
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:59.999Z",
+        "9999-12-31T23:59:60Z",
+        "0000-01-01T00:00:00+23:59",
+        "0000-01-01T00:00:00Z",
+        "-9999-01-01T00:00:00Z",
+        "2026-11-22T10:30:00+99:99",
+        "99999-01-01T00:00:00Z",
+        "2026-02-30T10:30:00Z",
+        "",
+        "now",
+    ];
+    for catch_up in [true, false] {
+        for time in times {
+            let mut talk = Talk::after(Settings { catch_up, ..settings() }, &[Some(START)]);
+            let tagged = |line: &str| format!("@time={time} {line}");
+            talk.says(":server CAP * LS :draft/chathistory batch server-time message-tags");
+            talk.says(":server CAP * ACK :server-time batch message-tags draft/chathistory");
+            talk.says(":server 001 linkbot :Welcome");
+            talk.says(
+                ":server 005 linkbot CHATHISTORY=18446744073709551616 LINELEN=-1 :are supported",
+            );
+            talk.says(":server 376 linkbot :End");
+            talk.says_at(START, OWN_JOIN);
+            talk.says(&tagged(URL));
+            talk.says(&format!("@batch=x;time={time} {URL}"));
+            talk.says(&tagged(":alice!a@host PRIVMSG linkbot :help"));
+            talk.says(&tagged(":alice!a@host NOTICE #dev :hello"));
+            talk.says(&tagged(":op!o@h KICK #dev linkbot :enough"));
+            talk.says(&tagged(OWN_JOIN));
+            talk.says(&tagged(URL));
+            talk.passes(10);
+            assert!(talk.last_seen().is_none_or(|seen| seen <= START + minutes(10)), "{time}");
+        }
+    }
+}
+
+#[test]
+fn each_channel_is_seen_up_to_its_last_live_line_unless_history_is_missing() {
+    let mut talk = back(minutes(60));
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)), "nothing was replayed yet");
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(&line_of_history(START - minutes(40)));
+    talk.says_at(START + minutes(1), GOOD_MORNING);
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)), "not all was replayed yet");
+    talk.says(":server BATCH -x");
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)), "nor on this page");
+    talk.says(":server BATCH +x chathistory #dev");
+    talk.says(":server BATCH -x");
+    assert_eq!(talk.last_seen(), Some(START + minutes(1)));
+    talk.says_at(START + minutes(2), &GOOD_MORNING.replace("PRIVMSG", "NOTICE"));
+    assert_eq!(talk.last_seen(), Some(START + minutes(2)));
+    talk.says_at(START + minutes(3), &GOOD_MORNING.replace("#dev", "#other"));
+    talk.says(GOOD_MORNING);
+    talk.says_at(START + minutes(30), GOOD_MORNING);
+    assert_eq!(talk.last_seen(), Some(START + minutes(2)), "another channel, or no good time");
     talk.says_at(START + minutes(3), ":op!o@h KICK #dev linkbot :enough");
-    talk.says_at(START + minutes(4), ":a!a@h PRIVMSG #other :good morning");
-    assert_eq!(talk.session.heard(), [Some(START + minutes(2))], "put out");
+    talk.says_at(START + minutes(4), GOOD_MORNING);
+    assert_eq!(talk.last_seen(), Some(START + minutes(2)), "kicked");
     talk.forget();
     talk.says_at(START + minutes(5), OWN_JOIN);
     assert_eq!(talk.sent(), ["CHATHISTORY AFTER #dev timestamp=2026-11-22T10:32:00.000Z 100"]);
+}
+
+#[test]
+fn a_new_channel_is_seen_from_our_join_on_and_is_not_asked_for() {
+    for seen in [None, Some(START + minutes(11))] {
+        let mut talk = Talk::after(Settings { catch_up: true, ..settings() }, &[seen]);
+        talk.says(":server CAP * LS :draft/chathistory");
+        talk.says(":server CAP * ACK :server-time batch message-tags draft/chathistory ");
+        talk.says(":server 001 linkbot :Welcome");
+        talk.says(":server 376 linkbot :End");
+        talk.forget();
+        talk.says_at(START, OWN_JOIN);
+        assert_eq!((talk.sent(), talk.last_seen()), (nothing(), Some(START)));
+        assert_eq!(talk.says(&line_of_history(START - minutes(1))), None);
+    }
+}
+
+/// soju and ZNC send our JOIN without a time, and what they replay in a batch.
+#[test]
+fn without_catch_up_nothing_that_is_replayed_is_heard() {
+    let mut talk = Talk::after(Settings { catch_up: false, ..settings() }, &[Some(START)]);
+    talk.says(":server CAP * LS :batch server-time message-tags");
+    talk.says(":server CAP * ACK :batch");
+    talk.says(":server 001 linkbot :Welcome");
+    talk.says(":server 376 linkbot :End");
+    talk.says(OWN_JOIN);
+    for batch in ["chathistory", "znc.in/playback"] {
+        talk.says(&format!(":server BATCH +x {batch} #dev"));
+        assert_eq!(talk.says(&line_of_history(START - minutes(1))), None);
+        talk.says(":server BATCH -x");
+    }
+    assert_eq!(talk.says_at(START - minutes(6), URL), None);
+    assert!(talk.says_at(START, URL).is_some());
+    // Seen, in case catch_up is switched on.
+    assert_eq!(talk.last_seen(), Some(START));
 }
 
 // What the bot says.

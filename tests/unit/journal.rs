@@ -107,7 +107,7 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
          2026-11-22T10:40:00.123Z\ttitle\t#dev\talice\tal\thttp://example.com/\tTitle For Link\n\
          2026-11-22T10:40:00.124Z\tremove\t#dev\talice\tal\thttp://example.com/\t\t2026-11-22T10:20:00.000Z\n"
     );
-    let events: Vec<Event> = journal.events().map(Result::unwrap).collect();
+    let events: Vec<Event> = journal.events(VIEW_WINDOW).map(Result::unwrap).collect();
     assert_eq!(events[0].link.posted, link.posted);
     assert_eq!(events[2].link.posted, posted[1], "to the millisecond");
     assert_eq!(events[3].link.posted, events[3].time);
@@ -121,7 +121,7 @@ fn a_tab_or_line_end_from_a_lying_server_makes_no_column_and_no_line() {
     let link = Link { nick: "a\tb".into(), account: "c\r\nd".into(), ..link("", "T") };
     journal.append(Action::Add, &link, NOON).unwrap();
     journal.commit().unwrap();
-    let event = journal.events().next().unwrap().unwrap();
+    let event = journal.events(VIEW_WINDOW).next().unwrap().unwrap();
     assert_eq!((event.link.nick.as_str(), event.link.account.as_str()), ("ab", "cd"));
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
 }
@@ -797,7 +797,7 @@ proptest! {
         let entries = model.entries();
         let newest: Vec<Entry> = journal.links(VIEW_WINDOW, |_| true).map(Result::unwrap).collect();
         prop_assert!(newest.iter().rev().eq(&entries));
-        prop_assert!(journal.events().map(|e| e.unwrap().time).eq(shown.iter().rev().copied()));
+        prop_assert!(journal.events(VIEW_WINDOW).map(|e| e.unwrap().time).eq(shown.iter().rev().copied()));
         journal.commit().unwrap();
         prop_assert_eq!(skipped(&path, VIEW_WINDOW).unwrap().is_none(), all_match);
         let cursors = times.iter().flat_map(|&t| [t - Duration::MILLISECOND, t]);

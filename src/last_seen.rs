@@ -1,0 +1,91 @@
+//! `links.tsv.heard`: up to when each channel was seen, for catch-up after a restart. One line per channel:
+//! its name, a tab, and the server's time. Takes those times from the session and gives them to the next one.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use crate::config::Config;
+use crate::irc::Channel;
+use crate::journal::{format_time, parse_time};
+use crate::{file, log};
+
+/// The shortest time between two writes. A crash loses what came after the last one: it is replayed, and recognized.
+const WRITE_INTERVAL: Duration = Duration::from_secs(60);
+
+pub struct LastSeen<'a> {
+    path: PathBuf,
+    channels: &'a [Channel],
+    /// In the order of bot.conf; `None`: the channel is new to us.
+    pub times: Vec<Option<OffsetDateTime>>,
+    next_write: Instant,
+    /// The last write failed.
+    is_failing: bool,
+}
+
+impl<'a> LastSeen<'a> {
+    /// Reads the file. A channel without a good line is new to us: nothing is asked.
+    pub fn read(config: &'a Config) -> LastSeen<'a> {
+        let path = file::beside(&config.journal, ".heard");
+        let channels = &config.irc.channels;
+        let mut times = vec![None; channels.len()];
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| {
+            if e.kind() != ErrorKind::NotFound {
+                let why = log::os_error(&e);
+                log::line(format_args!("{}: {why}; no channel is caught up", path.display()));
+            }
+            String::new()
+        });
+        for line in text.lines() {
+            let fields = line.split_once('\t');
+            let Some((name, time)) =
+                fields.and_then(|(name, time)| Some((name, parse_time(time)?)))
+            else {
+                let path = path.display();
+                log::line(format_args!("{path}: skipped a line that is not a channel and a time"));
+                continue;
+            };
+            if let Some(index) = channels.iter().position(|channel| channel.name == name) {
+                times[index] = Some(time);
+            }
+        }
+        LastSeen { path, channels, times, next_write: Instant::now(), is_failing: false }
+    }
+
+    /// Takes new times and writes them, at most once a minute. Call it when lines have arrived.
+    pub fn update(&mut self, times: impl Iterator<Item = Option<OffsetDateTime>>, now: Instant) {
+        if now >= self.next_write {
+            self.write(times, now);
+        }
+    }
+
+    /// Takes new times and writes them at once, if they have changed. Does not fsync.
+    pub fn write(&mut self, times: impl Iterator<Item = Option<OffsetDateTime>>, now: Instant) {
+        let mut is_changed = false;
+        for (old, new) in self.times.iter_mut().zip(times) {
+            is_changed |= *old != new;
+            *old = new;
+        }
+        if !is_changed && !self.is_failing {
+            return;
+        }
+        self.next_write = now + WRITE_INTERVAL;
+        let mut text = String::new();
+        for (channel, time) in self.channels.iter().zip(&self.times) {
+            if let Some(time) = time {
+                text += &format!("{}\t{}\n", channel.name, format_time(*time));
+            }
+        }
+        let written = file::replace(&self.path, text.as_bytes());
+        if let Err(e) = &written
+            && !self.is_failing
+        {
+            let (path, why) = (self.path.display(), log::os_error(e));
+            log::line(format_args!("{path}: {why}; after a crash, more than a minute is replayed"));
+        }
+        self.is_failing = written.is_err();
+    }
+}
