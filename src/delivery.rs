@@ -18,7 +18,7 @@ use crate::delicious::{Cause, Change, Failure, Verdict};
 use crate::file;
 use crate::journal::{Action, Event, Journal, Position, format_time, parse_time};
 use crate::link::Link;
-use crate::log;
+use crate::log::{self, ERROR, WARNING};
 use crate::pending::{Item, Need, Pending};
 
 /// The wait after the first failure; it doubles with each failure in a row.
@@ -125,7 +125,7 @@ impl Delivery {
     ) -> Delivery {
         let cursor = read_cursor(&cursor_file).unwrap_or_else(|why| {
             let path = cursor_file.display();
-            log::line(format_args!("{path}: {why}; the delivery starts with the first link"));
+            log::line(format_args!("{path}: {why}: starting with the first link"));
             create_cursor(&cursor_file)
         });
         // Times up to the cursor are used: a clock may have run ahead.
@@ -192,7 +192,7 @@ impl Delivery {
 
     fn cannot_read(&mut self, error: io::Error, now: Instant) {
         let why = log::os_error(&error);
-        (self.log)(&format!("nothing is delivered: the journal cannot be read: {why}"));
+        (self.log)(&format!("{ERROR}nothing is delivered: the journal cannot be read: {why}"));
         self.is_stale = true;
         self.next_request = now + LONGEST_WAIT;
     }
@@ -367,7 +367,7 @@ impl Delivery {
         let Event { time, link, .. } = &address.items[0].event;
         let Link { channel, nick, url, title, .. } = link;
         let time = format_time(*time);
-        (self.log)(&format!("skipped: {why}: {time} {channel} {nick} {url} {title}"));
+        (self.log)(&format!("{WARNING}skipped: {why}: {time} {channel} {nick} {url} {title}"));
         self.skipped += 1;
         self.done(address, true);
     }
@@ -426,8 +426,9 @@ impl Delivery {
         self.stopped.get_or_insert(now);
         self.last_stop = Some((why.to_owned(), now));
         let (pending, next) = (self.pending.count, describe_wait(self.next_request - now));
+        let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
         (self.log)(&format!(
-            "delivery stopped{since}: {url}: {why}; {pending} pending, none lost; next try in {next}"
+            "{priority}delivery stopped{since}: {url}: {why}; {pending} pending, none lost; next try in {next}"
         ));
     }
 
@@ -453,7 +454,7 @@ impl Delivery {
         let text = format_time(cursor) + "\n";
         if let Err(e) = file::overwrite(&self.cursor_file, text.as_bytes()) {
             let (path, why) = (self.cursor_file.display(), log::os_error(&e));
-            (self.log)(&format!("{path}: {why}; a restart would deliver links again"));
+            (self.log)(&format!("{ERROR}{path}: {why}; a restart would deliver links again"));
         }
     }
 
@@ -479,7 +480,10 @@ impl Delivery {
 
 /// The time in the file of the cursor.
 pub fn read_cursor(path: &Path) -> Result<OffsetDateTime, String> {
-    let text = fs::read_to_string(path).map_err(|e| log::os_error(&e))?;
+    let text = fs::read_to_string(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => "no delivery recorded yet".to_owned(),
+        _ => log::os_error(e),
+    })?;
     parse_time(text.trim_end()).ok_or("not a time".into())
 }
 

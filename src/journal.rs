@@ -20,7 +20,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::irc::MAX_CLOCK_SKEW;
 use crate::link::{self, Link};
-use crate::log::ERROR;
+use crate::log::{ERROR, WARNING};
 use crate::{file, log};
 
 pub use inspect::warnings;
@@ -108,7 +108,9 @@ impl Journal {
             let mut bytes = vec![0; torn.min(1000) as usize];
             file.read_exact_at(&mut bytes, len)?;
             let (path, bytes) = (path.display(), bytes.escape_ascii());
-            log::line(format_args!("{path}: truncated a torn last line of {torn} bytes: {bytes}"));
+            log::line(format_args!(
+                "{WARNING}{path}: truncated a torn last line of {torn} bytes: {bytes}"
+            ));
             file.set_len(len)?;
         } else if lacks_end {
             // A whole event stays: an editor has left it so. What someone appends must not become one with it.
@@ -188,13 +190,25 @@ impl Journal {
             Ok(()) => self.write(&lines).map_err(|e| log::os_error(&e)),
             Err(why) => Err(why.clone()),
         };
-        if written.is_ok() && self.is_failing {
-            log::line(format_args!("{}: links can be saved again", self.path.display()));
-        }
-        self.is_failing = written.is_err();
+        self.log_failure(written.as_ref().err());
         // If this fails too, the next check tries it again before anything else is written.
         let _ = self.truncate_to_committed();
         written
+    }
+
+    /// Logs the first failure of several, and the end of them.
+    fn log_failure(&mut self, failure: Option<&String>) {
+        let path = self.path.display();
+        match failure {
+            Some(why) if !self.is_failing => {
+                log::line(format_args!("{ERROR}{path}: nothing can be saved: {why}"));
+            }
+            None if self.is_failing => {
+                log::line(format_args!("{path}: links can be saved again"));
+            }
+            _ => {}
+        }
+        self.is_failing = failure.is_some();
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
@@ -235,11 +249,8 @@ impl Journal {
     /// account.
     pub fn check(&mut self, pending: Option<Position>) -> bool {
         let changed = self.resync(pending).map_err(|e| log::os_error(&e));
-        if let Err(why) = &changed
-            && !self.is_failing
-        {
-            log::line(format_args!("{ERROR}{}: nothing can be saved: {why}", self.path.display()));
-            self.is_failing = true;
+        if let Err(why) = &changed {
+            self.log_failure(Some(why));
         }
         let is_changed = changed == Ok(true);
         self.usable = changed.map(drop);
@@ -255,7 +266,7 @@ impl Journal {
         }
         let path = self.path.display();
         if len < self.len {
-            log::line(format_args!("{path}: edited; {} bytes are gone", self.len - len));
+            log::line(format_args!("{WARNING}{path}: edited; {} bytes are gone", self.len - len));
             self.edits += 1;
         } else if len == self.len || !ends_with_newline(&self.file, self.len)? {
             log::line(format_args!("{path}: edited"));
@@ -263,7 +274,7 @@ impl Journal {
         } else {
             let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len, None)?;
             for warning in unmatched(&self.file, self.len, len)? {
-                log::line(format_args!("{path}: {warning}"));
+                log::line(format_args!("{WARNING}{path}: {warning}"));
             }
             let mut what = format!("{} appended", count(lines));
             if let Some((_, why)) = malformed.first() {

@@ -47,7 +47,9 @@ impl World {
     }
 
     fn listen(&mut self) {
-        self.delivery.log = |text| LOG.with_borrow_mut(|log| log.push(text.into()));
+        self.delivery.log = |text| {
+            LOG.with_borrow_mut(|log| log.push(text.replace(ERROR, "").replace(WARNING, "")))
+        };
     }
 
     fn restart(&mut self) {
