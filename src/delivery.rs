@@ -498,7 +498,7 @@ fn create_cursor(path: &Path) -> OffsetDateTime {
     cursor
 }
 
-fn describe_wait(wait: Duration) -> String {
+pub fn describe_wait(wait: Duration) -> String {
     match wait.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7200 => format!("{} min", seconds.div_ceil(60)),

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::bot::{Outcome, Report, Request};
 use crate::config::Config;
+use crate::delivery::describe_wait;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::outbox::ReplyKind;
@@ -154,12 +155,9 @@ impl<'a> Network<'a> {
         // Each RandomState has a new seed: the standard library's only source of randomness.
         let random = RandomState::new().build_hasher().finish();
         let wait = self.backoff.wait(end.retry, registered, random);
-        let retry = match wait.as_secs() {
-            seconds @ ..120 => format!("{seconds} s"),
-            seconds => format!("{} min", seconds / 60),
-        };
         let priority = if end.retry == Retry::Soon { log::WARNING } else { log::ERROR };
-        log::line(format_args!("{priority}not connected: {}{hint}; retrying in {retry}", end.why));
+        let (why, retry) = (&end.why, describe_wait(wait));
+        log::line(format_args!("{priority}not connected: {why}{hint}; retrying in {retry}"));
         self.next_attempt = Instant::now() + wait;
     }
 }

@@ -119,7 +119,8 @@ impl Session<'_> {
         let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
         membership.presence = Presence::In { since };
         membership.server_name = name.to_vec();
-        (membership.last_join, membership.is_join_open) = (None, false);
+        membership.last_join = None;
+        membership.is_join_open = false;
         self.log.push(format!("joined {}", membership.channel.name));
         self.catch_up(index, since, now);
     }
