@@ -106,7 +106,7 @@ fn every_message_that_the_operating_guide_explains_exists() {
             |word: &str| word.contains(['.', '#', '_', '/']) || word.contains(char::is_numeric);
         let words: Vec<_> = message.split(' ').collect();
         let fixed = words.split(|word| is_variable(word)).map(|words| words.join(" "));
-        let found = fixed.filter(|text| text.len() > 6).any(|text| {
+        let found = fixed.filter(|text| text.len() > 5).any(|text| {
             let text = text.trim_end_matches([':', ',', ';']);
             source.contains(text)
         });
