@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::io;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::irc::Form;
-use crate::irc::outbox::Limiter;
+use crate::irc::outbox::Bucket;
 use crate::journal::{Action, Entry, Event, Journal};
 use crate::link::{self, Link};
 use crate::log;
@@ -28,22 +29,13 @@ pub struct Command {
     pub run: Run,
 }
 
+/// The function of a command, or one in `HEARD`, which gets the lines that are not commands.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// Read-only. Skipped for replayed lines and for a person over the rate limit.
     Look(fn(&Bot, &Request) -> Answer),
-    /// Changes something. Never skipped; the reply waits for the commit.
+    /// Changes something. Never skipped: it gets replayed lines too. The reply waits for the commit.
     Save(fn(&mut Bot, &Request) -> Answer),
-}
-
-/// A function for the lines that are not commands.
-#[derive(Clone, Copy)]
-pub enum Heard {
-    /// Read-only. Skipped for replayed lines and for a person over the rate limit.
-    #[allow(dead_code, reason = "only a fork uses it")]
-    Look(fn(&Bot, &Request) -> Option<Answer>),
-    /// May save. Never skipped: it hears replayed lines too. The reply waits for the commit.
-    Save(fn(&mut Bot, &Request) -> Option<Answer>),
 }
 
 /// How an error starts if something was not saved.
@@ -52,9 +44,13 @@ const COULD_NOT_SAVE: &str = "could not save: ";
 /// How much of the journal's end is compared with a replayed line: about 8,000 links.
 const RECOGNITION_WINDOW: u64 = 1 << 20;
 
-/// The reply, or what was wrong; each line becomes one IRC line. A reply starts with fixed words, never
-/// with text that a user chose: a bot with operator rights could be made to command channel services.
+/// The reply, or what was wrong; each line becomes one IRC line, and an empty reply none. A reply starts with
+/// fixed words, never with text that a user chose: a bot with operator rights could be made to command channel
+/// services.
 pub type Answer = Result<String, String>;
+
+/// How many buckets are remembered.
+const MAX_BUCKETS: usize = 1024;
 
 /// Where an outcome is reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,9 +98,9 @@ pub struct Bot<'a> {
     pub publisher: Publisher<'a>,
     /// Names are unique.
     pub commands: Vec<&'static Command>,
-    heard: [&'static [Heard]; 2],
+    heard: Vec<Run>,
     pub started: Instant,
-    /// The actions written in this batch.
+    /// The actions that the function that runs now has written.
     saved: Vec<Action>,
     /// The request that runs now was replayed: the journal may have it already.
     history: bool,
@@ -113,11 +109,8 @@ pub struct Bot<'a> {
     /// The events, by time, of the replayed requests with the posting time of the last one. Other events with that
     /// time belong to requests that are still to come.
     replayed: Vec<OffsetDateTime>,
-    /// How often each person may make us look something up.
-    lookups: Limiter,
-    /// How many links of each person are captured.
-    captures: Limiter,
-    capture_warnings: Limiter,
+    /// By purpose and person.
+    buckets: HashMap<String, Bucket>,
 }
 
 impl<'a> Bot<'a> {
@@ -127,7 +120,7 @@ impl<'a> Bot<'a> {
         delivery: Option<Delivery>,
         publisher: Publisher<'a>,
         commands: Vec<&'static Command>,
-        heard: [&'static [Heard]; 2],
+        heard: Vec<Run>,
     ) -> Bot<'a> {
         Bot {
             config,
@@ -141,9 +134,7 @@ impl<'a> Bot<'a> {
             history: false,
             last_posted: HashMap::new(),
             replayed: Vec::new(),
-            lookups: Limiter::new(3, Duration::from_secs(10)),
-            captures: Limiter::new(20, Duration::from_secs(20)),
-            capture_warnings: Limiter::new(1, Duration::from_secs(600)),
+            buckets: HashMap::new(),
         }
     }
 
@@ -155,7 +146,6 @@ impl<'a> Bot<'a> {
             }
             self.refresh_delivery();
         }
-        self.saved.clear();
         let mut outcomes = Vec::new();
         for request in requests {
             self.history = request.history;
@@ -180,35 +170,67 @@ impl<'a> Bot<'a> {
     }
 
     fn run(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
-        if request.channel.is_none() {
-            // A link whispered to the bot must not become public.
-            if self.within_rate_limit(&request) {
-                let answer = Ok(self.how_to_share());
-                outcomes.push(Outcome { request, answer, report: Report::Reply, links: 0 });
-            }
-            return;
-        }
-        let Some(command) = self.called(&mut request) else {
-            return self.hear(request, outcomes);
-        };
-        match command.run {
-            Run::Look(look) => {
-                if !request.history && self.within_rate_limit(&request) {
-                    let answer = look(self, &request);
-                    outcomes.push(Outcome { request, answer, report: Report::Reply, links: 0 });
+        let functions = self.functions_for(&mut request);
+        // Asked before they run: nothing runs whose reply would then be dropped.
+        let now = Instant::now();
+        let may_look = !request.history && self.lookups(&request).has_token(now);
+        for run in functions {
+            self.saved.clear();
+            let (mut answer, mut report) = match run {
+                Run::Look(look) if may_look => (look(self, &request), Report::Reply),
+                Run::Look(_) => continue,
+                Run::Save(save) => (save(self, &request), Report::ReplyAndLog),
+            };
+            if answer.as_ref().is_ok_and(String::is_empty) {
+                if self.saved.is_empty() {
+                    continue;
                 }
+                (answer, report) = (Ok(format!("captured: {}", self.saved.len())), Report::Log);
             }
-            Run::Save(save) => {
-                let before = self.saved.len();
-                let answer = save(self, &request);
-                outcomes.push(self.saved_since(before, request, answer));
+            if request.history {
+                report = Report::Log;
             }
+            let links = self.saved.iter().filter(|&&action| action == Action::Add).count();
+            outcomes.push(Outcome { request: request.clone(), answer, report, links });
+        }
+        if outcomes.last().is_some_and(|outcome| outcome.report == Report::Reply) {
+            self.lookups(&request).take(now);
         }
     }
 
-    fn how_to_share(&self) -> String {
-        let (prefix, channel) = (&self.config.irc.prefix, &self.config.irc.channels[0].name);
-        format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest")
+    /// How often a person may make us look something up.
+    fn lookups(&mut self, request: &Request) -> &mut Bucket {
+        self.bucket("lookups", request, 3, Duration::from_secs(10))
+    }
+
+    /// A person's bucket for one purpose. In the console, where nobody has a host, it is always full.
+    pub fn bucket(
+        &mut self,
+        purpose: &str,
+        request: &Request,
+        most: u32,
+        every: Duration,
+    ) -> &mut Bucket {
+        if self.buckets.len() >= MAX_BUCKETS || request.host.is_empty() {
+            self.buckets.clear();
+        }
+        let bucket = || Bucket::new(most, every, Instant::now());
+        self.buckets.entry(format!("{purpose} {}", request.host)).or_insert_with(bucket)
+    }
+
+    /// The functions that a request is for: the one of its command, or those in `HEARD`.
+    fn functions_for(&self, request: &mut Request) -> Vec<Run> {
+        if request.channel.is_none() {
+            // A link whispered to the bot must not become public.
+            return vec![Run::Look(how_to_share)];
+        }
+        if let Some(command) = self.called(request) {
+            return vec![command.run];
+        }
+        if request.form == Form::Prefixed {
+            request.args.insert_str(0, &self.config.irc.prefix);
+        }
+        self.heard.clone()
     }
 
     /// The command that a request calls, if it calls one.
@@ -231,64 +253,6 @@ impl<'a> Bot<'a> {
         request.name = command?.name.to_owned();
         request.args = args;
         command
-    }
-
-    /// Passes a line that is not a command to every function in `HEARD`.
-    fn hear(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
-        request.args.clone_from(&request.text);
-        // Asked before they run: nothing runs whose reply would then be dropped.
-        let may_look = !request.history && self.lookups.has_token(&request.host, Instant::now());
-        let mut has_looked = false;
-        for heard in self.heard.into_iter().flatten() {
-            let before = self.saved.len();
-            match heard {
-                Heard::Look(look) if may_look => {
-                    let Some(answer) = look(self, &request) else { continue };
-                    has_looked = true;
-                    let request = request.clone();
-                    outcomes.push(Outcome { request, answer, report: Report::Reply, links: 0 });
-                }
-                Heard::Look(_) => {}
-                Heard::Save(save) => {
-                    let answer = save(self, &request);
-                    let saved = self.saved.len() - before;
-                    if let Some(answer) = answer {
-                        outcomes.push(self.saved_since(before, request.clone(), answer));
-                    } else if saved > 0 {
-                        let answer = Ok(format!("captured: {saved}"));
-                        let outcome = self.saved_since(before, request.clone(), answer);
-                        outcomes.push(Outcome { report: Report::Log, ..outcome });
-                    }
-                }
-            }
-        }
-        if has_looked {
-            self.within_rate_limit(&request);
-        }
-    }
-
-    /// The outcome of a request that has written `saved[before..]`.
-    fn saved_since(&self, before: usize, request: Request, answer: Answer) -> Outcome {
-        let is_add = |action: &&Action| **action == Action::Add;
-        let links = self.saved[before..].iter().filter(is_add).count();
-        let report = if request.history { Report::Log } else { Report::ReplyAndLog };
-        Outcome { request, answer, report, links }
-    }
-
-    /// True if this person may make us look something up now: 3 times at once, once more every 10 s.
-    fn within_rate_limit(&mut self, request: &Request) -> bool {
-        self.lookups.take(&request.host, Instant::now())
-    }
-
-    /// True if one more link of this person may be captured: 20 at once, one more every 20 s. A catch-up is
-    /// bounded already.
-    pub fn may_capture(&mut self, request: &Request) -> bool {
-        let (host, now) = (&request.host, Instant::now());
-        let may = request.history || self.captures.take(host, now);
-        if !may && self.capture_warnings.take(host, now) {
-            log::line(format_args!("too many links from {host}; not all of them are captured"));
-        }
-        may
     }
 
     fn refresh_delivery(&mut self) {
@@ -318,6 +282,15 @@ impl<'a> Bot<'a> {
             return Err(usage(&format!("the title is missing{cut}")));
         }
         Ok(link_of(request, url, title))
+    }
+
+    /// The links of the request's channel in the newest `window` bytes of the journal, newest first.
+    pub fn channel_links(
+        &self,
+        request: &Request,
+        window: u64,
+    ) -> impl Iterator<Item = io::Result<Entry>> {
+        self.journal.links(window, |channel| request.channel.as_deref() == Some(channel))
     }
 
     /// Writes an event of `link` to the journal. An error is for the person who made the request.
@@ -371,6 +344,12 @@ impl<'a> Bot<'a> {
     }
 }
 
+/// Answers what is said in private.
+fn how_to_share(bot: &Bot, _: &Request) -> Answer {
+    let (prefix, channel) = (&bot.config.irc.prefix, &bot.config.irc.channels[0].name);
+    Ok(format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest"))
+}
+
 /// True for what ends the name of a command.
 fn ends_name(c: char) -> bool {
     c.is_whitespace() || c.is_control() || title::is_invisible(c) || ":,<(\"".contains(c)
@@ -389,6 +368,21 @@ fn is_same_moment(recorded: OffsetDateTime, replayed: OffsetDateTime) -> bool {
 
 fn second_of(time: OffsetDateTime) -> OffsetDateTime {
     time.truncate_to_second()
+}
+
+/// A nick that highlights nobody: with a zero-width space after its first character.
+pub fn unhighlighted(nick: &str) -> String {
+    let mut chars = nick.chars();
+    chars.next().map(|first| format!("{first}\u{200b}{}", chars.as_str())).unwrap_or_default()
+}
+
+pub fn age(age: time::Duration) -> String {
+    match age.whole_minutes() {
+        ..1 => "just now".into(),
+        minutes @ 1..60 => format!("{minutes} min ago"),
+        minutes @ 60..1440 => format!("{} h ago", minutes / 60),
+        minutes => format!("{} d ago", minutes / 1440),
+    }
 }
 
 pub fn could_not_save(why: impl Display) -> String {

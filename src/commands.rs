@@ -1,12 +1,11 @@
 //! The built-in commands, and capture: the lines that are not commands. A fork's commands are in local.rs.
 
 use std::collections::HashSet;
-use std::io;
 use std::time::Instant;
 
 use time::Duration;
 
-use crate::bot::{self, Answer, Bot, Command, Heard, Request, Run, could_not_save};
+use crate::bot::{Answer, Bot, Command, Request, Run, age, could_not_save, link_of, unhighlighted};
 use crate::irc::{self, VERSION};
 use crate::journal::{Action, Entry, VIEW_WINDOW};
 use crate::link::{self, Link};
@@ -46,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-pub const HEARD: &[Heard] = &[Heard::Save(capture)];
+pub const HEARD: &[Run] = &[Run::Save(capture)];
 
 /// Without an account, a link belongs to its poster's nick this long: nicks change hands.
 const NICK_OWNERSHIP: Duration = Duration::hours(24);
@@ -56,6 +55,8 @@ const KEEPABLE: Duration = Duration::hours(24);
 const ADDRESS_WINDOW: u64 = 1 << 20;
 /// The most links in a reply to `.find`.
 const MAX_RESULTS: usize = 3;
+/// Links of one person are captured 20 at once, and one more after each pause.
+const CAPTURE_PAUSE: std::time::Duration = std::time::Duration::from_secs(20);
 /// The longest title in a reply, in characters.
 const MAX_TITLE: usize = 120;
 
@@ -99,22 +100,13 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
 /// The newest link with this address in the channel.
 fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>, String> {
     let key = link::comparison_key(url);
-    for entry in channel_links(bot, request, ADDRESS_WINDOW) {
+    for entry in bot.channel_links(request, ADDRESS_WINDOW) {
         let entry = entry.map_err(could_not_save)?;
         if link::comparison_key(&entry.link.url) == key {
             return Ok(Some(entry));
         }
     }
     Ok(None)
-}
-
-/// The links of the request's channel in the newest `window` bytes, newest first.
-fn channel_links(
-    bot: &Bot,
-    request: &Request,
-    window: u64,
-) -> impl Iterator<Item = io::Result<Entry>> {
-    bot.journal.links(window, |channel| request.channel.as_deref() == Some(channel))
 }
 
 /// True if `link` belongs to the person: by its account, or without one for a while by the nick.
@@ -137,7 +129,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
     if url.is_none() && !request.args.is_empty() {
         return Err(UNKNOWN.into());
     }
-    let mut removed = bot::link_of(request, url.clone().unwrap_or_default(), String::new());
+    let mut removed = link_of(request, url.clone().unwrap_or_default(), String::new());
     if bot.already_recorded(&removed, true)? {
         return Ok(RECORDED.into());
     }
@@ -161,7 +153,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
 fn your_latest(bot: &Bot, request: &Request) -> Result<Link, String> {
     // An event belongs to the nearest link with its address: one behind that cannot be named.
     let mut nearest = HashSet::new();
-    for entry in channel_links(bot, request, ADDRESS_WINDOW) {
+    for entry in bot.channel_links(request, ADDRESS_WINDOW) {
         let entry = entry.map_err(could_not_save)?;
         let is_nearest = nearest.insert(link::comparison_key(&entry.link.url));
         if is_nearest && bot.may_change(&entry, request) && is_yours(&entry.link, request) {
@@ -180,96 +172,99 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
     let said = bot.last_posted.remove(channel);
     let said = said.filter(|said| request.posted - said.posted <= KEEPABLE);
     let said = said.ok_or("nothing to keep: no link was posted here lately")?;
-    let (url, line) = scan::links_in(&said.text, said.is_cut).pop().unwrap_or_default();
+    let (url, line) = scan::links_in(&said.args, said.is_cut).pop().unwrap_or_default();
     let title = title::normalize(&request.args);
     let title = if title.is_empty() { line } else { title };
-    let link = bot::link_of(&said, url, title);
+    let link = link_of(&said, url, title);
     post(bot, &said, link, false)
 }
 
 /// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts instead.
-fn capture(bot: &mut Bot, request: &Request) -> Option<Answer> {
-    let channel = request.channel.clone()?;
-    let links = scan::links_in(&request.text, request.is_cut);
-    if links.is_empty() || is_off(&request.text) {
-        return None;
+fn capture(bot: &mut Bot, request: &Request) -> Answer {
+    let silence = Ok(String::new());
+    let links = scan::links_in(&request.args, request.is_cut);
+    if links.is_empty() || is_off(&request.args) {
+        return silence;
     }
+    let channel = request.channel.clone().unwrap_or_default();
     if !bot.config.capture {
         bot.last_posted.insert(channel, request.clone());
-        return None;
+        return silence;
     }
     for (url, title) in links {
-        if !bot.may_capture(request) {
+        if !may_capture(bot, request) {
             break;
         }
-        if let Err(why) = post(bot, request, bot::link_of(request, url, title), true) {
+        if let Err(why) = post(bot, request, link_of(request, url, title), true) {
             if request.history {
-                return Some(Err(why));
+                return Err(why);
             }
             log::line(format_args!("{channel} {}: {why}", request.nick));
         }
     }
-    None
+    silence
+}
+
+/// False for a person who floods. A catch-up is bounded already.
+fn may_capture(bot: &mut Bot, request: &Request) -> bool {
+    let (host, now) = (&request.host, Instant::now());
+    let may = request.history || bot.bucket("captures", request, 20, CAPTURE_PAUSE).take(now);
+    if !may && bot.bucket("warnings", request, 1, CAPTURE_PAUSE * 30).take(now) {
+        log::line(format_args!("too many links from {host}; not all of them are captured"));
+    }
+    may
 }
 
 /// True if the person wants a line to be left alone: `[off]` at its start or end.
 fn is_off(text: &str) -> bool {
-    let said = irc::relay_head(text).map_or(text, |(_, said)| said);
-    [text, said].iter().any(|text| {
-        let text = title::normalize(text).to_lowercase();
-        text.starts_with("[off]") || text.ends_with("[off]")
-    })
+    let said = irc::relay_head(text).map_or("", |(_, said)| said);
+    [text, said]
+        .map(|text| title::normalize(text).to_lowercase())
+        .iter()
+        .any(|text| text.starts_with("[off]") || text.ends_with("[off]"))
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
     let terms = search_terms(&request.args);
     let mut lines = Vec::new();
-    for entry in channel_links(bot, request, VIEW_WINDOW) {
+    for entry in bot.channel_links(request, VIEW_WINDOW) {
         let link = entry
             .map_err(|why| format!("the journal cannot be read: {}", log::os_error(&why)))?
             .link;
-        if lines.len() < MAX_RESULTS && terms.iter().all(|term| fits(&link, term)) {
-            lines.push(found_line(&link, request));
+        let text = searched(&link);
+        if terms.iter().all(|term| text.contains(term)) {
+            lines.insert(0, found_line(&link, request));
+        }
+        if lines.len() == MAX_RESULTS {
+            break;
         }
     }
-    lines.reverse();
     Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
 
-/// What to look for: an address, a word or a quoted phrase.
-enum Term {
-    /// As [`link::comparison_key`] gives it.
-    Address(String),
-    Words(String),
-}
-
-fn search_terms(text: &str) -> Vec<Term> {
+/// What to look for in [`searched`]: words, quoted phrases and addresses.
+fn search_terms(text: &str) -> Vec<String> {
     let text = title::normalize(text).replace(['“', '”', '„', '«', '»'], "\"");
     let mut terms = Vec::new();
     for (i, part) in text.split('"').enumerate() {
         let is_phrase = i % 2 == 1;
         if is_phrase {
-            terms.push(Term::Words(part.trim().to_lowercase()));
+            terms.push(part.trim().to_lowercase());
             continue;
         }
         for word in part.split(' ') {
-            terms.push(match scan::links_in(word, false).pop() {
-                Some((url, _)) => Term::Address(link::comparison_key(&url)),
-                None => Term::Words(word.to_lowercase()),
-            });
+            let address = scan::links_in(word, false).pop();
+            let term = address.map(|(url, _)| link::comparison_key(&url));
+            terms.push(term.unwrap_or_else(|| word.to_owned()).to_lowercase());
         }
     }
     terms
 }
 
-fn fits(link: &Link, term: &Term) -> bool {
-    match term {
-        Term::Address(key) => link::comparison_key(&link.url) == *key,
-        Term::Words(words) => {
-            let text = format!("{} {} {}", link.title, link.search_text(), link.nick);
-            text.to_lowercase().contains(words)
-        }
-    }
+fn searched(link: &Link) -> String {
+    let Link { title, url, nick, .. } = link;
+    let (readable, key) = (link.search_text(), link::comparison_key(url));
+    format!("{title} {readable} {key} {nick}").to_lowercase()
 }
 
 /// A line too long for IRC loses the end of its title, never of its address.
@@ -291,21 +286,6 @@ fn shown(link: &Link) -> String {
         return title.to_owned();
     }
     title.chars().take(MAX_TITLE - 1).chain(['…']).collect()
-}
-
-/// A nick that highlights nobody: with a zero-width space behind its first character.
-fn unhighlighted(nick: &str) -> String {
-    let mut chars = nick.chars();
-    chars.next().map(|first| format!("{first}\u{200b}{}", chars.as_str())).unwrap_or_default()
-}
-
-fn age(age: Duration) -> String {
-    match age.whole_minutes() {
-        ..1 => "just now".into(),
-        minutes @ 1..60 => format!("{minutes} min ago"),
-        minutes @ 60..1440 => format!("{} h ago", minutes / 60),
-        minutes => format!("{} d ago", minutes / 1440),
-    }
 }
 
 fn help(bot: &Bot, request: &Request) -> Answer {

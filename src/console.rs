@@ -65,7 +65,7 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
     let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((you, &line));
     let (nicks, case) = ([settings.nick.as_str(); 2], CaseMapping::Rfc1459);
-    let (form, text, args) = irc::split_command(text, &settings.prefix, nicks, case);
+    let (form, args) = irc::split_command(text, &settings.prefix, nicks, case);
     Request {
         channel: Some(settings.channels[0].name.clone()),
         nick: nick.to_owned(),
@@ -76,7 +76,6 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
         history: false,
         same_moment: false,
         form,
-        text: text.to_owned(),
         name: String::new(),
         args: args.to_owned(),
         is_cut: false,

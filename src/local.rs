@@ -1,21 +1,50 @@
 //! The commands of YOUR fork. Upstream never edits this file, so merging upstream never conflicts here.
 //!
-//! A command is one function and one row of the table; a row here wins over one of the same name that
-//! comes with linkbot. It returns what the bot shall say: begin with fixed words, not with a user's.
-//! Uncomment every line that begins with two slashes and a blank: `.hello` looks, `.read` saves, and the
-//! last function hears every line that is no command.
+//! A command is one function and one row of `COMMANDS`; a row here overrides a built-in row of the same name.
+//! The functions in `HEARD` get every line that is not a command: all of them run, in order, and every reply is
+//! sent. A function returns `Ok(reply)`, `Ok(String::new())` to say nothing, or `Err(what was wrong)`, which is
+//! sent with the nick of the person before it. Start a reply with fixed words, never with a user's.
+//!
+//! - `Run::Look` for a function that only reads. It is skipped for someone who asks too fast.
+//! - `Run::Save` for a function that changes anything, be it one of your own files. It is never skipped, and its
+//!   reply waits until the journal is on disk. It gets replayed lines too, with `request.history`: what was said
+//!   while linkbot was away. Nobody sees its reply to those.
+//!
+//! What there is to use:
+//!
+//! - `request.args`: what follows the command's name, or the whole line in `HEARD`. Also `request.nick`,
+//!   `account`, `channel`, `posted` and `history`.
+//! - `bot.link(request)?`: the link in the arguments. The error explains what is missing.
+//! - `bot.save(Action::Add, &link)?`: writes an event to the journal. Feed, page and bookmark account follow.
+//! - `bot.channel_links(request, VIEW_WINDOW)`: the links of the channel, newest first.
+//! - `unhighlighted(nick)`: the nick without highlighting anyone. `age(duration)`: `5 min ago`.
+//! - `could_not_save(error)`: the error of a file as a reply.
+//! - `bot.config.local.get("name")`: the value of `local.name` in bot.conf.
+//! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own, `links.tsv.thanks`.
+//!
+//! To try the examples, uncomment every line that starts with two slashes and a space.
 
-// use crate::bot::{Answer, Bot, Request, Run};
+// use std::fs::OpenOptions;
+// use std::io::Write;
+//
+// use crate::bot::{Answer, Bot, Request, could_not_save};
+// use crate::file;
 // use crate::journal::Action;
-use crate::bot::{Command, Heard};
+use crate::bot::{Command, Run};
 
 pub const COMMANDS: &[Command] = &[
     // Command { name: "hello", example: "hello", help: "greets you", run: Run::Look(hello) },
-    // Command { name: "read", example: "read http://www.example.com/ A Book", help: "to read", run: Run::Save(read) },
+    // Command {
+    //     name: "read",
+    //     example: "read http://www.example.com/ A Book",
+    //     help: "saves a link that you want to read",
+    //     run: Run::Save(read),
+    // },
 ];
 
-pub const HEARD: &[Heard] = &[
-    // Heard::Look(thanked),
+pub const HEARD: &[Run] = &[
+    // Run::Look(welcome),
+    // Run::Save(thanked),
 ];
 
 // fn hello(bot: &Bot, request: &Request) -> Answer {
@@ -30,6 +59,16 @@ pub const HEARD: &[Heard] = &[
 //     Ok(format!("to read: {}", link.title_and_tags().0))
 // }
 
-// fn thanked(_: &Bot, request: &Request) -> Option<Answer> {
-//     request.args.contains("thanks").then(|| Ok("you are welcome".into()))
+// fn welcome(_: &Bot, request: &Request) -> Answer {
+//     let is_thanked = request.args.contains("thanks");
+//     Ok(if is_thanked { "you are welcome".into() } else { String::new() })
+// }
+
+// fn thanked(bot: &mut Bot, request: &Request) -> Answer {
+//     if request.args.contains("thanks") {
+//         let path = file::beside(&bot.config.journal, ".thanks");
+//         let file = OpenOptions::new().create(true).append(true).open(path);
+//         file.and_then(|mut file| writeln!(file, "{}", request.nick)).map_err(could_not_save)?;
+//     }
+//     Ok(String::new())
 // }

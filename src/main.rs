@@ -140,7 +140,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands =
         local::COMMANDS.iter().chain(commands::COMMANDS.iter().filter(is_ours)).collect();
-    let heard = [local::HEARD, commands::HEARD];
+    let heard = [local::HEARD, commands::HEARD].concat();
     let mut bot = Bot::new(config, journal, delivery, publisher, commands, heard);
     if mode == Mode::Console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
 }

@@ -182,7 +182,7 @@ fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
 #[test]
 fn behind_the_prefix_an_unknown_command_gets_no_answer_and_plain_talk_neither() {
     let home = Home::new(CONF);
-    let input = ".weather Berlin\n.\n..\nlinkbot, thanks\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
+    let input = ".weather Berlin\n.\n..\nlinkbot, good morning\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
     let ended = home.console(input);
     assert_eq!((ended.stdout.as_str(), ended.status), ("", Some(0)));
     assert_eq!(home.journal().len(), 0);

@@ -31,6 +31,7 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
     assert!(told[2].starts_with("you: the address is missing; usage: .read "), "{told:?}");
     assert_eq!(told[3], "you are welcome");
     assert!(told[4].starts_with("commands: .hello .read .url "), "{told:?}");
+    assert_eq!(home.read("links.tsv.thanks"), "you\n");
     assert_eq!(
         home.journal()[0][1..],
         ["add", "#dev", "you", "", "http://www.example.com/", "A Book #toread"]

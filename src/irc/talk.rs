@@ -39,11 +39,9 @@ pub struct Request {
     /// It is replayed, and has the posting time of the replayed request before it.
     pub same_moment: bool,
     pub form: Form,
-    /// The whole line, without a relay's head.
-    pub text: String,
     /// The command's name; empty for talk.
     pub name: String,
-    /// What follows the name; the whole line for talk.
+    /// What follows the name; for talk the whole line, without a relay's head.
     pub args: String,
     /// The line is as long as the server allows, so its end may be missing.
     pub is_cut: bool,
@@ -78,13 +76,13 @@ impl Session<'_> {
         }
         let text = message::text(text);
         let text = title::without_colors(&text);
-        let (form, text, args) = self.split(&text);
+        let (form, args) = self.split(&text);
         let is_relay =
             !private && self.is_listed(&self.settings.relay, message.source, message.nick());
         // `linkbot: ...` addresses us: it is the relay's own.
-        let relayed = if is_relay && form == Form::Talk { relay_head(text) } else { None };
-        let (form, text, args) = relayed.map_or((form, text, args), |(_, said)| self.split(said));
-        let is_wanted = private || form != Form::Talk || self.settings.hears_all || may_share(text);
+        let relayed = if is_relay && form == Form::Talk { relay_head(args) } else { None };
+        let (form, args) = relayed.map_or((form, args), |(_, said)| self.split(said));
+        let is_wanted = private || form != Form::Talk || self.settings.hears_all || may_share(args);
         let index = if private { None } else { Some(self.configured(target)?) };
         let origin = match index {
             // Each line counts for catch-up.
@@ -108,7 +106,6 @@ impl Session<'_> {
             history,
             same_moment: origin == (Origin::History { same_moment: true }),
             form,
-            text: text.to_owned(),
             name: String::new(),
             args: args.to_owned(),
             // A server that cuts between characters leaves up to three bytes unused.
@@ -134,7 +131,7 @@ impl Session<'_> {
         Some(request)
     }
 
-    fn split<'t>(&self, text: &'t str) -> (Form, &'t str, &'t str) {
+    fn split<'t>(&self, text: &'t str) -> (Form, &'t str) {
         let nicks = [self.nick.as_str(), &self.settings.nick];
         split_command(text, &self.settings.prefix, nicks, self.case)
     }
@@ -206,23 +203,23 @@ impl Session<'_> {
     }
 }
 
-/// Splits a line that addresses us: returns the line as people see it, and what follows the prefix or
-/// the nick. In talk that is the line again. `...` is not a command.
+/// Finds out whether a line addresses us, and returns what follows the prefix or the nick, or all of the
+/// line. `...` is not a command.
 pub fn split_command<'t>(
     text: &'t str,
     prefix: &str,
     nicks: [&str; 2],
     case: CaseMapping,
-) -> (Form, &'t str, &'t str) {
+) -> (Form, &'t str) {
     let text = skip_invisible(text).trim_end();
     if let Some(command) = text.strip_prefix(prefix)
         && command.starts_with(|c: char| c.is_ascii_alphabetic())
     {
-        return (Form::Prefixed, text, command);
+        return (Form::Prefixed, command);
     }
     match nicks.iter().find_map(|nick| after_nick(text, nick, case)) {
-        Some(said) => (Form::Named, text, said.strip_prefix(prefix).unwrap_or(said)),
-        None => (Form::Talk, text, text),
+        Some(said) => (Form::Named, said.strip_prefix(prefix).unwrap_or(said)),
+        None => (Form::Talk, text),
     }
 }
 

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
+use std::io;
+
 use super::*;
 use crate::bot::Report;
 use crate::config::Config;
@@ -205,7 +207,7 @@ fn request(step: Step) -> Request {
         Act::UndoThat => format!(".undo {said}"),
         Act::Undo => ".undo".to_owned(),
     };
-    let (form, text, args) = split_command(&text, ".", ["linkbot"; 2], CaseMapping::Rfc1459);
+    let (form, args) = split_command(&text, ".", ["linkbot"; 2], CaseMapping::Rfc1459);
     Request {
         channel: Some(CHANNELS[step.channel].to_owned()),
         nick: nick.to_owned(),
@@ -216,7 +218,6 @@ fn request(step: Step) -> Request {
         history: false,
         same_moment: false,
         form,
-        text: text.to_owned(),
         name: String::new(),
         args: args.to_owned(),
         is_cut: false,
@@ -251,7 +252,7 @@ proptest! {
         let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
         let journal = Journal::open(&config.journal).unwrap();
         let mut bot =
-            Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), [&[], HEARD]);
+            Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), HEARD.to_vec());
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
             let outcomes = bot.run_batch(steps.into_iter().map(request).collect());
@@ -290,7 +291,7 @@ fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View 
     let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
     let journal = Journal::open(path).unwrap();
     let commands = COMMANDS.iter().collect();
-    run(&mut Bot::new(&config, journal, None, publisher, commands, [&[], HEARD]))
+    run(&mut Bot::new(&config, journal, None, publisher, commands, HEARD.to_vec()))
 }
 
 fn view(bot: &Bot) -> View {

@@ -1185,7 +1185,7 @@ fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
     let mut talk = Talk::home(Settings { relay, ..settings() });
     let heard = |talk: &mut Talk, line: &str| {
         let said = talk.says(&format!("@bot;account=br :bridge!b@h PRIVMSG #dev :{line}"));
-        said.map(|said| (said.nick, said.account, said.text))
+        said.map(|said| (said.nick, said.account, said.args))
     };
     for (head, nick) in [
         ("<alice> ", "alice"),
@@ -1205,13 +1205,13 @@ fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
         ("\u{200b}alice: ", "alice"),
     ] {
         let said = heard(&mut talk, &format!("{head}.url x")).expect(head);
-        assert_eq!(said, (nick.to_owned(), String::new(), ".url x".to_owned()), "{head}");
+        assert_eq!(said, (nick.to_owned(), String::new(), "url x".to_owned()), "{head}");
     }
     let long = heard(&mut talk, &format!("<{}> .url x", "a".repeat(100))).unwrap();
     assert_eq!(long.0.len(), MAX_NICK);
     // Without a nick that is left, the relay's own. It has no account either: anyone may have said it.
     let said = heard(&mut talk, "<💥> .url x").unwrap();
-    assert_eq!(said, ("bridge".to_owned(), String::new(), ".url x".to_owned()));
+    assert_eq!(said, ("bridge".to_owned(), String::new(), "url x".to_owned()));
     // Without a head, the relay's own.
     for own in
         [".url x", "linkbot: url x", "<https://example.com/> see", "see https://example.com/"]
@@ -1253,7 +1253,6 @@ fn who_said_it_and_where_is_told_in_full() {
         history: false,
         same_moment: false,
         form: Form::Prefixed,
-        text: ".url x".into(),
         name: String::new(),
         args: "url x".into(),
         // :linkbot!1234567890@HOST PRIVMSG #DEV :...

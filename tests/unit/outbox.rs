@@ -121,29 +121,6 @@ fn a_bucket_gains_a_token_every_so_often() {
     );
 }
 
-#[test]
-fn a_person_has_three_tokens_and_one_more_every_10_s() {
-    let now = Instant::now();
-    let mut limiter = Limiter::new(3, Duration::from_secs(10));
-    let mut may = |host: &str, seconds| limiter.take(host, after(now, seconds));
-    assert!(may("a@h", 0) && may("a@h", 0) && may("a@h", 0) && !may("a@h", 0));
-    assert!(may("b@h", 0), "everybody has tokens of their own");
-    assert!(!may("a@h", 9) && may("a@h", 10) && !may("a@h", 10));
-    assert!((0..9).all(|_| may("", 0)), "the console has no limit");
-    assert!(limiter.has_token("b@h", now) && !limiter.has_token("a@h", after(now, 10)));
-}
-
-#[test]
-fn a_limiter_remembers_a_bounded_number_of_people() {
-    let now = Instant::now();
-    let mut limiter = Limiter::new(3, Duration::from_secs(10));
-    for n in 0..5000 {
-        limiter.take(&format!("user{n}@h"), now);
-    }
-    assert!(limiter.buckets.len() <= MAX_BUCKETS);
-    assert!(limiter.take("new@h", now));
-}
-
 proptest! {
     /// No promise is lost or made twice, and the queue stays short, whatever comes when.
     #[test]
