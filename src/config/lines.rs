@@ -49,8 +49,7 @@ impl<'a> Lines<'a> {
                     "{place}: {key}: {name} is a placeholder; put your own name here"
                 ));
             }
-            let quotes = ['"', '\'', '“', '”'];
-            if value.starts_with(quotes) && value.ends_with(quotes) && !key.starts_with("local.") {
+            if is_quoted(value) && !key.starts_with("local.") {
                 lines.warnings.push(format!(
                     "{place}: {key}: the quotes are part of the value; remove them unless you mean them"
                 ));
@@ -107,12 +106,21 @@ impl<'a> Lines<'a> {
 
     /// `what` is wrong with `key`, after the file's name and the line.
     pub fn error(&self, key: &str, what: &str) -> String {
-        let number = match self.line(key) {
-            Some(line) => format!(":{}", line.number),
-            None => String::new(),
-        };
-        format!("{}{number}: {key}: {what}", self.path.display())
+        let path = self.path.display();
+        match self.line(key) {
+            None => format!("{path}: {key}: {what}"),
+            Some(Line { number, value, .. }) => {
+                let hint = if is_quoted(value) { "; leave out the quotes" } else { "" };
+                format!("{path}:{number}: {key}: {what}{hint}")
+            }
+        }
     }
+}
+
+/// bot.conf does not remove quotes.
+fn is_quoted(value: &str) -> bool {
+    let quotes = ['"', '\'', '“', '”'];
+    value.starts_with(quotes) && value.ends_with(quotes)
 }
 
 /// Quotes `key` only if it looks like one: anything else could be part of a password.

@@ -261,6 +261,13 @@ fn a_value_in_quotes_is_a_warning_that_does_not_quote_it() {
 }
 
 #[test]
+fn an_error_in_a_value_in_quotes_says_to_leave_them_out() {
+    for line in ["nick = \"linkbot\"", "tls = 'no'"] {
+        assert!(fault(line).ends_with("; leave out the quotes"), "{line}");
+    }
+}
+
+#[test]
 fn a_server_is_a_host_and_a_port() {
     let parts = |value| host_and_port(value).map(|(host, port)| format!("{host} {port}"));
     assert_eq!(parts("irc.libera.chat:6697").as_deref(), Ok("irc.libera.chat 6697"));
