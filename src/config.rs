@@ -1,4 +1,5 @@
-//! bot.conf: its keys become a [`Config`]. The first error is reported, with its file, line and key.
+//! bot.conf: its keys become a [`Config`]. The first error is reported, with its file, line and
+//! key.
 
 mod lines;
 mod outputs;
@@ -147,7 +148,8 @@ fn account(lines: &Lines, owner: &str) -> Result<Option<delicious::Settings>, St
     Ok(add.map(settings))
 }
 
-/// Leaves out what a comment in a header must not contain: all but ASCII, and parentheses (RFC 9110, 5.6.5).
+/// Leaves out what a comment in a header must not contain: all but ASCII, and parentheses (RFC
+/// 9110, 5.6.5).
 fn user_agent(owner: &str) -> String {
     let version = irc::VERSION.replace(' ', "/");
     let is_refused = |c: char| !matches!(c, ' '..='~') || matches!(c, '(' | ')' | '\\');

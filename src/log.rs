@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use crate::title::is_invisible;
 
-/// Priorities, as sd-daemon(3) has them: a line that starts with one needs the operator, or is a warning.
+/// Priorities, as sd-daemon(3) has them: a line that starts with one needs the operator, or is a
+/// warning.
 pub const ERROR: &str = "<3>";
 pub const WARNING: &str = "<4>";
 
@@ -44,8 +45,8 @@ fn write(time: &str, text: impl Display) {
     let _ = io::stderr().write_all(format!("{start}{text}\n").as_bytes());
 }
 
-/// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in any ASCII case, and
-/// with `+` for a space, as in forms.
+/// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
+/// any ASCII case, and with `+` for a space, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
     let text: Vec<char> = visible(text).collect();
     let fold = |c: char| if c == '+' { ' ' } else { c.to_ascii_lowercase() };

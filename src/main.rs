@@ -1,7 +1,7 @@
 //! linkbot: saves the links that a team shares in an IRC channel.
 //!
-//! This file has the arguments and the loop. There is no shutdown code: the journal is always whole, so `^C`, `kill -9`
-//! and a power failure are the same event.
+//! This file has the arguments and the loop. There is no shutdown code: the journal is always
+//! whole, so `^C`, `kill -9` and a power failure are the same event.
 
 #![forbid(unsafe_code)]
 

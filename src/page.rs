@@ -1,6 +1,7 @@
 //! The links of some channels as a page, for people without a feed reader.
 //!
-//! HTML with the classes of microformats2 (h-feed, h-entry). The page runs nothing and fetches nothing.
+//! HTML with the classes of microformats2 (h-feed, h-entry). The page runs nothing and fetches
+//! nothing.
 
 use time::{OffsetDateTime, UtcOffset};
 

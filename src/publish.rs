@@ -1,4 +1,5 @@
-//! Writes the feeds and pages when the journal has changed: at most once a second, and again after a failure.
+//! Writes the feeds and pages when the journal has changed: at most once a second, and again after
+//! a failure.
 
 use std::cmp::Reverse;
 use std::io;

@@ -57,8 +57,9 @@ pub fn reposters_html(entry: &Entry) -> String {
     }
 }
 
-/// Escapes text for an element of XML or HTML, or for an attribute in double quotes. Leaves out what XML 1.0 forbids,
-/// even as a reference. The references are numeric, as the RSS profile wants them in titles.
+/// Escapes text for an element of XML or HTML, or for an attribute in double quotes. Leaves out
+/// what XML 1.0 forbids, even as a reference. The references are numeric, as the RSS profile wants
+/// them in titles.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,5 @@
-//! The files that linkbot writes: the feeds and pages with their public addresses, and where they may be.
+//! The files that linkbot writes: the feeds and pages with their public addresses, and where they
+//! may be.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +17,8 @@ use crate::view::View;
 
 const CHANNEL: &str = "{channel}";
 
-/// The feeds, then the pages: one for all channels, or one for each if the file's name contains `{channel}`.
+/// The feeds, then the pages: one for all channels, or one for each if the file's name contains
+/// `{channel}`.
 pub fn outputs(
     lines: &Lines,
     irc: &irc::Settings,
@@ -101,7 +103,8 @@ fn alternates(outputs: &[Output], group: &[String]) -> Vec<Alternate> {
     alternates
 }
 
-/// The path of a file that linkbot writes: in a directory that exists, and none of the `taken` ones.
+/// The path of a file that linkbot writes: in a directory that exists, and none of the `taken`
+/// ones.
 pub fn own_file(
     lines: &Lines,
     key: &str,

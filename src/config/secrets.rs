@@ -1,4 +1,5 @@
-//! Which parts of bot.conf are secret: who may read them, where they may be sent, what no log line may show.
+//! Which parts of bot.conf are secret: who may read them, where they may be sent, what no log line
+//! may show.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use crate::link::percent_encode;
 
 /// Everything that the log must hide, as it is and percent-encoded.
 ///
-/// It is an error if others may read a file with a secret, or if a secret would cross the network unencrypted.
+/// It is an error if others may read a file with a secret, or if a secret would cross the network
+/// unencrypted.
 pub fn secrets(
     lines: &Lines,
     irc: &irc::Settings,
