@@ -58,10 +58,10 @@ const HELP: &str = "
 /// How many bytes at the end of the journal are checked at start.
 const STARTUP_SCAN: u64 = 1 << 20;
 
-/// A delivery waits for a moment in which nobody says anything, but not longer than this.
+/// The longest a delivery waits for IRC to go quiet.
 const OVERDUE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Serve,
     Console,
@@ -127,7 +127,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     }
     let mut journal = Journal::open(&config.journal)?;
     let now = Instant::now();
-    // Whoever types looks at the files between two commands.
+    // In the console, write the files after every command.
     let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
@@ -135,7 +135,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
         .account
         .as_ref()
         .map(|account| Delivery::new(cursor_file, account.interval, &mut journal, now));
-    // A fork's row wins over ours of the same name.
+    // A fork's row overrides a built-in row of the same name.
     let is_ours =
         |ours: &&bot::Command| local::COMMANDS.iter().all(|theirs| theirs.name != ours.name);
     let commands =
@@ -161,7 +161,7 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
     }
 }
 
-/// Offers one link to the bookmark service, when it is time and nobody is talking.
+/// Sends one request to the bookmark service if one is due and IRC is quiet.
 fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let Some(delivery) = &mut bot.delivery else { return };
     let Some(due) = delivery.deadline() else { return };
