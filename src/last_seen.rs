@@ -89,3 +89,7 @@ impl<'a> LastSeen<'a> {
         self.is_failing = written.is_err();
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/unit/last_seen.rs"]
+mod tests;

@@ -204,3 +204,54 @@ fn all_who_share_a_commit_share_its_failure() {
     bot.kill();
     assert_eq!(home.titles(), ["Dave's", "three"]);
 }
+
+#[test]
+#[ignore = "mounts a file system, needs root (.ci/run runs it)"]
+fn what_found_no_room_during_catch_up_is_asked_for_again_by_the_next_connection() {
+    let server = IrcServer::plain();
+    let home = Home::new(&(server.conf() + ON_DISK));
+    let disk = Mount::tmpfs(home.path("disk"), "size=64k");
+    let now = time::OffsetDateTime::now_utc();
+    let at = |minutes: i64| spelled(now - time::Duration::minutes(60 - minutes));
+    // The journal ends where a page of memory does.
+    let line = format!("{}\tadd\t#dev\tbob\t\thttp://www.example.com/\t", at(0));
+    home.write("disk/links.tsv", format!("{line}{}\n", "x".repeat(4096 - line.len() - 1)));
+    home.write("disk/links.tsv.heard", format!("#dev\t{}\n", at(0)));
+    fill(&home, "disk/filler");
+    let mut bot = home.start();
+    for (caught, is_full) in [("0 links from 3 lines", true), ("3 links from 3 lines", false)] {
+        let mut client = server.accept();
+        client.register("server-time message-tags account-tag batch draft/chathistory");
+        client.expect("JOIN #dev");
+        client.send(&format!("@time={} :linkbot!b@h JOIN #dev", at(60)));
+        client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", at(0)));
+        client.send(":irc.test BATCH +x chathistory #dev");
+        for n in 1..4 {
+            let said = format!(".url http://www.example.com/{n} Link {n}");
+            client.send(&format!("@batch=x;time={} :al!a@h PRIVMSG #dev :{said}", at(n)));
+        }
+        client.send(":irc.test BATCH -x");
+        client.expect("CHATHISTORY AFTER #dev");
+        client.send(":irc.test BATCH +x chathistory #dev");
+        client.send(":irc.test BATCH -x");
+        let log = bot.logs(&format!("caught up in #dev: {caught}"));
+        let again = "; 3 could not be saved: asking again on the next connection";
+        assert_eq!(log.contains(again), is_full, "{log}");
+        if is_full {
+            fs::remove_file(home.path("disk/filler")).unwrap();
+        }
+        client.close();
+        bot.logs("not connected");
+    }
+    bot.kill();
+    let journal = failures::whole_journal(&home, "disk/links.tsv");
+    let titles: Vec<_> = journal[1..].iter().map(|columns| &columns[6]).collect();
+    assert_eq!(titles, ["Link 1", "Link 2", "Link 3"]);
+    drop(disk);
+}
+
+/// As servers and the journal spell a time.
+fn spelled(time: time::OffsetDateTime) -> String {
+    let (date, (h, m, s, ms)) = (time.date(), time.to_hms_milli());
+    format!("{date}T{h:02}:{m:02}:{s:02}.{ms:03}Z")
+}

@@ -3,6 +3,8 @@
 mod common;
 
 use std::fs::{self, Permissions};
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -74,6 +76,7 @@ on! { ergo, "needs Ergo (.ci/run unpacks it)":
     a_wrong_password_keeps_the_bot_out
     the_account_of_who_posts_is_in_the_journal
     what_was_said_in_the_bots_absence_is_asked_for
+    after_busy_talk_only_what_was_missed_is_caught_up
 }
 
 fn a_link_reaches_the_channel_the_feed_and_the_account(ircd: Ircd) {
@@ -296,6 +299,7 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
     bookmarks.request();
     home.await_cursor(&home.journal()[0][0]);
     is_killed(bot, &mut alice);
+    let heard = home.read("links.tsv.heard");
 
     for n in ["one", "two", "three"] {
         alice.says(&format!(".url http://www.example.com/{n} Link {n}"));
@@ -332,11 +336,12 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
         );
     }
     is_killed(bot, &mut alice);
-    nothing_is_told_twice(&home, &mut alice, &titles);
+    nothing_is_told_twice(&home, &heard, &mut alice, &titles);
 }
 
 /// The bot is killed again, and in the middle: the journal ends after the first of the three.
-fn nothing_is_told_twice(home: &Home, alice: &mut Person, titles: &[&str]) {
+fn nothing_is_told_twice(home: &Home, heard: &str, alice: &mut Person, titles: &[&str]) {
+    home.write("links.tsv.heard", heard);
     let whole = home.read("links.tsv");
     home.write(
         "links.tsv",
@@ -346,6 +351,7 @@ fn nothing_is_told_twice(home: &Home, alice: &mut Person, titles: &[&str]) {
     bot.logs("caught up in #dev: 2 links from ");
     home.await_feed(titles);
     is_killed(bot, alice);
+    home.write("links.tsv.heard", heard);
     let mut bot = home.start();
     bot.logs("caught up in #dev: 0 links from ");
     assert_eq!(home.journal().len(), 5);
@@ -360,6 +366,52 @@ fn nothing_is_told_twice(home: &Home, alice: &mut Person, titles: &[&str]) {
         );
         line.contains(":status: ")
     });
+}
+
+/// Talk with 1,500 addresses is heard live, and the connection ends. Then a link is deleted by hand, capture is
+/// switched on, and alice posts three links and a correction, 0.2 s apart.
+fn after_busy_talk_only_what_was_missed_is_caught_up(ircd: Ircd) {
+    let mut alice = Person::enter(&ircd, "alice");
+    let wire = Wire::to(ircd.port);
+    let conf = ircd.conf().replace(&format!(":{}", ircd.port), &format!(":{}", wire.port));
+    assert_ne!(conf, ircd.conf());
+    let home = home(&ircd, &conf);
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    for n in 0..1500 {
+        alice.says(&format!("talk about http://www.example.com/talk/{n}"));
+        // The server drops a client that does not keep up.
+        if n % 600 == 599 {
+            alice.says(".status");
+            alice.hears("status", |line| line.starts_with(":linkbot!"));
+        }
+    }
+    a_link_is_saved(&mut alice);
+    wire.cut();
+    bot.logs("not connected: ");
+    bot.kill();
+    home.write("links.tsv", "");
+    home.write("bot.conf", home.read("bot.conf") + "capture = yes\n");
+    for said in [
+        ".url http://www.example.com/one Wrong",
+        ".undo",
+        ".url http://www.example.com/one One",
+        ".url http://www.example.com/two Two",
+        ".url http://www.example.com/two Three",
+    ] {
+        alice.says(said);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let heard = home.read("links.tsv.heard");
+    // The second time it is all replayed again, as after a crash.
+    for caught in ["3 links from ", "0 links from "] {
+        let mut bot = home.start();
+        bot.logs(&format!("caught up in #dev: {caught}"));
+        is_killed(bot, &mut alice);
+        home.write("links.tsv.heard", &heard);
+    }
+    let saved: Vec<_> = home.journal().iter().map(|c| format!("{} {}", c[1], c[6])).collect();
+    assert_eq!(saved, ["add Wrong", "remove ", "add One", "add Two", "title Three"]);
 }
 
 fn is_killed(mut bot: Bot, alice: &mut Person) {
@@ -455,4 +507,37 @@ fn home(ircd: &Ircd, conf: &str) -> Home {
     let home = Home::new(conf);
     home.write("pin.pem", &ircd.certificate.pem);
     home
+}
+
+/// A way to a server that can be cut.
+struct Wire {
+    port: u16,
+    ends: std::sync::mpsc::Receiver<TcpStream>,
+}
+
+impl Wire {
+    fn to(server: u16) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, ends) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for bot in listener.incoming().map_while(Result::ok) {
+                let ircd = TcpStream::connect(("127.0.0.1", server)).unwrap();
+                for (from, to) in [(&bot, &ircd), (&ircd, &bot)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+                let _ = sender.send(ircd);
+            }
+        });
+        Wire { port, ends }
+    }
+
+    /// Ends the connection that was made first.
+    fn cut(&self) {
+        let _ = self.ends.recv().unwrap().shutdown(Shutdown::Both);
+    }
 }

@@ -117,7 +117,10 @@ impl Replay {
 
     /// Counts a replayed line. False if it is not to be read: seen before, in the future, or over the limit.
     fn count(&mut self, time: OffsetDateTime, now: Now) -> bool {
-        if time <= self.since || time > now.clock + MAX_CLOCK_SKEW || self.lines == MAX_LINES {
+        // Some servers replay whole seconds: this line may be one of those after `since`.
+        let is_same_second = time != self.since && time == self.since.truncate_to_second();
+        let is_old = time <= self.since && !is_same_second;
+        if is_old || time > now.clock + MAX_CLOCK_SKEW || self.lines == MAX_LINES {
             return false;
         }
         self.deadline = Some(now.instant + REPLAY_TIMEOUT);
