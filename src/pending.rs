@@ -32,8 +32,6 @@ pub enum Need {
 }
 
 pub struct Pending {
-    /// Lines that are not later than this were delivered, or never will be.
-    after: OffsetDateTime,
     /// No earlier run has sent an event that is later than this.
     written_since: OffsetDateTime,
     /// The turn of the lines before this offset has come.
@@ -63,7 +61,6 @@ impl Pending {
     /// Every event after `cursor` is pending. The first of them starts at the offset `start`.
     pub fn new(cursor: OffsetDateTime, written_since: OffsetDateTime, start: u64) -> Pending {
         Pending {
-            after: cursor,
             written_since,
             read_to: start,
             newest: cursor,
@@ -85,7 +82,7 @@ impl Pending {
         let mut too_old: Option<(usize, String)> = None;
         for line in journal.read_from(self.scanned_to) {
             let Line { event, start, end } = line?;
-            if self.is_pending(&event) {
+            if is_after(event.time, self.cursor()) {
                 self.take_in(event, start, journal)?;
             } else if event.action != Action::Foreign {
                 too_old.get_or_insert((0, event.link.url)).0 += 1;
@@ -203,8 +200,10 @@ impl Pending {
         Ok(None)
     }
 
+    /// False for an event that was too old when it was scanned.
     fn is_pending(&self, event: &Event) -> bool {
-        is_after(event.time, self.after)
+        is_after(event.time, self.newest)
+            || self.unordered.is_some_and(|(oldest, _)| event.time >= oldest)
     }
 
     /// Decides what `item` needs, from what is in the journal now.

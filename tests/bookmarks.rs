@@ -1,6 +1,7 @@
 //! From the journal into the bookmark account.
 
 mod common;
+mod failures;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -484,4 +485,119 @@ fn a_service_that_is_not_there_is_tried_later() {
     home.console(format!(".url {ONE}\n"));
     let line = home.start().logs("delivery stopped");
     assert!(line.contains("refused") && line.contains("next try in 3 s"), "{line}");
+}
+
+/// A service that holds bookmarks, those of its owner included, and the bot in its channels.
+#[test]
+fn the_owners_bookmark_is_left_alone_also_after_a_restart() {
+    let shelf = failures::Shelf::default();
+    let service = shelf.open();
+    let owners = [("http://www.example.com/1".to_owned(), "The owner's words".to_owned())];
+    shelf.put(&owners[0].0, &owners[0].1);
+    let mut owing = Owing::start(&service, "", &[]);
+    let mut client = owing.server.welcome();
+    client.say("alice", "#dev", format!(".url {ONE}"));
+    client.expect("PRIVMSG #dev :saved: One");
+    owing.bot.logs("already there: http://www.example.com/1; it was in the account before linkbot");
+    client.say("alice", "#dev", ".url http://www.example.com/1 Uno");
+    client.expect("PRIVMSG #dev :title changed: Uno");
+    owing.bot.logs("left alone: http://www.example.com/1: it was in the account before linkbot");
+    owing.bot.kill();
+    let mut again = owing.home.start();
+    let mut client = owing.server.welcome();
+    client.say("alice", "#dev", ".undo");
+    client.expect("PRIVMSG #dev :removed: Uno");
+    again.logs("left alone: http://www.example.com/1: it was in the account before linkbot");
+    assert_eq!(shelf.links(), owners);
+    assert!(
+        owing
+            .home
+            .read("links.tsv")
+            .contains("\tforeign\t#dev\talice\t\thttp://www.example.com/1\t")
+    );
+    owing.home.await_feed(&[]);
+    assert_eq!(service.unasked().len(), 1, "one request, which changed nothing");
+}
+
+#[test]
+fn of_two_channels_links_the_account_shows_the_one_that_is_left() {
+    let shelf = failures::Shelf::default();
+    let service = shelf.open();
+    let mut owing = Owing::start(&service, "", &[]);
+    owing.bot.kill();
+    let conf = owing.home.read("bot.conf").replace("channels = #dev", "channels = #dev, #ops");
+    owing.home.configure(&conf);
+    let mut bot = owing.home.start();
+    let mut client = owing.server.welcome();
+    client.let_in("#ops");
+    client.say("alice", "#dev", ".url http://www.example.com/1 Oops, wrong window");
+    client.expect("PRIVMSG #dev :saved: ");
+    client.say("carol", "#ops", ".url http://www.example.com/1 The right words");
+    client.expect("PRIVMSG #ops :saved: ");
+    bot.logs("already there: http://www.example.com/1; the title there stays");
+    client.say("alice", "#dev", ".undo");
+    client.expect("PRIVMSG #dev :removed: ");
+    bot.logs("title changed: http://www.example.com/1");
+    let held = [("http://www.example.com/1".to_owned(), "The right words".to_owned())];
+    assert_eq!(shelf.links(), held);
+    client.say("carol", "#ops", ".undo");
+    bot.logs("deleted: http://www.example.com/1");
+    assert_eq!(shelf.links(), []);
+}
+
+#[test]
+fn a_body_that_does_not_arrive_in_time_is_no_answer_in_time() {
+    let answer = Answer::Drip("HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?>\r\n<resu");
+    let bookmarks = Bookmarks::answering([answer]);
+    let mut owing = Owing::start(&bookmarks, "", &[ONE]);
+    let line = owing.bot.logs("delivery stopped");
+    assert!(line.contains(": no answer in time; ") && line.ends_with("next try in 30 s"), "{line}");
+}
+
+#[test]
+fn a_link_that_fails_three_times_gives_way_to_the_next() {
+    let bookmarks = Bookmarks::plain(|request| match request.argument("url") {
+        Some("http://www.example.com/1") => Answer::http("500 Internal Server Error", ""),
+        _ => Answer::done(),
+    });
+    let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO]);
+    let tried = [(); 4].map(|()| asked_for(&bookmarks.request()).to_owned());
+    assert_eq!(tried, ["One", "One", "One", "Two"], "after its third failure it gives way");
+    owing.bot.logs("delivered: http://www.example.com/2");
+}
+
+#[test]
+fn a_journal_that_is_truncated_in_place_says_how_many_pending_links_went_with_it() {
+    let bookmarks = Bookmarks::plain(|_| Answer::http("503 Service Unavailable", ""));
+    let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO]);
+    let mut client = owing.server.welcome();
+    owing.bot.logs("delivery stopped");
+    owing.home.write("links.tsv", "");
+    client.send("PING :look");
+    owing.bot.logs("pending links that are gone from the journal and will not be delivered: 2");
+}
+
+#[test]
+fn lines_that_will_not_be_delivered_are_named() {
+    let bookmarks = Bookmarks::answering([]);
+    let mut owing = Owing::start(&bookmarks, "", &[]);
+    let mut client = owing.server.welcome();
+    client.say("alice", "#dev", format!(".url {ONE}"));
+    owing.bot.logs("delivered: http://www.example.com/1");
+    let line = |time: &str, n| format!("{time}\tadd\t#dev\tann\t\thttp://old.example/{n}\tOld\n");
+    let old: String = (1..=5).map(|n| line("2020-01-01T00:00:00.000Z", n)).collect();
+    let journal = owing.home.path("links.tsv");
+    let saved = std::fs::read_to_string(&journal).unwrap();
+    // At the end of the file, as `>>` does it.
+    let mut file = std::fs::File::options().append(true).open(&journal).unwrap();
+    std::io::Write::write_all(&mut file, old.as_bytes()).unwrap();
+    client.send("PING :look");
+    let line = owing.bot.logs("lines that will not be delivered");
+    assert!(line.ends_with(": 5; the first: http://old.example/1"), "{line}");
+    assert_eq!(std::fs::read_to_string(&journal).unwrap(), saved + &old);
+    owing.bot.kill();
+    let checked = owing.home.run(&["--check", "bot.conf"]);
+    let expected = "links.tsv: 5 lines will not be delivered, if new; the first is line 2: \
+                    its time, 2020-01-01T00:00:00.000Z, is not later than the cursor";
+    assert!(checked.stderr.contains(expected), "{checked:?}");
 }

@@ -292,14 +292,21 @@ fn a_proxy_that_cannot_be_used_is_refused_where_there_is_an_account() {
     for proxy in
         ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     {
-        for value in
-            ["socks5://127.0.0.1:1080", "socks5h://a:5ecre7@127.0.0.1:1080", "SOCKS4://127.0.0.1"]
-        {
+        for value in [
+            "socks5://127.0.0.1:1080",
+            "socks5h://a:5ecre7@127.0.0.1:1080",
+            "SOCKS4://127.0.0.1",
+            "foo://127.0.0.1",
+            "ftp://127.0.0.1",
+            "http://",
+        ] {
             let ended = check(&with_account, proxy, value);
-            assert_refused(&ended, &["bot.conf:4: delicious: ", "SOCKS", "http://"]);
+            assert_refused(&ended, &["bot.conf:4: delicious: ", proxy, "SOCKS", "http://"]);
             assert!(!ended.stderr.contains("5ecre7"), "{ended:?}");
         }
-        assert_eq!(check(&with_account, proxy, "http://127.0.0.1:3128").status, Some(0));
+        for value in ["http://127.0.0.1:3128", "127.0.0.1:3128", ""] {
+            assert_eq!(check(&with_account, proxy, value).status, Some(0), "{value}");
+        }
         assert_eq!(
             check(CONF, proxy, "socks5://127.0.0.1:1080").status,
             Some(0),

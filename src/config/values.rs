@@ -1,9 +1,9 @@
 //! Parsers for single values of bot.conf. An error says what a correct value looks like.
 
-use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{env, fs};
 
 use native_tls::{Certificate, Identity};
 use time::format_description::well_known::Rfc3339;
@@ -125,18 +125,32 @@ pub fn endpoint(value: &str) -> Result<Url, String> {
         return Err("must not contain the token; put that into delicious_token".into());
     }
     // ureq silently ignores a proxy that it cannot use.
-    let is_used = |proxy: &Proxy| url.as_str().parse().is_ok_and(|uri| !proxy.is_no_proxy(&uri));
-    let is_http =
-        |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
-    if Proxy::try_from_env().is_some_and(|proxy| is_used(&proxy) && !is_http(&proxy)) {
-        return Err(
-            "linkbot cannot use the SOCKS proxy in the environment; set an http:// proxy, \
-             or unset ALL_PROXY"
-                .into(),
-        );
+    let mut proxy = Proxy::builder(ProxyProtocol::Http);
+    let no_proxy = env::var("NO_PROXY").or_else(|_| env::var("no_proxy")).unwrap_or_default();
+    for host in no_proxy.split(',') {
+        proxy = proxy.no_proxy(host.trim());
     }
-    Ok(url)
+    let is_exempt =
+        proxy.build().is_ok_and(|proxy| value.parse().is_ok_and(|uri| proxy.is_no_proxy(&uri)));
+    let is_http =
+        |proxy: Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    let set = PROXIES
+        .iter()
+        .find_map(|name| Some((name, env::var(name).ok()?)).filter(|(_, value)| !value.is_empty()));
+    match set {
+        Some((name, value)) if !is_exempt && !Proxy::new(&value).is_ok_and(is_http) => {
+            Err(format!(
+                "linkbot cannot use the proxy in {name}: it must start with http:// or https:// \
+             (no SOCKS); set such a proxy, or unset {name}"
+            ))
+        }
+        _ => Ok(url),
+    }
 }
+
+/// Where ureq looks for a proxy, in this order.
+const PROXIES: [&str; 6] =
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// The text of a file, and its mode.
 pub fn read(path: &Path) -> Result<(String, u32), String> {

@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::line::{Action, format_time};
 use super::reader::{ForwardReader, ReverseReader};
-use super::{Later, VIEW_WINDOW, find_after, fold, is_after, key, what_is_at};
+use super::{Later, VIEW_WINDOW, fold, is_after, key, what_is_at};
 use crate::link::Link;
 
 /// The lines of a part of the file, and the numbers of those that a person should look at.
@@ -30,14 +30,10 @@ pub fn inspect(
 ) -> io::Result<Findings> {
     // Events of one batch get times a little ahead of the clock.
     let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
-    let pending = match cursor {
-        Some(cursor) => Some((cursor, find_after(file, to, cursor)?)),
-        None => None,
-    };
     let mut found = Findings::default();
+    let mut is_past_cursor = false;
     let mut lines = ForwardReader::from_middle(file, from, to)?;
     loop {
-        let start = lines.position;
         let Some(line) = lines.line()? else { return Ok(found) };
         found.lines += 1;
         let event = match line {
@@ -51,11 +47,11 @@ pub fn inspect(
         if event.time > limit {
             found.in_future.push((found.lines, event.time));
         }
-        if let Some((cursor, first)) = pending
-            && start >= first
-            && !is_after(event.time, cursor)
-        {
-            found.too_old.push((found.lines, event.time));
+        if let Some(cursor) = cursor {
+            if is_past_cursor && !is_after(event.time, cursor) {
+                found.too_old.push((found.lines, event.time));
+            }
+            is_past_cursor |= event.time >= cursor;
         }
     }
 }
@@ -113,8 +109,8 @@ pub fn warnings(
         warn(found.in_future.len(), "in the future", first, &why);
     }
     if let Some(&(first, time)) = found.too_old.first() {
-        let why = format!("{} is not later than the bookmark account's cursor", format_time(time));
-        warn(found.too_old.len(), "will not be delivered", first, &why);
+        let why = format!("its time, {}, is not later than the cursor", format_time(time));
+        warn(found.too_old.len(), "will not be delivered, if new", first, &why);
     }
     Ok(warnings)
 }

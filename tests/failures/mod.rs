@@ -173,6 +173,11 @@ impl Shelf {
         self.links.lock().unwrap().clone()
     }
 
+    /// A bookmark that its owner has put there.
+    pub fn put(&self, url: &str, title: &str) {
+        self.links.lock().unwrap().push((url.to_owned(), title.to_owned()));
+    }
+
     pub fn urls(&self) -> Vec<String> {
         self.links().into_iter().map(|(url, _)| url).collect()
     }
