@@ -915,7 +915,8 @@ impl World {
         let channel = ["#dev", "#ops"][who / 2].to_owned();
         let mut links = self.journal.links(VIEW_WINDOW, |_| true).map(|entry| entry.unwrap().link);
         let stands = links.any(|known| known.url == link(i).url && known.channel == channel);
-        let title = format!("title {}", self.tries.len() + self.journal.events(VIEW_WINDOW).count());
+        let title =
+            format!("title {}", self.tries.len() + self.journal.events(VIEW_WINDOW).count());
         let link = Link { channel, nick: ["bob", "carol"][who % 2].into(), title, ..link(i) };
         drop(links);
         match act {
