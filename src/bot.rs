@@ -100,7 +100,7 @@ pub struct Bot<'a> {
     pub commands: Vec<&'static Command>,
     heard: Vec<Run>,
     pub started: Instant,
-    /// The actions that the function that runs now has written.
+    /// The actions written in this batch.
     saved: Vec<Action>,
     /// The request that runs now was replayed: the journal may have it already.
     history: bool,
@@ -146,6 +146,7 @@ impl<'a> Bot<'a> {
             }
             self.refresh_delivery();
         }
+        self.saved.clear();
         let mut outcomes = Vec::new();
         for request in requests {
             self.history = request.history;
@@ -175,22 +176,23 @@ impl<'a> Bot<'a> {
         let now = Instant::now();
         let may_look = !request.history && self.lookups(&request).has_token(now);
         for run in functions {
-            self.saved.clear();
+            let before = self.saved.len();
             let (mut answer, mut report) = match run {
                 Run::Look(look) if may_look => (look(self, &request), Report::Reply),
                 Run::Look(_) => continue,
                 Run::Save(save) => (save(self, &request), Report::ReplyAndLog),
             };
+            let saved = &self.saved[before..];
             if answer.as_ref().is_ok_and(String::is_empty) {
-                if self.saved.is_empty() {
+                if saved.is_empty() {
                     continue;
                 }
-                (answer, report) = (Ok(format!("captured: {}", self.saved.len())), Report::Log);
+                (answer, report) = (Ok(format!("captured: {}", saved.len())), Report::Log);
             }
             if request.history {
                 report = Report::Log;
             }
-            let links = self.saved.iter().filter(|&&action| action == Action::Add).count();
+            let links = saved.iter().filter(|&&action| action == Action::Add).count();
             outcomes.push(Outcome { request: request.clone(), answer, report, links });
         }
         if outcomes.last().is_some_and(|outcome| outcome.report == Report::Reply) {

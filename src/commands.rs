@@ -135,29 +135,28 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
     }
     let before = match url {
         None => your_latest(bot, request)?,
-        Some(url) => {
-            let entry = newest_with(bot, request, &url)?;
-            let entry = entry.filter(|entry| bot.may_change(entry, request)).ok_or(UNKNOWN)?;
-            let before = entry.link;
-            if !is_yours(&before, request) && !is_moderator(bot, request) {
-                return Err(format!("not yours: posted by {}", before.nick));
-            }
-            before
-        }
+        Some(url) => newest_with(bot, request, &url)?.ok_or(UNKNOWN)?,
     };
+    if !bot.may_change(&before, request) {
+        return Err(UNKNOWN.into());
+    }
+    let before = before.link;
+    if !is_yours(&before, request) && !is_moderator(bot, request) {
+        return Err(format!("not yours: posted by {}", before.nick));
+    }
     removed.url.clone_from(&before.url);
     bot.save(Action::Remove, &removed)?;
     Ok(format!("removed: {}", shown(&before)))
 }
 
-fn your_latest(bot: &Bot, request: &Request) -> Result<Link, String> {
+fn your_latest(bot: &Bot, request: &Request) -> Result<Entry, String> {
     // An event belongs to the nearest link with its address: one behind that cannot be named.
     let mut nearest = HashSet::new();
     for entry in bot.channel_links(request, ADDRESS_WINDOW) {
         let entry = entry.map_err(could_not_save)?;
         let is_nearest = nearest.insert(link::comparison_key(&entry.link.url));
         if is_nearest && bot.may_change(&entry, request) && is_yours(&entry.link, request) {
-            return Ok(entry.link);
+            return Ok(entry);
         }
     }
     Err("no link of yours in the last 24 hours here".into())
@@ -188,7 +187,10 @@ fn capture(bot: &mut Bot, request: &Request) -> Answer {
     }
     let channel = request.channel.clone().unwrap_or_default();
     if !bot.config.capture {
-        bot.last_posted.insert(channel, request.clone());
+        // A replayed line may be older than a live one.
+        if bot.last_posted.get(&channel).is_none_or(|last| last.posted <= request.posted) {
+            bot.last_posted.insert(channel, request.clone());
+        }
         return silence;
     }
     for (url, title) in links {
@@ -217,11 +219,9 @@ fn may_capture(bot: &mut Bot, request: &Request) -> bool {
 
 /// True if the person wants a line to be left alone: `[off]` at its start or end.
 fn is_off(text: &str) -> bool {
-    let said = irc::relay_head(text).map_or("", |(_, said)| said);
-    [text, said]
-        .map(|text| title::normalize(text).to_lowercase())
-        .iter()
-        .any(|text| text.starts_with("[off]") || text.ends_with("[off]"))
+    let text = title::normalize(text).to_lowercase();
+    let said = irc::relay_head(&text).map_or("", |(_, said)| said.trim_start());
+    text.starts_with("[off]") || said.starts_with("[off]") || text.ends_with("[off]")
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
@@ -247,15 +247,12 @@ fn search_terms(text: &str) -> Vec<String> {
     let text = title::normalize(text).replace(['“', '”', '„', '«', '»'], "\"");
     let mut terms = Vec::new();
     for (i, part) in text.split('"').enumerate() {
-        let is_phrase = i % 2 == 1;
-        if is_phrase {
-            terms.push(part.trim().to_lowercase());
-            continue;
-        }
-        for word in part.split(' ') {
-            let address = scan::links_in(word, false).pop();
-            let term = address.map(|(url, _)| link::comparison_key(&url));
-            terms.push(term.unwrap_or_else(|| word.to_owned()).to_lowercase());
+        // Every second part is in quotes: a phrase, which stays whole.
+        let separator = if i % 2 == 1 { '"' } else { ' ' };
+        for term in part.split(separator) {
+            let address = scan::links_in(term, false).pop();
+            let key = address.map(|(url, _)| link::comparison_key(&url));
+            terms.push(key.as_deref().unwrap_or(term.trim()).to_lowercase());
         }
     }
     terms

@@ -7,8 +7,9 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::bot::{Bot, Report, Request};
+use crate::irc::message::{self, LONGEST_LINE};
 use crate::irc::names::CaseMapping;
-use crate::irc::{self, VERSION, message};
+use crate::irc::{self, VERSION};
 use crate::{log, title};
 
 /// Runs until standard input ends or nobody reads standard output any more.
@@ -20,9 +21,10 @@ pub fn run(bot: &mut Bot) -> Result<(), String> {
     }
     for line in io::stdin().lock().split(b'\n') {
         let line = line.map_err(|e| format!("standard input: {}", log::os_error(&e)))?;
-        if line.len() > message::LONGEST_LINE {
-            let longest = message::LONGEST_LINE;
-            log::line(format_args!("a line is longer than {longest} bytes; nothing was saved"));
+        if line.len() > LONGEST_LINE {
+            log::line(format_args!(
+                "a line is longer than {LONGEST_LINE} bytes; nothing was saved"
+            ));
             continue;
         }
         let outcomes = bot.run_batch(vec![request(bot, &you, &line)]);
@@ -64,8 +66,8 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let line = title::without_colors(&line);
     let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
     let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((you, &line));
-    let (nicks, case) = ([settings.nick.as_str(); 2], CaseMapping::Rfc1459);
-    let (form, args) = irc::split_command(text, &settings.prefix, nicks, case);
+    let case = CaseMapping::Rfc1459;
+    let (form, args) = irc::split_command(text, settings, &settings.nick, case);
     Request {
         channel: Some(settings.channels[0].name.clone()),
         nick: nick.to_owned(),

@@ -248,6 +248,17 @@ fn what_people_do_on_irc_reaches_the_account() {
 }
 
 #[test]
+fn a_link_is_delivered_whatever_else_is_said_in_the_same_moment() {
+    let bookmarks = Bookmarks::plain(|_| Answer::done());
+    let owing = Owing::start(&bookmarks, "", &[]);
+    let mut client = owing.server.welcome();
+    let lines =
+        ":alice!a@h PRIVMSG #dev :.url http://a.example/ A\r\n:bob!b@h PRIVMSG #dev :.help\r\n";
+    client.send_bytes(lines.as_bytes());
+    assert_eq!(bookmarks.request().argument("description").unwrap(), "A");
+}
+
+#[test]
 fn what_was_taken_back_before_it_was_sent_is_never_sent() {
     let is_open = Arc::new(AtomicBool::new(false));
     let bookmarks = {

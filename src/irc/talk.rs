@@ -9,7 +9,7 @@ use super::history::Origin;
 use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::ReplyKind;
-use super::{MASK, Now, Session, VERSION};
+use super::{MASK, Now, Session, Settings, VERSION};
 use crate::{scan, title};
 
 /// What servers tag the lines of bots with: the specification's name, and those from before it.
@@ -76,19 +76,22 @@ impl Session<'_> {
         }
         let text = message::text(text);
         let text = title::without_colors(&text);
-        let (form, args) = self.split(&text);
+        let split = |text| split_command(text, self.settings, &self.nick, self.case);
+        let (form, args) = split(&text);
         let is_relay =
             !private && self.is_listed(&self.settings.relay, message.source, message.nick());
         // `linkbot: ...` addresses us: it is the relay's own.
         let relayed = if is_relay && form == Form::Talk { relay_head(args) } else { None };
-        let (form, args) = relayed.map_or((form, args), |(_, said)| self.split(said));
+        let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
         let is_wanted = private || form != Form::Talk || self.settings.hears_all || may_share(args);
         let index = if private { None } else { Some(self.configured(target)?) };
         let origin = match index {
             // Each line counts for catch-up.
             Some(index) => self.origin(index, message, is_wanted, now),
             // A bouncer replays what was said in private too.
-            None if is_old(message, now.clock) => Origin::Ignored,
+            None if server_time(message).is_some_and(|said| now.clock - said > MAX_CLOCK_SKEW) => {
+                Origin::Ignored
+            }
             None => Origin::Live,
         };
         let history = origin != Origin::Live;
@@ -129,11 +132,6 @@ impl Session<'_> {
             }
         }
         Some(request)
-    }
-
-    fn split<'t>(&self, text: &'t str) -> (Form, &'t str) {
-        let nicks = [self.nick.as_str(), &self.settings.nick];
-        split_command(text, &self.settings.prefix, nicks, self.case)
     }
 
     /// A NOTICE to us. No line of it is ever answered, but services tell there why they know us or not.
@@ -207,17 +205,18 @@ impl Session<'_> {
 /// line. `...` is not a command.
 pub fn split_command<'t>(
     text: &'t str,
-    prefix: &str,
-    nicks: [&str; 2],
+    settings: &Settings,
+    nick: &str,
     case: CaseMapping,
 ) -> (Form, &'t str) {
+    let prefix = settings.prefix.as_str();
     let text = skip_invisible(text).trim_end();
     if let Some(command) = text.strip_prefix(prefix)
         && command.starts_with(|c: char| c.is_ascii_alphabetic())
     {
         return (Form::Prefixed, command);
     }
-    match nicks.iter().find_map(|nick| after_nick(text, nick, case)) {
+    match [nick, &settings.nick].iter().find_map(|nick| after_nick(text, nick, case)) {
         Some(said) => (Form::Named, said.strip_prefix(prefix).unwrap_or(said)),
         None => (Form::Talk, text),
     }
@@ -234,8 +233,8 @@ fn after_nick<'t>(text: &'t str, nick: &str, case: CaseMapping) -> Option<&'t st
     if let Some(said) = said.strip_prefix([':', ',', '：', '，']) {
         return Some(skip_invisible(said));
     }
-    let ends = said.is_empty() || said.starts_with('?') || said.len() < rest.len();
-    if ends { Some(said) } else { None }
+    let is_end = said.is_empty() || said.starts_with('?') || said.len() < rest.len();
+    is_end.then_some(said)
 }
 
 /// Drops white space, formatting codes and invisible characters from the start of a line.
@@ -267,11 +266,10 @@ pub fn relay_head(text: &str) -> Option<(&str, &str)> {
 /// A nick from a bridge as one of IRC's. A reply may start with it, so it must not look like a command for
 /// another bot: it starts with a letter, a digit or `_`, and contains no space. Empty if nothing is left.
 fn clean_nick(nick: &str) -> String {
-    let is_valid = |c: char| c.is_alphanumeric() || "[]\\`_^{|}-".contains(c);
     let nick = title::normalize(nick);
     let can_start = |c: char| c.is_alphanumeric() || c == '_';
     let visible = nick.chars().filter(|&c| !title::is_invisible(c)).skip_while(|&c| !can_start(c));
-    visible.take(MAX_NICK).map(|c| if is_valid(c) { c } else { '_' }).collect()
+    visible.take(MAX_NICK).map(|c| if is_nick_char(c) { c } else { '_' }).collect()
 }
 
 /// True if `text` may contain an address: every one contains a slash.
@@ -279,16 +277,14 @@ fn may_share(text: &str) -> bool {
     message::find(b'/', text.as_bytes()).is_some() && scan::has_address(text)
 }
 
-/// True if a line is older than the time that it takes to come.
-fn is_old(message: &Message, now: OffsetDateTime) -> bool {
-    server_time(message).is_some_and(|said| now - said > MAX_CLOCK_SKEW)
+/// True if `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
+pub fn is_nick(name: &str) -> bool {
+    let is_allowed = name.is_ascii() && name.chars().all(is_nick_char);
+    is_allowed && name.starts_with(|c: char| !c.is_ascii_digit() && c != '-')
 }
 
-/// Whether `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
-pub fn is_nick(name: &str) -> bool {
-    let special = |b: u8| b"[]\\`_^{|}".contains(&b);
-    let allowed = name.bytes().all(|b| b.is_ascii_alphanumeric() || special(b) || b == b'-');
-    allowed && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || special(b))
+fn is_nick_char(c: char) -> bool {
+    c.is_alphanumeric() || "[]\\`_^{|}-".contains(c)
 }
 
 /// IRCv3 server-time, in UTC and to the millisecond; `None` if the line has no valid one.

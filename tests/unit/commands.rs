@@ -197,7 +197,7 @@ fn config() -> (tempfile::TempDir, Config) {
     (folder, config)
 }
 
-fn request(step: Step) -> Request {
+fn request(config: &Config, step: Step) -> Request {
     let (nick, account) = PEOPLE[step.who];
     let said = ADDRESSES[step.address.0][step.address.1].0;
     let text = match step.act {
@@ -207,7 +207,7 @@ fn request(step: Step) -> Request {
         Act::UndoThat => format!(".undo {said}"),
         Act::Undo => ".undo".to_owned(),
     };
-    let (form, args) = split_command(&text, ".", ["linkbot"; 2], CaseMapping::Rfc1459);
+    let (form, args) = split_command(&text, &config.irc, "linkbot", CaseMapping::Rfc1459);
     Request {
         channel: Some(CHANNELS[step.channel].to_owned()),
         nick: nick.to_owned(),
@@ -255,7 +255,7 @@ proptest! {
             Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), HEARD.to_vec());
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
-            let outcomes = bot.run_batch(steps.into_iter().map(request).collect());
+            let outcomes = bot.run_batch(steps.into_iter().map(|step| request(&config, step)).collect());
             let spoken: Vec<_> =
                 outcomes.into_iter().filter(|outcome| outcome.report != Report::Log).collect();
             prop_assert_eq!(spoken.len(), expected.len());
@@ -343,13 +343,14 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let place = |name| folder.path().join(name);
         let mut time = OffsetDateTime::now_utc().truncate_to_second() - Duration::minutes(2);
+        let (_folder, config) = config();
         let mut lines = vec![];
         for &(step, spacing) in &steps {
             time += Duration::milliseconds(spacing);
             // Two people and two addresses: what they do touches the same links.
             let (who, address) = ([0, 5][step.who % 2], (step.address.0 % 2, step.address.1));
             let step = Step { channel: 0, who, address, ..step };
-            lines.push(Request { posted: time, ..request(step) });
+            lines.push(Request { posted: time, ..request(&config, step) });
         }
         let heard = with_bot(&place("live"), |bot| {
             hear_live(bot, &lines);
