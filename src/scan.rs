@@ -103,7 +103,7 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     while let Some(mark) = before.chars().next_back().filter(|c| "_*~$'".contains(*c)) {
         before = &before[..before.len() - 1];
         address = address.strip_suffix(mark).unwrap_or(address);
-        address = address.trim_end_matches(|c| PUNCTUATION.contains(c));
+        address = address.trim_end_matches(|c| PUNCTUATION.contains(c) || bracket(c) > 0);
     }
     start + address.len()
 }

@@ -6,12 +6,12 @@ use std::borrow::Cow;
 pub const ADDRESS: &str = "\u{fffc}";
 
 /// What people and programs put around an address, `@`, and between several of them.
-const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/\"@\"/'@'/`@`/*@*/_@_/~@~/$@$/|@|/“@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/\
-    ‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/@ @/@, @";
+const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/<URL:@>/\"@\"/'@'/`@`/*@*/_@_/~@~/$@$/|@|/\
+    “@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/@:/@;/;@/; @/@ @/@, @";
 
 /// What separates a title from its ends, `@`.
-const SEPARATORS: &str =
-    "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> / @/ -@/-@/–@/—@/:@/|@/,@/ ;@/ >@/ ->@";
+const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@. /@… /@! /@? /@。/@，/@：/@* /@• /\
+    @.@/ @/-@/–@/—@/:@/|@/,@/ ;@/ >@/ ->@/ =>@";
 
 /// Returns the title as it is stored: without IRC formatting, control characters, bidirectional overrides and
 /// what XML forbids, and with single spaces. Empty if nothing is left.

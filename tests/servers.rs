@@ -38,6 +38,7 @@ on! { ngircd, "needs ngircd (.ci/run installs it)":
     who_is_kicked_stays_out_until_invited
     with_rejoin_who_is_kicked_comes_back
     a_server_that_comes_back_has_the_bot_back
+    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
 }
 
 on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
@@ -53,6 +54,7 @@ on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
     services_that_start_after_the_server_are_waited_for
     the_account_of_who_posts_is_in_the_journal
     what_was_said_in_the_bots_absence_is_replayed
+    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
 }
 
 on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
@@ -62,6 +64,7 @@ on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
     a_taken_nick_is_taken_back_when_its_holder_leaves
     who_is_kicked_stays_out_until_invited
     a_server_that_comes_back_has_the_bot_back
+    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
 }
 
 on! { ergo, "needs Ergo (.ci/run unpacks it)":
@@ -77,6 +80,7 @@ on! { ergo, "needs Ergo (.ci/run unpacks it)":
     the_account_of_who_posts_is_in_the_journal
     what_was_said_in_the_bots_absence_is_asked_for
     after_busy_talk_only_what_was_missed_is_caught_up
+    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
 }
 
 fn a_link_reaches_the_channel_the_feed_and_the_account(ircd: Ircd) {
@@ -495,6 +499,31 @@ fn seconds(time: &str) -> f64 {
     let time =
         time::OffsetDateTime::parse(time, &time::format_description::well_known::Rfc3339).unwrap();
     time.unix_timestamp_nanos() as f64 / 1e9
+}
+
+fn a_line_that_the_server_cuts_is_never_saved_with_half_an_address(ircd: Ircd) {
+    let home = home(&ircd, &format!("{}capture = yes\n", ircd.conf()));
+    let mut alice = Person::enter(&ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    // As long as a client may send it; the server adds alice's mask.
+    let full = |text: &str, filler: &str| {
+        let room = 510 - "PRIVMSG #dev :".len() - text.len();
+        format!("{text}{}", filler.repeat(room / filler.len()))
+    };
+    alice.says(&full("Title http://www.example.com/1", "a"));
+    alice.says(&full(".url Title http://www.example.com/2", "a"));
+    alice.hears("an error", |line| line.contains(":alice: the address may be incomplete: IRC cut"));
+    // One of the two is cut in the middle of a character.
+    for number in ["1", "22"] {
+        alice.says(&full(&format!(".url http://www.example.com/K\u{f6}ln/{number} "), "\u{fc}"));
+        alice.hears("an answer", |line| line.contains(" PRIVMSG #dev :saved: \u{fc}"));
+    }
+    for (event, number) in home.journal().iter().zip(["1", "22"]) {
+        assert_eq!(event[5], format!("http://www.example.com/K%C3%B6ln/{number}"));
+        assert!(event[6].chars().all(|c| c == '\u{fc}'), "{event:?}");
+    }
+    assert_eq!(home.journal().len(), 2);
 }
 
 fn a_link_is_saved(person: &mut Person) {

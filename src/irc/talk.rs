@@ -74,7 +74,10 @@ impl Session<'_> {
             };
             text = action;
         }
-        let text = message::text(text);
+        // A server that cuts between characters leaves up to three bytes unused. ngIRCd marks the cut.
+        let is_cut = message.length() + "\r\n".len() + 3 >= self.line_length;
+        let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
+        let text = message::text(text.strip_suffix(mark).unwrap_or(text));
         let text = title::without_colors(&text);
         let split = |text| split_command(text, self.settings, &self.nick, self.case);
         let (form, args) = split(&text);
@@ -111,8 +114,7 @@ impl Session<'_> {
             form,
             name: String::new(),
             args: args.to_owned(),
-            // A server that cuts between characters leaves up to three bytes unused.
-            is_cut: message.length() + "\r\n".len() + 3 >= self.line_length,
+            is_cut,
             room: self
                 .line_length
                 .saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
