@@ -224,14 +224,9 @@ fn a_journal_that_is_cut_short_is_gone_on_with_and_said_in_the_log() {
     OpenOptions::new().write(true).open(home.path("links.tsv")).unwrap().set_len(end).unwrap();
     failures::post(&mut client, "four").unwrap();
     bot.logs("links.tsv");
-    let journal = home.read("links.tsv");
-    let whole: Vec<_> =
-        journal.lines().filter(|l| l.split('\t').count() == 7 && !l.ends_with('\t')).collect();
-    assert_eq!(whole.len(), 2, "{journal}");
-    assert!(
-        whole[0].ends_with("\tone") && whole[1].ends_with("\tfour"),
-        "no line becomes one with a torn one"
-    );
+    let journal = home.journal();
+    let titles: Vec<_> = journal.iter().filter_map(|columns| columns.get(6)).collect();
+    assert_eq!(titles, ["one", "four"], "no line becomes one with a torn one");
     home.await_feed(&["four", "one"]);
 }
 
@@ -370,9 +365,10 @@ fn a_line_from_next_year_is_named_and_sets_no_later_time() {
     home.await_cursor(&journal[2][0]);
     let limit = OffsetDateTime::now_utc() + Duration::minutes(10);
     for line in &journal[1..] {
-        let time = OffsetDateTime::parse(&line[0], &Iso8601::DEFAULT).unwrap();
-        assert!(time > now - Duration::MINUTE && time < limit, "{line:?}");
-        assert_eq!(line.len(), 7, "it was posted then: {line:?}");
+        for time in [&line[0], line.get(7).unwrap_or(&line[0])] {
+            let time = OffsetDateTime::parse(time, &Iso8601::DEFAULT).unwrap();
+            assert!(time > now - Duration::MINUTE && time < limit, "{line:?}");
+        }
     }
     let sent = sent.lock().unwrap();
     assert_eq!(sent.len(), 3);
