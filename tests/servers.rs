@@ -454,6 +454,37 @@ fn on_a_bouncer_that_is_shared_other_channels_are_neither_left_nor_listened_to()
     assert_eq!(home.titles(), ["Title 0", "Title 1"]);
 }
 
+/// ZNC replays its buffer in a batch, after a JOIN without a time.
+#[test]
+#[ignore = "needs ZNC and ngircd (.ci/run installs them)"]
+fn what_a_bouncer_replays_is_saved_only_with_catch_up() {
+    for (catch_up, saved) in [("no", vec!["Live"]), ("yes", vec!["Missed", "Live"])] {
+        let ircd = Ircd::ngircd();
+        let mut alice = Person::enter(&ircd, "alice");
+        let znc = Znc::on(&ircd);
+        alice.hears("the bouncer", |line| line.starts_with(":linkbot!") && line.contains(" JOIN "));
+        let home = Home::new(&format!("{}catch_up = {catch_up}\n", znc.conf()));
+        let hour_ago = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
+        let (date, (h, m, s)) = (hour_ago.date(), hour_ago.to_hms());
+        let heard = format!("#dev\t{date}T{h:02}:{m:02}:{s:02}.000Z\n");
+        home.write("links.tsv.heard", heard);
+        alice.says(".url http://www.example.com/missed Missed");
+        alice.send("PING :said");
+        alice.hears("PONG", |line| line.contains(" PONG "));
+        // What is live has another time than what is replayed.
+        std::thread::sleep(Duration::from_millis(1100));
+        let mut bot = home.start();
+        bot.logs("joined #dev");
+        alice.says(".url http://www.example.com/live Live");
+        alice.hears("the first reply", |line| {
+            let is_reply = line.starts_with(":linkbot!") && line.contains(" PRIVMSG ");
+            assert!(!is_reply || line.ends_with(":saved: Live"), "{line}");
+            is_reply
+        });
+        assert_eq!(home.titles(), saved, "{}", bot.log());
+    }
+}
+
 #[test]
 #[ignore = "needs Ergo (.ci/run unpacks it)"]
 fn a_channel_whose_name_is_not_ascii_is_joined_once_in_any_case() {
