@@ -657,3 +657,17 @@ fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
     let TryLater(Failure { why, cause, .. }) = verdict else { panic!("{verdict:?}") };
     assert!(cause == Cause::Misconfigured && !why.contains("break"), "{why}");
 }
+
+#[test]
+fn no_retry_after_ends_the_program() {
+    let now = OffsetDateTime::UNIX_EPOCH;
+    for (text, seconds) in [
+        ("18446744073709551615", Some(3600)),
+        ("18446744073709551616", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", Some(3600)),
+        ("Sat, 01 Jan 1900 00:00:00 +2359", Some(0)),
+        ("Mon, 01 Jan 0000 00:00:00 GMT", None),
+    ] {
+        assert_eq!(wait_for(text, now).map(|wait| wait.as_secs()), seconds, "{text}");
+    }
+}
