@@ -137,8 +137,7 @@ pub fn without_colors(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(['\x03', '\x04']) {
-        let is_hex = rest[before.len()..].starts_with('\x04');
-        let (most, radix) = if is_hex { (6, 16) } else { (2, 10) };
+        let (most, radix) = if rest.as_bytes()[before.len()] == 3 { (2, 10) } else { (6, 16) };
         let digits = |text: &str| text.chars().take(most).take_while(|c| c.is_digit(radix)).count();
         plain = plain + before + "\x0f";
         let foreground = digits(after);

@@ -55,11 +55,6 @@ impl<'a> Message<'a> {
         self.params().nth(index).unwrap_or(b"")
     }
 
-    /// The length of the line in bytes, without its tags and newline.
-    pub fn length(&self) -> usize {
-        ":  ".len() + self.source.len() + self.verb.len() + self.params.len()
-    }
-
     pub fn text(&self, index: usize) -> Cow<'a, str> {
         text(self.param(index))
     }
@@ -105,19 +100,11 @@ fn unescape(value: &[u8]) -> Cow<'_, str> {
     if !value.contains('\\') {
         return value;
     }
-    let mut chars = value.chars();
-    let unescaped = |c| match c {
-        ':' => ';',
-        's' => ' ',
-        'r' => '\r',
-        'n' => '\n',
-        c => c,
+    let unescape = |part: &str| {
+        let part = part.replace(r"\:", ";").replace(r"\s", " ");
+        part.replace(r"\r", "\r").replace(r"\n", "\n").replace('\\', "")
     };
-    std::iter::from_fn(|| match chars.next()? {
-        '\\' => chars.next().map(unescaped),
-        c => Some(c),
-    })
-    .collect()
+    value.split(r"\\").map(unescape).collect::<Vec<_>>().join("\\").into()
 }
 
 /// Decodes what a person wrote: UTF-8 where it is valid, all other bytes as Latin-1.
@@ -128,18 +115,20 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.into();
     }
-    let mut text = String::with_capacity(bytes.len());
+    let mut text = String::new();
     let mut has_utf8 = false;
-    let mut chunks = bytes.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
-        text += chunk.valid();
+    let mut end: &[u8] = b"";
+    for chunk in bytes.utf8_chunks() {
         has_utf8 |= !chunk.valid().is_ascii();
-        let error = str::from_utf8(chunk.invalid()).err();
-        let is_incomplete = error.is_some_and(|error| error.error_len().is_none());
-        if is_incomplete && has_utf8 && chunks.peek().is_none() {
-            break;
+        end = chunk.invalid();
+        text += chunk.valid();
+        text.extend(end.iter().map(|&byte| char::from(byte)));
+    }
+    let is_incomplete = str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
+    if has_utf8 && is_incomplete {
+        for _ in end {
+            text.pop();
         }
-        text.extend(chunk.invalid().iter().map(|&byte| char::from(byte)));
     }
     text.into()
 }

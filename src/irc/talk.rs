@@ -63,6 +63,9 @@ impl Session<'_> {
     pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
         let mut params = message.params();
         let (target, mut text) = (params.next()?, params.next()?);
+        // A server that cuts between characters leaves up to three bytes unused.
+        let length = ": PRIVMSG  :\r\n".len() + message.source.len() + target.len() + text.len();
+        let is_cut = length + 3 >= self.line_length;
         let private = self.is_me(target);
         if let Some(inner) = text.strip_prefix(b"\x01") {
             let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
@@ -74,8 +77,7 @@ impl Session<'_> {
             };
             text = action;
         }
-        // A server that cuts between characters leaves up to three bytes unused. ngIRCd marks the cut.
-        let is_cut = message.length() + "\r\n".len() + 3 >= self.line_length;
+        // ngIRCd marks the cut.
         let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
         let text = message::text(text.strip_suffix(mark).unwrap_or(text));
         let text = title::without_colors(&text);

@@ -125,15 +125,6 @@ fn text_is_utf_8_and_each_other_byte_is_latin_1() {
 }
 
 #[test]
-fn the_length_of_a_line_does_not_count_its_tags() {
-    for line in [&b":a!b@c PRIVMSG #dev :some words "[..], b":a!b@c PRIVMSG #dev x"] {
-        let tagged = [b"@time=x;a=b ", line].concat();
-        assert_eq!(Message::parse(line).unwrap().length(), line.len());
-        assert_eq!(Message::parse(&tagged).unwrap().length(), line.len());
-    }
-}
-
-#[test]
 fn only_a_last_parameter_that_needs_a_colon_gets_one() {
     assert_eq!(format("JOIN", &["#dev", "key"], 512), "JOIN #dev key\r\n");
     assert_eq!(format("PRIVMSG", &["#dev", "a b"], 512), "PRIVMSG #dev :a b\r\n");
