@@ -40,15 +40,10 @@ fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
 
 #[test]
 fn a_service_that_drips_is_left_after_10_s_at_most() {
-    let drips = [
-        ("HTTP/1.1 200 OK\r\nX-Slow:", "no answer in time", "next try in 30 s"),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result",
-            "HTTP 200 without a result",
-            "next try in 3 s",
-        ),
-    ];
-    for (beginning, why, next) in drips {
+    // In the header, and in the body.
+    for beginning in
+        ["HTTP/1.1 200 OK\r\nX-Slow:", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result"]
+    {
         let bookmarks = Bookmarks::answering([Answer::Drip(beginning)]);
         let server = IrcServer::plain();
         let home = Home::new(&(server.conf() + &bookmarks.conf()));
@@ -59,6 +54,6 @@ fn a_service_that_drips_is_left_after_10_s_at_most() {
         bookmarks.request();
         client.barrier();
         let line = bot.logs("delivery stopped");
-        assert!(line.contains(why) && line.contains(next), "{line}");
+        assert!(line.contains("no answer in time") && line.contains("next try in 30 s"), "{line}");
     }
 }
