@@ -7,16 +7,17 @@ use url::quirks::domain_to_unicode;
 
 use crate::title::{is_invisible, split_tags};
 
-/// The longest address that is kept, in bytes as stored.
+/// The longest address that is saved, in bytes as stored.
 pub const LONGEST_ADDRESS: usize = 1000;
 
-/// A link that someone posted. One that exists is valid: `url` came from [`address`], `title` from [`normalize`](crate::title::normalize).
+/// A link that someone posted. It is valid: `url` comes from [`address`], `title` from
+/// [`normalize`](crate::title::normalize).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The channel, spelt as in bot.conf.
+    /// The channel, spelled as in bot.conf.
     pub channel: String,
     pub nick: String,
-    /// The services account of who posted it; empty where unknown.
+    /// The poster's services account; empty if unknown.
     pub account: String,
     pub url: String,
     pub title: String,
@@ -25,7 +26,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// The title as people see it, without its tags, and the tags. What is nothing but tags is named by its address.
+    /// The title as people see it, without its tags, and the tags. If there are only tags, the address is
+    /// the title.
     pub fn title_and_tags(&self) -> (&str, Vec<&str>) {
         let (title, tags) = split_tags(&self.title);
         (if title.is_empty() { &self.url } else { title }, tags)
@@ -49,9 +51,9 @@ impl Link {
     }
 }
 
-/// Returns the address as it is stored: normalized, in punycode and percent-encoding, by the `url` crate.
+/// Returns the address as it is stored: the `url` crate normalizes it, with punycode and percent-encoding.
 ///
-/// An error is a few words for the person who posted it.
+/// An error is a few words for the poster.
 pub fn address(mut text: &str) -> Result<String, String> {
     // `http://http://example.com/`: a browser's address bar adds a second scheme.
     while let Some((_, rest)) = text.split_once("://")
@@ -78,7 +80,7 @@ pub fn address(mut text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// False for what people never meant as a host: `http`, `example,com`, `a..b`, `$HOST`.
+/// False for what is never meant as a host: `http`, `example,com`, `a..b`, `$HOST`.
 fn is_host(name: &str) -> bool {
     let is_odd = |c: char| !c.is_alphanumeric() && !"-_".contains(c);
     let is_label = |label: &str| label.contains(char::is_alphanumeric) && !label.contains(is_odd);
@@ -86,8 +88,8 @@ fn is_host(name: &str) -> bool {
     labels.all(is_label) && !matches!(name, "http" | "https")
 }
 
-/// Returns what the spellings of one address have in common: it lacks the scheme, `www.`, the trailing slash,
-/// tracking parameters and text fragments.
+/// Returns what all spellings of one address have in common. Ignores the scheme, `www.`, the trailing
+/// slash, tracking parameters and text fragments.
 pub fn comparison_key(url: &str) -> String {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
@@ -106,13 +108,13 @@ pub fn comparison_key(url: &str) -> String {
     key.trim_end_matches(['#', '/']).to_owned()
 }
 
-/// Returns what a link without words is called: its address without scheme and trailing slash, decoded.
+/// Returns the title of a link without words: its address without scheme and trailing slash, decoded.
 pub fn readable(url: &str) -> String {
     let (_, bare) = url.split_once("://").unwrap_or_default();
     decode(bare.strip_suffix('/').unwrap_or(bare))
 }
 
-/// Decodes percent-encoding, but not what would be a space, invisible or not UTF-8.
+/// Decodes percent-encoding. Spaces, invisible characters and invalid UTF-8 stay encoded.
 fn decode(text: &str) -> String {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
@@ -147,7 +149,7 @@ pub fn percent_encode(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// `{channel}` in `pattern`, an address: the channel without its first `#`, percent-encoded.
+/// Replaces `{channel}` in an address by the channel without its first `#`, percent-encoded.
 pub fn with_channel(pattern: &str, channel: &str) -> String {
     pattern.replace("{channel}", &percent_encode(channel.strip_prefix('#').unwrap_or(channel)))
 }

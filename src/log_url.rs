@@ -1,31 +1,31 @@
-//! The address of a link in the channel's web log, down to the second in which it was posted.
+//! The address in the channel's web log of the second in which a link was posted.
 
 use time::format_description::OwnedFormatItem;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::link::{Link, address, with_channel};
 
-/// The zone in which the channel's log counts its time.
+/// The time zone of the channel's web log.
 #[derive(Clone, Copy, Debug)]
 pub enum Zone {
     Fixed(UtcOffset),
-    /// The machine's; its offset is the one at the link's own moment.
+    /// The machine's time zone, with the offset in effect when the link was posted.
     Local,
 }
 
 impl Zone {
-    /// `time` as clocks there show it.
+    /// Converts `time` to this zone.
     pub fn at(self, time: OffsetDateTime) -> OffsetDateTime {
         let offset = match self {
             Zone::Fixed(offset) => offset,
             Zone::Local => UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC),
         };
-        // In another zone the last day that there is may have no name.
+        // On the last day of year 9999 the local date may be out of range.
         time.checked_to_offset(offset).unwrap_or(time)
     }
 }
 
-/// Where the channel's web log tells of a given second: `log_url` and `timezone` of bot.conf.
+/// The settings `log_url` and `timezone` of bot.conf.
 #[derive(Clone, Debug)]
 pub struct LogUrl {
     pattern: OwnedFormatItem,
@@ -42,9 +42,9 @@ impl LogUrl {
         Ok(LogUrl { pattern, zone })
     }
 
-    /// The address of the second in which `link` was posted.
+    /// Returns the address of the second in which `link` was posted.
     pub fn of(&self, link: &Link) -> String {
-        // `new` has tried the pattern; a year out of range is all that could fail here.
+        // `new` has tried the pattern; only a year out of range can fail here.
         let text = self.zone.at(link.posted).format(&self.pattern).unwrap_or_default();
         with_channel(&text, &link.channel)
     }

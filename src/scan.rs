@@ -1,23 +1,23 @@
-//! Finds the addresses in a line. `.url` and capture both use it, so they agree on where an address ends
-//! and on which words are its title.
+//! Finds the addresses in a line, and the title that the rest of the line makes. `.url` and capture both
+//! use it, so they agree.
 
 use std::ops::Range;
 
 use crate::link::{address, begins_address, readable};
 use crate::title::{ADDRESS, is_invisible, normalize, split_tags, tidy, without_colors};
 
-/// The most links that are made of one line.
+/// The most addresses that are read in one line.
 const MAX_LINKS: usize = 5;
 
-/// Is not the end of an address, with the joiners of letters and emoji.
+/// An address does not end with these: punctuation, and the joiners of letters and emoji.
 const PUNCTUATION: &str = ".,;:!?'*\\…–—،؛؟۔।\u{200c}\u{200d}";
 
-/// Ends an address, as full-width forms do: quotes, and the punctuation of CJK text.
+/// An address ends before these: quotes, and the punctuation of CJK text.
 const DELIMITERS: &str =
     "<>\"`|«»‹›‘’‚‛“”„‟、。〃〈〉《》「」『』【】〒〓〔〕〖〗〘〙〚〛〜〝〞〟〠";
 
-/// Reads what someone said. Returns each address as it is stored, or why it is refused, and the title that the
-/// rest of the line makes. `is_cut`: the line may have lost its end.
+/// Returns the addresses in `text`, each as it is stored or why it is refused, and the title. `is_cut`: the
+/// line may have lost its end.
 pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
     let text = without_colors(text);
     let mut found = Vec::new();
@@ -40,7 +40,7 @@ pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
     (found, tidy(&words))
 }
 
-/// The links in a line of talk: address and title. A line that says nothing else is named by its address.
+/// Returns the links in a line of talk: address and title. Without other words, the address is the title.
 pub fn links_in(text: &str, is_cut: bool) -> Vec<(String, String)> {
     let (found, title) = read(text, is_cut);
     let (words, _) = split_tags(&title);
@@ -58,7 +58,7 @@ pub fn has_address(text: &str) -> bool {
     !addresses(text).is_empty()
 }
 
-/// Where the addresses in a line are. Every character is looked at once.
+/// Returns where the addresses in a line are, in linear time.
 fn addresses(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -79,8 +79,8 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Finds the end of the address at `start`, where `outer` brackets are open. Punctuation and brackets without
-/// a partner are part of the address only if something else follows.
+/// Returns where the address at `start` ends. `outer` brackets are open there. Punctuation and brackets
+/// without a partner are part of the address only if something else follows.
 fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     let mut inner = 0;
     let mut length = 0;
@@ -97,7 +97,7 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
         }
         inner = (inner + step).max(0);
     }
-    // `_http://example.com/_`: a mark at the end is its own unless the same mark is directly before it.
+    // `_http://example.com/_`: a mark is dropped if the same mark is directly before the address.
     let mut address = &address[..length];
     let mut before = text[..start].trim_end_matches(is_invisible);
     while let Some(mark) = before.chars().next_back().filter(|c| "_*~$'".contains(*c)) {
@@ -108,7 +108,7 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     start + address.len()
 }
 
-/// By how much a bracket changes the number of open ones.
+/// Returns by how much a character changes the number of open brackets.
 fn bracket(c: char) -> i32 {
     i32::from("([{".contains(c)) - i32::from(")]}".contains(c))
 }

@@ -1,20 +1,20 @@
-//! Titles: what people typed, as it is stored, and what is left of a line whose addresses are taken out.
+//! Titles and tags: what people typed, as it is stored, and what is left of a line without its addresses.
 
 use std::borrow::Cow;
 
-/// Stands for an address while the rest of its line becomes a title: OBJECT REPLACEMENT CHARACTER.
+/// Replaces an address while the rest of its line becomes a title: OBJECT REPLACEMENT CHARACTER.
 pub const ADDRESS: &str = "\u{fffc}";
 
-/// What people and programs put around an address, `@`, and between several of them.
+/// What people and programs put around an address (`@`), and between several addresses.
 const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/<URL:@>/\"@\"/'@'/`@`/*@*/_@_/~@~/$@$/|@|/\
     “@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/@:/@;/;@/; @/@ @/@, @";
 
-/// What separates a title from its ends, `@`.
+/// What separates a title from its ends (`@`).
 const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@. /@… /@! /@? /@。/@，/@：/@* /@• /\
     @.@/ @/-@/–@/—@/:@/|@/,@/ ;@/ >@/ ->@/ =>@";
 
-/// Returns the title as it is stored: without IRC formatting, control characters, bidirectional overrides and
-/// what XML forbids, and with single spaces. Empty if nothing is left.
+/// Returns the title as it is stored: with single spaces, without IRC formatting, control characters,
+/// bidirectional overrides and what XML forbids. Empty if nothing is left.
 pub fn normalize(text: &str) -> String {
     let is_dropped = |c: char| match c {
         // White space to Unicode, but a control first.
@@ -29,7 +29,7 @@ pub fn normalize(text: &str) -> String {
     words.join(" ").trim_matches([' ', '\u{200b}']).to_owned()
 }
 
-/// Returns the title in a line in which [`ADDRESS`] stands for each address. Empty if it shows nothing.
+/// Returns the title in a line in which [`ADDRESS`] replaces each address. Empty if nothing is visible.
 pub fn tidy(line: &str) -> String {
     let mut line = collapse(normalize(line), AROUND);
     // Slack writes `<address|Title>`, Markdown `[Title](address)`.
@@ -42,7 +42,7 @@ pub fn tidy(line: &str) -> String {
         line = [start, label, after].concat();
     }
     let line = normalize(&line.replace(ADDRESS, " ")) + " ";
-    let line = line.replace(" , ", ", ").replace(" . ", ". ");
+    let line = line.replace(" , ", ", ").replace(" . ", ". ").replace(" )", ")");
     let (words, _) = split_tags(line.trim_end());
     let tags = &line[words.len()..];
     let words = collapse([ADDRESS, words, ADDRESS].concat(), SEPARATORS).replace(ADDRESS, "");
@@ -55,7 +55,7 @@ pub fn tidy(line: &str) -> String {
     if title.contains(shows) { title } else { String::new() }
 }
 
-/// Replaces each of the patterns by the address in it, also around another and behind invisible characters.
+/// Replaces each pattern by its address, also if patterns are nested or contain invisible characters.
 fn collapse(mut line: String, patterns: &str) -> String {
     for _ in 0..4 {
         let pieces = line.split(ADDRESS).map(|piece| piece.trim_matches(is_invisible));

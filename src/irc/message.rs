@@ -1,16 +1,16 @@
-//! One line of the protocol, parsed and formatted.
+//! One line of the protocol: bytes are cut into lines, lines are parsed, and our own lines are formatted.
 //!
-//! After the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
+//! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
 
 use std::borrow::Cow;
 
-/// The longest line, in bytes, with tags and line end: 8191 of tags and 512 of message.
+/// The longest line, in bytes, including tags and newline: 8191 of tags and 512 of message.
 pub const LONGEST_LINE: usize = 8191 + 512;
 
-/// What is read at once, in bytes.
+/// The size of the receive buffer, in bytes.
 pub const AT_ONCE: usize = 64 << 10;
 
-/// One line as a server sent it, cut up where it lies: parsing allocates nothing.
+/// One line as a server sent it. It borrows from the line: parsing allocates nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     tags: &'a [u8],
@@ -22,7 +22,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Parses a line without its line end; `None` if it has no verb.
+    /// Parses a line without its newline; `None` if it has no verb.
     pub fn parse(line: &'a [u8]) -> Option<Message<'a>> {
         let (mut rest, mut tags, mut source) = (line, &b""[..], &b""[..]);
         if let Some(text) = rest.strip_prefix(b"@") {
@@ -35,7 +35,7 @@ impl<'a> Message<'a> {
         (!verb.is_empty()).then_some(Message { tags, source, verb, params })
     }
 
-    /// The parameters; the trailing one is just the last.
+    /// The parameters. The trailing parameter is just the last one.
     pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.params;
         std::iter::from_fn(move || {
@@ -59,19 +59,19 @@ impl<'a> Message<'a> {
         text(self.param(index))
     }
 
-    /// The last parameter as [`text`]: most often the server's words for people.
+    /// The last parameter as [`text`]: usually the server's message for people.
     pub fn last(&self) -> Cow<'a, str> {
         text(self.params().last().unwrap_or_default())
     }
 
-    /// The nick of who sent it, or the server's name.
+    /// The sender's nick, or the server's name.
     pub fn nick(&self) -> &'a [u8] {
         self.source.split(|b| matches!(b, b'!' | b'@')).next().unwrap_or_default()
     }
 
-    /// The value of a tag, unescaped; empty where the tag has none.
+    /// The value of a tag, unescaped; empty if the tag has none.
     pub fn tag(&self, name: &str) -> Option<Cow<'a, str>> {
-        // The last of several tags with one name counts.
+        // If a tag is repeated, the last one counts.
         self.tags.split(|&b| b == b';').rev().find_map(|tag| {
             match tag.strip_prefix(name.as_bytes())? {
                 b"" => Some(Cow::Borrowed("")),
@@ -81,20 +81,20 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Up to the next space, and what follows it.
+/// Splits at the first space.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
     find(b' ', text).map_or((text, b""), |end| (&text[..end], &text[end + 1..]))
 }
 
-/// Where `byte` first stands in `text`.
+/// Returns the position of the first `byte` in `text`.
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // The compiler makes one comparison of this; `position` looks at one byte after the other.
+    // The compiler compares 16 bytes at once here; `position` compares byte by byte.
     let is_in = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == byte));
     let passed = 16 * text.as_chunks().0.iter().take_while(|block| !is_in(block)).count();
     text[passed..].iter().position(|&b| b == byte).map(|at| passed + at)
 }
 
-/// A tag's value as IRCv3 message-tags escapes it; a lone final backslash is dropped.
+/// Unescapes a tag's value (IRCv3 message-tags). Drops a lone final backslash.
 fn unescape(value: &[u8]) -> Cow<'_, str> {
     let value = text(value);
     if !value.contains('\\') {
@@ -133,8 +133,8 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// A line with its line end, in `most` bytes: what is longer is cut between characters. The last parameter
-/// may hold anything; CR, LF and NUL become blanks.
+/// Formats a line with its newline. A line longer than `most` bytes is cut between characters. The last
+/// parameter may contain anything: CR, LF and NUL become spaces.
 pub fn format(verb: &str, params: &[&str], most: usize) -> String {
     let mut line = String::from(verb);
     for (i, param) in (1..).zip(params) {
@@ -153,13 +153,13 @@ pub fn format(verb: &str, params: &[&str], most: usize) -> String {
     line
 }
 
-/// Cuts what arrives into lines, whatever the pieces it arrives in.
+/// Cuts the bytes that arrive into lines, however they are split into reads.
 pub struct Lines {
     buffer: Vec<u8>,
-    /// Where in `buffer` the next line begins, and where what has arrived ends.
+    /// `start..end` in `buffer` is what has arrived and was not returned yet.
     start: usize,
     end: usize,
-    /// Inside of a line that is too long: everything up to its end is dropped.
+    /// True inside a line that is too long: drop everything up to its newline.
     dropping: bool,
 }
 
@@ -168,8 +168,8 @@ impl Lines {
         Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0, dropping: false }
     }
 
-    /// Lets `read` put what arrives into the buffer; it returns how many bytes that are, if any. Call [`Lines::next`]
-    /// until it has no more before: then there is room for more than half of [`AT_ONCE`].
+    /// Lets `read` fill the buffer; it returns the number of bytes, if any. Call [`Lines::next`] until it
+    /// returns `None` first: then more than half of [`AT_ONCE`] is free.
     pub fn fill<E>(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>,
@@ -181,7 +181,7 @@ impl Lines {
         Ok(n)
     }
 
-    /// The next line, without its end (CR LF, or a bare LF); of one that is too long nothing is left.
+    /// The next line without its newline (CR LF or a bare LF). A line that is too long is empty.
     pub fn next(&mut self) -> Option<&[u8]> {
         let held = &self.buffer[self.start..self.end];
         let Some(length) = find(b'\n', held) else {
