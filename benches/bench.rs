@@ -1,4 +1,5 @@
 //! What linkbot costs, measured on the release binary and printed as one table: `cargo bench`. Linux only.
+//! `cargo bench -- links` prints only what links cost.
 //!
 //! Machines differ, so a figure is a median of at least 5 and stands beside something measured in the same run: a C
 //! program that does the least (yardstick.c), or one fdatasync in the same folder. Nothing is asserted: it prints.
@@ -33,6 +34,9 @@ fn main() {
     let begun = Instant::now();
     let folder = tempfile::tempdir().unwrap();
     let c = compile(folder.path());
+    if std::env::args().any(|argument| argument == "links") {
+        return print(&thousand_links(&c));
+    }
     // These wait for the most part, so they wait while the others are measured.
     let (idle, hang) = (thread::spawn(idle), thread::spawn(hang));
     let mut table = floods(&c);
@@ -360,35 +364,41 @@ fn fdatasync(home: &Home) -> Duration {
 
 /// A thousand links, each as soon as the one before is at the service.
 fn thousand_links(c: &Path) -> Vec<Row> {
-    const LINKS: usize = 1000;
     let (server, (service, asked)) = (IrcServer::plain(), service());
     let home = Home::new(&(server.conf() + &service.conf()));
     fill(&home, 100);
-    let (bot, mut client) = run(&home, &server);
-    let (begun, before) = (cpu(&bot), bot.peak_memory());
-    for n in 0..LINKS {
-        post(&mut client, n);
-        asked.recv_timeout(PATIENCE).unwrap();
-    }
-    settle(&mut client);
-    let each = (cpu(&bot) - begun) / LINKS as u32;
-    let grown = bot.peak_memory() - before;
+    let mut bot = run(&home, &server);
+    let before = bot.0.peak_memory();
+    let each = cpu_a_link(&mut bot, &asked);
+    let grown = bot.0.peak_memory() - before;
+    drop(bot);
 
-    let c_life = |_| {
-        let (c, mut client) = run_c(c, &server);
-        settle(&mut client);
-        cpu(&c)
-    };
-    let c_life = median((0..SAMPLES).map(c_life).collect());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = Command::new(c);
+    command.arg(server.port().to_string()).arg(service.port().to_string());
+    command.current_dir(elsewhere.path());
+    let mut c = (Bot::spawn(command), server.accept_at_once());
+    let c_each = cpu_a_link(&mut c, &asked);
     vec![
         Row::time(
             "CPU a link, with feed and delivery",
             each,
-            ("C, exec to PONG", c_life),
-            "350 us",
+            ("C, same calls", c_each),
+            "350 us, 2 x",
         ),
         Row::memory("memory, grown over 1,000 links", grown, ("after JOIN", before), "1 MiB"),
     ]
+}
+
+fn cpu_a_link((bot, client): &mut (Bot, Client), asked: &Receiver<Instant>) -> Duration {
+    const LINKS: usize = 1000;
+    let begun = cpu(bot);
+    for n in 0..LINKS {
+        post(client, n);
+        asked.recv_timeout(PATIENCE).unwrap();
+    }
+    settle(client);
+    (cpu(bot) - begun) / LINKS as u32
 }
 
 /// A hundred links in one write of the server.

@@ -1,14 +1,19 @@
 /*
- * The least that a program on IRC can do: read, cut at line ends, answer PING.
+ * The least that a program on IRC can do: read, cut at line ends, answer PING. With the port of a bookmark service, it
+ * also makes the system calls that one link needs, in its own directory.
  *
- * What linkbot costs is told in multiples of this. usage: yardstick PORT
+ * What linkbot costs is told in multiples of this. usage: yardstick PORT [SERVICE_PORT]
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char buffer[64 * 1024];
@@ -29,13 +34,77 @@ static int dial(int port)
 	return irc;
 }
 
-/* `line` ends in a line feed. */
-static void handle(int irc, char *line, size_t length)
+static void must(int done)
 {
+	if (!done) {
+		perror("yardstick");
+		exit(1);
+	}
+}
+
+/* As big as linkbot's feed and page of a hundred links. */
+static void replace_file(const char *path, size_t size)
+{
+	static char text[64 * 1024];
+	char temporary[64];
+	int fd;
+
+	snprintf(temporary, sizeof temporary, "%s.tmp", path);
+	unlink(temporary);
+	must((fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0644)) >= 0);
+	must(fchmod(fd, 0644) == 0);
+	must(write(fd, text, size) == (ssize_t)size);
+	close(fd);
+	must(rename(temporary, path) == 0);
+}
+
+/* What linkbot does for one link: save it, answer, deliver it, save the cursor, show it at most once a second. */
+static void save_link(int irc, int service_port, const char *url, size_t length)
+{
+	static int journal = -1;
+	static time_t shown;
+	static const char saved[] = "PRIVMSG #dev :saved: Title For Link\r\n";
+	static const char cursor[] = "2026-11-22T10:31:19.123Z\n";
+	char request[2048], answer[2048];
+	int n, service, fd;
+
+	if (journal < 0)
+		must((journal = open("links.tsv", O_RDWR | O_APPEND | O_CREAT, 0644)) >= 0);
+	n = snprintf(request, sizeof request, "%sadd\t#dev\talice\t\t%.*s\n", cursor, (int)length, url);
+	must(write(journal, request, n) == n);
+	must(fdatasync(journal) == 0);
+	must(write(irc, saved, sizeof saved - 1) > 0);
+
+	service = dial(service_port);
+	n = snprintf(request, sizeof request,
+		"GET /v1/posts/add?url=%.*s&description=Title&tags=irc HTTP/1.1\r\n"
+		"Host: localhost\r\nAccept: application/xml\r\n\r\n", (int)length, url);
+	must(write(service, request, n) == n);
+	while (read(service, answer, sizeof answer) > 0)
+		;
+	close(service);
+	must((fd = open("links.tsv.delivered", O_WRONLY | O_CREAT, 0644)) >= 0);
+	must(pwrite(fd, cursor, sizeof cursor - 1, 0) > 0);
+	close(fd);
+	if (time(NULL) != shown) {
+		shown = time(NULL);
+		replace_file("links.xml", 42 * 1024);
+		replace_file("links.html", 28 * 1024);
+	}
+}
+
+/* `line` ends in a line feed. */
+static void handle(int irc, int service_port, char *line, size_t length)
+{
+	char *url;
+
 	if (length > 5 && memcmp(line, "PING ", 5) == 0) {
 		line[1] = 'O';
 		if (write(irc, line, length) != (ssize_t)length)
 			exit(1);
+	} else if (service_port && (url = memmem(line, length, ".url ", 5)) != NULL) {
+		url += 5;
+		save_link(irc, service_port, url, strcspn(url, " \r\n"));
 	}
 }
 
@@ -45,14 +114,14 @@ int main(int argc, char **argv)
 	ssize_t n;
 	int irc;
 
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
 	irc = dial(atoi(argv[1]));
 	while ((n = read(irc, buffer + held, sizeof buffer - held)) > 0) {
 		char *line = buffer, *end = buffer + held + n, *feed;
 
 		while ((feed = memchr(line, '\n', end - line)) != NULL) {
-			handle(irc, line, feed + 1 - line);
+			handle(irc, argc == 3 ? atoi(argv[2]) : 0, line, feed + 1 - line);
 			line = feed + 1;
 		}
 		held = end - line;

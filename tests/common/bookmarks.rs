@@ -152,6 +152,10 @@ impl Bookmarks {
         bookmarks
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address of `posts/add`, by name.
     pub fn address(&self) -> String {
         format!(
