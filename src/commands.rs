@@ -99,14 +99,8 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
 
 /// The newest link with this address in the channel.
 fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>, String> {
-    let key = link::comparison_key(url);
-    for entry in bot.channel_links(request, ADDRESS_WINDOW) {
-        let entry = entry.map_err(could_not_save)?;
-        if link::comparison_key(&entry.link.url) == key {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
+    let Some(channel) = &request.channel else { return Ok(None) };
+    bot.journal.newest_with(url, channel, ADDRESS_WINDOW).map_err(could_not_save)
 }
 
 /// True if `link` belongs to the person: by its account, or without one for a while by the nick.

@@ -396,6 +396,22 @@ impl Journal {
         })
     }
 
+    /// The newest link of a channel whose address compares as equal to `url`, in the newest `window` bytes.
+    pub fn newest_with(&self, url: &str, channel: &str, window: u64) -> io::Result<Option<Entry>> {
+        let key = link::comparison_key(url);
+        let mut later = BTreeMap::new();
+        let mut lines = self.backwards(window);
+        while let Some(Line { event, .. }) = lines.find(|line| may_be_about(line, &key))? {
+            if event.link.channel == channel
+                && link::comparison_key(&event.link.url) == key
+                && let Some(entry) = fold(&mut later, event)
+            {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
     /// How often the file was edited or replaced; an offset is valid only as long as this is the same.
     pub fn edits(&self) -> u64 {
         self.edits
@@ -419,12 +435,23 @@ impl Journal {
         within: u64,
     ) -> impl Iterator<Item = io::Result<Line>> {
         let mut lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
-        let is_about = move |line: &[u8]| {
-            // Whole columns are compared, but no other is read: this may be a long way.
-            line.split(|&b| b == b'\t').nth(5) == Some(url.as_bytes())
-        };
+        let is_about = move |line: &[u8]| url_column(line) == url.as_bytes();
         std::iter::from_fn(move || lines.find(is_about).transpose())
     }
+}
+
+/// The address in a line whose other columns need not be read.
+fn url_column(line: &[u8]) -> &[u8] {
+    line.split(|&b| b == b'\t').nth(5).unwrap_or_default().trim_ascii_end()
+}
+
+/// False if the address in a line cannot have this comparison key: without reading all of its columns.
+fn may_be_about(line: &[u8], key: &str) -> bool {
+    let host_and_path = key.split(['?', '#']).next().unwrap_or_default();
+    let url = url_column(line);
+    let start = url.iter().position(|&b| b == b':').map_or(0, |colon| colon + "://".len());
+    let rest = url.get(start..).unwrap_or_default();
+    rest.strip_prefix(b"www.").unwrap_or(rest).starts_with(host_and_path.as_bytes())
 }
 
 /// What of the journal is pending: the events from an offset on that are later than a time.

@@ -797,6 +797,12 @@ proptest! {
         let entries = model.entries();
         let newest: Vec<Entry> = journal.links(VIEW_WINDOW, |_| true).map(Result::unwrap).collect();
         prop_assert!(newest.iter().rev().eq(&entries));
+        for (url, channel) in [("a", "#dev"), ("b", "#dev"), ("a", "#ops"), ("b", "#ops")] {
+            let is_it = |e: &&Entry| e.link.channel == channel && e.link.url == link(url, "").url;
+            let spelled = format!("https://www.example.com/{url}/?utm_source=x");
+            let found = journal.newest_with(&spelled, channel, VIEW_WINDOW).unwrap();
+            prop_assert_eq!(found.as_ref(), newest.iter().find(is_it));
+        }
         prop_assert!(journal.events(VIEW_WINDOW).map(|e| e.unwrap().time).eq(shown.iter().rev().copied()));
         journal.commit().unwrap();
         prop_assert_eq!(skipped(&path, VIEW_WINDOW).unwrap().is_none(), all_match);
