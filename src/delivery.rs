@@ -375,7 +375,7 @@ impl Delivery {
     /// The first event of `address` needs nothing more. `was_counted`: it needed something until now.
     fn done(&mut self, mut address: Address, was_counted: bool) {
         if let Some(item) = address.items.pop_front() {
-            self.pending.done(&item, was_counted);
+            self.pending.done(&item, was_counted, address.record.maybe_stored);
         }
         if address.items.is_empty() {
             return;

@@ -47,10 +47,8 @@ pub struct Pending {
     unordered: Option<(OffsetDateTime, u64)>,
     /// How many changes would be sent now.
     pub count: usize,
-    /// Pending `add`s whose links were removed since.
-    removed: HashSet<u64>,
-    /// Pending `remove`s whose links were never sent.
-    never_sent: HashSet<u64>,
+    /// The pending `remove`s of links whose `add`s were pending too, by the offset of the `add`.
+    removals: HashMap<u64, Removal>,
     /// The newest pending `title` of each channel's address, and its text.
     titles: HashMap<(String, String), (u64, String)>,
     /// Addresses whose bookmark is not ours, as events after `read_to` say.
@@ -69,8 +67,7 @@ impl Pending {
             newest_scanned: cursor,
             unordered: None,
             count: 0,
-            removed: HashSet::new(),
-            never_sent: HashSet::new(),
+            removals: HashMap::new(),
             titles: HashMap::new(),
             foreign: HashSet::new(),
         }
@@ -113,13 +110,11 @@ impl Pending {
                 }
                 self.count += 1;
                 let Some(add) = add else { return Ok(()) };
-                self.removed.insert(add.start);
                 self.count -= 1;
                 let was_read = add.start < self.read_to;
-                if !was_read && add.event.time > self.written_since {
-                    self.never_sent.insert(start);
-                    self.count -= 1;
-                }
+                let never_stored = !was_read && add.event.time > self.written_since;
+                self.count -= usize::from(never_stored);
+                self.removals.insert(add.start, Removal { start, never_stored });
             }
             Action::Foreign => {
                 self.foreign.insert(event.link.url);
@@ -212,8 +207,8 @@ impl Pending {
         let newest_title = self.titles.get(&key(link));
         match action {
             Action::Repost | Action::Foreign => Ok(Need::Nothing),
-            Action::Add if self.removed.contains(start) => Ok(Need::Nothing),
-            Action::Remove if self.never_sent.contains(start) => Ok(Need::Nothing),
+            Action::Add if self.removals.contains_key(start) => Ok(Need::Nothing),
+            Action::Remove if self.is_of_never_stored(*start) => Ok(Need::Nothing),
             // A newer title follows, or the link was removed.
             Action::Title if newest_title.is_none_or(|(newest, _)| newest != start) => {
                 Ok(Need::Nothing)
@@ -251,6 +246,11 @@ impl Pending {
         Ok(before.link.is_some() && !before.is_foreign)
     }
 
+    /// True if the `remove` at `start` is of a link that was never stored: what is in the account is not ours.
+    fn is_of_never_stored(&self, start: u64) -> bool {
+        self.removals.values().any(|removal| removal.start == start && removal.never_stored)
+    }
+
     /// True if an earlier run may have sent `item`.
     pub fn may_be_sent(&self, item: &Item) -> bool {
         item.event.time <= self.written_since
@@ -273,7 +273,9 @@ impl Pending {
             removes.insert(link.channel.clone(), 1);
         }
         for line in journal.about(&link.url, item.start, VIEW_WINDOW) {
-            let Event { action, link: mut known, .. } = line?.event;
+            let Line { event: Event { action, link: mut known, .. }, start, .. } = line?;
+            let removal = self.removals.get(&start);
+            let was_never_stored = removal.is_some_and(|removal| removal.never_stored);
             let removes = removes.entry(known.channel.clone()).or_default();
             match action {
                 Action::Foreign => before.is_foreign |= !is_decided,
@@ -285,8 +287,12 @@ impl Pending {
                 }
                 Action::Add if *removes > 0 => {
                     *removes -= 1;
-                    is_decided |= *removes == 0 && known.channel == link.channel;
+                    // Its own link, if `item` is a `remove`.
+                    is_decided |= item.event.action == Action::Remove
+                        && *removes == 0
+                        && known.channel == link.channel;
                 }
+                Action::Add if was_never_stored => {}
                 Action::Add => {
                     is_decided = true;
                     known.title = titles.remove(&known.channel).unwrap_or(known.title);
@@ -300,18 +306,24 @@ impl Pending {
         Ok(before)
     }
 
-    /// `item` needs nothing more. `was_counted`: it needed something until now.
-    pub fn done(&mut self, item: &Item, was_counted: bool) {
+    /// `item` needs nothing more. `was_counted`: it needed something until now. `maybe_stored`: a request for it may
+    /// have stored it.
+    pub fn done(&mut self, item: &Item, was_counted: bool, maybe_stored: bool) {
         let Item { event: Event { action, link, .. }, start } = item;
         self.waiting.remove(start);
         self.count = self.count.saturating_sub(usize::from(was_counted));
         match action {
             Action::Add => {
-                self.removed.remove(start);
+                let may_be_sent = self.may_be_sent(item);
+                if let Some(removal) = self.removals.get_mut(start)
+                    && !removal.never_stored
+                    && !(was_counted || maybe_stored || may_be_sent)
+                {
+                    removal.never_stored = true;
+                    self.count -= 1;
+                }
             }
-            Action::Remove => {
-                self.never_sent.remove(start);
-            }
+            Action::Remove => self.removals.retain(|_, removal| removal.start != *start),
             Action::Title => {
                 let key = key(link);
                 if self.titles.get(&key).is_some_and(|(newest, _)| newest == start) {
@@ -325,6 +337,12 @@ impl Pending {
             }
         }
     }
+}
+
+struct Removal {
+    start: u64,
+    /// The link was removed before a request could have stored it.
+    never_stored: bool,
 }
 
 struct Before {
