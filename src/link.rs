@@ -84,8 +84,8 @@ pub fn address(mut text: &str) -> Result<String, String> {
 fn is_host(name: &str) -> bool {
     let is_odd = |c: char| !c.is_alphanumeric() && !"-_".contains(c);
     let is_label = |label: &str| label.contains(char::is_alphanumeric) && !label.contains(is_odd);
-    let mut labels = name.strip_suffix('.').unwrap_or(name).split('.');
-    labels.all(is_label) && !matches!(name, "http" | "https")
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.split('.').all(is_label) && !matches!(name, "http" | "https")
 }
 
 /// Returns what all spellings of one address have in common. Ignores the scheme, `www.`, the trailing

@@ -88,7 +88,10 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     for (i, c) in address.char_indices() {
         let step = bracket(c);
         let closes_outer = step < 0 && inner == 0 && outer > 0;
-        if ends_address(c) || closes_outer || c == ',' && begins_address(&address[i + 1..]) {
+        // `[url]http://example.com/[/url]`
+        let is_markup = address[i..].starts_with("[/");
+        let begins_next = c == ',' && begins_address(&address[i + 1..]);
+        if ends_address(c) || closes_outer || is_markup || begins_next {
             break;
         }
         let has_partner = step < 0 && inner > 0;

@@ -6,12 +6,17 @@ use std::borrow::Cow;
 pub const ADDRESS: &str = "\u{fffc}";
 
 /// What people and programs put around an address (`@`), and between several addresses.
-const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/<URL:@>/\"@\"/'@'/`@`/*@*/_@_/~@~/$@$/|@|/\
-    “@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/@:/@;/;@/; @/@ @/@, @";
+const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/<URL:@>/\"@\"/'@'/`@`/*@*/_@_/~@~/\
+    $@$/|@|/“@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/\
+    [url=@]/<a href=@>/@:/@;/;@/; @/@ @/@, @";
 
 /// What separates a title from its ends (`@`).
-const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@. /@… /@! /@? /@。/@，/@：/@* /@• /\
-    @.@/ @/-@/–@/—@/:@/|@/,@/ ;@/ >@/ ->@/ =>@";
+const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@=> /@→ /@. /@... /@… /@! /\
+    @? /@。/@，/@：/@* /@• /@· /@< /@) /@] /@} /@.@/@\"\"@/@''@/@“”@/ @/\
+    -@/–@/—@/:@/|@/,@/;@/ >@/ ->@/ =>@/ →@/ ·@/ <@/ (@/ [@/ {@";
+
+/// An address (`@`) that leaves a space too many beside a mark: `(see http://example.com/)`.
+const SPACED: &str = " @)/ @]/ @}/ @>/ @!/ @?/ @*/(@ /[@ /{@ /<@ /*@ /_@ ";
 
 /// Returns the title as it is stored: with single spaces, without IRC formatting, control characters,
 /// bidirectional overrides and what XML forbids. Empty if nothing is left.
@@ -32,6 +37,9 @@ pub fn normalize(text: &str) -> String {
 /// Returns the title in a line in which [`ADDRESS`] replaces each address. Empty if nothing is visible.
 pub fn tidy(line: &str) -> String {
     let mut line = collapse(normalize(line), AROUND);
+    for markup in ["[url]", "[/url]", "</a>"] {
+        line = line.replace(markup, "");
+    }
     // Slack writes `<address|Title>`, Markdown `[Title](address)`.
     if let Some((before, after)) = line.split_once("<\u{fffc}|") {
         line = [before, &after.replacen('>', "", 1)].concat();
@@ -41,8 +49,11 @@ pub fn tidy(line: &str) -> String {
     {
         line = [start, label, after].concat();
     }
+    for pattern in SPACED.split('/') {
+        line = line.replace(&pattern.replace('@', ADDRESS), pattern.trim_matches([' ', '@']));
+    }
     let line = normalize(&line.replace(ADDRESS, " ")) + " ";
-    let line = line.replace(" , ", ", ").replace(" . ", ". ").replace(" )", ")");
+    let line = line.replace(" , ", ", ").replace(" . ", ". ");
     let (words, _) = split_tags(line.trim_end());
     let tags = &line[words.len()..];
     let words = collapse([ADDRESS, words, ADDRESS].concat(), SEPARATORS).replace(ADDRESS, "");
@@ -67,9 +78,9 @@ fn collapse(mut line: String, patterns: &str) -> String {
     line
 }
 
-/// Removes one pair of brackets around the whole text.
+/// Removes one pair of brackets, or of marks for emphasis, around the whole text.
 fn without_brackets(text: &str) -> &str {
-    for pair in ["()", "[]", "{}", "<>", "（）", "「」"] {
+    for pair in ["()", "[[]]", "[]", "{}", "<>", "（）", "「」", "****", "**", "__"] {
         let (open, close) = pair.split_at(pair.len() / 2);
         if let Some(inner) = text.strip_prefix(open)
             && let Some(inner) = inner.strip_suffix(close)

@@ -79,6 +79,7 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         ("(http://x.example/a)b", "http://x.example/a"),
         ("[Title](http://x.example/a)[Other](http://y.example/)", "http://x.example/a"),
         ("[url=http://x.example/a]Title[/url]", "http://x.example/a"),
+        ("[url]http://x.example/a[/url]", "http://x.example/a"),
         ("(see http://x.example/(a))b", "http://x.example/(a)"),
         ("http://x.example/a)(b", "http://x.example/a)(b"),
         // Other punctuation behind it.
@@ -243,6 +244,29 @@ fn whatever_is_around_an_address_the_rest_is_its_title() {
         "\x04ff0000http://x.example/a\x04 Title A",
         "http://x.example/a\x0304 Title A",
         "\x16http://x.example/a\x0fTitle A",
+        "http://x.example/a. Title A",
+        "http://x.example/a… Title A",
+        "http://x.example/a ... Title A",
+        "http://x.example/a) Title A",
+        ">http://x.example/a< Title A",
+        "http://x.example/a => Title A",
+        "http://x.example/a → Title A",
+        "http://x.example/a · Title A",
+        "http://x.example/a Title A;",
+        "Title A → http://x.example/a",
+        "Title A (http://x.example/a",
+        "Title A <http://x.example/a",
+        "*http://x.example/a Title A*",
+        "*Title A http://x.example/a*",
+        "_http://x.example/a Title A_",
+        "<http://x.example/a Title A>",
+        "*Title A* http://x.example/a",
+        "**Title A**: http://x.example/a",
+        "_Title A_ - http://x.example/a",
+        "[[http://x.example/a Title A]]",
+        "[url]http://x.example/a[/url] Title A",
+        "[url=http://x.example/a]Title A[/url]",
+        "<a href=\"http://x.example/a\">Title A</a>",
         "http://http://x.example/a Title A",
         "HTTP://X.EXAMPLE/a Title A",
     ] {
@@ -273,6 +297,12 @@ fn cleaning_leaves_the_words_of_a_title_alone() {
         ("Title; http://x.example/a", "Title"),
         ("foo http://x.example/a: bar", "foo bar"),
         ("http://x.example/a -Wall", "-Wall"),
+        ("(see http://x.example/a) wiki", "(see) wiki"),
+        ("Title (http://x.example/a by alice)", "Title (by alice)"),
+        ("Read this http://x.example/a!", "Read this!"),
+        ("http://x.example/a *One* and *Two*", "*One* and *Two*"),
+        ("http://x.example/a __init__", "__init__"),
+        ("http://x.example/a f ( x )", "f ( x )"),
         ("see [the page](http://x.example/a) now", "see the page now"),
         ("see <http://x.example/a|the page> now", "see the page now"),
         ("see <http://x.example/a|the page", "see the page"),
@@ -306,6 +336,9 @@ fn a_title_that_shows_nothing_is_no_title() {
         assert_eq!(read(&line, false).1.trim_matches(['(', ')', ' ']), "", "{nothing:?}");
         assert_eq!(links_in(&line, false)[0].1, "x.example/a", "{nothing:?}");
     }
+    for quotes in ["\"\"", "''", "“”"] {
+        assert_eq!(read(&format!("http://x.example/a {quotes}"), false).1, "", "{quotes}");
+    }
 }
 
 #[test]
@@ -314,6 +347,7 @@ fn what_is_refused_is_neither_saved_nor_in_a_title() {
         ("http://example,com/ T", 0),
         ("https://$HOST/x T", 0),
         ("http://http/ T", 0),
+        ("http://https./ T", 0),
         ("http:// T", 0),
         ("http://a.example/1 T http://b.example/2", 2),
         ("http://a.example/1 T http://user:secret@b.example/2", 1),
