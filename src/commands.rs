@@ -166,8 +166,10 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
     let said = said.filter(|said| request.posted - said.posted <= KEEPABLE);
     let said = said.ok_or("nothing to keep: no link was posted here lately")?;
     let (url, line) = scan::links_in(&said.args, said.is_cut).pop().unwrap_or_default();
-    let title = title::normalize(&request.args);
-    let title = if title.is_empty() { line } else { title };
+    let mut title = title::normalize(&request.args);
+    if title::split_tags(&title).0.is_empty() {
+        title = format!("{line} {title}").trim_end().to_owned();
+    }
     let link = link_of(&said, url, title);
     post(bot, &said, link, false)
 }

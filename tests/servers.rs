@@ -77,6 +77,7 @@ on! { ergo, "needs Ergo (.ci/run unpacks it)":
     sasl_plain_logs_in_before_the_channel_is_joined
     sasl_external_logs_in_by_the_certificate
     a_wrong_password_keeps_the_bot_out
+    a_bridge_may_use_relaymsg_and_a_moderator_is_known_by_the_account
     the_account_of_who_posts_is_in_the_journal
     what_was_said_in_the_bots_absence_is_asked_for
     after_busy_talk_only_what_was_missed_is_caught_up
@@ -277,6 +278,24 @@ fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
     let posters: Vec<_> =
         home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
     assert_eq!(posters, ["alice ", "alice_away alice"]);
+}
+
+fn a_bridge_may_use_relaymsg_and_a_moderator_is_known_by_the_account(ircd: Ircd) {
+    let home = home(&ircd, &(ircd.conf() + "moderators = alice\n"));
+    // The first person in a channel is an operator: RELAYMSG is theirs.
+    let mut alice = Person::enter(&ircd, "alice");
+    let mut bot = home.start();
+    bot.logs("joined #dev");
+    alice.send("RELAYMSG #dev bob/discord :.url http://www.example.com/ Relayed");
+    alice.is_told("saved: Relayed");
+    alice.says(".undo http://www.example.com/");
+    alice.is_told("alice: not yours: posted by bob/discord");
+    alice.register_account("my-own-password");
+    alice.says(".undo http://www.example.com/");
+    alice.is_told("removed: Relayed");
+    let posters: Vec<_> =
+        home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
+    assert_eq!(posters, ["bob/discord ", "alice alice"]);
 }
 
 /// Ergo tells it when asked (draft/chathistory), and only then.

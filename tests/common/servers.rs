@@ -113,6 +113,7 @@ impl Ircd {
                 casemapping: {casemapping}
                 max-sendq: 96k
                 lookup-hostnames: false
+                relaymsg: {{ enabled: true, separators: "/", available-to-chanops: true }}
             accounts:
                 authentication-enabled: true
                 registration: {{ enabled: true, bcrypt-cost: 4 }}
