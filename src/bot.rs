@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -189,7 +190,8 @@ impl<'a> Bot<'a> {
                 }
                 (answer, report) = (Ok(format!("captured: {}", saved.len())), Report::Log);
             }
-            if request.history {
+            // Nobody asked the functions in `HEARD` for anything.
+            if request.history || answer.is_err() && request.name.is_empty() {
                 report = Report::Log;
             }
             let links = saved.iter().filter(|&&action| action == Action::Add).count();
@@ -226,35 +228,27 @@ impl<'a> Bot<'a> {
             // A link whispered to the bot must not become public.
             return vec![Run::Look(how_to_share)];
         }
-        if let Some(command) = self.called(request) {
-            return vec![command.run];
-        }
-        if request.form == Form::Prefixed {
-            request.args.insert_str(0, &self.config.irc.prefix);
-        }
-        self.heard.clone()
-    }
-
-    /// The command that a request calls, if it calls one.
-    fn called(&self, request: &mut Request) -> Option<&'static Command> {
-        if request.form == Form::Talk {
-            return None;
-        }
-        let said = &request.args;
+        let said = mem::take(&mut request.args);
         let (name, args) = said.split_at(said.find(ends_name).unwrap_or(said.len()));
-        let mut command = self.command(name);
-        let mut args = args.trim_start_matches([':', ',']).trim().to_owned();
-        if command.is_none() && request.form == Form::Named {
-            let is_question = said.is_empty() || said.contains('?');
-            if scan::has_address(said) {
-                (command, args) = (self.command("url"), said.clone());
-            } else if is_question || said.to_ascii_lowercase().starts_with("help") {
-                (command, args) = (self.command("help"), String::new());
+        let asks = |word: &str| word.is_empty() || word.contains('?') || word.starts_with("help");
+        let (command, args) = match (request.form, self.command(name)) {
+            (Form::Talk, _) => (None, said),
+            (_, Some(command)) => (Some(command), args.trim_matches(is_separator).to_owned()),
+            (Form::Prefixed, None) => (None, format!("{}{said}", self.config.irc.prefix)),
+            (Form::Named, None) if scan::has_address(&said) => (self.command("url"), said),
+            (Form::Named, None) if asks(&said.to_lowercase()) => {
+                (self.command("help"), String::new())
             }
-        }
-        request.name = command?.name.to_owned();
+            (Form::Named, None) => (None, said),
+        };
         request.args = args;
-        command
+        match command {
+            Some(command) => {
+                request.name = command.name.to_owned();
+                vec![command.run]
+            }
+            None => self.heard.clone(),
+        }
     }
 
     fn refresh_delivery(&mut self) {
@@ -354,7 +348,11 @@ fn how_to_share(bot: &Bot, _: &Request) -> Answer {
 
 /// True for what ends the name of a command.
 fn ends_name(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || title::is_invisible(c) || ":,<(\"".contains(c)
+    is_separator(c) || c.is_control() || title::is_invisible(c) || "<(\"".contains(c)
+}
+
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ':' | ',')
 }
 
 pub fn link_of(request: &Request, url: String, title: String) -> Link {

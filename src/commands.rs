@@ -49,8 +49,6 @@ pub const HEARD: &[Run] = &[Run::Save(capture)];
 
 /// Without an account, a link belongs to its poster's nick this long: nicks change hands.
 const NICK_OWNERSHIP: Duration = Duration::hours(24);
-/// How long a link can be kept.
-const KEEPABLE: Duration = Duration::hours(24);
 /// How far back an address is looked for, in bytes: about 8,000 links.
 const ADDRESS_WINDOW: u64 = 1 << 20;
 /// The most links in a reply to `.find`.
@@ -163,7 +161,7 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
     }
     let channel = request.channel.as_deref().unwrap_or_default();
     let said = bot.last_posted.remove(channel);
-    let said = said.filter(|said| request.posted - said.posted <= KEEPABLE);
+    let said = said.filter(|said| request.posted - said.posted <= Duration::DAY);
     let said = said.ok_or("nothing to keep: no link was posted here lately")?;
     let (url, line) = scan::links_in(&said.args, said.is_cut).pop().unwrap_or_default();
     let mut title = title::normalize(&request.args);
@@ -176,10 +174,9 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
 
 /// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts instead.
 fn capture(bot: &mut Bot, request: &Request) -> Answer {
-    let silence = Ok(String::new());
     let links = scan::links_in(&request.args, request.is_cut);
     if links.is_empty() || is_off(&request.args) {
-        return silence;
+        return Ok(String::new());
     }
     let channel = request.channel.clone().unwrap_or_default();
     if !bot.config.capture {
@@ -187,20 +184,14 @@ fn capture(bot: &mut Bot, request: &Request) -> Answer {
         if bot.last_posted.get(&channel).is_none_or(|last| last.posted <= request.posted) {
             bot.last_posted.insert(channel, request.clone());
         }
-        return silence;
+        return Ok(String::new());
     }
     for (url, title) in links {
-        if !may_capture(bot, request) {
-            break;
-        }
-        if let Err(why) = post(bot, request, link_of(request, url, title), true) {
-            if request.history {
-                return Err(why);
-            }
-            log::line(format_args!("{channel} {}: {why}", request.nick));
+        if may_capture(bot, request) {
+            post(bot, request, link_of(request, url, title), true)?;
         }
     }
-    silence
+    Ok(String::new())
 }
 
 /// False for a person who floods. A catch-up is bounded already.
@@ -287,11 +278,11 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     if let Some(command) = bot.command(name) {
         return Ok(format!("usage: {prefix}{} ({})", command.example, command.help));
     }
-    let names: Vec<_> =
-        bot.commands.iter().map(|command| format!("{prefix}{}", command.name)).collect();
+    let names: String =
+        bot.commands.iter().map(|command| format!(" {prefix}{}", command.name)).collect();
     let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
     let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
-    let all = format!("commands: {}; details: {prefix}help url{links}", names.join(" "));
+    let all = format!("commands:{names}; details: {prefix}help url{links}");
     if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A command is one function and one row of `COMMANDS`; a row here overrides a built-in row of the same name.
 //! The functions in `HEARD` get every line that is not a command: all of them run, in order, and every reply is
-//! sent. A function returns `Ok(reply)`, `Ok(String::new())` to say nothing, or `Err(what was wrong)`, which is
-//! sent with the nick of the person before it. Start a reply with fixed words, never with a user's.
+//! sent. A function returns `Ok(reply)`, `Ok(String::new())` to say nothing, or `Err(what was wrong)`. An error
+//! of a command is sent with the nick of the person before it; one of a function in `HEARD` is logged. Start a
+//! reply with fixed words, never with a user's.
 //!
 //! - `Run::Look` for a function that only reads. It is skipped for someone who asks too fast.
 //! - `Run::Save` for a function that changes anything, be it one of your own files. It is never skipped, and its
