@@ -79,16 +79,21 @@ impl Session<'_> {
         }
         // ngIRCd marks the cut.
         let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
-        let text = message::text(text.strip_suffix(mark).unwrap_or(text));
+        text = text.strip_suffix(mark).unwrap_or(text);
+        let is_relay =
+            !private && self.is_listed(&self.settings.relay, message.source, message.nick());
+        if !private && !is_relay && !self.may_be_wanted(text) {
+            text = b"";
+        }
+        let text = message::text(text);
         let text = title::without_colors(&text);
         let split = |text| split_command(text, self.settings, &self.nick, self.case);
         let (form, args) = split(&text);
-        let is_relay =
-            !private && self.is_listed(&self.settings.relay, message.source, message.nick());
         // `linkbot: ...` addresses us: it is the relay's own.
         let relayed = if is_relay && form == Form::Talk { relay_head(args) } else { None };
         let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
-        let is_wanted = private || form != Form::Talk || self.settings.hears_all || may_share(args);
+        let is_wanted =
+            private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
         let index = if private { None } else { Some(self.configured(target)?) };
         let origin = match index {
             // Each line counts for catch-up.
@@ -136,6 +141,16 @@ impl Session<'_> {
             }
         }
         Some(request)
+    }
+
+    /// False for most lines: their bytes show that they neither address us nor contain an address.
+    fn may_be_wanted(&self, text: &[u8]) -> bool {
+        let first = text.get(..1).unwrap_or_default();
+        let ours = [self.settings.prefix.as_str(), "@", &self.nick, &self.settings.nick];
+        self.settings.hears_all
+            || !first.iter().all(u8::is_ascii_graphic)
+            || ours.iter().any(|ours| self.case.eq(first, &ours.as_bytes()[..1]))
+            || message::find(b'/', text).is_some()
     }
 
     /// A NOTICE to us. No line of it is ever answered, but services tell there why they know us or not.
@@ -274,11 +289,6 @@ fn clean_nick(nick: &str) -> String {
     let can_start = |c: char| c.is_alphanumeric() || c == '_';
     let visible = nick.chars().filter(|&c| !title::is_invisible(c)).skip_while(|&c| !can_start(c));
     visible.take(MAX_NICK).map(|c| if is_nick_char(c) { c } else { '_' }).collect()
-}
-
-/// True if `text` may contain an address: every one contains a slash.
-fn may_share(text: &str) -> bool {
-    message::find(b'/', text.as_bytes()).is_some() && scan::has_address(text)
 }
 
 /// True if `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
