@@ -83,7 +83,10 @@ impl Session<'_> {
         let is_relay =
             !private && self.is_listed(&self.settings.relay, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
-            text = b"";
+            // Each line counts for catch-up.
+            let index = self.configured(target)?;
+            self.origin(index, message, false, now);
+            return None;
         }
         let text = message::text(text);
         let text = title::without_colors(&text);
@@ -96,7 +99,6 @@ impl Session<'_> {
             private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
         let index = if private { None } else { Some(self.configured(target)?) };
         let origin = match index {
-            // Each line counts for catch-up.
             Some(index) => self.origin(index, message, is_wanted, now),
             // A bouncer replays what was said in private too.
             None if server_time(message).is_some_and(|said| now.clock - said > MAX_CLOCK_SKEW) => {
