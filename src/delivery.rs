@@ -163,7 +163,8 @@ impl Delivery {
     fn read(&mut self, journal: &Journal) -> io::Result<()> {
         self.is_stale = true;
         let pending_before = self.pending.count;
-        if self.edits != journal.edits() {
+        let was_edited = self.edits != journal.edits();
+        if was_edited {
             // The offsets of all lines may have changed, so this is like a restart.
             let cursor = self.pending.cursor();
             let start = journal.find_after(cursor)?;
@@ -180,7 +181,7 @@ impl Delivery {
             ));
         }
         let gone = pending_before.saturating_sub(self.pending.count);
-        if gone > 0 {
+        if was_edited && gone > 0 {
             (self.log)(&format!(
                 "pending links that are gone from the journal and will not be delivered: {gone} \
                  (to rotate it, move it; copytruncate loses links)"

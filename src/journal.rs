@@ -300,38 +300,43 @@ impl Journal {
         let meta = self.file.metadata()?;
         // Someone may have appended to it before it went.
         self.len = meta.len();
-        if what_is_at(&self.path)?.is_none() {
+        let mut copied = 0;
+        let is_gone = what_is_at(&self.path)?.is_none();
+        if is_gone {
             // Whole from the beginning: after a crash nobody would know of the old file.
             file::write_durably(&self.path, meta.mode(), |new| {
                 let mut new = BufWriter::new(new);
-                self.copy_pending(pending, |event| new.write_all(format_line(event).as_bytes()))?;
+                self.copy_pending(pending, |event, is_pending| {
+                    copied += usize::from(is_pending);
+                    new.write_all(format_line(event).as_bytes())
+                })?;
                 new.flush()
             })?;
         }
         let mut new = Journal::recover(&self.path)?;
         new.is_failing = self.is_failing;
-        // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
-        // taken out on purpose looks the same, and comes back.
-        let mut there = HashSet::new();
-        if let Some(Position { after, .. }) = pending {
+        if let Some(Position { after, .. }) = pending
+            && !is_gone
+        {
+            // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
+            // taken out on purpose looks the same, and comes back.
+            let mut there = HashSet::new();
             for line in new.read_from(find_after(&new.file, new.len, after)?) {
                 there.insert(line?.event.time);
             }
+            let was_empty = new.len == 0;
+            self.copy_pending(pending, |event, is_pending| {
+                copied += usize::from(is_pending);
+                if (is_pending || was_empty) && !there.contains(&event.time) {
+                    new.unwritten += &format_line(event);
+                }
+                if new.unwritten.len() > COPY_BLOCK {
+                    new.commit().map_err(io::Error::other)?;
+                }
+                Ok(())
+            })?;
+            new.commit().map_err(io::Error::other)?;
         }
-        let mut copied = 0;
-        let was_empty = new.len == 0;
-        self.copy_pending(pending, |event| {
-            let is_pending = pending.is_some_and(|from| is_after(event.time, from.after));
-            copied += usize::from(is_pending);
-            if (is_pending || was_empty) && !there.contains(&event.time) {
-                new.unwritten += &format_line(event);
-            }
-            if new.unwritten.len() > COPY_BLOCK {
-                new.commit().map_err(io::Error::other)?;
-            }
-            Ok(())
-        })?;
-        new.commit().map_err(io::Error::other)?;
         let mut what = "was moved or replaced; continuing with the new file".to_owned();
         if pending.is_some() {
             what += &format!("; pending links copied into it: {copied}");
@@ -344,11 +349,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Passes on the pending events, and before them which bookmarks are not ours.
+    /// Passes on what the delivery still needs: which bookmarks are not ours, then the pending events (true).
     fn copy_pending(
         &self,
         pending: Option<Position>,
-        mut copy: impl FnMut(&Event) -> io::Result<()>,
+        mut copy: impl FnMut(&Event, bool) -> io::Result<()>,
     ) -> io::Result<()> {
         let Some(Position { offset, after }) = pending else { return Ok(()) };
         let before =
@@ -356,13 +361,13 @@ impl Journal {
         for line in before {
             let event = line?.event;
             if event.action == Action::Foreign {
-                copy(&event)?;
+                copy(&event, false)?;
             }
         }
         for line in self.read_from(offset) {
             let event = line?.event;
             if is_after(event.time, after) {
-                copy(&event)?;
+                copy(&event, true)?;
             }
         }
         Ok(())

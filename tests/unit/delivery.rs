@@ -647,6 +647,7 @@ fn a_link_removed_before_it_was_sent_is_never_sent() {
     world.title(2, "two");
     world.remove(2);
     assert!(world.status().starts_with("pending: 0; skipped"), "{}", world.status());
+    assert_eq!(logged("gone from the journal"), 0);
     assert_eq!(world.deliver(), [""; 0]);
 }
 
