@@ -1,11 +1,11 @@
 //! `--check`: tests whether linkbot can write its files. Leaves nothing behind.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::config::Config;
-use crate::file::{beside, resolve};
+use crate::file::{beside, resolve, what_is_at};
 use crate::log;
 
 /// An error is one line that names the file.
@@ -25,11 +25,12 @@ pub fn files(config: &Config) -> Result<(), String> {
 }
 
 fn try_writing(path: &Path) -> io::Result<()> {
-    if fs::exists(path)? {
+    if what_is_at(path)?.is_some() {
         OpenOptions::new().append(true).open(path)?;
     }
     // Files are replaced, so permission to write them is not enough.
     let probe = beside(path, ".check");
-    File::create_new(&probe)?;
-    fs::remove_file(&probe)
+    // A full disk still takes an empty file.
+    let written = File::create_new(&probe)?.write_all(b"linkbot");
+    fs::remove_file(&probe).and(written)
 }

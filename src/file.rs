@@ -1,6 +1,6 @@
 //! Files that are replaced as a whole: a reader, or the next start, finds the old one or the new one.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 ///
 /// It is not waited for until it is on disk: what this is called for is made anew at every start.
 pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|old| old == text) {
+    if what_is_at(path)?.is_some() && fs::read(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     // For the web server, whatever the umask.
@@ -47,6 +47,16 @@ fn put(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) 
         fs::rename(&temporary, &path)
     };
     create().inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// The file at `path`, if there is one. Anything else is an error: opening a pipe would wait for its
+/// other end, and `/dev/null` must not be replaced.
+pub fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(io::Error::other("not a regular file")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        meta => meta.map(Some),
+    }
 }
 
 /// The file that `path` names: for a symbolic link its target, even if that does not exist yet.

@@ -10,7 +10,7 @@ mod line;
 mod reader;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use std::time::SystemTime;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::file::{self, what_is_at};
 use crate::irc::MAX_CLOCK_SKEW;
 use crate::link::{self, Link};
-use crate::log::{ERROR, WARNING};
-use crate::{file, log};
+use crate::log::{self, ERROR, WARNING};
 
 pub use inspect::warnings;
 pub use line::{Action, Event, format_time, parse_time};
@@ -502,15 +502,6 @@ fn find_after(file: &File, len: u64, cursor: OffsetDateTime) -> io::Result<u64> 
         }
     }
     Ok(start)
-}
-
-/// The file at `path`, if there is one. A pipe must not even be opened: that would wait for who writes into it.
-fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
-    match fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => Err(io::Error::other("not a regular file")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        meta => meta.map(Some),
-    }
 }
 
 fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {

@@ -80,6 +80,21 @@ fn check_finds_a_directory_in_which_no_file_can_be_created() {
     assert_eq!(fs::read_dir(home.path("web")).unwrap().count(), 0);
 }
 
+#[test]
+fn a_pipe_in_place_of_a_file_is_an_error_at_once() {
+    let home = Home::new(CONF);
+    for name in ["links.xml", "links.html", "links.tsv.heard"] {
+        let made = std::process::Command::new("mkfifo").arg(home.path(name)).status();
+        assert!(made.unwrap().success());
+        let ended = home.run(&["--check", "bot.conf"]);
+        assert_refused(&ended, &[&format!("{name}: not a regular file")]);
+        fs::remove_file(home.path(name)).unwrap();
+    }
+    // As root, linkbot could replace it.
+    let home = Home::new(&format!("{CONF}page = /dev/null\n"));
+    assert_refused(&home.run(&["--check", "bot.conf"]), &["/dev/null: not a regular file"]);
+}
+
 /// `linkbot --check bot.conf` as the user nobody.
 fn check_as_nobody(home: &Home) -> Ended {
     let mut setpriv = std::process::Command::new("setpriv");

@@ -33,6 +33,10 @@ fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
     let mut bot = home.start();
     let mut client = server.welcome();
     fill(&home, "disk/filler");
+    let files = fs::read_dir(home.path("disk")).unwrap().count();
+    let check = home.run(&["--check", "bot.conf"]);
+    assert!(check.stderr.contains("No space left on device; linkbot must be able"), "{check:?}");
+    assert_eq!(fs::read_dir(home.path("disk")).unwrap().count(), files);
     for _ in 0..2 {
         let answer = failures::post(&mut client, "too much");
         assert_eq!(answer, Err("could not save: No space left on device".to_owned()));

@@ -175,7 +175,10 @@ fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
             && ended.stdout.ends_with("; the feed or page cannot be written, see the log\n"),
         "{ended:?}"
     );
-    assert!(ended.stderr.contains("dev/links.xml: Is a directory; next try in 60 s"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("dev/links.xml: not a regular file; next try in 60 s"),
+        "{ended:?}"
+    );
     assert!(home.path("ops/links.xml").exists());
 }
 

@@ -9,7 +9,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::line::{Action, format_time};
 use super::reader::{ForwardReader, ReverseReader};
-use super::{Later, VIEW_WINDOW, fold, is_after, key, what_is_at};
+use super::{Later, VIEW_WINDOW, fold, is_after, key};
+use crate::file::what_is_at;
 use crate::link::Link;
 
 /// The lines of a part of the file, and the numbers of those that a person should look at.
@@ -44,8 +45,9 @@ pub fn inspect(
                 continue;
             }
         };
-        if event.time > limit {
-            found.in_future.push((found.lines, event.time));
+        let latest = event.time.max(event.link.posted);
+        if latest > limit {
+            found.in_future.push((found.lines, latest));
         }
         if let Some(cursor) = cursor {
             if is_past_cursor && !is_after(event.time, cursor) {

@@ -50,6 +50,16 @@ fn the_umask_makes_no_difference() {
 }
 
 #[test]
+fn what_is_no_file_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(path_in(&dir)).status();
+    assert!(made.unwrap().success());
+    let refused = replace(&path_in(&dir), b"new").unwrap_err();
+    assert_eq!(refused.to_string(), "not a regular file");
+    assert_eq!(names_in(&dir), ["links.xml"]);
+}
+
+#[test]
 fn a_file_that_would_not_change_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(path_in(&dir), "same").unwrap();
@@ -95,6 +105,7 @@ fn a_left_over_temporary_link_is_not_followed() {
 fn a_failed_write_leaves_no_temporary_file() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(path_in(&dir)).unwrap();
-    assert_eq!(log::os_error(replace(&path_in(&dir), b"new").unwrap_err()), "Is a directory");
+    let refused = write_durably(&path_in(&dir), 0o644, |file| file.write_all(b"new")).unwrap_err();
+    assert_eq!(log::os_error(refused), "Is a directory");
     assert_eq!(names_in(&dir), ["links.xml"]);
 }

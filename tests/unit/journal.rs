@@ -369,7 +369,9 @@ fn lines_in_the_future_are_named_once() {
     fs::write(&path, line(500, "one") + &at(now + Duration::SECOND)).unwrap();
     assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
     let soon = now + Duration::hours(3);
-    append_by_hand(&path, (at(soon) + &at(now + Duration::days(400)) + "torn\n").as_bytes());
+    let posted_later = line(501, "two").replace('\n', &format!("\t{}\n", format_time(soon)));
+    let later = at(now + Duration::days(400));
+    append_by_hand(&path, (posted_later + &later + "torn\n").as_bytes());
     let found = warnings(&path, VIEW_WINDOW, None).unwrap();
     let [skipped, future] = &found[..] else { panic!("{found:?}") };
     assert!(skipped.contains("1 line skipped; the first is line 5: "), "{skipped}");
