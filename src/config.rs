@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::delicious::Login;
+use crate::file::beside;
 use crate::irc::{Sasl, connection};
 use crate::log_url::LogUrl;
 use crate::publish::Output;
@@ -57,6 +58,7 @@ impl Config {
         let mut taken = vec![outputs::without_dots(path)];
         let journal = lines.value("journal").unwrap_or("links.tsv");
         let journal = outputs::own_file(lines, "journal", journal, &mut taken)?;
+        taken.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
         let outputs = outputs::outputs(lines, &irc, zone, log_url.as_ref(), &mut taken)?;
         let account = account(lines, &irc.owner)?;
         let is_exposed = !server.tls && !is_loopback(&server.host);

@@ -119,7 +119,7 @@ impl<'a> Lines<'a> {
 
 /// bot.conf does not remove quotes.
 fn is_quoted(value: &str) -> bool {
-    let quotes = ['"', '\'', '“', '”'];
+    let quotes = |c| "\"'`“”„‘’«»".contains(c);
     value.starts_with(quotes) && value.ends_with(quotes)
 }
 

@@ -224,7 +224,7 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
 
     socket.until = Some(Instant::now() + IO_TIMEOUT);
     let stream =
-        connector.connect(host, socket).map_err(|e| handshake_failure(host, &e.to_string()))?;
+        connector.connect(host, socket).map_err(|e| handshake_failure(host, &log::os_error(e)))?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {

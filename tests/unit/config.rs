@@ -251,11 +251,11 @@ fn the_placeholders_of_the_shipped_file_are_errors() {
 #[test]
 fn a_value_in_quotes_is_a_warning_that_does_not_quote_it() {
     let more = "server_password = \"hunter2\"\nignore = 'a'\nowner = \"Al\" Smith\n\
-                local.x = \"as is\"\nfeed_title = It's\nignore = “b”\n";
+                local.x = \"as is\"\nfeed_title = It's\nignore = “b”\nignore = „c“\n";
     let what = "the quotes are part of the value; remove them unless you mean them";
     assert_eq!(
         good(more).warnings,
-        ["3: server_password", "4: ignore", "8: ignore"]
+        ["3: server_password", "4: ignore", "8: ignore", "9: ignore"]
             .map(|place| format!("bot.conf:{place}: {what}"))
     );
 }
@@ -658,6 +658,8 @@ fn no_file_of_linkbot_is_another_one_too() {
         ("feed = ./links.tsv", "feed", "links.tsv"),
         ("journal = bot.conf", "journal", "bot.conf"),
         ("feed = bot.conf", "feed", "bot.conf"),
+        ("feed = links.tsv.delivered", "feed", "links.tsv.delivered"),
+        ("journal = a.tsv\npage = a.tsv.heard", "page", "a.tsv.heard"),
     ] {
         let fault = fault(more);
         let what = format!("{key}: linkbot already uses {file} otherwise; choose another name");
