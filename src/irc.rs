@@ -22,7 +22,6 @@ use time::OffsetDateTime;
 
 use channels::Membership;
 use connection::{End, Retry};
-use history::CatchUp;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
@@ -59,7 +58,7 @@ pub struct Settings {
     pub prefix: String,
     /// Nicks, or `nick!user@host` masks with `*` and `?`.
     pub ignore: Vec<String>,
-    /// Bridges, named as in `ignore`: their lines are said by the person in their head.
+    /// Bridges, named as in `ignore`: the person named at the start of a line said it.
     pub relay: Vec<String>,
     /// After a KICK, rejoin once, after 60 s.
     pub rejoin: bool,
@@ -95,7 +94,7 @@ pub enum ReplyStyle {
     Quiet,
 }
 
-/// The two clocks: one that only runs forward, for deadlines, and the wall's.
+/// Two clocks: a monotonic one for deadlines, and wall-clock time.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     pub instant: Instant,
@@ -142,10 +141,8 @@ pub struct Session<'a> {
     are_services_away: bool,
 
     nick: String,
-    /// The number of nicks that the server refused.
-    nick_tries: usize,
-    /// How the connection ends if all nicks are refused.
-    nick_refusal: Option<End>,
+    /// Why the server refused the nicks that we tried.
+    nick_refusals: Vec<End>,
     /// When to ask for the wanted nick again.
     reclaim: Option<Instant>,
     case: CaseMapping,
@@ -156,7 +153,7 @@ pub struct Session<'a> {
     next_join: Instant,
     /// `draft/chathistory` was granted.
     keeps_history: bool,
-    /// The most lines of a page of history; 0: the server names no limit.
+    /// The most lines of a page of history.
     history_limit: usize,
     /// When to send PING, or to give up if it was sent.
     silent_until: Instant,
@@ -165,8 +162,6 @@ pub struct Session<'a> {
     pub is_irc: bool,
     /// The reasons of `log_once`.
     logged_reasons: HashSet<String>,
-    /// The wrong clock of the server was logged.
-    warned: bool,
     /// Limits the log to ten private notices a minute.
     notices: Bucket,
     /// How many CTCP queries may be answered.
@@ -174,7 +169,8 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts to register: puts the first lines into `out`. `last_seen`: up to when each channel was seen.
+    /// Starts to register: puts the first lines into `out`. `last_seen`: when each channel was last
+    /// seen.
     pub fn new(
         settings: &'a Settings,
         last_seen: &[Option<OffsetDateTime>],
@@ -195,8 +191,7 @@ impl<'a> Session<'a> {
             mechanisms: None,
             are_services_away: false,
             nick: settings.nick.clone(),
-            nick_tries: 0,
-            nick_refusal: None,
+            nick_refusals: Vec::new(),
             reclaim: None,
             case: CaseMapping::Rfc1459,
             line_length: 512,
@@ -205,12 +200,11 @@ impl<'a> Session<'a> {
                 .collect(),
             next_join: now.instant,
             keeps_history: false,
-            history_limit: 0,
+            history_limit: history::DEFAULT_LIMIT,
             silent_until: now.instant + PING_AFTER,
             is_pinged: false,
             is_irc: false,
             logged_reasons: HashSet::new(),
-            warned: false,
             notices: Bucket::new(5, Duration::from_secs(12), now.instant),
             ctcp: Bucket::new(3, Duration::from_secs(10), now.instant),
         };
@@ -220,9 +214,9 @@ impl<'a> Session<'a> {
 
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
-        let history = self.memberships.iter().filter_map(|m| m.catch_up.deadline()).min();
-        let others =
-            [self.welcome_by, self.reclaim, self.join_due(), history, self.outbox.deadline()];
+        let history = self.memberships.iter().filter_map(|m| m.replay.as_ref()?.deadline).min();
+        let join = self.join_due().map(|(at, _)| at);
+        let others = [self.welcome_by, self.reclaim, join, history, self.outbox.deadline()];
         others.into_iter().flatten().fold(self.silent_until, Instant::min)
     }
 
@@ -247,8 +241,10 @@ impl<'a> Session<'a> {
         if self.reclaim.is_some_and(|at| now >= at) {
             self.ask_for_nick(now);
         }
-        if self.join_due().is_some_and(|at| now >= at) {
-            self.join(now);
+        if let Some((at, index)) = self.join_due()
+            && now >= at
+        {
+            self.join(index, now);
         }
         self.end_history(now);
         while let Some(line) = self.outbox.next(now) {
@@ -351,11 +347,6 @@ impl<'a> Session<'a> {
 
     fn is_me(&self, nick: &[u8]) -> bool {
         self.case.eq(nick, self.nick.as_bytes())
-    }
-
-    /// The index of a configured channel.
-    fn configured(&self, name: &[u8]) -> Option<usize> {
-        self.memberships.iter().position(|m| m.is_named(name, self.case))
     }
 }
 

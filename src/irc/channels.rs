@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use super::history::Replay;
 use super::message::{self, Message};
-use super::names::CaseMapping;
 use super::talk::server_time;
-use super::{CatchUp, Channel, Now, Phase, Session};
+use super::{Channel, Now, Phase, Session};
 use crate::log::WARNING;
 
 /// The shortest time between two JOINs.
@@ -30,7 +30,10 @@ pub struct Membership<'a> {
     last_join: Option<Instant>,
     /// That JOIN was not refused either.
     is_join_open: bool,
-    pub catch_up: CatchUp,
+    /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
+    /// to us.
+    pub newest_live: Option<OffsetDateTime>,
+    pub replay: Option<Replay>,
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +48,7 @@ pub enum Presence {
 }
 
 impl<'a> Membership<'a> {
-    /// `last_seen`: up to when the channel was seen.
+    /// `last_seen`: when the channel was last seen.
     pub fn new(
         channel: &'a Channel,
         last_seen: Option<OffsetDateTime>,
@@ -57,40 +60,40 @@ impl<'a> Membership<'a> {
             presence: Presence::Asking { join_at: now.instant, join_backoff: Some(FIRST_BACKOFF) },
             last_join: None,
             is_join_open: false,
-            catch_up: CatchUp::new(last_seen),
+            newest_live: last_seen,
+            replay: None,
         }
-    }
-
-    fn join_at(&self) -> Option<Instant> {
-        match self.presence {
-            Presence::Asking { join_at, .. } => Some(join_at),
-            _ => None,
-        }
-    }
-
-    pub fn is_named(&self, name: &[u8], case: CaseMapping) -> bool {
-        case.eq(name, self.channel.name.as_bytes()) || case.eq(name, &self.server_name)
     }
 }
 
 impl Session<'_> {
+    /// The index of a configured channel.
+    pub fn configured(&self, name: &[u8]) -> Option<usize> {
+        self.memberships.iter().position(|m| {
+            [m.channel.name.as_bytes(), &m.server_name].iter().any(|own| self.case.eq(name, own))
+        })
+    }
+
     /// 900 or a private NOTICE: services have read `on_connect`, so join now.
     pub fn services_answered(&mut self, now: Instant) {
         self.next_join = self.next_join.min(now + JOIN_INTERVAL);
     }
 
-    pub fn join_due(&self) -> Option<Instant> {
+    /// When the next JOIN is due, and the index of its channel.
+    pub fn join_due(&self) -> Option<(Instant, usize)> {
         if self.phase != Phase::Ready {
             return None;
         }
-        let first = self.memberships.iter().filter_map(Membership::join_at).min()?;
-        Some(first.max(self.next_join))
+        let asking =
+            self.memberships.iter().enumerate().filter_map(|(index, m)| match m.presence {
+                Presence::Asking { join_at, .. } => Some((join_at, index)),
+                _ => None,
+            });
+        asking.min().map(|(join_at, index)| (join_at.max(self.next_join), index))
     }
 
-    /// Sends the JOIN that is due first.
-    pub fn join(&mut self, now: Instant) {
-        let asking = self.memberships.iter_mut().filter(|m| m.join_at().is_some());
-        let Some(membership) = asking.min_by_key(|m| m.join_at()) else { return };
+    pub fn join(&mut self, index: usize, now: Instant) {
+        let membership = &mut self.memberships[index];
         let Presence::Asking { join_backoff, .. } = membership.presence else { return };
         membership.presence = match join_backoff {
             Some(wait) => Presence::Asking {
@@ -157,11 +160,10 @@ impl Session<'_> {
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
         let membership = &mut self.memberships[index];
-        membership.catch_up = CatchUp::new(membership.catch_up.last_seen());
         let then = if returns {
             membership.presence =
                 Presence::Asking { join_at: now.instant + REJOIN, join_backoff: None };
-            "one attempt to return in 60 s"
+            "rejoining once, in 60 s"
         } else {
             membership.presence = Presence::Out;
             WAITING

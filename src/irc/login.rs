@@ -21,6 +21,8 @@ const HISTORY: &str = "batch draft/chathistory message-tags server-time";
 const SERVICES_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two requests for a nick that we did not get.
 const RECLAIM: Duration = Duration::from_secs(5 * 60);
+/// What an ERROR contains if the network has banned us.
+const BAN_WORDS: [&str; 7] = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
 /// The most nicks to try on one connection.
 const NICK_TRIES: usize = 12;
 
@@ -119,8 +121,8 @@ impl Session<'_> {
         self.end_capabilities();
     }
 
-    /// 902, 904 and 905 refuse the credentials, if these were sent and services are there. Anything
-    /// else that ends the login is no fault of theirs.
+    /// 902, 904 and 905 refuse the credentials, if these were sent and services are there. Nothing
+    /// else that ends the login is about the credentials.
     pub fn login_refused(&mut self, message: &Message) {
         let words = message.last();
         let why = format!("{} {words}", message::text(message.verb));
@@ -164,8 +166,7 @@ impl Session<'_> {
         self.phase = Phase::Burst;
         self.registered = Some(now);
         self.welcome_by = None;
-        self.nick = message.text(0).into_owned();
-        self.plan_reclaim(now);
+        self.take_nick(message, now);
         let (nick, wanted) = (&self.nick, &self.settings.nick);
         self.log.push(match self.reclaim {
             Some(_) => {
@@ -185,8 +186,11 @@ impl Session<'_> {
                     self.send(&format!("MODE {} +{value}", self.nick), &[]);
                 }
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
-                // 0: no limit.
-                "CHATHISTORY" => self.history_limit = value.parse().unwrap_or(0),
+                "CHATHISTORY" => {
+                    if let Ok(limit @ 1..) = value.parse() {
+                        self.history_limit = limit;
+                    }
+                }
                 // Less than the protocol's own 512 would leave no room for text.
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
                 _ => {}
@@ -217,8 +221,7 @@ impl Session<'_> {
     /// ERROR or 465.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
-        let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
-        let is_ban = message.verb == b"465" || mentions(&words, &ban);
+        let is_ban = message.verb == b"465" || mentions(&words, &BAN_WORDS);
         let retry = if is_ban { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
@@ -227,16 +230,15 @@ impl Session<'_> {
     pub fn nick_refused(&mut self, message: &Message) {
         let (wanted, words) = (&self.settings.nick, message.last());
         let remedy = "change nick, unless services hold it only for now";
-        let why = format!("the server refuses the nick {wanted}: {words}; {remedy}");
+        let why = format_args!("the server refuses the nick {wanted}: {words}; {remedy}");
         let retry = if message.verb == b"432" { Retry::Slow } else { Retry::Soon };
-        // The refusal of the wanted nick counts: of the others 432 may say that they are too long.
-        let end = self.nick_refusal.get_or_insert(End { why, retry });
-        self.nick_tries += 1;
-        if self.nick_tries >= NICK_TRIES {
-            let End { why, retry } = end.clone();
+        self.nick_refusals.push(End::new(retry, why));
+        if self.nick_refusals.len() >= NICK_TRIES {
+            // The first refusal is about the wanted nick. The others may only be too long.
+            let End { why, retry } = self.nick_refusals.swap_remove(0);
             return self.close(retry, why);
         }
-        let nick = match self.nick_tries {
+        let nick = match self.nick_refusals.len() {
             1 => format!("{wanted}_"),
             // Nine characters are allowed everywhere (RFC 2812).
             n => format!("{wanted:.7}{}", n - 1),
@@ -251,13 +253,17 @@ impl Session<'_> {
         !nick.is_empty() && wanted.is_some_and(|wanted| self.case.eq(nick, wanted))
     }
 
-    fn plan_reclaim(&mut self, now: Instant) {
-        self.reclaim = (!self.is_wanted(self.nick.as_bytes())).then(|| now + RECLAIM);
+    /// The first parameter is our nick from now on. If it is not the wanted one, asks for that
+    /// later.
+    fn take_nick(&mut self, message: &Message, now: Instant) {
+        self.nick = message.text(0).into_owned();
+        let is_wanted = self.is_wanted(self.nick.as_bytes());
+        self.reclaim = if is_wanted { None } else { Some(now + RECLAIM) };
     }
 
     pub fn ask_for_nick(&mut self, now: Instant) {
         self.send("NICK", &[&self.settings.nick]);
-        self.plan_reclaim(now);
+        self.reclaim = Some(now + RECLAIM);
     }
 
     /// Someone gave up a nick: take it if it is the wanted one.
@@ -268,9 +274,8 @@ impl Session<'_> {
     }
 
     pub fn renamed(&mut self, message: &Message, now: Instant) {
-        self.nick = message.text(0).into_owned();
+        self.take_nick(message, now);
         self.log.push(format!("the nick is now {}", self.nick));
-        self.plan_reclaim(now);
     }
 }
 

@@ -193,12 +193,9 @@ impl Session<'_> {
         if history || (said - clock).abs() <= MAX_CLOCK_SKEW {
             return said;
         }
-        if !std::mem::replace(&mut self.warned, true) {
-            let minutes = (said - clock).whole_minutes();
-            self.log.push(format!(
-                "the server's time is {minutes} min from this machine's: using this machine's"
-            ));
-        }
+        let minutes = (said - clock).whole_minutes();
+        let text = format!("the server's clock is {minutes} min off; using this machine's");
+        self.log_once("server's clock".to_owned(), text);
         clock
     }
 
