@@ -1,5 +1,6 @@
-//! `links.tsv.heard`: up to when each channel was seen, for catch-up after a restart. One line per channel:
-//! its name, a tab, and the server's time. Takes those times from the session and gives them to the next one.
+//! `links.tsv.heard`: when each channel was last seen, for catch-up after a restart. One line per
+//! channel: its name, a tab, and the server's time. Takes those times from the session and gives them
+//! to the next one.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,7 +14,8 @@ use crate::irc::Channel;
 use crate::journal::{format_time, parse_time};
 use crate::{file, log};
 
-/// The shortest time between two writes. A crash loses what came after the last one: it is replayed, and recognized.
+/// The shortest time between two writes. After a crash, the lines since the last write are replayed,
+/// and recognized.
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
 
 pub struct LastSeen<'a> {
@@ -27,11 +29,10 @@ pub struct LastSeen<'a> {
 }
 
 impl<'a> LastSeen<'a> {
-    /// Reads the file. A channel without a good line is new to us: nothing is asked.
+    /// Reads the file. A channel without a valid line is new to us: nothing is requested.
     pub fn read(config: &'a Config) -> LastSeen<'a> {
         let path = file::beside(&config.journal, ".heard");
         let channels = &config.irc.channels;
-        let mut times = vec![None; channels.len()];
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {
             if e.kind() != ErrorKind::NotFound {
                 let why = log::os_error(&e);
@@ -39,11 +40,10 @@ impl<'a> LastSeen<'a> {
             }
             String::new()
         });
+        let mut times = vec![None; channels.len()];
         for line in text.lines() {
-            let fields = line.split_once('\t');
-            let Some((name, time)) =
-                fields.and_then(|(name, time)| Some((name, parse_time(time)?)))
-            else {
+            let (name, time) = line.split_once('\t').unwrap_or_default();
+            let Some(time) = parse_time(time) else {
                 let path = path.display();
                 log::line(format_args!("{path}: skipped a line that is not a channel and a time"));
                 continue;

@@ -1,6 +1,5 @@
-//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes
-//! in a host and how far to trust it; gives out a connection, or why there is none. Knows nothing
-//! of IRC.
+//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes a
+//! host and how far to trust it; returns a connection, or why there is none. Knows nothing of IRC.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
@@ -43,7 +42,7 @@ pub enum Retry {
     Banned,
 }
 
-/// Why a connection is over or never came to be, for the operator.
+/// Why a connection ended or failed, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
     pub why: String,
@@ -108,9 +107,8 @@ pub struct Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
-        self.tcp.set_nonblocking(left == Some(Duration::ZERO))?;
         // A zero timeout is an error in std.
-        self.tcp.set_read_timeout(left.filter(|left| !left.is_zero()))?;
+        self.tcp.set_read_timeout(left.map(|left| left.max(Duration::from_micros(1))))?;
         self.tcp.read(buffer).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
             _ => e,
@@ -120,7 +118,6 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.set_nonblocking(false)?;
         // `write_all` goes on after a signal.
         self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
             ErrorKind::WouldBlock => io::Error::other("the server has accepted no bytes for 30 s"),

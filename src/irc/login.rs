@@ -12,9 +12,6 @@ use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::{Phase, Sasl, Session, VERSION};
 
-/// The capabilities to request if they are offered; the last one only for `catch_up`.
-const CAPABILITIES: [&str; 5] =
-    ["account-tag", "message-tags", "server-time", "batch", "draft/chathistory"];
 /// Useful only together, so requested together: a server grants a request as a whole.
 const HISTORY: &str = "batch draft/chathistory message-tags server-time";
 /// How long to wait for services to answer `on_connect` before joining channels.
@@ -27,12 +24,15 @@ const BAN_WORDS: [&str; 7] = ["k-line", "g-line", "z-line", "d-line", "kline", "
 const NICK_TRIES: usize = 12;
 
 impl Sasl {
-    /// The payload for `AUTHENTICATE` (RFC 4616) in base64, in chunks of 400 bytes; none for
-    /// EXTERNAL.
+    /// The payload for `AUTHENTICATE` (RFC 4616) in base64, in chunks of 400 bytes. A shorter one,
+    /// perhaps empty, ends the payload.
     pub fn chunks(&self) -> Vec<String> {
-        let Sasl::Plain { user, password } = self else { return Vec::new() };
+        let Sasl::Plain { user, password } = self else { return vec![String::new()] };
         let payload = BASE64.encode(format!("{user}\0{user}\0{password}"));
-        payload.as_bytes().chunks(400).map(|chunk| message::text(chunk).into_owned()).collect()
+        (0..=payload.len())
+            .step_by(400)
+            .map(|at| payload.chars().skip(at).take(400).collect())
+            .collect()
     }
 }
 
@@ -77,16 +77,19 @@ impl Session<'_> {
     /// Requests each capability that we use and that is offered, one by one: a server refuses a
     /// request as a whole.
     fn request(&mut self, offered: &str) {
-        let wanted = &CAPABILITIES[..if self.settings.catch_up { 5 } else { 4 }];
         for item in offered.split_whitespace() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
-            if name == "sasl" && self.sasl.is_some() {
-                self.mechanisms = Some(value.to_owned());
-            } else if !wanted.contains(&name) {
-                continue;
-            }
+            let request = match name {
+                "account-tag" | "batch" | "message-tags" | "server-time" => name,
+                "draft/chathistory" if self.settings.catch_up => HISTORY,
+                "sasl" if self.sasl.is_some() => {
+                    self.mechanisms = Some(value.to_owned());
+                    name
+                }
+                _ => continue,
+            };
             self.unanswered += 1;
-            self.send("CAP", &["REQ", if name == "draft/chathistory" { HISTORY } else { name }]);
+            self.send("CAP", &["REQ", request]);
         }
     }
 
@@ -106,13 +109,8 @@ impl Session<'_> {
     /// The server is ready for the credentials. They are sent once.
     pub fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
-        let chunks = sasl.chunks();
-        for chunk in &chunks {
-            self.send("AUTHENTICATE", &[chunk]);
-        }
-        // A chunk of less than 400 bytes ends the payload, even an empty one.
-        if chunks.last().is_none_or(|chunk| chunk.len() == 400) {
-            self.send("AUTHENTICATE", &["+"]);
+        for chunk in sasl.chunks() {
+            self.send("AUTHENTICATE", &[if chunk.is_empty() { "+" } else { &chunk }]);
         }
     }
 
