@@ -11,10 +11,10 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::irc::Form;
 use crate::irc::outbox::Bucket;
+use crate::irc::{Form, relay_head};
 use crate::journal::{Action, Entry, Event, Journal};
-use crate::link::{self, Link};
+use crate::link::{self, Link, begins_address};
 use crate::log;
 use crate::publish::Publisher;
 use crate::{scan, title};
@@ -229,11 +229,11 @@ impl<'a> Bot<'a> {
             return vec![Run::Look(how_to_share)];
         }
         let said = mem::take(&mut request.args);
-        let (name, args) = said.split_at(said.find(ends_name).unwrap_or(said.len()));
+        let (name, args) = split_name(&said);
         let asks = |word: &str| word.is_empty() || word.contains('?') || word.starts_with("help");
         let (command, args) = match (request.form, self.command(name)) {
             (Form::Talk, _) => (None, said),
-            (_, Some(command)) => (Some(command), args.trim_matches(is_separator).to_owned()),
+            (_, Some(command)) => (Some(command), args.to_owned()),
             (Form::Prefixed, None) => (None, format!("{}{said}", self.config.irc.prefix)),
             (Form::Named, None) if scan::has_address(&said) => (self.command("url"), said),
             (Form::Named, None) if asks(&said.to_lowercase()) => {
@@ -267,6 +267,9 @@ impl<'a> Bot<'a> {
             let example = self.command(&request.name).map_or("", |command| command.example);
             format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
         };
+        if is_off(&request.args) {
+            return Err("not saved: you said [off]".into());
+        }
         let (mut found, title) = scan::read(&request.args, request.is_cut);
         if found.len() > 1 {
             return Err(usage("one address at a time, please"));
@@ -346,13 +349,23 @@ fn how_to_share(bot: &Bot, _: &Request) -> Answer {
     Ok(format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest"))
 }
 
-/// True for what ends the name of a command.
-fn ends_name(c: char) -> bool {
-    is_separator(c) || c.is_control() || title::is_invisible(c) || "<(\"".contains(c)
+/// Splits what was said into a command's name and its arguments. `.NET/x` and `.keep-alive` are other words.
+fn split_name(said: &str) -> (&str, &str) {
+    let is_in_name = |c: char| c.is_alphanumeric() || "-_/.'’".contains(c);
+    let mut ends = said.char_indices().map(|(i, _)| i);
+    let ends_name = |&i: &usize| !said[i..].starts_with(is_in_name) || begins_address(&said[i..]);
+    let word = &said[..ends.find(ends_name).unwrap_or(said.len())];
+    let name = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+    (name, said[name.len()..].trim_start_matches([':', ',', ';', '.', '!', '?', '=']).trim())
 }
 
-fn is_separator(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ':' | ',')
+/// True if the person wants a line to be left alone: `[off]` at its start or end.
+pub fn is_off(text: &str) -> bool {
+    let text = title::normalize(text).to_lowercase();
+    let said = relay_head(&text).map_or("", |(_, said)| said);
+    let is_mark = |c: char| !c.is_alphanumeric();
+    let begins = |text: &str| text.trim_start_matches(is_mark).starts_with("off]");
+    begins(&text) || begins(said) || text.trim_end_matches(is_mark).ends_with("[off")
 }
 
 pub fn link_of(request: &Request, url: String, title: String) -> Link {

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use time::Duration;
 
-use crate::bot::{Answer, Bot, Command, Request, Run, age, could_not_save, link_of, unhighlighted};
-use crate::irc::{self, VERSION};
+use crate::bot::{
+    Answer, Bot, Command, Request, Run, age, could_not_save, is_off, link_of, unhighlighted,
+};
+use crate::irc::VERSION;
 use crate::journal::{Action, Entry, VIEW_WINDOW};
 use crate::link::{self, Link};
 use crate::{log, scan, title};
@@ -204,13 +206,6 @@ fn may_capture(bot: &mut Bot, request: &Request) -> bool {
     may
 }
 
-/// True if the person wants a line to be left alone: `[off]` at its start or end.
-fn is_off(text: &str) -> bool {
-    let text = title::normalize(text).to_lowercase();
-    let said = irc::relay_head(&text).map_or("", |(_, said)| said.trim_start());
-    text.starts_with("[off]") || said.starts_with("[off]") || text.ends_with("[off]")
-}
-
 fn find(bot: &Bot, request: &Request) -> Answer {
     let terms = search_terms(&request.args);
     let mut lines = Vec::new();
@@ -282,8 +277,7 @@ fn help(bot: &Bot, request: &Request) -> Answer {
         bot.commands.iter().map(|command| format!(" {prefix}{}", command.name)).collect();
     let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
     let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
-    let all = format!("commands:{names}; details: {prefix}help url{links}");
-    if name.is_empty() { Ok(all) } else { Err(format!("no such command; {all}")) }
+    Ok(format!("commands:{names}; details: {prefix}help url{links}"))
 }
 
 fn status(bot: &Bot, _: &Request) -> Answer {

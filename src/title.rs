@@ -16,7 +16,8 @@ const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@=> /@
     -@/–@/—@/:@/|@/,@/;@/ >@/ ->@/ =>@/ →@/ ·@/ <@/ (@/ [@/ {@";
 
 /// An address (`@`) that leaves a space too many beside a mark: `(see http://example.com/)`.
-const SPACED: &str = " @)/ @]/ @}/ @>/ @!/ @?/ @*/(@ /[@ /{@ /<@ /*@ /_@ ";
+const SPACED: &str =
+    " @)/ @]/ @}/ @>/ @!/ @?/ @*/ @\"/ @”/ @»/(@ /[@ /{@ /<@ /*@ /_@ /\"@ /“@ /„@ /«@ ";
 
 /// Returns the title as it is stored: with single spaces, without IRC formatting, control characters,
 /// bidirectional overrides and what XML forbids. Empty if nothing is left.

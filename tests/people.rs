@@ -255,11 +255,20 @@ fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest
         (".url\u{a0}http://www.example.com/ Title", &saved),
         (".url\u{3000}http://www.example.com/ Title", &saved),
         ("  \u{2}.url http://www.example.com/ Title", &saved),
+        (".urlhttp://www.example.com/ Title", &saved),
+        (".url; http://www.example.com/ Title", &saved),
+        (".url. http://www.example.com/ Title", &saved),
+        (".url_http://www.example.com/_ Title", &saved),
+        (".url[http://www.example.com/] Title", &saved),
+        (".url`http://www.example.com/` Title", &saved),
+        (".url“http://www.example.com/” Title", &saved),
         ("linkbot", &help),
         ("linkbot:", &help),
         ("linkbot, weather?", &help),
         ("linkbot?", &help),
         ("linkbot: Helpful!", &help),
+        ("linkbot help me", &help),
+        (".help nothing", &help),
         ("linkbot: help url", &[usage]),
         (".help .url", &[usage]),
         ("linkbot, good morning", &nothing),
@@ -270,6 +279,9 @@ fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest
         (".tell bob see https://example.com/", &nothing),
         (".oO( https://example.com/ )", &nothing),
         (".urls http://www.example.com/ Title", &nothing),
+        (".url's http://www.example.com/ Title", &nothing),
+        (".keep-alive and .find/.undo", &nothing),
+        (".find/.undo http://www.example.com/ Title", &nothing),
         ("...", &nothing),
     ] {
         let replies = console(&Home::new(CONF), &format!("{said}\n"));
@@ -297,10 +309,16 @@ fn what_is_no_command_of_ours_is_captured_as_it_was_said() {
         "<bob> [off] https://a.example/",
         "[net] <bob> [off] https://a.example/",
         "bob: [off] https://a.example/",
+        "> [off] https://a.example/",
+        "https://a.example/ is secret [off].",
+        "*[off]* https://a.example/",
     ] {
         // Its own `<nick>` is the console's.
         assert_eq!(console(&home, &format!("<alice> {off}\n.keep\n")).len(), 1, "{off}");
     }
+    let refused = ["you: not saved: you said [off]"];
+    assert_eq!(console(&home, ".url https://a.example/ T [off]\n"), refused);
+    assert_eq!(console(&home, "linkbot: [off] https://a.example/ T\n"), refused);
     assert_eq!(home.journal().len(), 0);
 }
 
