@@ -166,12 +166,13 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
     let said = said.filter(|said| request.posted - said.posted <= Duration::DAY);
     let said = said.ok_or("nothing to keep: no link was posted here lately")?;
     let (url, line) = scan::links_in(&said.args, said.is_cut).pop().unwrap_or_default();
-    let mut title = title::normalize(&request.args);
+    let mut title = title::tidy(&request.args);
     if title::split_tags(&title).0.is_empty() {
         title = format!("{line} {title}").trim_end().to_owned();
     }
     let link = link_of(&said, url, title);
-    post(bot, &said, link, false)
+    // It never changes the title of a link that is saved already.
+    post(bot, &said, link, true)
 }
 
 /// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts instead.
@@ -234,7 +235,8 @@ fn search_terms(text: &str) -> Vec<String> {
         for term in part.split(separator) {
             let address = scan::links_in(term, false).pop();
             let key = address.map(|(url, _)| link::comparison_key(&url));
-            terms.push(key.as_deref().unwrap_or(term.trim()).to_lowercase());
+            let bare = term.trim().trim_start_matches("www.").trim_end_matches('/');
+            terms.push(key.as_deref().unwrap_or(bare).to_lowercase());
         }
     }
     terms

@@ -346,12 +346,14 @@ fn keep_may_give_another_title_and_is_a_url_of_its_own_with_an_address() {
     let home = Home::new(CONF);
     let input = "<bob> http://b.example/ is good\n<alice> .keep A better  title #tag\n\
                  <bob> https://c.example/ [off]\n.keep\n\
-                 <bob> see http://b.example\n<alice> .keep\n<alice> .keep http://d.example/ D\n";
+                 <bob> see http://b.example\n<alice> .keep Mine\n<alice> .keep http://d.example/ D\n\
+                 <bob> http://e.example/\n<alice> .keep \u{3164}\n";
+    let before = "saved before: b\u{200b}ob, just now: A better title (title kept)";
     assert_eq!(
         console(&home, input),
-        ["saved: A better title", NOTHING_TO_KEEP, "title changed: see", "saved: D",]
+        ["saved: A better title", NOTHING_TO_KEEP, before, "saved: D", "saved: e.example"]
     );
-    assert_eq!(actions(&home), ["add bob", "title bob", "add alice"]);
+    assert_eq!(actions(&home), ["add bob", "add alice", "add bob"]);
     assert_eq!(home.titles()[0], "A better title #tag");
 }
 
@@ -505,6 +507,8 @@ fn find_takes_phrases_and_addresses() {
     assert_eq!(found("\"quick brown"), ["http://www.a.example/x/"]);
     assert_eq!(found("https://a.example/x"), ["http://www.a.example/x/"]);
     assert_eq!(found("<https://www.a.example/x?utm_source=y>"), ["http://www.a.example/x/"]);
+    assert_eq!(found("www.a.example/x/"), ["http://www.a.example/x/"]);
+    assert_eq!(found("b.example/x/"), ["http://b.example/x"]);
     assert_eq!(found("https://a.example/"), ["http://www.a.example/x/"]);
     assert_eq!(found("https://a.example/y"), ["found"]);
 }
