@@ -250,8 +250,8 @@ impl<'a> Session<'a> {
         while let Some(line) = self.outbox.next(now) {
             let notice = self.settings.reply == ReplyStyle::Notice || line.text.starts_with('\x01');
             let verb = if notice { "NOTICE" } else { "PRIVMSG" };
-            let room = self.line_length.saturating_sub(self.nick.len() + MASK);
-            self.out.push_str(&message::format(verb, &[&line.target, &line.text], room));
+            let line = message::format(verb, &[&line.target, &line.text], self.room());
+            self.out.push_str(&line);
         }
     }
 
@@ -266,19 +266,7 @@ impl<'a> Session<'a> {
         let logging_in = self.phase == Phase::Login;
         match message.verb {
             b"PRIVMSG" => return self.privmsg(&message, now),
-            b"NOTICE" if !registered => {
-                self.are_services_away |= login::is_outage(&message.text(1))
-            }
-            // A notice from the server itself has no user in its source.
-            b"NOTICE" if self.is_me(message.param(0)) && message.source.contains(&b'!') => {
-                self.noticed(&message, now)
-            }
-            b"NOTICE" => {
-                if let Some(index) = self.configured(message.param(0)) {
-                    // It counts as a line of history like any other.
-                    self.origin(index, &message, false, now);
-                }
-            }
+            b"NOTICE" => self.notice(&message, now),
             b"BATCH" => self.batch(&message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
                 self.login_refused(&message)
@@ -300,9 +288,7 @@ impl<'a> Session<'a> {
             b"001" if !registered => self.welcome(&message, now.instant),
             b"005" => self.isupport(&message),
             b"376" | b"422" => self.burst_over(now.instant),
-            b"NICK" if self.is_me(message.nick()) && !message.param(0).is_empty() => {
-                self.renamed(&message, now.instant)
-            }
+            b"NICK" if self.is_me(message.nick()) => self.renamed(&message, now.instant),
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
             b"JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
@@ -327,6 +313,11 @@ impl<'a> Session<'a> {
 
     fn send(&mut self, verb: &str, params: &[&str]) {
         self.out.push_str(&message::format(verb, params, self.line_length));
+    }
+
+    /// How many bytes of a line that we send to a channel reach everyone there.
+    fn room(&self) -> usize {
+        self.line_length.saturating_sub(self.nick.len() + MASK)
     }
 
     /// Ends the connection. The first reason counts; later ones are only logged.

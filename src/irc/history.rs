@@ -204,18 +204,24 @@ impl Session<'_> {
 
 /// Classification.
 impl Session<'_> {
-    /// Returns where a line comes from. History is what is in a batch, or has a time before our
-    /// JOIN. Any other line is live, even if it is late.
+    /// Returns where a line comes from. `index`: its channel; `None`: it was sent in private.
+    /// History is what is in a batch, or has a time before our JOIN. Any other line is live, even if
+    /// it is late.
     pub fn origin(
         &mut self,
-        index: usize,
+        index: Option<usize>,
         message: &Message,
         is_request: bool,
         now: Now,
     ) -> Origin {
+        let time = server_time(message);
+        let Some(index) = index else {
+            // A bouncer replays what was said in private too.
+            let is_old = time.is_some_and(|said| now.clock - said > MAX_CLOCK_SKEW);
+            return if is_old { Origin::Ignored } else { Origin::Live };
+        };
         let Membership { presence, newest_live, replay, .. } = &mut self.memberships[index];
         let Presence::In { since: joined } = *presence else { return Origin::Ignored };
-        let time = server_time(message);
         if message.tag("batch").is_none() && time.is_none_or(|time| time >= joined) {
             let Some(time) = time else { return Origin::Live };
             if (time - now.clock).abs() <= MAX_CLOCK_SKEW {

@@ -254,7 +254,10 @@ impl Session<'_> {
     /// The first parameter is our nick from now on. If it is not the wanted one, asks for that
     /// later.
     fn take_nick(&mut self, message: &Message, now: Instant) {
-        self.nick = message.text(0).into_owned();
+        let nick = message.text(0);
+        if !nick.is_empty() {
+            self.nick = nick.into_owned();
+        }
         let is_wanted = self.is_wanted(self.nick.as_bytes());
         self.reclaim = if is_wanted { None } else { Some(now + RECLAIM) };
     }

@@ -1,4 +1,4 @@
-//! What people say to us, and what is not for us.
+//! What people say: decides which lines are for linkbot, and returns these as requests.
 
 use std::time::Instant;
 
@@ -6,15 +6,16 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::history::Origin;
+use super::login::is_outage;
 use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::ReplyKind;
-use super::{MASK, Now, Session, Settings, VERSION};
+use super::{Now, Session, Settings, VERSION};
 use crate::{scan, title};
 
-/// What servers tag the lines of bots with: the specification's name, and those from before it.
+/// The tags that servers put on lines from bots: the specification's, and older ones.
 const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
-/// A server-time is believed within this of the own clock.
+/// How far a server-time may be from our clock.
 pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 
 /// The longest nick from a bridge, in characters.
@@ -28,15 +29,15 @@ pub struct Request {
     pub nick: String,
     /// `user@host`: who it is when the nick changes. Empty in the console.
     pub host: String,
-    /// The services account; empty where unknown.
+    /// The services account; empty if unknown.
     pub account: String,
-    /// How nicks compare there.
+    /// How this network compares nicks.
     pub case: CaseMapping,
-    /// The server's time where it is believable, else the own clock's.
+    /// The server's time if it is believable, or else our clock's.
     pub posted: OffsetDateTime,
-    /// It was said in our absence: it is not answered.
+    /// Replayed: it gets no reply.
     pub history: bool,
-    /// It is replayed, and has the posting time of the replayed request before it.
+    /// Replayed, with the posting time of the replayed request before it.
     pub same_moment: bool,
     pub form: Form,
     /// The command's name; empty for talk.
@@ -45,7 +46,7 @@ pub struct Request {
     pub args: String,
     /// The line is as long as the server allows, so its end may be missing.
     pub is_cut: bool,
-    /// How many bytes a line of the answer may have.
+    /// The longest line of a reply, in bytes.
     pub room: usize,
 }
 
@@ -63,15 +64,19 @@ impl Session<'_> {
     pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
         let mut params = message.params();
         let (target, mut text) = (params.next()?, params.next()?);
+        let private = self.is_me(target);
+        let index = self.configured(target);
+        if index.is_none() && !private {
+            return None;
+        }
         // A server that cuts between characters leaves up to three bytes unused.
         let length = ": PRIVMSG  :\r\n".len() + message.source.len() + target.len() + text.len();
         let is_cut = length + 3 >= self.line_length;
-        let private = self.is_me(target);
-        if let Some(inner) = text.strip_prefix(b"\x01") {
-            let inner = inner.strip_suffix(b"\x01").unwrap_or(inner);
-            let Some(action) = inner.strip_prefix(b"ACTION ") else {
-                if private && !self.is_ignored(message, false, false) {
-                    self.ctcp(message, inner, now.instant);
+        if let Some(ctcp) = text.strip_prefix(b"\x01") {
+            let ctcp = ctcp.strip_suffix(b"\x01").unwrap_or(ctcp);
+            let Some(action) = ctcp.strip_prefix(b"ACTION ") else {
+                if private {
+                    self.ctcp(message, ctcp, now.instant);
                 }
                 return None;
             };
@@ -84,7 +89,6 @@ impl Session<'_> {
             !private && self.is_listed(&self.settings.relay, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
             // Each line counts for catch-up.
-            let index = self.configured(target)?;
             self.origin(index, message, false, now);
             return None;
         }
@@ -97,21 +101,13 @@ impl Session<'_> {
         let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
         let is_wanted =
             private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
-        let index = if private { None } else { Some(self.configured(target)?) };
-        let origin = match index {
-            Some(index) => self.origin(index, message, is_wanted, now),
-            // A bouncer replays what was said in private too.
-            None if server_time(message).is_some_and(|said| now.clock - said > MAX_CLOCK_SKEW) => {
-                Origin::Ignored
-            }
-            None => Origin::Live,
-        };
+        let origin = self.origin(index, message, is_wanted, now);
         let history = origin != Origin::Live;
         if origin == Origin::Ignored || !is_wanted || self.is_ignored(message, history, is_relay) {
             return None;
         }
         let source = message::text(message.source);
-        let mut request = Request {
+        let request = Request {
             channel: index.map(|index| self.memberships[index].channel.name.clone()),
             nick: message::text(message.nick()).into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
@@ -124,23 +120,27 @@ impl Session<'_> {
             name: String::new(),
             args: args.to_owned(),
             is_cut,
-            room: self
-                .line_length
-                .saturating_sub(self.nick.len() + MASK + "PRIVMSG  \r\n".len() + target.len()),
+            room: self.room().saturating_sub("PRIVMSG  \r\n".len() + target.len()),
         };
-        if let Some((nick, _)) = relayed {
-            let nick = clean_nick(nick);
-            // Our own words may come back.
-            if self.is_me(nick.as_bytes())
-                || self.is_listed(&self.settings.ignore, message.source, nick.as_bytes())
-            {
-                return None;
-            }
-            request.account.clear();
-            request.host = format!("{nick} via {}", request.host);
-            if !nick.is_empty() {
-                request.nick = nick;
-            }
+        match relayed {
+            Some((nick, _)) => self.relayed(request, message.source, nick),
+            None => Some(request),
+        }
+    }
+
+    /// Changes the request of a bridge to one of the person who said it.
+    fn relayed(&self, mut request: Request, bridge: &[u8], nick: &str) -> Option<Request> {
+        let nick = clean_nick(nick);
+        // Our own words may come back.
+        if self.is_me(nick.as_bytes())
+            || self.is_listed(&self.settings.ignore, bridge, nick.as_bytes())
+        {
+            return None;
+        }
+        request.account.clear();
+        request.host = format!("{nick} via {}", request.host);
+        if !nick.is_empty() {
+            request.nick = nick;
         }
         Some(request)
     }
@@ -155,16 +155,23 @@ impl Session<'_> {
             || message::find(b'/', text).is_some()
     }
 
-    /// A NOTICE to us. No line of it is ever answered, but services tell there why they know us or not.
-    pub(super) fn noticed(&mut self, message: &Message, now: Now) {
-        if self.notices.take(now.instant) {
-            self.log.push(format!(
-                "notice from {}: {}",
-                message::text(message.nick()),
-                message.text(1)
-            ));
+    /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a login
+    /// failed.
+    pub(super) fn notice(&mut self, message: &Message, now: Now) {
+        let text = message.text(1);
+        if self.registered.is_none() {
+            self.are_services_away |= is_outage(&text);
+        } else if !self.is_me(message.param(0)) {
+            // In a channel, each line counts for catch-up.
+            self.origin(self.configured(message.param(0)), message, false, now);
+        } else if message.source.contains(&b'!') {
+            // A notice from the server itself has no user in its source.
+            if self.notices.take(now.instant) {
+                let nick = message::text(message.nick());
+                self.log.push(format!("notice from {nick}: {text}"));
+            }
+            self.services_answered(now.instant);
         }
-        self.services_answered(now.instant);
     }
 
     /// True for our own lines, also from before our nick was taken, for those of other bots, and for people
@@ -209,7 +216,7 @@ impl Session<'_> {
             "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
             _ => return,
         };
-        if self.ctcp.take(now) {
+        if !self.is_ignored(message, false, false) && self.ctcp.take(now) {
             self.outbox.push(
                 &message::text(message.nick()),
                 format!("\x01{answer}\x01"),

@@ -610,6 +610,11 @@ fn a_line_without_a_nick_and_a_second_welcome_change_no_nick() {
             "{line}"
         );
     }
+    let mut talk = Talk::offered(settings(), "");
+    for line in ["001", "376", ":linkbot!bot@host JOIN #dev"] {
+        talk.says(line);
+    }
+    assert!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").is_some(), "a welcome without a nick");
 }
 
 /// What a server that refuses every nick is asked for.
