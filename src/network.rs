@@ -1,5 +1,5 @@
-//! The connection to IRC, or the wait before the next one. Takes in bytes and returns requests;
-//! takes replies and sends them.
+//! The connection to IRC, or the wait before the next one. Reads bytes and returns requests; takes
+//! outcomes and sends the replies.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -53,7 +53,8 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Waits until `until` or the connection's own deadline, and returns the commands that came.
+    /// Waits for lines, until `until` or the connection's own deadline, and returns the requests among
+    /// them.
     pub fn take_in(&mut self, until: Option<Instant>) -> Vec<Request> {
         self.idle = true;
         let mut requests = Vec::new();
@@ -89,7 +90,7 @@ impl<'a> Network<'a> {
         requests
     }
 
-    /// Sends the replies, and whatever else is due.
+    /// Sends the replies, and everything else that is due.
     pub fn answer(&mut self, outcomes: Vec<Outcome>) {
         let Some(online) = &mut self.online else { return };
         for outcome in outcomes {
@@ -124,7 +125,7 @@ impl<'a> Network<'a> {
     }
 
     fn wait_and_connect(&mut self, until: Option<Instant>) {
-        let wake = until.map_or(self.next_attempt, |other| other.min(self.next_attempt));
+        let wake = until.into_iter().fold(self.next_attempt, Instant::min);
         std::thread::sleep(wake.saturating_duration_since(Instant::now()));
         if Instant::now() < self.next_attempt {
             return;

@@ -72,16 +72,7 @@ impl Session<'_> {
         // A server that cuts between characters leaves up to three bytes unused.
         let length = ": PRIVMSG  :\r\n".len() + message.source.len() + target.len() + text.len();
         let is_cut = length + 3 >= self.line_length;
-        if let Some(ctcp) = text.strip_prefix(b"\x01") {
-            let ctcp = ctcp.strip_suffix(b"\x01").unwrap_or(ctcp);
-            let Some(action) = ctcp.strip_prefix(b"ACTION ") else {
-                if private {
-                    self.ctcp(message, ctcp, now.instant);
-                }
-                return None;
-            };
-            text = action;
-        }
+        text = self.without_ctcp(message, text, now.instant)?;
         // ngIRCd marks the cut.
         let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
         text = text.strip_suffix(mark).unwrap_or(text);
@@ -126,6 +117,22 @@ impl Session<'_> {
             Some((nick, _)) => self.relayed(request, message.source, nick),
             None => Some(request),
         }
+    }
+
+    /// Returns the text of an ACTION, or of a line without CTCP. Replies to other queries.
+    fn without_ctcp<'t>(
+        &mut self,
+        message: &Message,
+        text: &'t [u8],
+        now: Instant,
+    ) -> Option<&'t [u8]> {
+        let Some(query) = text.strip_prefix(b"\x01") else { return Some(text) };
+        let query = query.strip_suffix(b"\x01").unwrap_or(query);
+        let action = query.strip_prefix(b"ACTION ");
+        if action.is_none() && self.is_me(message.param(0)) {
+            self.ctcp(message, query, now);
+        }
+        action
     }
 
     /// Changes the request of a bridge to one of the person who said it.
