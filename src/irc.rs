@@ -44,7 +44,6 @@ const MAX_REASONS: usize = 1000;
 const MASK: usize = ":!@ :".len() + 10 + 63;
 
 /// Who linkbot is on the network, and how it behaves there.
-#[derive(Clone)]
 pub struct Settings {
     pub nick: String,
     /// Who runs the bot; empty if bot.conf does not say.
@@ -69,14 +68,12 @@ pub struct Settings {
     pub hears_all: bool,
 }
 
-#[derive(Clone)]
 pub struct Channel {
     /// As bot.conf spells it.
     pub name: String,
     pub key: Option<String>,
 }
 
-#[derive(Clone)]
 pub enum Sasl {
     Plain {
         user: String,
@@ -86,7 +83,7 @@ pub enum Sasl {
     External,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum ReplyStyle {
     Privmsg,
     Notice,
@@ -95,14 +92,14 @@ pub enum ReplyStyle {
 }
 
 /// Two clocks: a monotonic one for deadlines, and wall-clock time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Now {
     pub instant: Instant,
     pub clock: OffsetDateTime,
 }
 
 /// The stages of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(PartialEq)]
 enum Phase {
     /// Listing and requesting capabilities.
     Capabilities,

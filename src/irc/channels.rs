@@ -1,4 +1,4 @@
-//! The configured channels. Takes in what the server says about them and our own JOIN, and sends
+//! The configured channels. Takes our own JOINs and what the server says about a channel, and sends
 //! JOIN until our own JOIN comes back. linkbot never sends PART: others may share the connection.
 
 use std::time::{Duration, Instant};
@@ -106,8 +106,10 @@ impl Session<'_> {
         membership.is_join_open = true;
         self.next_join = now + JOIN_INTERVAL;
         let Channel { name, key } = membership.channel;
-        let params: Vec<&str> = std::iter::once(name).chain(key).map(String::as_str).collect();
-        self.send("JOIN", &params);
+        match key {
+            Some(key) => self.send("JOIN", &[name, key]),
+            None => self.send("JOIN", &[name]),
+        }
     }
 
     /// Our own JOIN: we are in a channel.
@@ -159,19 +161,20 @@ impl Session<'_> {
     pub fn removed_from_channel(&mut self, message: &Message, now: Now) {
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
-        let membership = &mut self.memberships[index];
-        let then = if returns {
-            membership.presence =
-                Presence::Asking { join_at: now.instant + REJOIN, join_backoff: None };
-            "rejoining once, in 60 s"
+        let join_at = now.instant + REJOIN;
+        let (presence, then) = if returns {
+            (Presence::Asking { join_at, join_backoff: None }, "rejoining once, in 60 s")
         } else {
-            membership.presence = Presence::Out;
-            WAITING
+            (Presence::Out, WAITING)
         };
+        let membership = &mut self.memberships[index];
+        membership.presence = presence;
+        membership.newest_live = membership.last_seen();
+        membership.replay = None;
         let name = &membership.channel.name;
         let (verb, by) = (message::text(message.verb), message::text(message.nick()));
-        self.log
-            .push(format!("{WARNING}out of {name}: {verb} by {by}: {}; {then}", message.last()));
+        let why = message.last();
+        self.log.push(format!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}"));
     }
 
     /// An INVITE never adds a channel. It causes at most one JOIN every 10 s.

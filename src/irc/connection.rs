@@ -30,7 +30,7 @@ pub struct Settings {
 }
 
 /// How soon to connect again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Retry {
     /// After `reconnect` seconds, doubling.
     Soon,
@@ -43,7 +43,7 @@ pub enum Retry {
 }
 
 /// Why a connection ended or failed, for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct End {
     pub why: String,
     pub retry: Retry,

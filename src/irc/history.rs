@@ -22,7 +22,7 @@ pub const DEFAULT_LIMIT: usize = 100;
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a line in a channel comes from.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(PartialEq)]
 pub enum Origin {
     Live,
     /// Replayed. `same_moment`: it has the posting time of the replayed request before it.

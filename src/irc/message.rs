@@ -12,7 +12,7 @@ pub const LONGEST_LINE: usize = 8191 + 512;
 pub const AT_ONCE: usize = 64 << 10;
 
 /// One line as a server sent it. It borrows from the line: parsing allocates nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Message<'a> {
     tags: &'a [u8],
     /// `nick!user@host` or a server's name; empty if the line has none.

@@ -1,6 +1,6 @@
 //! Compares nicks, channel names and masks under the network's case mapping (ISUPPORT CASEMAPPING).
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CaseMapping {
     Ascii,
     /// `{}|^` are the lower case of `[]\~`.

@@ -40,7 +40,7 @@ impl Bucket {
 }
 
 /// How replies may be dropped or merged under the rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplyKind {
     /// To a command that only looks: may be dropped.
     Look,

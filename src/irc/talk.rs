@@ -22,7 +22,7 @@ pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 pub(super) const MAX_NICK: usize = 32;
 
 /// What someone said, in a channel or in private.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// As bot.conf spells it; `None`: in private.
     pub channel: Option<String>,
@@ -50,7 +50,7 @@ pub struct Request {
     pub room: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Form {
     /// `.url ...`: other bots may share the prefix.
     Prefixed,
