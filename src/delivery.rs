@@ -37,6 +37,8 @@ const LONGEST_QUEUE: u64 = 100;
 pub struct Delivery {
     cursor_file: PathBuf,
     saved_cursor: OffsetDateTime,
+    /// The cursor could not be saved.
+    is_cursor_failing: bool,
     interval: Duration,
     pending: Pending,
     /// [`Journal::edits`] when `pending` was read.
@@ -133,6 +135,7 @@ impl Delivery {
         let mut delivery = Delivery {
             cursor_file,
             saved_cursor: cursor,
+            is_cursor_failing: false,
             interval,
             pending: Pending::new(cursor, written_since, 0),
             edits: u64::MAX,
@@ -453,10 +456,15 @@ impl Delivery {
         }
         self.saved_cursor = cursor;
         let text = format_time(cursor) + "\n";
-        if let Err(e) = file::overwrite(&self.cursor_file, text.as_bytes()) {
-            let (path, why) = (self.cursor_file.display(), log::os_error(&e));
+        let path = self.cursor_file.display();
+        let written = file::overwrite(&self.cursor_file, text.as_bytes());
+        if let Err(e) = &written {
+            let why = log::os_error(e);
             (self.log)(&format!("{ERROR}{path}: {why}; a restart would deliver links again"));
+        } else if self.is_cursor_failing {
+            (self.log)(&format!("{path}: can be written again"));
         }
+        self.is_cursor_failing = written.is_err();
     }
 
     fn set_last_error(&mut self, why: &str, clock: OffsetDateTime) {

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use crate::config::Config;
+use crate::file;
 use crate::irc::Channel;
 use crate::journal::{format_time, parse_time};
-use crate::{file, log};
+use crate::log::{self, WARNING};
 
 /// The shortest time between two writes. After a crash, the lines since the last write are replayed,
 /// and recognized.
@@ -80,11 +81,14 @@ impl<'a> LastSeen<'a> {
             }
         }
         let written = file::replace(&self.path, text.as_bytes());
-        if let Err(e) = &written
-            && !self.is_failing
-        {
-            let (path, why) = (self.path.display(), log::os_error(e));
-            log::line(format_args!("{path}: {why}; after a crash, more than a minute is replayed"));
+        let path = self.path.display();
+        match &written {
+            Err(e) if !self.is_failing => log::line(format_args!(
+                "{WARNING}{path}: {}; after a crash, more than a minute is replayed",
+                log::os_error(e)
+            )),
+            Ok(()) if self.is_failing => log::line(format_args!("{path}: can be written again")),
+            _ => {}
         }
         self.is_failing = written.is_err();
     }

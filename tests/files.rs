@@ -178,6 +178,19 @@ fn a_journal_that_is_a_pipe_is_refused_at_once() {
 }
 
 #[test]
+fn when_the_channels_times_can_be_written_again_the_log_says_so() {
+    let server = IrcServer::plain();
+    let home = Home::new(&server.conf());
+    fs::create_dir(home.path("links.tsv.heard.tmp")).unwrap();
+    let mut bot = home.start();
+    let client = server.welcome();
+    bot.logs("links.tsv.heard: File exists; after a crash, more than a minute is replayed");
+    fs::remove_dir(home.path("links.tsv.heard.tmp")).unwrap();
+    client.close();
+    bot.logs("links.tsv.heard: can be written again");
+}
+
+#[test]
 fn a_journal_that_is_replaced_is_used_from_the_next_link_on() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
@@ -201,7 +214,9 @@ fn a_journal_that_another_linkbot_has_put_in_its_place_is_not_written() {
     let _bot = home.start();
     let mut client = server.welcome();
     let _other = elsewhere.start();
-    other.welcome();
+    // The other one sleeps from here on: it would notice that its file is gone, and release it.
+    let mut others_client = other.welcome();
+    others_client.barrier();
     fs::rename(elsewhere.path("links.tsv"), home.path("links.tsv")).unwrap();
     let answer = failures::post(&mut client, "nowhere").unwrap_err();
     assert!(answer.starts_with("could not save: "), "{answer}");
