@@ -1,6 +1,6 @@
 //! `links.tsv.heard`: when each channel was last seen, for catch-up after a restart. One line per
-//! channel: its name, a tab, and the server's time. Takes those times from the session and gives them
-//! to the next one.
+//! channel: its name, a tab, and the server's time. Takes those times from the session and gives
+//! them to the next one.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,8 +15,8 @@ use crate::irc::Channel;
 use crate::journal::{format_time, parse_time};
 use crate::log::{self, WARNING};
 
-/// The shortest time between two writes. After a crash, the lines since the last write are replayed,
-/// and recognized.
+/// The shortest time between two writes. After a crash, the lines since the last write are
+/// replayed, and recognized.
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
 
 pub struct LastSeen<'a> {

@@ -1,7 +1,7 @@
 //! linkbot: saves the links that a team shares in an IRC channel.
 //!
-//! This file reads the arguments and runs the loop. There is no shutdown code: the journal is always
-//! whole, so `^C`, `kill -9` and a power failure are the same event.
+//! This file reads the arguments and runs the loop. There is no shutdown code: the journal is
+//! always whole, so `^C`, `kill -9` and a power failure are the same event.
 
 #![forbid(unsafe_code)]
 
@@ -131,14 +131,17 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(&config.outputs, pause, now);
     publisher.publish(&journal, now);
-    let new = |account: &delicious::Settings| {
-        Delivery::new(cursor_file, account.interval, &mut journal, now)
-    };
-    let delivery = config.account.as_ref().map(new);
-    // A fork's row replaces a built-in row of the same name.
-    let is_replaced = |row: &bot::Command| local::COMMANDS.iter().any(|own| own.name == row.name);
-    let built_in = commands::COMMANDS.iter().filter(|row| !is_replaced(row));
-    let commands = local::COMMANDS.iter().chain(built_in).collect();
+    let delivery = config
+        .account
+        .as_ref()
+        .map(|account| Delivery::new(cursor_file, account.interval, &mut journal, now));
+    let mut commands: Vec<&bot::Command> = local::COMMANDS.iter().collect();
+    for built_in in commands::COMMANDS {
+        // A fork's row replaces a built-in row of the same name.
+        if local::COMMANDS.iter().all(|row| row.name != built_in.name) {
+            commands.push(built_in);
+        }
+    }
     let heard = [local::HEARD, commands::HEARD].concat();
     let mut bot = Bot::new(config, journal, delivery, publisher, commands, heard);
     if mode == Mode::Console { console::run(&mut bot) } else { serve(&mut bot, verbose) }

@@ -53,8 +53,8 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Waits for lines, until `until` or the connection's own deadline, and returns the requests among
-    /// them.
+    /// Waits for lines, until `until` or the connection's own deadline, and returns the requests
+    /// among them.
     pub fn take_in(&mut self, until: Option<Instant>) -> Vec<Request> {
         self.idle = true;
         let mut requests = Vec::new();

@@ -172,7 +172,7 @@ impl Session<'_> {
         membership.newest_live = membership.last_seen();
         membership.replay = None;
         let name = &membership.channel.name;
-        let (verb, by) = (message::text(message.verb), message::text(message.nick()));
+        let (verb, by) = (message::text(message.verb), message.sender());
         let why = message.last();
         self.log.push(format!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}"));
     }
@@ -190,6 +190,6 @@ impl Session<'_> {
         membership.presence =
             Presence::Asking { join_at: earliest, join_backoff: Some(FIRST_BACKOFF) };
         let name = &membership.channel.name;
-        self.log.push(format!("invited to {name} by {}", message::text(message.nick())));
+        self.log.push(format!("invited to {name} by {}", message.sender()));
     }
 }

@@ -1,5 +1,6 @@
-//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes a
-//! host and how far to trust it; returns a connection, or why there is none. Knows nothing of IRC.
+//! Bytes in and out over TCP or TLS, with timeouts, and the wait before the next connection. Takes
+//! a host and how far to trust it; returns a connection, or why there is none. Knows nothing of
+//! IRC.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,7 +1,7 @@
-//! Catch-up: what was said in a channel while linkbot was away. Requests it from a server that keeps
-//! history (IRCv3 draft/chathistory); other servers and bouncers may replay it without a request.
-//! Takes our JOINs, batches and lines; returns the origin of each line, and when each channel was
-//! last seen.
+//! Catch-up: what was said in a channel while linkbot was away. Requests it from a server that
+//! keeps history (IRCv3 draft/chathistory); other servers and bouncers may replay it without a
+//! request. Takes our JOINs, batches and lines; returns the origin of each line, and when each
+//! channel was last seen.
 
 use std::time::{Duration, Instant};
 
@@ -205,8 +205,8 @@ impl Session<'_> {
 /// Classification.
 impl Session<'_> {
     /// Returns where a line comes from. `index`: its channel; `None`: it was sent in private.
-    /// History is what is in a batch, or has a time before our JOIN. Any other line is live, even if
-    /// it is late.
+    /// History is what is in a batch, or has a time before our JOIN. Any other line is live, even
+    /// if it is late.
     pub fn origin(
         &mut self,
         index: Option<usize>,

@@ -18,8 +18,6 @@ const HISTORY: &str = "batch draft/chathistory message-tags server-time";
 const SERVICES_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two requests for a nick that we did not get.
 const RECLAIM: Duration = Duration::from_secs(5 * 60);
-/// What an ERROR contains if the network has banned us.
-const BAN_WORDS: [&str; 7] = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
 /// The most nicks to try on one connection.
 const NICK_TRIES: usize = 12;
 
@@ -58,7 +56,7 @@ impl Session<'_> {
             b"LS" if listing => {
                 self.request(&list);
                 // An asterisk says that more lines follow.
-                if message.param(2) == b"*" && message.params().count() > 3 {
+                if message.param(2) == b"*" {
                     return;
                 }
             }
@@ -219,7 +217,8 @@ impl Session<'_> {
     /// ERROR or 465.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
-        let is_ban = message.verb == b"465" || mentions(&words, &BAN_WORDS);
+        let ban = ["k-line", "g-line", "z-line", "d-line", "kline", "akill", "banned"];
+        let is_ban = message.verb == b"465" || mentions(&words, &ban);
         let retry = if is_ban { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }

@@ -1,4 +1,5 @@
-//! One line of the protocol: bytes are cut into lines, lines are parsed, and our own lines are formatted.
+//! One line of the protocol: bytes are cut into lines, lines are parsed, and our own lines are
+//! formatted.
 //!
 //! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
 
@@ -70,6 +71,11 @@ impl<'a> Message<'a> {
         self.source.split(|b| matches!(b, b'!' | b'@')).next().unwrap_or_default()
     }
 
+    /// The same, decoded.
+    pub fn sender(&self) -> Cow<'a, str> {
+        text(self.nick())
+    }
+
     /// The value of a tag, unescaped; empty if the tag has none.
     pub fn tag(&self, name: &str) -> Option<Cow<'a, str>> {
         // If a tag is repeated, the last one counts.
@@ -134,8 +140,8 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// Formats a line with its newline. A line longer than `most` bytes is cut between characters. The last
-/// parameter may contain anything: CR, LF and NUL become spaces.
+/// Formats a line with its newline. A line longer than `most` bytes is cut between characters. The
+/// last parameter may contain anything: CR, LF and NUL become spaces.
 pub fn format(verb: &str, params: &[&str], most: usize) -> String {
     let mut line = String::from(verb);
     for (i, param) in (1..).zip(params) {
@@ -169,8 +175,8 @@ impl Lines {
         Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0, dropping: false }
     }
 
-    /// Lets `read` fill the buffer; it returns the number of bytes, if any. Call [`Lines::next`] until it
-    /// returns `None` first: then more than half of [`AT_ONCE`] is free.
+    /// Lets `read` fill the buffer; it returns the number of bytes, if any. Call [`Lines::next`]
+    /// until it returns `None` first: then more than half of [`AT_ONCE`] is free.
     pub fn fill<E>(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>,

@@ -1,9 +1,10 @@
-//! The queue of replies: rate-limited, merged and bounded. Replies go in, lines that may be said now come out.
+//! The queue of replies: rate-limited, merged and bounded. Takes replies; returns the lines that
+//! may be sent now.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How many lines may be said at once.
+/// How many lines may be sent at once.
 const BURST: u32 = 4;
 /// How many lines may wait.
 const LONGEST_QUEUE: usize = 32;
@@ -12,7 +13,7 @@ const LONGEST_QUEUE: usize = 32;
 pub struct Bucket {
     most: u32,
     every: Duration,
-    /// When it is full again.
+    /// When the bucket is full again.
     full: Instant,
 }
 
@@ -33,7 +34,7 @@ impl Bucket {
         has_token
     }
 
-    /// When the next token comes into an empty bucket.
+    /// When an empty bucket gets its next token.
     fn next(&self) -> Instant {
         self.full - self.every * (self.most - 1)
     }
@@ -42,11 +43,11 @@ impl Bucket {
 /// How replies may be dropped or merged under the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplyKind {
-    /// To a command that only looks: may be dropped.
+    /// The reply to a command that only looks: may be dropped.
     Look,
     /// `saved: ...`, `removed: ...`: several become `saved: 97 more links`.
     Saved,
-    /// What was wrong with a command that writes: equal ones are said once.
+    /// An error of a command that saves: repeated errors are sent once.
     Failed,
 }
 
@@ -84,8 +85,8 @@ impl Outbox {
         Outbox { queue: VecDeque::new(), bucket: Bucket::new(BURST, Duration::from_secs(2), now) }
     }
 
-    /// Merges a reply into the newest one like it, if as many wait as can be said at once. A full queue drops its
-    /// oldest reply to a look.
+    /// Merges a reply into the newest one like it, if as many wait as may be sent at once. A full
+    /// queue drops its oldest reply to a look.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let line = Line { target: target.to_owned(), text, kind, count: 1 };
         let waiting = self.queue.len();
@@ -99,7 +100,7 @@ impl Outbox {
         if waiting >= LONGEST_QUEUE {
             match self.queue.iter().position(|queued| queued.kind == ReplyKind::Look) {
                 Some(look) => drop(self.queue.remove(look)),
-                // A promise is never dropped: it is the first of its kind in its channel.
+                // A reply to a save is never dropped. With no line to merge into, it gets its own.
                 None if kind != ReplyKind::Saved => return,
                 None => {}
             }
@@ -107,7 +108,7 @@ impl Outbox {
         self.queue.push_back(line);
     }
 
-    /// The next line that may be said now. Replies to saves come before replies to looks.
+    /// The next line that may be sent now. Replies to saves come before replies to looks.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
         if self.queue.is_empty() || !self.bucket.take(now) {
             return None;
@@ -120,7 +121,7 @@ impl Outbox {
         Some(line)
     }
 
-    /// When the next line may be said; `None`: nothing waits.
+    /// When the next line may be sent; `None`: nothing waits.
     pub fn deadline(&self) -> Option<Instant> {
         (!self.queue.is_empty()).then(|| self.bucket.next())
     }

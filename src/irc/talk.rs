@@ -100,7 +100,7 @@ impl Session<'_> {
         let source = message::text(message.source);
         let request = Request {
             channel: index.map(|index| self.memberships[index].channel.name.clone()),
-            nick: message::text(message.nick()).into_owned(),
+            nick: message.sender().into_owned(),
             host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
             account: message.tag("account").unwrap_or_default().into_owned(),
             case: self.case,
@@ -162,27 +162,25 @@ impl Session<'_> {
             || message::find(b'/', text).is_some()
     }
 
-    /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a login
-    /// failed.
+    /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a
+    /// login failed.
     pub(super) fn notice(&mut self, message: &Message, now: Now) {
-        let text = message.text(1);
         if self.registered.is_none() {
-            self.are_services_away |= is_outage(&text);
+            self.are_services_away |= is_outage(&message.text(1));
         } else if !self.is_me(message.param(0)) {
             // In a channel, each line counts for catch-up.
             self.origin(self.configured(message.param(0)), message, false, now);
         } else if message.source.contains(&b'!') {
             // A notice from the server itself has no user in its source.
             if self.notices.take(now.instant) {
-                let nick = message::text(message.nick());
-                self.log.push(format!("notice from {nick}: {text}"));
+                self.log.push(format!("notice from {}: {}", message.sender(), message.text(1)));
             }
             self.services_answered(now.instant);
         }
     }
 
-    /// True for our own lines, also from before our nick was taken, for those of other bots, and for people
-    /// whom the operator ignores.
+    /// True for our own lines (even replayed ones under the configured nick), for lines of other
+    /// bots, and for people whom the operator ignores.
     fn is_ignored(&self, message: &Message, history: bool, is_relay: bool) -> bool {
         self.is_me(message.nick())
             || history && self.case.eq(message.nick(), self.settings.nick.as_bytes())
@@ -224,17 +222,13 @@ impl Session<'_> {
             _ => return,
         };
         if !self.is_ignored(message, false, false) && self.ctcp.take(now) {
-            self.outbox.push(
-                &message::text(message.nick()),
-                format!("\x01{answer}\x01"),
-                ReplyKind::Look,
-            );
+            self.outbox.push(&message.sender(), format!("\x01{answer}\x01"), ReplyKind::Look);
         }
     }
 }
 
-/// Finds out whether a line addresses us, and returns what follows the prefix or the nick, or all of the
-/// line. `...` is not a command.
+/// Returns how a line addresses us, and what follows the prefix or the nick, or all of the line.
+/// `...` is not a command.
 pub fn split_command<'t>(
     text: &'t str,
     settings: &Settings,
@@ -279,7 +273,8 @@ fn skip_invisible(mut text: &str) -> &str {
     text
 }
 
-/// Splits the head off a line that a bridge relays: `<alice> text`, `[net] <alice> text` or `alice: text`.
+/// Splits a line that a bridge relays into the nick and the text: `<alice> text`,
+/// `[net] <alice> text` or `alice: text`.
 pub fn relay_head(text: &str) -> Option<(&str, &str)> {
     let text = skip_invisible(text);
     let network = text.strip_prefix('[').and_then(|text| text.split_once(']'));
@@ -295,8 +290,9 @@ pub fn relay_head(text: &str) -> Option<(&str, &str)> {
     if nick.contains("://") { None } else { Some((nick, said)) }
 }
 
-/// A nick from a bridge as one of IRC's. A reply may start with it, so it must not look like a command for
-/// another bot: it starts with a letter, a digit or `_`, and contains no space. Empty if nothing is left.
+/// Makes an IRC nick of a bridge's. A reply may start with it, so it must not look like a command
+/// for another bot: it starts with a letter, a digit or `_`, and contains no space. Empty if
+/// nothing is left.
 fn clean_nick(nick: &str) -> String {
     let nick = title::normalize(nick);
     let can_start = |c: char| c.is_alphanumeric() || c == '_';
