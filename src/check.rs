@@ -10,11 +10,8 @@ use crate::log;
 
 /// An error is one line that names the file.
 pub fn files(config: &Config) -> Result<(), String> {
-    let journal = &config.journal;
-    let mut paths = vec![journal.clone(), beside(journal, ".delivered"), beside(journal, ".heard")];
-    paths.extend(config.outputs.iter().map(|output| output.path.clone()));
-    for path in paths {
-        try_writing(&resolve(&path)).map_err(|e| {
+    for path in &config.files {
+        try_writing(&resolve(path)).map_err(|e| {
             let (path, why) = (path.display(), log::os_error(e));
             format!(
                 "{path}: {why}; linkbot must be able to write it, and to create files beside it"

@@ -1,5 +1,8 @@
 //! bot.conf: its keys become a [`Config`]. The first error is reported, with its file, line and
 //! key.
+//!
+//! For a key of your own without `local.`, add it to `KEYS` in config/lines.rs, read it here with
+//! `lines.get`, and explain it in bot.conf.
 
 mod lines;
 mod outputs;
@@ -14,7 +17,7 @@ use crate::delicious::Login;
 use crate::file::beside;
 use crate::irc::{Sasl, connection};
 use crate::log_url::LogUrl;
-use crate::publish::Output;
+use crate::view::View;
 use crate::{delicious, irc};
 
 use lines::{Line, Lines};
@@ -31,7 +34,8 @@ pub struct Config {
     pub capture: bool,
     /// Services accounts that may undo and retitle every link.
     pub moderators: Vec<String>,
-    pub outputs: Vec<Output>,
+    /// The feeds, then the pages.
+    pub views: Vec<View>,
     pub log_url: Option<LogUrl>,
     pub account: Option<delicious::Settings>,
     /// The values of `local.NAME` by NAME, for src/local.rs.
@@ -40,6 +44,8 @@ pub struct Config {
     /// Words that must not appear in the log.
     pub secrets: Vec<String>,
     pub warnings: Vec<String>,
+    /// Every file that linkbot writes.
+    pub files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -50,35 +56,37 @@ impl Config {
     }
 
     fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
-        let lines = &Lines::new(path, text)?;
-        let server = server(lines)?;
-        let irc = irc(lines)?;
+        let mut lines = Lines::new(path, text)?;
+        let server = server(&lines)?;
+        let irc = irc(&lines)?;
         let zone = lines.get("timezone", "utc", zone)?;
         let log_url = lines.option("log_url", |value| LogUrl::new(value, zone))?;
-        let mut taken = vec![outputs::without_dots(path)];
         let journal = lines.value("journal").unwrap_or("links.tsv");
-        let journal = outputs::own_file(lines, "journal", journal, &mut taken)?;
-        taken.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
-        let outputs = outputs::outputs(lines, &irc, zone, log_url.as_ref(), &mut taken)?;
-        let account = account(lines, &irc.owner)?;
-        let is_exposed = !server.tls && !is_loopback(&server.host);
+        let journal = outputs::own_file(&mut lines, "journal", journal)?;
+        lines.files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
+        let views = outputs::views(&mut lines, &irc, zone, log_url.as_ref())?;
+        let account = account(&lines, &irc.owner)?;
+        let secrets = secrets::secrets(&mut lines, &server, &irc, account.as_ref(), mode)?;
+        if let Some(account) = &account {
+            warn_about(account, &mut lines);
+        }
         let local = |line: &Line| {
             Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()))
         };
-        let local = lines.lines.iter().filter_map(local).collect();
         Ok(Config {
-            secrets: secrets::secrets(lines, &irc, account.as_ref(), is_exposed, mode)?,
-            warnings: warnings(lines, is_exposed, account.as_ref()),
             server,
             irc,
             reconnect: Duration::from_secs(lines.get("reconnect", "20", number(1, 600))?),
             journal,
             capture: lines.get("capture", "no", yes_or_no)?,
             moderators: lines.all("moderators").flat_map(split_list).collect(),
-            local,
-            outputs,
+            views,
             log_url,
             account,
+            local: lines.lines.iter().filter_map(local).collect(),
+            secrets,
+            files: lines.files,
+            warnings: lines.warnings,
         })
     }
 }
@@ -135,68 +143,70 @@ fn account(lines: &Lines, owner: &str) -> Result<Option<delicious::Settings>, St
             return Err(lines.error("delicious", what));
         }
     };
-    let add = lines.option("delicious", endpoint)?;
-    if add.is_none() && !matches!(login, Login::Nobody) {
-        let what = "is missing: the login needs the full address of the service's posts/add";
-        return Err(lines.error("delicious", what));
-    }
     let tags = lines.get("delicious_tags", "irc", tags)?;
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", "3", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", "no", yes_or_no)?;
     let user_agent = user_agent(owner);
-    let settings =
-        |add| delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent };
-    Ok(add.map(settings))
+    match (lines.option("delicious", endpoint)?, login) {
+        (None, Login::Nobody) => Ok(None),
+        (None, _) => {
+            let what = "is missing; a login needs the full address of the service's posts/add";
+            Err(lines.error("delicious", what))
+        }
+        (Some(add), login) => Ok(Some(delicious::Settings {
+            add,
+            login,
+            tags,
+            shared,
+            interval,
+            scuttle,
+            user_agent,
+        })),
+    }
 }
 
-/// Leaves out what a comment in a header must not contain: all but ASCII, and parentheses (RFC
-/// 9110, 5.6.5).
+/// The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
+/// parentheses.
 fn user_agent(owner: &str) -> String {
     let version = irc::VERSION.replace(' ', "/");
-    let is_refused = |c: char| !matches!(c, ' '..='~') || matches!(c, '(' | ')' | '\\');
-    let owner = owner.replace(is_refused, "");
+    let owner = owner.replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
     match owner.trim() {
         "" => version,
         owner => format!("{version} ({owner})"),
     }
 }
 
-/// What is probably wrong, but may be meant.
-fn warnings(lines: &Lines, is_exposed: bool, account: Option<&delicious::Settings>) -> Vec<String> {
-    let mut warnings = lines.warnings.clone();
-    if is_exposed && lines.value("server_password").is_some() {
-        let what = "crosses the network unencrypted; set tls = yes if the server supports it";
-        warnings.push(lines.error("server_password", what));
-    }
-    let Some(delicious::Settings { add, login, .. }) = account else { return warnings };
-    let has_login = !matches!(login, Login::Nobody);
-    let is_local = is_loopback(add.host_str().unwrap_or_default().trim_matches(['[', ']']));
-    let ends_in = |ends: [&str; 2]| ends.iter().any(|end| add.path().ends_with(end));
+/// Warns about settings that are probably wrong, but may be meant.
+fn warn_about(account: &delicious::Settings, lines: &mut Lines) {
+    let address = &account.add;
+    let has_login = !matches!(account.login, Login::Nobody);
+    let is_local = is_loopback(address.host_str().unwrap_or_default().trim_matches(['[', ']']));
+    let ends_in = |ends: [&str; 2]| ends.iter().any(|end| address.path().ends_with(end));
+    let looks_like_scuttle = ends_in(["/posts_add.php", "/api/posts/add"]);
     for (is_so, what) in [
         (
-            has_login && add.scheme() == "http" && !is_local,
+            has_login && address.scheme() == "http" && !is_local,
             "the login crosses the network unencrypted; use https:// if the service supports it",
         ),
         (
             !has_login,
-            "no login is set; services want delicious_token or another login from bot.conf's example",
+            "no login is set, but services need one; see delicious_token and the keys below it in \
+             bot.conf",
         ),
         (
             !ends_in(["add", "add.php"]),
             "does not end in posts/add or posts_add.php, where services accept links",
         ),
         (
-            ends_in(["/posts_add.php", "/api/posts/add"])
-                && lines.value("delicious_scuttle").is_none(),
+            looks_like_scuttle && lines.value("delicious_scuttle").is_none(),
             "looks like Scuttle; if it is, set delicious_scuttle = yes",
         ),
     ] {
         if is_so {
-            warnings.push(lines.error("delicious", what));
+            lines.warnings.push(lines.error("delicious", what));
         }
     }
-    warnings
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The console: the same commands from standard input, said in the first channel, with no network at all.
+//! The console: the same commands from standard input, as if typed in the
+//! first channel, without a network.
 //! Replies go to standard output.
 
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -12,7 +13,7 @@ use crate::irc::names::CaseMapping;
 use crate::irc::{self, VERSION};
 use crate::{log, title};
 
-/// Runs until standard input ends or nobody reads standard output any more.
+/// Runs until standard input ends or standard output is closed.
 pub fn run(bot: &mut Bot) -> Result<(), String> {
     let user = std::env::var("USER").ok().filter(|user| irc::is_nick(user));
     let you = user.unwrap_or_else(|| "you".into());
@@ -42,7 +43,7 @@ pub fn run(bot: &mut Bot) -> Result<(), String> {
     Ok(())
 }
 
-/// False if nobody reads standard output any more.
+/// False if standard output is closed.
 fn say(text: &str) -> bool {
     writeln!(io::stdout(), "{text}").is_ok()
 }
@@ -51,15 +52,15 @@ fn greeting(bot: &Bot, you: &str) -> String {
     let channel = &bot.config.irc.channels[0].name;
     let prefix = &bot.config.irc.prefix;
     // Pages follow feeds.
-    let page = bot.config.outputs.iter().rfind(|output| output.view.shows(channel));
-    let page = page.map(|output| output.path.display().to_string()).unwrap_or_default();
+    let page = bot.config.views.iter().rfind(|view| view.shows(channel));
+    let page = page.map(|view| view.path.display().to_string()).unwrap_or_default();
     format!(
         "{VERSION}: you are {you} in {channel}; {prefix}help lists the commands; \
          your links will be in {page}: open it in a browser"
     )
 }
 
-/// `<bob> .url ...` is said by bob. `<http://x/>` is not a nick, so that line is yours.
+/// `<bob> .url ...` is from bob. `<http://x/>` is not a nick, so that line is yours.
 fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let settings = &bot.config.irc;
     let line = message::text(line.trim_ascii());

@@ -9,66 +9,66 @@ use crate::journal::{Entry, format_time};
 use crate::link::percent_encode;
 use crate::view::{View, escape, reposters_html, uri};
 
-const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+/// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
+pub fn render(
+    view: &View,
+    about: &str,
+    changed: Option<OffsetDateTime>,
+    entries: &[Entry],
+) -> String {
+    let mut out = format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
 <rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom" xmlns:dc="http://purl.org/dc/elements/1.1/">
 <channel>
-"#;
-
-/// What a feed has and a page does not.
-pub struct Feed {
-    /// The public address of the feed, if it is known.
-    pub url: Option<String>,
-    /// The address of what the feed is about: the page, or else the channel, `ircs://host/channel`.
-    pub about: String,
-}
-
-impl Feed {
-    /// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
-    pub fn render(
-        &self,
-        view: &View,
-        changed: Option<OffsetDateTime>,
-        entries: &[Entry],
-    ) -> String {
-        let mut out = HEAD.to_owned();
-        out += &element("title", &view.title);
-        out += &element("link", &uri(&self.about));
-        out += &element("description", &format!("Links posted in {}", view.channels.join(", ")));
-        if let Some(url) = &self.url {
-            let url = escape(&uri(url));
-            out +=
-                &format!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{url}\"/>\n");
-        }
-        if let Some(changed) = changed {
-            out += &date("lastBuildDate", changed);
-        }
-        for entry in entries {
-            out += &item(view, entry);
-        }
-        out + "</channel>\n</rss>\n"
+<title>{title}</title>
+<link>{link}</link>
+<description>Links posted in {channels}</description>
+"#,
+        title = escape(&view.title),
+        link = escape(&uri(about)),
+        channels = escape(&view.channels.join(", ")),
+    );
+    if let Some(url) = &view.url {
+        let url = escape(&uri(url));
+        out += &format!("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"{url}\"/>\n");
     }
+    if let Some(changed) = changed {
+        out += &date("lastBuildDate", changed);
+    }
+    for entry in entries {
+        out += &item(view, entry);
+    }
+    out + "</channel>\n</rss>\n"
 }
 
 fn item(view: &View, entry: &Entry) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
     let log_uri = view.log_uri(link);
-    let mut out = "<item>\n".to_owned();
-    out += &element("title", title);
-    out += &element("link", &uri(&link.url));
-    out += &element("description", &description(entry, log_uri.as_deref()));
-    out += &element("dc:creator", &link.nick);
-    out += &element("category", &link.channel);
+    let mut out = format!(
+        r#"<item>
+<title>{title}</title>
+<link>{url}</link>
+<description>{description}</description>
+<dc:creator>{nick}</dc:creator>
+<guid isPermaLink="false">linkbot:{guid_channel}/{time}</guid>
+<category>{channel}</category>
+"#,
+        title = escape(title),
+        url = escape(&uri(&link.url)),
+        description = escape(&description(entry, log_uri.as_deref())),
+        nick = escape(&link.nick),
+        guid_channel = percent_encode(&link.channel),
+        time = format_time(entry.time),
+        channel = escape(&link.channel),
+    );
     for tag in tags {
         out += &element("category", tag);
     }
     if let Some(log_uri) = log_uri {
         out += &element("comments", &log_uri);
     }
-    let (channel, time) = (percent_encode(&link.channel), format_time(entry.time));
-    out += &format!("<guid isPermaLink=\"false\">linkbot:{channel}/{time}</guid>\n");
-    out += &date("pubDate", link.posted);
-    out + "</item>\n"
+    out + &date("pubDate", link.posted) + "</item>\n"
 }
 
 fn element(name: &str, text: &str) -> String {

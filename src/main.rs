@@ -129,7 +129,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let now = Instant::now();
     // In the console, write the files after every command.
     let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
-    let mut publisher = Publisher::new(&config.outputs, pause, now);
+    let mut publisher = Publisher::new(&config.views, pause, now);
     publisher.publish(&journal, now);
     let delivery = config
         .account

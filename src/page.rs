@@ -17,24 +17,22 @@ const REL: &str = "noopener nofollow ugc";
 
 /// What a page has and a feed does not.
 pub struct Page {
-    /// Its public address, if it is known.
-    pub url: Option<String>,
     /// The feeds of its channels.
-    pub feeds: Vec<Alternate>,
+    pub feeds: Vec<FeedLink>,
     /// The zone of the times that it shows.
     pub zone: Zone,
     /// What commands start with.
     pub prefix: String,
 }
 
-pub struct Alternate {
+pub struct FeedLink {
     pub title: String,
     /// The feed's public address, or the name of its file.
     pub href: String,
 }
 
 impl Page {
-    /// `entries` are newest first; `has_older` if the journal has older ones.
+    /// `entries` are newest first; `has_older` is true if the journal has older ones.
     pub fn render(&self, view: &View, entries: &[Entry], has_older: bool) -> String {
         let (title, prefix) = (escape(&view.title), escape(&self.prefix));
         let (alternates, feeds) = self.links_to_feeds();
@@ -56,7 +54,7 @@ impl Page {
 "#
         );
         if let Some(newest) = entries.first() {
-            // The same for all, even if the clocks were changed in between.
+            // One offset for all times on the page, even across a change of clocks.
             let offset = self.zone.at(newest.link.posted).offset();
             out += &list(view, entries, offset);
         } else {

@@ -1,8 +1,9 @@
-//! Which links a feed or a page shows, and the text that both are made of.
+//! A feed or a page: which links it shows, and how their text is escaped.
 //!
 //! Reads links from the journal; escapes text and addresses for XML and HTML.
 
 use std::io;
+use std::path::PathBuf;
 
 use time::OffsetDateTime;
 use url::Url;
@@ -10,22 +11,36 @@ use url::Url;
 use crate::journal::{Entry, Journal, VIEW_WINDOW};
 use crate::link::Link;
 use crate::log_url::LogUrl;
+use crate::page::Page;
 
-/// What a feed and a page have in common.
+/// A file that shows the newest links of some channels.
 pub struct View {
+    pub path: PathBuf,
+    /// The file's public address, if it is known.
+    pub url: Option<String>,
     /// The channels whose links it shows, as spelled in bot.conf.
     pub channels: Vec<String>,
     pub title: String,
     /// How many of the newest links it shows.
     pub items: usize,
     pub log_url: Option<LogUrl>,
+    pub format: Format,
+}
+
+pub enum Format {
+    /// RSS. `about` is the address of the page, or else of the channel: `ircs://host/channel`.
+    Feed {
+        about: String,
+    },
+    Page(Page),
 }
 
 impl View {
-    /// The newest links, and one more if there are older ones.
-    pub fn links(&self, journal: &Journal) -> io::Result<Vec<Entry>> {
-        let links = journal.links(VIEW_WINDOW, |channel| self.shows(channel));
-        links.take(self.items + 1).collect()
+    /// The links to show, newest first, and true if the journal has older ones.
+    pub fn links(&self, journal: &Journal) -> io::Result<(Vec<Entry>, bool)> {
+        let mut links = journal.links(VIEW_WINDOW, |channel| self.shows(channel));
+        let newest = links.by_ref().take(self.items).collect::<io::Result<_>>()?;
+        Ok((newest, links.next().is_some()))
     }
 
     /// The time of the newest event.

@@ -1,6 +1,6 @@
 //! bot.conf as text: `key = value` lines, with their numbers for errors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Every key, separated by spaces.
 pub const KEYS: &str = "server tls tls_pin tls_cert tls_key nick owner channels server_password \
@@ -19,6 +19,8 @@ pub struct Lines<'a> {
     pub directory: &'a Path,
     pub lines: Vec<Line<'a>>,
     pub warnings: Vec<String>,
+    /// The files that linkbot writes.
+    pub files: Vec<PathBuf>,
 }
 
 pub struct Line<'a> {
@@ -30,7 +32,8 @@ pub struct Line<'a> {
 impl<'a> Lines<'a> {
     pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
         let directory = path.parent().unwrap_or(Path::new(""));
-        let mut lines = Lines { path, directory, lines: Vec::new(), warnings: Vec::new() };
+        let (lines, warnings, files) = (vec![], vec![], vec![]);
+        let mut lines = Lines { path, directory, lines, warnings, files };
         // Some editors write a byte-order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {

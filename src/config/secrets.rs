@@ -4,21 +4,23 @@
 use std::path::Path;
 
 use super::lines::{Line, Lines};
+use super::values::is_loopback;
 use crate::delicious;
-use crate::irc::{self, Sasl};
+use crate::irc::{self, Sasl, connection};
 use crate::link::percent_encode;
 
 /// Everything that the log must hide, as it is and percent-encoded.
 ///
 /// It is an error if others may read a file with a secret, or if a secret would cross the network
-/// unencrypted.
+/// unencrypted. The server's own password may: such servers often have no TLS.
 pub fn secrets(
-    lines: &Lines,
+    lines: &mut Lines,
+    server: &connection::Settings,
     irc: &irc::Settings,
     account: Option<&delicious::Settings>,
-    is_exposed: bool,
     mode: u32,
 ) -> Result<Vec<String>, String> {
+    let is_exposed = !server.tls && !is_loopback(&server.host);
     let mut secrets: Vec<String> = Vec::new();
     for line in &lines.lines {
         let found = secrets_in(line, irc);
@@ -26,6 +28,10 @@ pub fn secrets(
             continue;
         }
         check_mode(lines.path, mode)?;
+        if is_exposed && line.key == "server_password" {
+            let what = "crosses the network unencrypted; set tls = yes if the server supports it";
+            lines.warnings.push(lines.error(line.key, what));
+        }
         if is_exposed && matches!(line.key, "sasl_password" | "on_connect") {
             let what = format!("must be yes, or {} crosses the network unencrypted", line.key);
             return Err(lines.error("tls", &what));
@@ -67,7 +73,7 @@ fn passwords<'a>(line: &'a str, nick: &str) -> Vec<&'a str> {
     if command == "PASS" {
         return words;
     }
-    // A lone word may be a password; the first of several says what to do with the others.
+    // A lone word may be a password. The first of several words is a subcommand.
     let last = words.len().saturating_sub(1);
     let (not_secret, min_length) = match command.as_str() {
         "JOIN" => (0, 1),

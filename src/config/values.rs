@@ -94,23 +94,19 @@ pub fn split_list(value: &str) -> impl Iterator<Item = String> {
 }
 
 pub fn tags(value: &str) -> Result<Vec<String>, String> {
-    // Signs alone make no tag; they are dropped when the tags are sent.
+    // Punctuation alone is no tag: it is dropped when the tags are sent.
     if !value.contains(char::is_alphanumeric) {
-        return Err("must be at least one tag, for example irc".into());
+        return Err("must have at least one tag, for example irc".into());
     }
     Ok(split_list(value).collect())
 }
 
 pub fn zone(value: &str) -> Result<Zone, String> {
-    if value == "utc" {
-        return Ok(Zone::Fixed(UtcOffset::UTC));
-    }
-    if value == "local" {
-        return Ok(Zone::Local);
-    }
     let midnight = OffsetDateTime::parse(&format!("1970-01-01T00:00:00{value}"), &Rfc3339);
-    match midnight {
-        Ok(time) if value.len() == 6 && value.starts_with(['+', '-']) => {
+    match (value, midnight) {
+        ("utc", _) => Ok(Zone::Fixed(UtcOffset::UTC)),
+        ("local", _) => Ok(Zone::Local),
+        (_, Ok(time)) if value.len() == 6 && value.starts_with(['+', '-']) => {
             Ok(Zone::Fixed(time.offset()))
         }
         _ => Err("must be utc, local, or an offset like +01:00".into()),
@@ -124,26 +120,17 @@ pub fn endpoint(value: &str) -> Result<Url, String> {
     if url.query_pairs().any(|(name, _)| name == "auth_token") {
         return Err("must not contain the token; put that into delicious_token".into());
     }
+    let is_set = |name: &&str| env::var(name).is_ok_and(|value| !value.is_empty());
     // ureq silently ignores a proxy that it cannot use.
-    let mut proxy = Proxy::builder(ProxyProtocol::Http);
-    let no_proxy = env::var("NO_PROXY").or_else(|_| env::var("no_proxy")).unwrap_or_default();
-    for host in no_proxy.split(',') {
-        proxy = proxy.no_proxy(host.trim());
-    }
-    let is_exempt =
-        proxy.build().is_ok_and(|proxy| value.parse().is_ok_and(|uri| proxy.is_no_proxy(&uri)));
-    let is_http =
-        |proxy: Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
-    let set = PROXIES
-        .iter()
-        .find_map(|name| Some((name, env::var(name).ok()?)).filter(|(_, value)| !value.is_empty()));
-    match set {
-        Some((name, value)) if !is_exempt && !Proxy::new(&value).is_ok_and(is_http) => {
-            Err(format!(
-                "linkbot cannot use the proxy in {name}: it must start with http:// or https:// \
+    let is_usable = Proxy::try_from_env().is_some_and(|proxy| {
+        matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
+            || value.parse().is_ok_and(|uri| proxy.is_no_proxy(&uri))
+    });
+    match PROXIES.into_iter().find(is_set) {
+        Some(name) if !is_usable => Err(format!(
+            "linkbot cannot use the proxy in {name}: it must start with http:// or https:// \
              (no SOCKS); set such a proxy, or unset {name}"
-            ))
-        }
+        )),
         _ => Ok(url),
     }
 }

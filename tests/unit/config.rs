@@ -8,12 +8,11 @@ use time::macros::datetime;
 
 use super::lines::KEYS;
 use super::*;
-use crate::feed::Feed;
 use crate::irc::ReplyStyle;
 use crate::irc::message;
 use crate::link::Link;
 use crate::log;
-use crate::publish::Kind;
+use crate::view::Format;
 
 const OPEN: u32 = 0o100644;
 const CLOSED: u32 = 0o100640;
@@ -51,14 +50,12 @@ fn defaults() {
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
     assert!(config.log_url.is_none() && config.account.is_none() && config.warnings.is_empty());
-    let [feed, page] = &config.outputs[..] else {
-        panic!("one feed and one page for all channels")
-    };
+    let [feed, page] = &config.views[..] else { panic!("one feed and one page for all channels") };
     assert_eq!(
         (feed.path.as_path(), page.path.as_path()),
         (Path::new("links.xml"), Path::new("links.html"))
     );
-    for view in [&feed.view, &page.view] {
+    for view in [feed, page] {
         assert_eq!((view.title.as_str(), view.items), ("Links from #dev, #Rust", 100));
         assert_eq!(view.channels, ["#dev", "#Rust"]);
     }
@@ -197,8 +194,8 @@ fn a_bad_value_is_told_with_what_would_be_right() {
             "delicious = https://x/posts/add?auth_token=a:b",
             "3: delicious: must not contain the token",
         ),
-        ("delicious_tags = ,", "3: delicious_tags: must be at least one tag"),
-        ("delicious_tags = ~", "3: delicious_tags: must be at least one tag"),
+        ("delicious_tags = ,", "3: delicious_tags: must have at least one tag"),
+        ("delicious_tags = ~", "3: delicious_tags: must have at least one tag"),
         ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
     ] {
         refused(line, beginning);
@@ -569,56 +566,54 @@ fn a_feed_for_each_channel_has_its_own_names() {
     let config = good(
         "feed = tests/{channel}.xml\nfeed_title = News of {channel}\nfeed_url = https://example.org/f/{channel}.xml\nfeed_items = 7",
     );
-    let [dev, rust, page] = &config.outputs[..] else {
+    let [dev, rust, page] = &config.views[..] else {
         panic!("one feed for each channel, and a page for all")
     };
     assert_eq!(
         (dev.path.as_path(), rust.path.as_path()),
         (Path::new("tests/dev.xml"), Path::new("tests/Rust.xml"))
     );
-    assert_eq!((dev.view.title.as_str(), dev.view.items), ("News of dev", 7));
-    assert_eq!(dev.view.channels, ["#dev"]);
-    assert_eq!(feed(rust).url.as_deref(), Some("https://example.org/f/Rust.xml"));
-    assert_eq!(feed(rust).about, "https://example.org/f/links.html");
-    assert_eq!(page.view.channels, ["#dev", "#Rust"]);
+    assert_eq!((dev.title.as_str(), dev.items), ("News of dev", 7));
+    assert_eq!(dev.channels, ["#dev"]);
+    assert_eq!(rust.url.as_deref(), Some("https://example.org/f/Rust.xml"));
+    assert_eq!(about(rust), "https://example.org/f/links.html");
+    assert_eq!(page.channels, ["#dev", "#Rust"]);
     assert_eq!(
         alternates(page),
         ["https://example.org/f/dev.xml", "https://example.org/f/Rust.xml"]
     );
-    assert_eq!(good("feed = {channel}.xml").outputs[1].view.title, "Links from #Rust");
+    assert_eq!(good("feed = {channel}.xml").views[1].title, "Links from #Rust");
     let outputs = |channels: &str| {
         let text = format!(
             "server = localhost:1\nchannels = {channels}\nfeed = {{channel}}.xml\nfeed_url = http://x/{{channel}}"
         );
-        Config::parse(Path::new("tests/bot.conf"), &text, CLOSED).map(|config| config.outputs)
+        Config::parse(Path::new("tests/bot.conf"), &text, CLOSED).map(|config| config.views)
     };
     let output = &outputs("##c++/ü").unwrap()[0];
     assert_eq!(output.path, Path::new("tests/_c___ü.xml"));
-    assert_eq!(feed(output).url.as_deref(), Some("http://x/_c___%C3%BC"));
+    assert_eq!(output.url.as_deref(), Some("http://x/_c___%C3%BC"));
     let meeting = outputs("#c+, #c-, #c*").err().unwrap();
     assert_eq!(
         meeting,
-        "tests/bot.conf:3: feed: linkbot already uses tests/c_.xml otherwise; choose another name"
+        "tests/bot.conf:3: feed: linkbot already uses tests/c_.xml for something else; choose another name"
     );
 }
 
-fn feed(output: &Output) -> &Feed {
-    let Kind::Feed(feed) = &output.kind else { panic!("not a feed") };
-    feed
+fn about(view: &View) -> &str {
+    let Format::Feed { about } = &view.format else { panic!("not a feed") };
+    about
 }
 
 /// Where the page says that its feeds are.
-fn alternates(output: &Output) -> Vec<&str> {
-    let Kind::Page(page) = &output.kind else { panic!("not a page") };
+fn alternates(view: &View) -> Vec<&str> {
+    let Format::Page(page) = &view.format else { panic!("not a page") };
     page.feeds.iter().map(|feed| feed.href.as_str()).collect()
 }
 
 #[test]
 fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
     let config = good("page = tests/{channel}.html\nfeed = tests/all links.xml");
-    let [_, dev, rust] = &config.outputs[..] else {
-        panic!("one feed, and a page for each channel")
-    };
+    let [_, dev, rust] = &config.views[..] else { panic!("one feed, and a page for each channel") };
     assert_eq!(
         (dev.path.as_path(), rust.path.as_path()),
         (Path::new("tests/dev.html"), Path::new("tests/Rust.html"))
@@ -628,14 +623,14 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
         (vec!["all%20links.xml"], vec!["all%20links.xml"])
     );
     let config = good("page = {channel}.html\nfeed = {channel}.xml\nprefix = !");
-    assert_eq!(alternates(&config.outputs[2]), ["dev.xml"]);
-    let Kind::Page(page) = &config.outputs[3].kind else { panic!("a page for each channel") };
+    assert_eq!(alternates(&config.views[2]), ["dev.xml"]);
+    let Format::Page(page) = &config.views[3].format else { panic!("a page for each channel") };
     assert_eq!(page.prefix, "!");
     let meeting = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
     let fault = Config::parse(Path::new("bot.conf"), meeting, CLOSED).err().unwrap();
     assert_eq!(
         fault,
-        "bot.conf:3: page: linkbot already uses c_.html otherwise; choose another name"
+        "bot.conf:3: page: linkbot already uses c_.html for something else; choose another name"
     );
 }
 
@@ -643,9 +638,9 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
 fn a_feed_without_an_address_is_about_its_channel() {
     let of = |server: &str, tls: &str| {
         let text = format!("server = {server}\nchannels = #dev, #b\ntls = {tls}");
-        Config::parse(Path::new("bot.conf"), &text, CLOSED).unwrap().outputs.remove(0)
+        Config::parse(Path::new("bot.conf"), &text, CLOSED).unwrap().views.remove(0)
     };
-    let of = |server, tls| feed(&of(server, tls)).about.clone();
+    let of = |server, tls| about(&of(server, tls)).to_owned();
     assert_eq!(of("irc.libera.chat:6697", "yes"), "ircs://irc.libera.chat:6697/%23dev");
     assert_eq!(of("localhost:6667", "no"), "irc://localhost:6667/%23dev");
     assert_eq!(of("[::1]:7000", "no"), "irc://[::1]:7000/%23dev");
@@ -662,7 +657,8 @@ fn no_file_of_linkbot_is_another_one_too() {
         ("journal = a.tsv\npage = a.tsv.heard", "page", "a.tsv.heard"),
     ] {
         let fault = fault(more);
-        let what = format!("{key}: linkbot already uses {file} otherwise; choose another name");
+        let what =
+            format!("{key}: linkbot already uses {file} for something else; choose another name");
         assert!(fault.ends_with(&what), "{more}: {fault}");
     }
 }
@@ -689,7 +685,7 @@ fn paths_are_relative_to_the_folder_of_the_file() {
     );
     let config = config.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.journal, Path::new("tests/unit/a.tsv"));
-    assert_eq!(config.outputs[0].path, Path::new("/tmp/a.xml"));
+    assert_eq!(config.views[0].path, Path::new("/tmp/a.xml"));
 }
 
 #[test]
@@ -926,8 +922,8 @@ fn the_shipped_defaults_are_the_true_ones() {
     assert_eq!(example("prefix"), config.irc.prefix);
     assert_eq!(example("reconnect"), config.reconnect.as_secs().to_string());
     assert_eq!(Path::new(&example("journal")), config.journal);
-    assert_eq!(Path::new(&example("feed")), config.outputs[0].path);
-    assert_eq!(example("feed_items"), config.outputs[0].view.items.to_string());
+    assert_eq!(Path::new(&example("feed")), config.views[0].path);
+    assert_eq!(example("feed_items"), config.views[0].items.to_string());
     let account = config.account.unwrap();
     assert_eq!(example("delicious_tags"), account.tags.join(" "));
     assert_eq!(example("delicious_interval"), account.interval.as_secs().to_string());

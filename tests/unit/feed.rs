@@ -7,13 +7,15 @@ use crate::journal::{Action, Journal};
 use crate::link::Link;
 use crate::log_url::{LogUrl, Zone};
 use crate::title::normalize;
+use crate::view::Format;
 
-fn feed() -> Feed {
-    Feed { url: None, about: "ircs://irc.example.org/%23dev".into() }
-}
+const ABOUT: &str = "ircs://irc.example.org/%23dev";
 
 fn view() -> View {
     View {
+        path: "links.xml".into(),
+        url: None,
+        format: Format::Feed { about: ABOUT.into() },
         channels: vec!["#dev".into()],
         title: "Links from #dev".into(),
         items: 100,
@@ -47,14 +49,13 @@ fn titled(title: &str) -> Entry {
 
 fn render(view: &View, entries: Vec<Entry>) -> String {
     let changed = entries.first().map(|entry| entry.time);
-    feed().render(view, changed, &entries)
+    super::render(view, ABOUT, changed, &entries)
 }
 
 /// The feed of all that is in the journal.
 fn of(view: &View, journal: &Journal) -> String {
-    let mut entries = view.links(journal).unwrap();
-    entries.truncate(view.items);
-    feed().render(view, view.changed(journal).unwrap(), &entries)
+    let (entries, _) = view.links(journal).unwrap();
+    super::render(view, ABOUT, view.changed(journal).unwrap(), &entries)
 }
 
 fn parse(xml: &str) -> feed_rs::model::Feed {
@@ -87,7 +88,7 @@ fn the_document_begins_with_its_declaration_and_rss() {
 #[test]
 fn a_known_address_is_the_feeds_own_link() {
     let url = Some("https://example.org/f/links.xml?a=1&b=[2]".to_owned());
-    let xml = Feed { url, ..feed() }.render(&view(), None, &[]);
+    let xml = render(&View { url, ..view() }, vec![]);
     holds(
         &xml,
         "<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"https://example.org/f/links.xml?a=1&#x26;b=%5B2%5D\"/>",

@@ -6,6 +6,7 @@ use time::macros::{datetime, offset};
 use super::*;
 use crate::link::Link;
 use crate::log_url::LogUrl;
+use crate::view::Format;
 
 impl Page {
     fn document(&self, view: &View, entries: &[Entry]) -> String {
@@ -14,14 +15,17 @@ impl Page {
 }
 
 fn page() -> Page {
-    let feeds = vec![Alternate { title: "Links from #dev".into(), href: "links.xml".into() }];
-    Page { url: None, feeds, zone: Zone::Fixed(offset!(UTC)), prefix: ".".into() }
+    let feeds = vec![FeedLink { title: "Links from #dev".into(), href: "links.xml".into() }];
+    Page { feeds, zone: Zone::Fixed(offset!(UTC)), prefix: ".".into() }
 }
 
 fn view() -> View {
     let pattern = "http://logs.example.org/?y=[year]&m=[month]&d=[day]#[year][month][day][hour][minute][second]";
     let log_url = LogUrl::new(pattern, Zone::Fixed(offset!(UTC))).unwrap();
     View {
+        path: "links.html".into(),
+        url: None,
+        format: Format::Page(page()),
         channels: vec!["#dev".into()],
         title: "Links from #dev".into(),
         items: 100,
@@ -194,7 +198,7 @@ fn a_lone_feed_is_not_named_by_the_pages_title_again() {
 
 #[test]
 fn a_page_of_all_channels_names_the_feed_of_each() {
-    let alternate = |name: &str| Alternate {
+    let alternate = |name: &str| FeedLink {
         title: name.into(),
         href: format!("https://x.example/{name}.xml?a&b"),
     };

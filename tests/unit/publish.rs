@@ -12,23 +12,23 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Place {
     dir: tempfile::TempDir,
     journal: Journal,
-    outputs: Vec<Output>,
+    views: Vec<View>,
 }
 
 impl Place {
     fn new(channels: &[&str]) -> Place {
         let dir = tempfile::tempdir().unwrap();
-        let output = |channel: &&str| {
+        let view = |channel: &&str| {
             let folder = dir.path().join(channel);
             fs::create_dir(&folder).unwrap();
             let (channels, title) = (vec![channel.to_string()], "Links".into());
-            let view = View { channels, title, items: 100, log_url: None };
-            let kind = Kind::Feed(Feed { url: None, about: "irc://irc.example.org/".into() });
-            Output { path: folder.join("links.xml"), view, kind }
+            let format = Format::Feed { about: "irc://irc.example.org/".into() };
+            let path = folder.join("links.xml");
+            View { path, url: None, channels, title, items: 100, log_url: None, format }
         };
-        let outputs = channels.iter().map(output).collect();
+        let views = channels.iter().map(view).collect();
         let journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
-        Place { dir, journal, outputs }
+        Place { dir, journal, views }
     }
 
     fn add(&mut self, channel: &str) {
@@ -58,9 +58,9 @@ impl Place {
 fn at_the_start_every_file_is_brought_up_to_date() {
     let mut place = Place::new(&["a", "b"]);
     place.add("a");
-    let outputs = std::mem::take(&mut place.outputs);
+    let views = std::mem::take(&mut place.views);
     let now = Instant::now();
-    let mut publisher = Publisher::new(&outputs, SECOND, now);
+    let mut publisher = Publisher::new(&views, SECOND, now);
     assert_eq!(publisher.deadline(), Some(now));
     publisher.publish(&place.journal, now);
     assert_eq!((place.shown("a"), place.shown("b")), (Some(1), Some(0)));
@@ -70,9 +70,9 @@ fn at_the_start_every_file_is_brought_up_to_date() {
 #[test]
 fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     let mut place = Place::new(&["a", "b"]);
-    let outputs = std::mem::take(&mut place.outputs);
+    let views = std::mem::take(&mut place.views);
     let start = Instant::now();
-    let mut publisher = Publisher::new(&outputs, SECOND, start);
+    let mut publisher = Publisher::new(&views, SECOND, start);
     publisher.publish(&place.journal, start);
     let quiet = start + SECOND;
     for (after, shown) in [(0, 1), (1, 1), (999, 1), (1000, 4), (1001, 4)] {
@@ -94,9 +94,9 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
 #[test]
 fn a_file_of_another_channel_is_not_written() {
     let mut place = Place::new(&["a", "b"]);
-    let outputs = std::mem::take(&mut place.outputs);
+    let views = std::mem::take(&mut place.views);
     let now = Instant::now();
-    let mut publisher = Publisher::new(&outputs, Duration::ZERO, now);
+    let mut publisher = Publisher::new(&views, Duration::ZERO, now);
     publisher.publish(&place.journal, now);
     place.add("a");
     publisher.mark_dirty("b");
@@ -107,11 +107,11 @@ fn a_file_of_another_channel_is_not_written() {
 #[test]
 fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     let mut place = Place::new(&["a", "b"]);
-    let outputs = std::mem::take(&mut place.outputs);
+    let views = std::mem::take(&mut place.views);
     let folder = place.dir.path().join("a");
     fs::remove_dir(&folder).unwrap();
     let mut now = Instant::now();
-    let mut publisher = Publisher::new(&outputs, SECOND, now);
+    let mut publisher = Publisher::new(&views, SECOND, now);
     // 1, 2, 4, 8 min, then 15 each time; from the first try on.
     for (n, wait) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
         place.add("b");
@@ -119,7 +119,7 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
         publisher.mark_dirty("b");
         publisher.publish(&place.journal, now);
         assert_eq!((place.shown("a"), place.shown("b")), (None, Some(n + 1)));
-        assert_eq!(publisher.failing(), Some(outputs[0].path.as_path()));
+        assert_eq!(publisher.failing(), Some(views[0].path.as_path()));
         now += Duration::from_secs(wait);
         assert_eq!(publisher.deadline(), Some(now));
     }
