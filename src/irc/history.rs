@@ -166,15 +166,15 @@ impl Session<'_> {
             return;
         }
         replay.open_page = Some(replay.lines);
-        replay.repeated = replay.newest_lines;
+        replay.repeated = 0;
         let mut after = replay.newest;
-        // A page may end between two lines with the same time. A page of one line would only
-        // repeat the last.
-        if replay.lines > 0 && self.history_limit != 1 {
+        // A page may end between two lines with the same time, but must not only repeat lines.
+        if (1..self.history_limit).contains(&replay.newest_lines) {
+            replay.repeated = replay.newest_lines;
             after -= time::Duration::MILLISECOND;
         }
         let after = format!("timestamp={}", format_time(after));
-        let limit = self.history_limit.min(MAX_LINES - replay.lines).to_string();
+        let limit = self.history_limit.min(MAX_LINES - replay.lines + replay.repeated).to_string();
         self.send("CHATHISTORY", &["AFTER", &channel.name, &after, &limit]);
     }
 
