@@ -82,8 +82,6 @@ struct FailureRecord {
     strikes: u32,
     /// The last failure may have been the link's fault.
     is_suspect: bool,
-    /// A request that got no clear answer may have stored the link.
-    maybe_stored: bool,
     /// How many links had been accepted when it last failed.
     accepted_before: u64,
 }
@@ -95,7 +93,6 @@ impl FailureRecord {
             self.strikes += 1;
         }
         self.failures += 1;
-        self.maybe_stored |= matches!(failure.cause, Cause::Overloaded | Cause::Unclear);
         self.accepted_before = accepted;
     }
 
@@ -169,9 +166,8 @@ impl Delivery {
         let was_edited = self.edits != journal.edits();
         if was_edited {
             // The offsets of all lines may have changed, so this is like a restart.
-            let cursor = self.pending.cursor();
-            let start = journal.find_after(cursor)?;
-            self.pending = Pending::new(cursor, journal.last(), start);
+            let start = journal.find_after(self.pending.cursor())?;
+            self.pending.restart(start);
             self.current = None;
             self.given_way.clear();
             self.edits = journal.edits();
@@ -286,7 +282,9 @@ impl Delivery {
         let is_done = verdict == Verdict::Done;
         let refusal = match verdict {
             Verdict::Done | Verdict::AlreadyThere => None,
-            Verdict::RefusedOrThere { .. } if address.record.maybe_stored => None,
+            Verdict::RefusedOrThere { .. } if self.pending.is_unclear(&address.items[0].event) => {
+                None
+            }
             Verdict::RefusedOrThere { why } if change == Change::Replace => {
                 Some(self.explain_titles(why))
             }
@@ -294,6 +292,9 @@ impl Delivery {
             Verdict::Refused { why } => Some(why),
             Verdict::TryLater(failure) => {
                 address.record.add(&failure, self.accepted);
+                if matches!(failure.cause, Cause::Overloaded | Cause::Unclear) {
+                    self.pending.set_unclear(&address.items[0].event);
+                }
                 if address.record.strikes < MAX_STRIKES {
                     return self.wait(address, failure, now, clock);
                 }
@@ -354,8 +355,7 @@ impl Delivery {
         let item = &address.items[0];
         if is_done
             || item.event.action != Action::Add
-            || address.record.maybe_stored
-            || self.pending.may_be_sent(item)
+            || self.pending.may_be_stored(&item.event)
             || self.pending.is_ours(item, journal).map_err(|e| log::os_error(&e))?
         {
             return Ok(false);
@@ -379,7 +379,7 @@ impl Delivery {
     /// The first event of `address` needs nothing more. `was_counted`: it needed something until now.
     fn done(&mut self, mut address: Address, was_counted: bool) {
         if let Some(item) = address.items.pop_front() {
-            self.pending.done(&item, was_counted, address.record.maybe_stored);
+            self.pending.done(&item, was_counted);
         }
         if address.items.is_empty() {
             return;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::mem;
 
 use time::{Duration, OffsetDateTime};
 
@@ -34,6 +35,8 @@ pub enum Need {
 pub struct Pending {
     /// No earlier run has sent an event that is later than this.
     written_since: OffsetDateTime,
+    /// The times of events after the cursor that a request of this run may have stored.
+    maybe_stored: HashSet<OffsetDateTime>,
     /// The turn of the lines before this offset has come.
     read_to: u64,
     /// The newest time among those lines.
@@ -47,8 +50,10 @@ pub struct Pending {
     unordered: Option<(OffsetDateTime, u64)>,
     /// How many changes would be sent now.
     pub count: usize,
-    /// The pending `remove`s of links whose `add`s were pending too, by the offset of the `add`.
-    removals: HashMap<u64, Removal>,
+    /// Pending `add`s whose links were removed since.
+    removed: HashSet<u64>,
+    /// Pending `remove`s whose links were never stored.
+    never_stored: HashSet<u64>,
     /// The newest pending `title` of each channel's address, and its text.
     titles: HashMap<(String, String), (u64, String)>,
     /// Addresses whose bookmark is not ours, as events after `read_to` say.
@@ -60,6 +65,7 @@ impl Pending {
     pub fn new(cursor: OffsetDateTime, written_since: OffsetDateTime, start: u64) -> Pending {
         Pending {
             written_since,
+            maybe_stored: HashSet::new(),
             read_to: start,
             newest: cursor,
             waiting: BTreeMap::new(),
@@ -67,10 +73,17 @@ impl Pending {
             newest_scanned: cursor,
             unordered: None,
             count: 0,
-            removals: HashMap::new(),
+            removed: HashSet::new(),
+            never_stored: HashSet::new(),
             titles: HashMap::new(),
             foreign: HashSet::new(),
         }
+    }
+
+    /// The journal was edited: what is pending now starts at the offset `start`.
+    pub fn restart(&mut self, start: u64) {
+        let maybe_stored = mem::take(&mut self.maybe_stored);
+        *self = Pending { maybe_stored, ..Pending::new(self.cursor(), self.written_since, start) };
     }
 
     /// Takes in the lines that were written since the last scan. Returns those of them that are too old to be
@@ -110,11 +123,12 @@ impl Pending {
                 }
                 self.count += 1;
                 let Some(add) = add else { return Ok(()) };
+                self.removed.insert(add.start);
                 self.count -= 1;
-                let was_read = add.start < self.read_to;
-                let never_stored = !was_read && add.event.time > self.written_since;
-                self.count -= usize::from(never_stored);
-                self.removals.insert(add.start, Removal { start, never_stored });
+                if !self.may_be_stored(&add.event) {
+                    self.never_stored.insert(start);
+                    self.count -= 1;
+                }
             }
             Action::Foreign => {
                 self.foreign.insert(event.link.url);
@@ -207,8 +221,8 @@ impl Pending {
         let newest_title = self.titles.get(&key(link));
         match action {
             Action::Repost | Action::Foreign => Ok(Need::Nothing),
-            Action::Add if self.removals.contains_key(start) => Ok(Need::Nothing),
-            Action::Remove if self.is_of_never_stored(*start) => Ok(Need::Nothing),
+            Action::Add if self.removed.contains(start) => Ok(Need::Nothing),
+            Action::Remove if self.never_stored.contains(start) => Ok(Need::Nothing),
             // A newer title follows, or the link was removed.
             Action::Title if newest_title.is_none_or(|(newest, _)| newest != start) => {
                 Ok(Need::Nothing)
@@ -246,14 +260,19 @@ impl Pending {
         Ok(before.link.is_some() && !before.is_foreign)
     }
 
-    /// True if the `remove` at `start` is of a link that was never stored: what is in the account is not ours.
-    fn is_of_never_stored(&self, start: u64) -> bool {
-        self.removals.values().any(|removal| removal.start == start && removal.never_stored)
+    /// True if an earlier run, or a request without a clear answer, may have stored `event`.
+    pub fn may_be_stored(&self, event: &Event) -> bool {
+        event.time <= self.written_since || self.is_unclear(event)
     }
 
-    /// True if an earlier run may have sent `item`.
-    pub fn may_be_sent(&self, item: &Item) -> bool {
-        item.event.time <= self.written_since
+    /// True if a request of this run may have stored `event`.
+    pub fn is_unclear(&self, event: &Event) -> bool {
+        self.maybe_stored.contains(&event.time)
+    }
+
+    /// A request for `event` got no clear answer.
+    pub fn set_unclear(&mut self, event: &Event) {
+        self.maybe_stored.insert(event.time);
     }
 
     /// Looks for what was before `item`: a link with its address that `is_wanted`, and whose the bookmark is.
@@ -273,9 +292,9 @@ impl Pending {
             removes.insert(link.channel.clone(), 1);
         }
         for line in journal.about(&link.url, item.start, VIEW_WINDOW) {
-            let Line { event: Event { action, link: mut known, .. }, start, .. } = line?;
-            let removal = self.removals.get(&start);
-            let was_never_stored = removal.is_some_and(|removal| removal.never_stored);
+            let Line { event, start, .. } = line?;
+            let was_never_stored = self.removed.contains(&start) && !self.may_be_stored(&event);
+            let Event { action, link: mut known, .. } = event;
             let removes = removes.entry(known.channel.clone()).or_default();
             match action {
                 Action::Foreign => before.is_foreign |= !is_decided,
@@ -306,24 +325,25 @@ impl Pending {
         Ok(before)
     }
 
-    /// `item` needs nothing more. `was_counted`: it needed something until now. `maybe_stored`: a request for it may
-    /// have stored it.
-    pub fn done(&mut self, item: &Item, was_counted: bool, maybe_stored: bool) {
-        let Item { event: Event { action, link, .. }, start } = item;
+    /// `item` needs nothing more. `was_counted`: it needed something until now.
+    pub fn done(&mut self, item: &Item, was_counted: bool) {
+        let Item { event: Event { time, action, link }, start } = item;
+        let cursor_before = self.cursor();
         self.waiting.remove(start);
+        // While it is after the cursor, an edit of the journal makes it pending again.
+        self.maybe_stored.insert(*time);
+        let cursor = self.cursor();
+        if cursor != cursor_before {
+            self.maybe_stored.retain(|time| *time > cursor);
+        }
         self.count = self.count.saturating_sub(usize::from(was_counted));
         match action {
             Action::Add => {
-                let may_be_sent = self.may_be_sent(item);
-                if let Some(removal) = self.removals.get_mut(start)
-                    && !removal.never_stored
-                    && !(was_counted || maybe_stored || may_be_sent)
-                {
-                    removal.never_stored = true;
-                    self.count -= 1;
-                }
+                self.removed.remove(start);
             }
-            Action::Remove => self.removals.retain(|_, removal| removal.start != *start),
+            Action::Remove => {
+                self.never_stored.remove(start);
+            }
             Action::Title => {
                 let key = key(link);
                 if self.titles.get(&key).is_some_and(|(newest, _)| newest == start) {
@@ -337,12 +357,6 @@ impl Pending {
             }
         }
     }
-}
-
-struct Removal {
-    start: u64,
-    /// The link was removed before a request could have stored it.
-    never_stored: bool,
 }
 
 struct Before {

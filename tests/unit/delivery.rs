@@ -770,6 +770,37 @@ fn what_is_pending_when_the_answer_comes_is_left_alone_too() {
 }
 
 #[test]
+fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stored_it() {
+    let mut world = World::new(0);
+    (1..=4).for_each(|i| world.post(i));
+    // The first has given way, the second is stored beyond the cursor, the third is unclear.
+    for _ in 0..3 {
+        world.step(&mut |_, _| too_fast(0));
+    }
+    world.step(&mut |_, _| Verdict::Done);
+    world.step(&mut |_, _| later());
+    let path = world.folder.path().join("links.tsv");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\tbob\t", "\tbobby\t")).unwrap();
+    assert!(world.journal.check(Some(world.delivery.position())));
+    world.delivery.refresh(&world.journal, world.boot + world.now);
+    world.run(HOUR, |_, _| Verdict::AlreadyThere);
+    let foreign = |i| world.foreign().iter().any(|line| line.contains(&link(i).url));
+    assert_eq!([1, 2, 3, 4].map(foreign), [true, false, false, true]);
+    (1..=4).for_each(|i| world.remove(i));
+    assert_eq!(world.deliver(), ["-2", "-3"]);
+}
+
+#[test]
+fn only_lines_that_someone_takes_out_are_gone() {
+    let mut world = World::new(0);
+    world.post(1);
+    world.post(2);
+    world.remove(2);
+    assert_eq!(logged("gone from the journal"), 0);
+}
+
+#[test]
 fn what_may_be_the_echo_of_our_own_request_is_ours() {
     // After an unclear answer.
     let mut world = World::new(0);
