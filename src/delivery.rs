@@ -128,13 +128,13 @@ impl Delivery {
             create_cursor(&cursor_file)
         });
         // Times up to the cursor are used: a clock may have run ahead.
-        let written_since = journal.not_before(cursor);
+        journal.not_before(cursor);
         let mut delivery = Delivery {
             cursor_file,
             saved_cursor: cursor,
             is_cursor_failing: false,
             interval,
-            pending: Pending::new(cursor, written_since, 0),
+            pending: Pending::new(cursor, journal.last(), 0),
             edits: u64::MAX,
             is_stale: true,
             current: None,

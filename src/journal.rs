@@ -139,13 +139,11 @@ impl Journal {
         })
     }
 
-    /// The next event gets a later time than this, unless this is too far ahead of the clock. Returns the time that the
-    /// next event must be later than.
-    pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
+    /// The next event gets a later time than this, unless this is too far ahead of the clock.
+    pub fn not_before(&mut self, time: OffsetDateTime) {
         if time <= OffsetDateTime::now_utc() + MAX_AHEAD {
             self.last = self.last.max(time);
         }
-        self.last
     }
 
     /// The time that the next event must be later than.
