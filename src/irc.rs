@@ -256,43 +256,44 @@ impl<'a> Session<'a> {
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
         self.silent_until = now.instant + PING_AFTER;
         self.is_pinged = false;
-        let message = Message::parse(line)?;
+        let message = &Message::parse(line)?;
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
         let registered = self.registered.is_some();
+        let is_ours = self.is_me(message.nick());
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => return self.privmsg(&message, now),
-            b"NOTICE" => self.notice(&message, now),
-            b"BATCH" => self.batch(&message, now.instant),
+            b"PRIVMSG" => return self.privmsg(message, now),
+            b"NOTICE" => self.notice(message, now),
+            b"BATCH" => self.batch(message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
-                self.login_refused(&message)
+                self.login_refused(message)
             }
-            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(&message, now.instant),
+            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(message, now.instant),
             b"PING" => self.send("PONG", &[&message.text(0)]),
-            b"ERROR" | b"465" => self.error(&message),
+            b"ERROR" | b"465" => self.error(message),
 
-            b"CAP" => self.cap(&message),
+            b"CAP" => self.cap(message),
             b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
             b"900" => self.services_answered(now.instant),
             b"903" if logging_in => self.logged_in(),
-            [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(&message),
+            [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(message),
             // Once registered, 464 answers an OPER in `on_connect`.
             b"464" if !registered => {
                 self.close(Retry::Slow, "the server refuses the password; check server_password")
             }
-            b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(&message),
-            b"001" if !registered => self.welcome(&message, now.instant),
-            b"005" => self.isupport(&message),
+            b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(message),
+            b"001" if !registered => self.welcome(message, now.instant),
+            b"005" => self.isupport(message),
             b"376" | b"422" => self.burst_over(now.instant),
-            b"NICK" if self.is_me(message.nick()) => self.renamed(&message, now.instant),
+            b"NICK" if is_ours => self.renamed(message, now.instant),
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
-            b"JOIN" if self.is_me(message.nick()) => self.joined(&message, now),
-            b"PART" if self.is_me(message.nick()) => self.removed_from_channel(&message, now),
-            b"KICK" if self.is_me(message.param(1)) => self.removed_from_channel(&message, now),
-            b"INVITE" if self.is_me(message.param(0)) => self.invited(&message, now.instant),
-            [b'4'..=b'9', _, _] => self.refused(&message),
+            b"JOIN" if is_ours => self.joined(message, now),
+            b"PART" if is_ours => self.removed_from_channel(message, now),
+            b"KICK" if self.is_me(message.param(1)) => self.removed_from_channel(message, now),
+            b"INVITE" if self.is_me(message.param(0)) => self.invited(message, now.instant),
+            [b'4'..=b'9', _, _] => self.refused(message),
             _ => {}
         }
         None

@@ -62,7 +62,7 @@ impl<'a> Network<'a> {
             self.wait_and_connect(until);
             return requests;
         };
-        let mut until = until.into_iter().chain([online.session.deadline()]).min();
+        let mut until = until.into_iter().fold(online.session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
             match online.lines.fill(|buffer| online.connection.read(buffer, until)) {
@@ -85,7 +85,7 @@ impl<'a> Network<'a> {
                 self.idle = false;
                 break;
             }
-            until = Some(Instant::now());
+            until = Instant::now();
         }
         requests
     }

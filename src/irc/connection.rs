@@ -73,11 +73,11 @@ impl Backoff {
     /// Returns the wait after a connection that was `registered` for this long; `None`: it never
     /// was. `random` is any number.
     pub fn wait(&mut self, retry: Retry, registered: Option<Duration>, random: u64) -> Duration {
-        if registered.is_some() {
+        if let Some(registered) = registered {
             self.soon_refusals = SOON_REFUSALS;
-        }
-        if registered >= Some(Duration::from_secs(5 * 60)) {
-            self.next = self.first;
+            if registered >= Duration::from_secs(5 * 60) {
+                self.next = self.first;
+            }
         }
         match retry {
             Retry::Banned => return Duration::from_secs(30 * 60),
@@ -102,14 +102,14 @@ pub enum Connection {
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
-    until: Option<Instant>,
+    until: Instant,
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = self.until.saturating_duration_since(Instant::now());
         // A zero timeout is an error in std.
-        self.tcp.set_read_timeout(left.map(|left| left.max(Duration::from_micros(1))))?;
+        self.tcp.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;
         self.tcp.read(buffer).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
             _ => e,
@@ -137,7 +137,7 @@ impl Connection {
     /// attempt.
     pub fn open(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<Connection, End> {
         let tcp = connect(settings, failed)?;
-        let socket = Socket { tcp, until: None };
+        let socket = Socket { tcp, until: Instant::now() + IO_TIMEOUT };
         if settings.tls {
             handshake(settings, socket).map(Connection::Tls)
         } else {
@@ -147,7 +147,7 @@ impl Connection {
 
     /// Waits for bytes until `until` at most. `None`: nothing came. The end of the stream is an
     /// error.
-    pub fn read(&mut self, buffer: &mut [u8], until: Option<Instant>) -> io::Result<Option<usize>> {
+    pub fn read(&mut self, buffer: &mut [u8], until: Instant) -> io::Result<Option<usize>> {
         let result = match self {
             Connection::Plain(socket) => {
                 socket.until = until;
@@ -209,7 +209,7 @@ fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(tcp)
 }
 
-fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket>, End> {
+fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, End> {
     let Settings { host, pin, identity, .. } = settings;
     let mut builder = TlsConnector::builder();
     if let Some(identity) = identity {
@@ -220,7 +220,6 @@ fn handshake(settings: &Settings, mut socket: Socket) -> Result<TlsStream<Socket
     builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
     let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
 
-    socket.until = Some(Instant::now() + IO_TIMEOUT);
     let stream =
         connector.connect(host, socket).map_err(|e| handshake_failure(host, &log::os_error(e)))?;
     // The handshake has proved that the server holds this certificate's key.

@@ -57,10 +57,10 @@ pub struct Replay {
 }
 
 impl Replay {
-    fn new(since: OffsetDateTime, deadline: Instant) -> Replay {
+    fn new(since: OffsetDateTime) -> Replay {
         Replay {
             since,
-            deadline: Some(deadline),
+            deadline: None,
             open_page: None,
             batch: Vec::new(),
             newest: since,
@@ -152,16 +152,16 @@ impl Session<'_> {
         if let Some(since) = last_seen
             && self.settings.catch_up
         {
-            let since = since.max(now.clock - MAX_AGE);
-            membership.replay = Some(Replay::new(since, now.instant + REPLAY_TIMEOUT));
-            self.request_history(index);
+            membership.replay = Some(Replay::new(since.max(now.clock - MAX_AGE)));
+            self.request_history(index, now.instant);
         }
     }
 
-    /// Requests the next page, if the server keeps history.
-    fn request_history(&mut self, index: usize) {
+    /// Expects more lines, and requests them if the server keeps history.
+    fn request_history(&mut self, index: usize, now: Instant) {
         let &mut Membership { channel, ref mut replay, .. } = &mut self.memberships[index];
         let Some(replay) = replay else { return };
+        replay.deadline = Some(now + REPLAY_TIMEOUT);
         if !self.keeps_history {
             return;
         }
@@ -194,8 +194,7 @@ impl Session<'_> {
                 if is_last || replay.lines == MAX_LINES {
                     replay.deadline = Some(now);
                 } else {
-                    replay.deadline = Some(now + REPLAY_TIMEOUT);
-                    self.request_history(index);
+                    self.request_history(index, now);
                 }
             }
         }
