@@ -466,8 +466,10 @@ fn a_channel_without_a_good_line_in_the_file_is_new_and_is_not_asked_for() {
         setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
         client.barrier();
         assert_eq!(setting.saved(), [""; 0]);
-        assert_eq!(bot.log().contains("links.tsv.heard: "), !logged.is_empty(), "{}", bot.log());
-        assert!(bot.log().contains(logged), "{}", bot.log());
+        // Only then is the log whole.
+        let log = bot.kill();
+        assert_eq!(log.contains("links.tsv.heard: "), !logged.is_empty(), "{log}");
+        assert!(log.contains(logged), "{log}");
         // From here on it is known.
         let heard = setting.home.read("links.tsv.heard");
         assert!(heard.starts_with("#dev\t2") && heard.len() == "#dev\t\n".len() + 24, "{heard}");
