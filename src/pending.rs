@@ -197,10 +197,11 @@ impl Pending {
             }
             let cursor = self.cursor_read();
             self.read_to = end;
+            let is_pending = self.is_pending(&event);
             if self.unordered.is_some_and(|(_, last)| last < end) {
                 self.unordered = None;
             }
-            if self.is_pending(&event) {
+            if is_pending {
                 self.newest = newer(self.newest, event.time);
                 self.waiting.insert(start, cursor);
                 return Ok(Some(Item { event, start }));

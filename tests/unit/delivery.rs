@@ -792,6 +792,23 @@ fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stor
 }
 
 #[test]
+fn lines_with_one_time_are_all_delivered() {
+    let mut world = World::new(1);
+    world.deliver();
+    let path = world.folder.path().join("links.tsv");
+    let mut text = fs::read_to_string(&path).unwrap();
+    for i in 2..=4 {
+        let time = format_time(link(9).posted);
+        text += &format!("{time}\tadd\t#dev\tbob\t\t{}\t{i}\n", link(i).url);
+    }
+    fs::write(&path, text).unwrap();
+    assert!(world.journal.check(Some(world.delivery.position())));
+    world.delivery.refresh(&world.journal, world.boot + world.now);
+    assert_eq!(world.deliver(), ["2", "3", "4"]);
+    assert!(world.status().starts_with("pending: 0;"), "{}", world.status());
+}
+
+#[test]
 fn only_lines_that_someone_takes_out_are_gone() {
     let mut world = World::new(0);
     world.post(1);
