@@ -1,5 +1,6 @@
 //! What linkbot costs, measured on the release binary and printed as one table: `cargo bench`. Linux only.
-//! `cargo bench -- links` prints only what links cost.
+//! `cargo bench -- links` prints only what links cost,
+//! `cargo bench -- floods` only what talk costs.
 //!
 //! Machines differ, so a figure is a median of at least 5 and stands beside something measured in the same run: a C
 //! program that does the least (yardstick.c), or one fdatasync in the same folder. Nothing is asserted: it prints.
@@ -34,8 +35,10 @@ fn main() {
     let begun = Instant::now();
     let folder = tempfile::tempdir().unwrap();
     let c = compile(folder.path());
-    if std::env::args().any(|argument| argument == "links") {
-        return print(&thousand_links(&c));
+    match std::env::args().nth(1).as_deref() {
+        Some("links") => return print(&thousand_links(&c)),
+        Some("floods") => return print(&floods(&c)),
+        _ => {}
     }
     // These wait for the most part, so they wait while the others are measured.
     let (idle, hang) = (thread::spawn(idle), thread::spawn(hang));

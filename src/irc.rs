@@ -263,7 +263,7 @@ impl<'a> Session<'a> {
         let is_ours = self.is_me(message.nick());
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => return self.privmsg(message, now),
+            b"PRIVMSG" => return self.privmsg(line, message, now),
             b"NOTICE" => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {

@@ -143,7 +143,7 @@ impl<'a> Network<'a> {
     fn lost(&mut self, end: &End) {
         let mut registered = None;
         let mut hint = "";
-        if let Some(online) = self.online.take() {
+        if let Some(mut online) = self.online.take() {
             self.last_seen.write(online.session.last_seen(), Instant::now());
             registered = online.session.registered.map(|since| since.elapsed());
             if !online.session.is_irc && !self.config.server.tls {

@@ -34,6 +34,9 @@ pub struct Membership<'a> {
     /// to us.
     pub newest_live: Option<OffsetDateTime>,
     pub replay: Option<Replay>,
+    /// The newest live line that was not for us, and when it arrived; empty if it was read.
+    pub skipped_line: Vec<u8>,
+    pub skipped_at: Now,
 }
 
 #[derive(Clone, Copy)]
@@ -62,6 +65,8 @@ impl<'a> Membership<'a> {
             is_join_open: false,
             newest_live: last_seen,
             replay: None,
+            skipped_line: Vec::with_capacity(message::LONGEST_LINE),
+            skipped_at: now,
         }
     }
 }
@@ -114,6 +119,7 @@ impl Session<'_> {
 
     /// Our own JOIN: we are in a channel.
     pub fn joined(&mut self, message: &Message, now: Now) {
+        self.read_skipped_lines();
         let name = message.param(0);
         let Some(index) = self.configured(name).or_else(|| self.renamed_channel()) else {
             let name = message.text(0);
@@ -159,6 +165,7 @@ impl Session<'_> {
 
     /// A KICK, or a PART that others made us send.
     pub fn removed_from_channel(&mut self, message: &Message, now: Now) {
+        self.read_skipped_lines();
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
         let join_at = now.instant + REJOIN;

@@ -3,6 +3,7 @@
 //! request. Takes our JOINs, batches and lines; returns the origin of each line, and when each
 //! channel was last seen.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -246,10 +247,40 @@ impl Session<'_> {
     }
 }
 
+/// Lines that are not for us.
+impl Session<'_> {
+    /// Keeps a live line without reading it: only the newest says when the channel was last seen.
+    /// A replayed line counts.
+    pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
+        let membership = &mut self.memberships[index];
+        if membership.replay.as_ref().is_some_and(|replay| replay.deadline.is_some()) {
+            self.origin(index, message, false, now);
+        } else if line.starts_with(b"@") {
+            line.clone_into(&mut membership.skipped_line);
+            membership.skipped_at = now;
+        }
+    }
+
+    /// Call this before a channel is left or joined again.
+    pub fn read_skipped_lines(&mut self) {
+        for index in 0..self.memberships.len() {
+            let Membership { skipped_line, skipped_at: at, .. } = &mut self.memberships[index];
+            let (mut line, at) = (mem::take(skipped_line), *at);
+            if let Some(message) = Message::parse(&line) {
+                self.origin(index, &message, false, at);
+            }
+            // Without a new allocation.
+            line.clear();
+            self.memberships[index].skipped_line = line;
+        }
+    }
+}
+
 /// The end of a replay.
 impl Session<'_> {
     /// When each channel was last seen, for links.tsv.heard and the next connection.
-    pub fn last_seen(&self) -> impl Iterator<Item = Option<OffsetDateTime>> {
+    pub fn last_seen(&mut self) -> impl Iterator<Item = Option<OffsetDateTime>> {
+        self.read_skipped_lines();
         self.memberships.iter().map(Membership::last_seen)
     }
 

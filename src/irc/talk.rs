@@ -61,7 +61,7 @@ pub enum Form {
 }
 
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, message: &Message, now: Now) -> Option<Request> {
+    pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
         let mut params = message.params();
         let (target, mut text) = (params.next()?, params.next()?);
         let private = self.is_me(target);
@@ -79,8 +79,7 @@ impl Session<'_> {
         let is_relay =
             !private && self.is_listed(&self.settings.relay, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
-            // Each line counts for catch-up.
-            self.origin(index, message, false, now);
+            self.skip_line(index?, line, message, now);
             return None;
         }
         let text = message::text(text);

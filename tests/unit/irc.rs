@@ -69,7 +69,7 @@ impl Talk {
     }
 
     /// Up to when its only channel was seen.
-    fn last_seen(&self) -> Option<OffsetDateTime> {
+    fn last_seen(&mut self) -> Option<OffsetDateTime> {
         self.session.last_seen().next().unwrap()
     }
 
