@@ -258,7 +258,7 @@ impl<'a> Session<'a> {
         self.is_pinged = false;
         let message = &Message::parse(line)?;
         // A TLS server answers plain text with an alert, which may end in a newline.
-        self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
+        self.is_irc = self.is_irc || message.verb.iter().all(u8::is_ascii_alphanumeric);
         let registered = self.registered.is_some();
         let is_ours = self.is_me(message.nick());
         let logging_in = self.phase == Phase::Login;

@@ -4,7 +4,6 @@
 //! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's message-tags.
 
 use std::borrow::Cow;
-use std::io::BufRead;
 
 /// The longest line, in bytes, including tags and newline: 8191 of tags and 512 of message.
 pub const LONGEST_LINE: usize = 8191 + 512;
@@ -95,10 +94,11 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// The index of the first `byte` in `text`.
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // `skip_until` uses memchr; `position` would look at one byte after the other.
-    let mut rest = text;
-    let passed = rest.skip_until(byte).ok()?;
-    if text[..passed].ends_with(&[byte]) { Some(passed - 1) } else { None }
+    // The compiler compares 16 bytes at once here. `position` compares byte by byte, and calling
+    // memchr for such short texts costs 35 ns more per line (`cargo bench -- floods`).
+    let is_in = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == byte));
+    let passed = 16 * text.as_chunks().0.iter().take_while(|block| !is_in(block)).count();
+    text[passed..].iter().position(|&b| b == byte).map(|at| passed + at)
 }
 
 /// Unescapes a tag's value (IRCv3 message-tags). Drops a lone final backslash.

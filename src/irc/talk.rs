@@ -153,11 +153,15 @@ impl Session<'_> {
 
     /// False for most lines: their bytes show that they neither address us nor contain an address.
     fn may_be_wanted(&self, text: &[u8]) -> bool {
-        let first = text.get(..1).unwrap_or_default();
-        let ours = [self.settings.prefix.as_str(), "@", &self.nick, &self.settings.nick];
+        let Some(first) = text.first() else { return self.settings.hears_all };
+        // A nick may be in capitals.
+        let starts_like = |ours: &str| ours.as_bytes()[0] | 0x20 == first | 0x20;
         self.settings.hears_all
-            || !first.iter().all(u8::is_ascii_graphic)
-            || ours.iter().any(|ours| self.case.eq(first, &ours.as_bytes()[..1]))
+            || !first.is_ascii_graphic()
+            || *first == b'@'
+            || starts_like(&self.settings.prefix)
+            || starts_like(&self.nick)
+            || starts_like(&self.settings.nick)
             || message::find(b'/', text).is_some()
     }
 
