@@ -259,11 +259,13 @@ impl<'a> Session<'a> {
         let message = &Message::parse(line)?;
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc = self.is_irc || message.verb.iter().all(u8::is_ascii_alphanumeric);
+        if message.verb == b"PRIVMSG" {
+            return self.privmsg(line, message, now);
+        }
         let registered = self.registered.is_some();
         let is_ours = self.is_me(message.nick());
         let logging_in = self.phase == Phase::Login;
         match message.verb {
-            b"PRIVMSG" => return self.privmsg(line, message, now),
             b"NOTICE" => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {

@@ -254,7 +254,7 @@ impl Session<'_> {
     pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
         let membership = &mut self.memberships[index];
         if membership.replay.as_ref().is_some_and(|replay| replay.deadline.is_some()) {
-            self.origin(index, message, false, now);
+            self.origin(Some(index), message, false, now);
         } else if line.starts_with(b"@") {
             line.clone_into(&mut membership.skipped_line);
             membership.skipped_at = now;
@@ -267,7 +267,7 @@ impl Session<'_> {
             let Membership { skipped_line, skipped_at: at, .. } = &mut self.memberships[index];
             let (mut line, at) = (mem::take(skipped_line), *at);
             if let Some(message) = Message::parse(&line) {
-                self.origin(index, &message, false, at);
+                self.origin(Some(index), &message, false, at);
             }
             // Without a new allocation.
             line.clear();
