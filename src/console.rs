@@ -1,6 +1,5 @@
-//! The console: the same commands from standard input, as if typed in the
-//! first channel, without a network.
-//! Replies go to standard output.
+//! The console: runs commands from standard input as if typed in the first channel, without a
+//! network. Replies go to standard output.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Instant;

@@ -17,13 +17,14 @@ pub fn render(
     entries: &[Entry],
 ) -> String {
     let mut out = format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom" xmlns:dc="http://purl.org/dc/elements/1.1/">
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<rss version=\"2.0\" xmlns:atom=\"http://www.w3.org/2005/Atom\" \
+xmlns:dc=\"http://purl.org/dc/elements/1.1/\">
 <channel>
 <title>{title}</title>
 <link>{link}</link>
 <description>Links posted in {channels}</description>
-"#,
+",
         title = escape(&view.title),
         link = escape(&uri(about)),
         channels = escape(&view.channels.join(", ")),
@@ -46,14 +47,14 @@ fn item(view: &View, entry: &Entry) -> String {
     let (title, tags) = link.title_and_tags();
     let log_uri = view.log_uri(link);
     let mut out = format!(
-        r#"<item>
+        "<item>
 <title>{title}</title>
 <link>{url}</link>
 <description>{description}</description>
 <dc:creator>{nick}</dc:creator>
-<guid isPermaLink="false">linkbot:{guid_channel}/{time}</guid>
+<guid isPermaLink=\"false\">linkbot:{guid_channel}/{time}</guid>
 <category>{channel}</category>
-"#,
+",
         title = escape(title),
         url = escape(&uri(&link.url)),
         description = escape(&description(entry, log_uri.as_deref())),

@@ -1,4 +1,4 @@
-//! Lines on stderr for the operator. Keeps secrets and characters that nobody sees out of them.
+//! Lines on stderr for the operator. Removes secrets and invisible characters.
 
 use std::env;
 use std::fmt::Display;
@@ -9,14 +9,13 @@ use time::OffsetDateTime;
 
 use crate::title::is_invisible;
 
-/// Priorities, as sd-daemon(3) has them: a line that starts with one needs the operator, or is a
-/// warning.
+/// Priorities, as in sd-daemon(3): a line that starts with one needs the operator, or is a warning.
 pub const ERROR: &str = "<3>";
 pub const WARNING: &str = "<4>";
 
 static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Names the words of bot.conf that no line may contain. Called once, at start.
+/// Sets the words of bot.conf that no line may contain. Called once, at start.
 pub fn set_secrets(secrets: Vec<String>) {
     let _ = SECRETS.set(secrets);
 }
@@ -48,23 +47,24 @@ fn write(time: &str, text: impl Display) {
 /// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
 /// any ASCII case, and with `+` for a space, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
-    let text: Vec<char> = visible(text).collect();
-    let fold = |c: char| if c == '+' { ' ' } else { c.to_ascii_lowercase() };
-    let folded: Vec<char> = text.iter().copied().map(fold).collect();
+    // Neither step changes a length, so both texts have the same offsets.
+    let fold = |text: &str| text.replace('+', " ").to_ascii_lowercase();
+    let text = visible(text);
+    let folded = fold(&text);
     let mut is_secret = vec![false; text.len()];
     for secret in secrets {
-        let secret: Vec<char> = visible(secret).map(fold).collect();
+        let secret = fold(&visible(secret));
         if secret.is_empty() {
             continue;
         }
-        for (start, window) in folded.windows(secret.len()).enumerate() {
-            if window == secret {
+        for (start, window) in folded.as_bytes().windows(secret.len()).enumerate() {
+            if window == secret.as_bytes() {
                 is_secret[start..start + secret.len()].fill(true);
             }
         }
     }
     let mut shown = String::new();
-    for (i, c) in text.into_iter().enumerate() {
+    for (i, c) in text.char_indices() {
         if !is_secret[i] {
             shown.push(c);
         } else if i == 0 || !is_secret[i - 1] {
@@ -74,9 +74,8 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
     shown
 }
 
-fn visible(text: &str) -> impl Iterator<Item = char> {
-    let text = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    text.filter(|c| !is_invisible(*c))
+fn visible(text: &str) -> String {
+    text.replace(char::is_control, " ").replace(is_invisible, "")
 }
 
 /// The text of an I/O error without its number.

@@ -12,14 +12,14 @@ use crate::view::{View, escape, reposters_html, uri};
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
 const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";
 
-/// For every link to elsewhere: people posted them, so they are not our recommendation.
+/// For every link to another site: people posted them, so linkbot does not recommend them.
 const REL: &str = "noopener nofollow ugc";
 
 /// What a page has and a feed does not.
 pub struct Page {
     /// The feeds of its channels.
     pub feeds: Vec<FeedLink>,
-    /// The zone of the times that it shows.
+    /// The time zone of the page.
     pub zone: Zone,
     /// What commands start with.
     pub prefix: String,
@@ -38,20 +38,21 @@ impl Page {
         let (alternates, feeds) = self.links_to_feeds();
         let style = style();
         let mut out = format!(
-            r#"<!DOCTYPE html>
-<html lang="en">
+            "<!DOCTYPE html>
+<html lang=\"en\">
 <head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta charset=\"utf-8\">
+<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'\">
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <title>{title}</title>
 {alternates}<style>{style}</style>
 </head>
 <body>
-<main class="h-feed">
-<h1 class="p-name">{title}</h1>
+<main class=\"h-feed\">
+<h1 class=\"p-name\">{title}</h1>
 <p>{feeds}</p>
-"#
+"
         );
         if let Some(newest) = entries.first() {
             // One offset for all times on the page, even across a change of clocks.
@@ -70,18 +71,18 @@ impl Page {
         out + "</main>\n</body>\n</html>\n"
     }
 
-    /// For feed readers in the head, and for people in the body.
+    /// The links to the feeds: for feed readers in the head, and for people in the body.
     fn links_to_feeds(&self) -> (String, String) {
         let (mut alternates, mut links) = (String::new(), Vec::new());
         for feed in &self.feeds {
             let (title, href) = (escape(&feed.title), escape(&feed.href));
             alternates += &format!(
-                r#"<link rel="alternate" type="application/rss+xml" title="{title}" href="{href}">
-"#
+                "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" \
+                 href=\"{href}\">\n"
             );
             // The title of a lone feed would repeat the page's.
             let name = if self.feeds.len() == 1 { "RSS" } else { &title };
-            links.push(format!(r#"<a rel="{REL}" href="{href}">{name}</a>"#));
+            links.push(format!("<a rel=\"{REL}\" href=\"{href}\">{name}</a>"));
         }
         (alternates, links.join(", "))
     }
@@ -129,10 +130,10 @@ fn item(view: &View, entry: &Entry, posted: OffsetDateTime) -> String {
     }
     // HTML does not need `</li>`.
     format!(
-        r#"<li class="h-entry">{time}
-<a class="p-name u-url" rel="{REL}" href="{href}">{title}</a>
+        "<li class=\"h-entry\">{time}
+<a class=\"p-name u-url\" rel=\"{REL}\" href=\"{href}\">{title}</a>
 <p>{note}</p>
-"#
+"
     )
 }
 

@@ -54,7 +54,8 @@ impl<'a> Lines<'a> {
             }
             if is_quoted(value) && !key.starts_with("local.") {
                 lines.warnings.push(format!(
-                    "{place}: {key}: the quotes are part of the value; remove them unless you mean them"
+                    "{place}: {key}: the quotes are part of the value; remove them unless you \
+                     mean them"
                 ));
             }
             lines.lines.push(Line { number, key, value });

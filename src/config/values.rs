@@ -71,7 +71,7 @@ pub fn channels(value: &str) -> Result<Vec<Channel>, String> {
         let is_key = key.is_none_or(|key| !key.starts_with('#')) && words.next().is_none();
         if name.len() < 2 || !name.starts_with('#') || !is_key {
             return Err(
-                "must be given as #name or #name key, without quotes, several separated by commas"
+                "must be given as #name or #name key, without quotes; separate several with commas"
                     .into(),
             );
         }

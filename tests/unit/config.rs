@@ -209,7 +209,7 @@ fn a_channel_is_named_by_its_sign_and_stands_once() {
         let fault = Config::parse(Path::new("bot.conf"), &text, CLOSED).err().unwrap();
         assert_eq!(
             fault,
-            "bot.conf:2: channels: must be given as #name or #name key, without quotes, several separated by commas"
+            "bot.conf:2: channels: must be given as #name or #name key, without quotes; separate several with commas"
         );
     }
     // RFC 1459: {}| are the small forms of []\.
