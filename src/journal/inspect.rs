@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::line::{Action, format_time};
 use super::reader::{ForwardReader, ReverseReader};
-use super::{Later, VIEW_WINDOW, fold, is_after, key};
+use super::{Later, VIEW_WINDOW, fold, is_after, is_far_ahead, key};
 use crate::file::what_is_at;
 use crate::link::Link;
 
@@ -53,7 +53,7 @@ pub fn inspect(
             if is_past_cursor && !is_after(event.time, cursor) {
                 found.too_old.push((found.lines, event.time));
             }
-            is_past_cursor |= event.time >= cursor;
+            is_past_cursor |= event.time >= cursor && !is_far_ahead(event.time);
         }
     }
 }

@@ -383,6 +383,21 @@ fn lines_in_the_future_are_named_once() {
 }
 
 #[test]
+fn after_a_line_from_a_wrong_clock_the_delivered_lines_are_not_too_old() {
+    let (_folder, path) = place();
+    let far = line(1, "far").replace("2026-11-22", "9999-12-31");
+    fs::write(&path, line(1, "one") + &far + &line(2, "two") + &line(3, "three")).unwrap();
+    let named = |cursor| {
+        let found = warnings(&path, VIEW_WINDOW, Some(cursor)).unwrap().concat();
+        let at = found.find("not be delivered, if new").map(|at| &found[at..]);
+        at.map(|text| text.split(':').next().unwrap().to_owned())
+    };
+    assert_eq!(named(time(3)), None);
+    append_by_hand(&path, line(2, "older").as_bytes());
+    assert_eq!(named(time(3)).as_deref(), Some("not be delivered, if new; the first is line 5"));
+}
+
+#[test]
 fn an_edit_that_leaves_the_length_as_it_is_is_noticed_once() {
     let (_folder, path) = place();
     let mut journal = open(&path);
