@@ -426,7 +426,7 @@ fn what_a_bridge_relays_is_said_by_the_person_in_its_head() {
     let say = |client: &mut Client, text: &str| {
         client.send(&format!("@bot;account=br :bridge!b@h PRIVMSG #dev :{text}"));
     };
-    say(&mut client, "<alice> .url http://a.example/ A");
+    say(&mut client, "<alice>: .url http://a.example/ A");
     assert_eq!(client.line(), "PRIVMSG #dev :saved: A");
     say(&mut client, "[discord] <bob> .undo http://a.example/");
     assert_eq!(client.line(), "PRIVMSG #dev :bob: not yours: posted by alice");
@@ -436,7 +436,7 @@ fn what_a_bridge_relays_is_said_by_the_person_in_its_head() {
     assert_eq!(client.line(), "PRIVMSG #dev :removed: A");
     say(&mut client, "<carol> http://c.example/ C");
     say(&mut client, "<dave> [off] http://d.example/ D");
-    say(&mut client, "<alice> linkbot: keep");
+    say(&mut client, "[xmpp] alice: linkbot: keep");
     assert_eq!(client.line(), "PRIVMSG #dev :saved: C");
     say(&mut client, "<linkbot> found: http://e.example/ E");
     say(&mut client, ".url http://b.example/ B");

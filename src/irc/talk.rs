@@ -287,10 +287,10 @@ pub fn relay_head(text: &str) -> Option<(&str, &str)> {
     };
     let (nick, said) = match head.strip_prefix('<') {
         Some(head) => head.split_once('>')?,
-        None => text.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
+        None => head.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
     };
     // That is an address in brackets.
-    if nick.contains("://") { None } else { Some((nick, said)) }
+    if nick.contains("://") { None } else { Some((nick, said.trim_start_matches(':'))) }
 }
 
 /// Makes an IRC nick of a bridge's. A reply may start with it, so it must not look like a command
