@@ -40,8 +40,8 @@ pub struct Replay {
     since: OffsetDateTime,
     /// The replay is over then, unless more comes; `None`: it is over.
     pub deadline: Option<Instant>,
-    /// A page was requested and has not ended: how many lines there were before it.
-    open_page: Option<usize>,
+    /// A page was requested and has not ended: `newest` before that page.
+    open_page: Option<OffsetDateTime>,
     /// The reference of the last batch.
     batch: Vec<u8>,
     /// The time of the newest line, and the lines with that time.
@@ -166,7 +166,7 @@ impl Session<'_> {
         if !self.keeps_history {
             return;
         }
-        replay.open_page = Some(replay.lines);
+        replay.open_page = Some(replay.newest);
         replay.repeated = 0;
         let mut after = replay.newest;
         // A page may end between two lines with the same time, but must not only repeat lines.
@@ -190,8 +190,8 @@ impl Session<'_> {
                 replay.deadline = Some(now + REPLAY_TIMEOUT);
             } else if *sign == b'-' && replay.deadline.is_some() && replay.batch == reference {
                 // A page that is not full need not be the last, for servers leave out some lines.
-                // A page without a new line is the last.
-                let is_last = replay.open_page.take().is_some_and(|before| replay.lines == before);
+                // A page without a newer line is the last.
+                let is_last = replay.open_page.take() == Some(replay.newest);
                 if is_last || replay.lines == MAX_LINES {
                     replay.deadline = Some(now);
                 } else {

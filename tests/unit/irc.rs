@@ -1796,6 +1796,17 @@ fn a_line_on_two_pages_counts_once_and_two_in_one_moment_are_two() {
     assert!(talk.logged().contains("caught up in #dev: 0 links from 5 lines"));
 }
 
+/// Where the server replays whole seconds.
+#[test]
+fn a_page_of_the_second_that_was_seen_last_is_the_last_page() {
+    let mut talk = back(minutes(60) - time::Duration::milliseconds(123));
+    talk.forget();
+    talk.says(":server BATCH +x chathistory #dev");
+    assert!(talk.says(&line_of_history(START - minutes(60))).is_some());
+    talk.says(":server BATCH -x");
+    assert_eq!(talk.sent(), nothing());
+}
+
 #[test]
 fn a_line_of_history_in_the_future_does_not_silence_live_ones() {
     let mut talk = back(minutes(60));
