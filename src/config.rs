@@ -93,7 +93,7 @@ impl Config {
 
 fn server(lines: &Lines) -> Result<connection::Settings, String> {
     let (host, port) = lines.get("server", "", host_and_port)?;
-    let path = |value: &str| lines.directory.join(value);
+    let path = |value: &str| lines.path.with_file_name(value);
     let pin = lines.option("tls_pin", |value| pin(&path(value)))?;
     let key = lines.value("tls_key").or(lines.value("tls_cert")).map(path).unwrap_or_default();
     let identity = lines.option("tls_cert", |value| identity(&path(value), &key))?;

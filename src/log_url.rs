@@ -6,7 +6,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::link::{Link, address, with_channel};
 
 /// The time zone of the channel's web log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Zone {
     Fixed(UtcOffset),
     /// The machine's time zone, with the offset in effect when the link was posted.
@@ -26,7 +26,7 @@ impl Zone {
 }
 
 /// The settings `log_url` and `timezone` of bot.conf.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LogUrl {
     pattern: OwnedFormatItem,
     zone: Zone,

@@ -1,7 +1,7 @@
 //! The links of some channels as a page, for people without a feed reader.
 //!
-//! HTML with the classes of microformats2 (h-feed, h-entry). The page runs nothing and fetches
-//! nothing.
+//! HTML with the classes of microformats2 (h-feed, h-entry). The page has no scripts and
+//! loads nothing.
 
 use time::{OffsetDateTime, UtcOffset};
 
@@ -15,13 +15,13 @@ const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";
 /// For every link to another site: people posted them, so linkbot does not recommend them.
 const REL: &str = "noopener nofollow ugc";
 
-/// What a page has and a feed does not.
+/// The part of a view that only a page has.
 pub struct Page {
     /// The feeds of its channels.
     pub feeds: Vec<FeedLink>,
     /// The time zone of the page.
     pub zone: Zone,
-    /// What commands start with.
+    /// The start of every command.
     pub prefix: String,
 }
 
@@ -96,9 +96,13 @@ fn list(view: &View, entries: &[Entry], offset: UtcOffset) -> String {
     let posted = |entry: &Entry| Zone::Fixed(offset).at(entry.link.posted);
     for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
         let date = posted(&entries[0]).date();
-        let (weekday, day, month, year) = (date.weekday(), date.day(), date.month(), date.year());
-        out +=
-            &format!("<h2><time datetime=\"{date}\">{weekday}, {day} {month} {year}</time></h2>\n");
+        out += &format!(
+            "<h2><time datetime=\"{date}\">{}, {} {} {}</time></h2>\n",
+            date.weekday(),
+            date.day(),
+            date.month(),
+            date.year()
+        );
         out += "<ul role=\"list\">\n";
         for entry in entries {
             out += &item(view, entry, posted(entry));

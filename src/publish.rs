@@ -45,7 +45,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// When the next write is due; `None` if every file is up to date.
+    /// The time of the next write; `None` if every file is up to date.
     pub fn deadline(&self) -> Option<Instant> {
         self.files.iter().filter(|file| file.dirty).map(|file| file.next).min()
     }

@@ -21,7 +21,7 @@ pub struct View {
     /// The channels whose links it shows, as spelled in bot.conf.
     pub channels: Vec<String>,
     pub title: String,
-    /// How many of the newest links it shows.
+    /// The most links that it shows: the newest.
     pub items: usize,
     pub log_url: Option<LogUrl>,
     pub format: Format,
@@ -76,7 +76,7 @@ pub fn reposters_html(entry: &Entry) -> String {
 /// what XML 1.0 forbids, even as a reference. The references are numeric, as the RSS profile wants
 /// them in titles.
 pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::new();
     for c in text.chars() {
         match c {
             '&' => out += "&#x26;",
@@ -99,7 +99,7 @@ pub fn uri(address: &str) -> String {
     // Brackets are allowed around an IPv6 address only.
     let path = address.match_indices('/').nth(2).map_or(0, |(slash, _)| slash);
     let (fragment, bytes) = (address.find('#'), address.as_bytes());
-    let mut out = String::with_capacity(address.len());
+    let mut out = String::new();
     for (i, &byte) in bytes.iter().enumerate() {
         let is_allowed = match byte {
             b'[' | b']' => i < path,

@@ -16,7 +16,6 @@ const REPEATABLE: &[&str] = &["on_connect", "ignore", "relay", "moderators"];
 /// The lines of bot.conf that set a key. Every key is a known one.
 pub struct Lines<'a> {
     pub path: &'a Path,
-    pub directory: &'a Path,
     pub lines: Vec<Line<'a>>,
     pub warnings: Vec<String>,
     /// The files that linkbot writes.
@@ -31,9 +30,7 @@ pub struct Line<'a> {
 
 impl<'a> Lines<'a> {
     pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let (lines, warnings, files) = (vec![], vec![], vec![]);
-        let mut lines = Lines { path, directory, lines, warnings, files };
+        let mut lines = Lines { path, lines: vec![], warnings: vec![], files: vec![] };
         // Some editors write a byte-order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
@@ -108,7 +105,7 @@ impl<'a> Lines<'a> {
         self.value(key).map(|_| self.get(key, "", parse)).transpose()
     }
 
-    /// `what` is wrong with `key`, after the file's name and the line.
+    /// An error or a warning about `key`, with the file's name and the line.
     pub fn error(&self, key: &str, what: &str) -> String {
         let path = self.path.display();
         match self.line(key) {
@@ -144,7 +141,7 @@ fn unknown_key(key: &str) -> String {
     }
 }
 
-/// How many bytes must be inserted, removed or changed to turn `a` into `b` (Levenshtein).
+/// The Levenshtein distance: how many bytes to insert, remove or change to turn `a` into `b`.
 fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

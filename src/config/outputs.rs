@@ -63,7 +63,7 @@ pub fn views(
     Ok(views)
 }
 
-/// `{channel}` in a file's name, and in the address of that file.
+/// The value of `{channel}` in a file's name and in the address of that file.
 fn file_name(channel: &str) -> String {
     let is_other = |c: char| !c.is_alphanumeric() && c != '-' && c != '_';
     channel[1..].replace(is_other, "_")
@@ -79,7 +79,7 @@ fn relative_url(path: &Path) -> String {
     percent_encode(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// What a feed is about if its page has no known address.
+/// The address that a feed is about if its page has none.
 fn channel_url(lines: &Lines, channel: &str) -> String {
     let scheme = if lines.value("tls") == Some("no") { "irc" } else { "ircs" };
     let server = lines.value("server").unwrap_or_default();
@@ -99,7 +99,7 @@ fn feed_links(views: &[View], group: &[String]) -> Vec<FeedLink> {
 /// The path of a file that linkbot writes: in a directory that exists, and not used for anything
 /// else.
 pub fn own_file(lines: &mut Lines, key: &str, name: &str) -> Result<PathBuf, String> {
-    let path = without_dots(&lines.directory.join(name));
+    let path = without_dots(&lines.path.with_file_name(name));
     let directory = Path::new(".").join(path.parent().unwrap_or(&path));
     let (file, directory_name) = (path.display(), directory.display());
     let what = if path.file_name().is_none() {

@@ -1,5 +1,5 @@
-//! Which parts of bot.conf are secret: who may read them, where they may be sent, what no log line
-//! may show.
+//! The secrets in bot.conf: who may read them, where they may be sent, and what no log line may
+//! show.
 
 use std::path::Path;
 

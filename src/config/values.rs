@@ -135,7 +135,7 @@ pub fn endpoint(value: &str) -> Result<Url, String> {
     }
 }
 
-/// Where ureq looks for a proxy, in this order.
+/// The variables in which ureq looks for a proxy, in this order.
 const PROXIES: [&str; 6] =
     ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 

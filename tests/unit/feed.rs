@@ -239,6 +239,12 @@ fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
     assert_eq!(parsed.entries[0].id, "linkbot:%23dev/2026-11-22T10:00:04.000Z");
     holds(&xml, "<pubDate>Sun, 22 Nov 2026 10:00:04 +0000</pubDate>");
     holds(&xml, "<lastBuildDate>Sun, 22 Nov 2026 10:00:07 +0000</lastBuildDate>");
+    // The limit counts the links of all channels together.
+    let both = View { channels: vec!["#dev".into(), "#other".into()], ..view };
+    let (entries, has_older) = both.links(&journal).unwrap();
+    let titles: Vec<_> = entries.iter().map(|entry| entry.link.title.as_str()).collect();
+    assert_eq!((titles, has_older), (vec!["foreign", "three!"], true));
+    assert!(!View { items: 100, ..both }.links(&journal).unwrap().1);
 }
 
 proptest! {
