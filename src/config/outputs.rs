@@ -1,7 +1,7 @@
 //! The files that linkbot writes: where they may be, and the feeds and pages with their public
 //! addresses.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -99,23 +99,20 @@ fn feed_links(views: &[View], group: &[String]) -> Vec<FeedLink> {
 /// The path of a file that linkbot writes: in a directory that exists, and not used for anything
 /// else.
 pub fn own_file(lines: &mut Lines, key: &str, name: &str) -> Result<PathBuf, String> {
-    let path = without_dots(&lines.path.with_file_name(name));
+    let name = Path::new(name);
+    // Without a leading `./`, equal paths compare equal.
+    let path = lines.path.with_file_name(name.strip_prefix(".").unwrap_or(name));
     let directory = Path::new(".").join(path.parent().unwrap_or(&path));
     let (file, directory_name) = (path.display(), directory.display());
     let what = if path.file_name().is_none() {
         "must be the name of a file".to_owned()
     } else if !directory.is_dir() {
         format!("the directory {directory_name} does not exist; create it")
-    } else if path == without_dots(lines.path) || lines.files.contains(&path) {
+    } else if path == lines.path || lines.files.contains(&path) {
         format!("linkbot already uses {file} for something else; choose another name")
     } else {
         lines.files.push(path.clone());
         return Ok(path);
     };
     Err(lines.error(key, &what))
-}
-
-/// Without `.`, so that equal paths compare equal.
-fn without_dots(path: &Path) -> PathBuf {
-    path.components().filter(|part| *part != Component::CurDir).collect()
 }

@@ -59,8 +59,8 @@ fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {
     match line.key {
         "channels" => irc.channels.iter().filter_map(|channel| channel.key.as_deref()).collect(),
         "on_connect" => passwords(line.value, &irc.nick),
-        "server_password" | "sasl_password" => vec![line.value],
-        "delicious_password" | "delicious_token" | "delicious_bearer" => vec![line.value],
+        "server_password" | "sasl_password" | "delicious_password" | "delicious_token"
+        | "delicious_bearer" => vec![line.value],
         _ => vec![],
     }
 }
