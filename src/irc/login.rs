@@ -284,7 +284,7 @@ fn mentions(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
 }
 
-/// True if the server says that nobody can check the login now.
+/// True if the server says that it cannot check logins now.
 #[rustfmt::skip]
 pub fn is_outage(text: &str) -> bool {
     mentions(text, &[
