@@ -1,9 +1,10 @@
-//! The journal: an append-only text file of what was posted, the only state of linkbot.
+//! The journal: an append-only text file of what people posted, and the only file whose loss loses
+//! links. Events come in and are on disk after a commit; links and events go out.
 //!
-//! One event a line, columns separated by tabs: time, action, channel, nick, account, url, title, and
-//! in an eighth the time of posting where it is not the event's. People read it with `grep` and `awk`,
-//! edit it, move it away and append to it with `>>`, all of it while linkbot runs: nothing here trusts
-//! the file to be as it was left.
+//! Each line is one event, in columns separated by tabs: time, action, channel, nick, account, url,
+//! title, and the posting time if that is not the event's. While linkbot runs, people read the file
+//! with `grep` and `awk`, edit it, move it away and append to it with `>>`, so nothing here assumes
+//! that the file is as linkbot left it.
 
 mod inspect;
 mod line;
@@ -34,16 +35,17 @@ use reader::{ForwardReader, ReverseReader};
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
 
-/// A later time, counted from now, is a mistake: new events need not be later, nor does the bookmark account's cursor.
+/// A time further ahead of the clock is a mistake: new events and the bookmark account's cursor
+/// need not be later than it.
 const MAX_AHEAD: Duration = Duration::DAY;
 
-/// How much is copied into a new file at once, in bytes.
+/// The block size for copying into a new file, in bytes.
 const COPY_BLOCK: usize = 1 << 20;
 
-/// One link as it stands now: its `add`, with later titles applied, and who posted it again.
+/// The current state of a link: its `add` with later titles applied, and who posted it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The time of its `add` event: the link's name in the feed and for the delivery.
+    /// The time of its `add` event, which identifies the link in the feed and in delivery.
     pub time: OffsetDateTime,
     pub link: Link,
     /// Nicks, oldest first.
@@ -54,28 +56,28 @@ pub struct Entry {
 pub struct Journal {
     path: PathBuf,
     file: File,
-    /// Device and inode, by which a file put in its place is noticed.
+    /// Device and inode, to detect that another file has replaced this one.
     id: (u64, u64),
     /// The length of the file as of the last commit or check.
     len: u64,
-    /// Counts how often the file was edited or replaced: then an offset in it means nothing any more.
+    /// Counts edits and replacements of the file. Each one invalidates all offsets.
     edits: u64,
-    /// The file's mtime, to notice an edit that leaves the length as it is.
+    /// The file's mtime, to detect an edit that does not change the length.
     modified: Option<SystemTime>,
     /// The lines of the next commit.
     unwritten: String,
-    /// A commit failed, and may have left a part of its lines after `len`.
+    /// True if a failed commit may have left part of its lines after `len`.
     needs_truncate: bool,
-    /// The time of the last event, or later: the next one's is greater.
+    /// The time of the last event, or a later time. The next event must be later.
     last: OffsetDateTime,
-    /// Or why nothing can be saved before the next [`Journal::check`].
+    /// The error says why nothing can be saved until the next [`Journal::check`].
     usable: Result<(), String>,
-    /// The last save failed, or would have.
+    /// True if the last commit or check failed.
     is_failing: bool,
 }
 
 impl Journal {
-    /// Opens the journal, or creates it, and locks it. Truncates and logs a torn last line.
+    /// Opens or creates the journal, and locks it. Truncates and logs a torn last line.
     ///
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
@@ -113,11 +115,12 @@ impl Journal {
             ));
             file.set_len(len)?;
         } else if lacks_end {
-            // A whole event stays: an editor has left it so. What someone appends must not become one with it.
+            // A complete event stays: an editor left out the newline. Add it, to keep the next line
+            // separate.
             (&file).write_all(b"\n")?;
             len += 1;
         }
-        // What stands in it counts as saved from here on; so does its name in the folder.
+        // From here on, the contents of the file and its name in the directory count as saved.
         file.sync_all()?;
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
@@ -139,7 +142,7 @@ impl Journal {
         })
     }
 
-    /// The next event gets a later time than this, unless this is too far ahead of the clock.
+    /// Gives the next event a time later than `time`, unless `time` is too far ahead of the clock.
     pub fn not_before(&mut self, time: OffsetDateTime) {
         if time <= OffsetDateTime::now_utc() + MAX_AHEAD {
             self.last = self.last.max(time);
@@ -151,8 +154,9 @@ impl Journal {
         self.last
     }
 
-    /// Takes one event in and returns its time; it is on disk only after [`Journal::commit`]. That time is the posting
-    /// time, if that is believable and later than the last event's.
+    /// Adds an event to the next commit and returns its time: the posting time, if that is
+    /// plausible and later than the last event's. The event is on disk only after
+    /// [`Journal::commit`].
     pub fn append(
         &mut self,
         action: Action,
@@ -176,7 +180,7 @@ impl Journal {
         Ok(time)
     }
 
-    /// Writes what was appended since the last commit to the disk. After an error none of it is saved.
+    /// Writes the events since the last commit to disk. After an error none of them is saved.
     ///
     /// An error is for the people who posted the links: `No space left on device`.
     pub fn commit(&mut self) -> Result<(), String> {
@@ -189,12 +193,12 @@ impl Journal {
             Err(why) => Err(why.clone()),
         };
         self.log_failure(written.as_ref().err());
-        // If this fails too, the next check tries it again before anything else is written.
+        // If this fails too, the next check tries again before anything else is written.
         let _ = self.truncate_to_committed();
         written
     }
 
-    /// Logs the first failure of several, and the end of them.
+    /// Logs the first of several failures in a row, and the first success after them.
     fn log_failure(&mut self, failure: Option<&String>) {
         let path = self.path.display();
         match failure {
@@ -210,14 +214,14 @@ impl Journal {
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
-        // Someone's half line must not become one with ours.
+        // Keep our first line separate from someone's unfinished line.
         let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
         let end = self.len + lines.len() as u64;
         self.needs_truncate = true;
         (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
-        // Safe on disk, but in a file that was moved away or emptied meanwhile, is not saved.
+        // The lines are on disk, but not saved if the file was moved or truncated in the meantime.
         let there = self.meta_there()?.filter(|meta| meta.len() >= end);
         let meta = there
             .ok_or_else(|| io::Error::other("the journal was replaced or truncated meanwhile"))?;
@@ -231,20 +235,21 @@ impl Journal {
         if !self.needs_truncate {
             return Ok(());
         }
-        // A file that someone has made shorter must not be filled up with zeros.
+        // If someone has shortened the file, `set_len` must not extend it with zeros.
         self.file.set_len(self.file.metadata()?.len().min(self.len))?;
-        // Only the first sync after a failed one tells of it: what is wanted must not stand behind `len`.
+        // A failed sync is reported only once. Later syncs say nothing about lines after `len`, so
+        // no wanted line may be there.
         self.file.sync_data()?;
         self.modified = self.file.metadata()?.modified().ok();
         self.needs_truncate = false;
         Ok(())
     }
 
-    /// Called before each batch: checks that the file is still the one that linkbot left, and continues with what is
-    /// there. If that fails, nothing can be saved until a later check succeeds.
+    /// Checks before each batch whether the file is as linkbot left it, and accepts what others
+    /// have changed. After an error nothing can be saved until a later check succeeds.
     ///
-    /// Returns true if someone else has changed the file. A new file gets the events from `pending` on, if there is an
-    /// account.
+    /// Returns true if someone else has changed the file. Copies the events from `pending` on into
+    /// a new file, if there is a bookmark account.
     pub fn check(&mut self, pending: Option<Position>) -> bool {
         let changed = self.resync(pending).map_err(|e| log::os_error(&e));
         if let Err(why) = &changed {
@@ -286,22 +291,23 @@ impl Journal {
         Ok(true)
     }
 
-    /// The file at the journal's path; `None` if that is not the one that is open.
+    /// The metadata of the file at the journal's path; `None` unless that is the open file.
     fn meta_there(&self) -> io::Result<Option<Metadata>> {
         let meta = what_is_at(&self.path)?;
         Ok(meta.filter(|meta| (meta.dev(), meta.ino()) == self.id))
     }
 
-    /// Opens the file that is now where the journal was; if there is none, a new one. Copies the pending events into it,
-    /// because the delivery reads no other file.
+    /// Opens the file that is now at the journal's path, or creates one. Copies the pending events
+    /// into it, because delivery reads no other file.
     fn reopen(&mut self, pending: Option<Position>) -> io::Result<()> {
         let meta = self.file.metadata()?;
-        // Someone may have appended to it before it went.
+        // Someone may have appended to the old file before moving it.
         self.len = meta.len();
         let mut copied = 0;
         let is_gone = what_is_at(&self.path)?.is_none();
         if is_gone {
-            // Whole from the beginning: after a crash nobody would know of the old file.
+            // The new file appears with all pending events in it: after a crash linkbot would not
+            // find the old one.
             file::write_durably(&self.path, meta.mode(), |new| {
                 let mut new = BufWriter::new(new);
                 self.copy_pending(pending, |event, is_pending| {
@@ -316,8 +322,9 @@ impl Journal {
         if let Some(Position { after, .. }) = pending
             && !is_gone
         {
-            // An editor's copy has them already, but not a link that was saved while the editor was open. One that was
-            // taken out on purpose looks the same, and comes back.
+            // An editor's copy already has the pending events, except links saved while the editor
+            // was open. A pending link that someone deleted on purpose looks the same, so it comes
+            // back.
             let mut there = HashSet::new();
             for line in new.read_from(find_after(&new.file, new.len, after)?) {
                 there.insert(line?.event.time);
@@ -340,14 +347,15 @@ impl Journal {
             what += &format!("; pending links copied into it: {copied}");
         }
         log::line(format_args!("{}: {what}", self.path.display()));
-        // The cursor still holds a time of the old file; what comes now must be later.
+        // The cursor is still a time from the old file; new events must be later.
         new.not_before(self.last);
         new.edits = self.edits + 1;
         *self = new;
         Ok(())
     }
 
-    /// Passes on what the delivery still needs: which bookmarks are not ours, then the pending events (true).
+    /// Calls `copy` for the `foreign` events before `pending` (false), then for the pending events
+    /// (true).
     fn copy_pending(
         &self,
         pending: Option<Position>,
@@ -371,14 +379,16 @@ impl Journal {
         Ok(())
     }
 
-    /// The events of the newest `window` bytes, newest first, after those of the next commit.
+    /// The events of the newest `window` bytes, newest first, starting with those of the next
+    /// commit.
     fn backwards(&self, window: u64) -> ReverseReader<'_> {
         let lines = ReverseReader::new(&self.file, self.len.saturating_sub(window), self.len);
-        // The file's last line may have no end.
+        // The file's last line may lack a newline.
         lines.followed_by(["\n", &self.unwritten].concat().into())
     }
 
-    /// The events of the newest `window` bytes, newest first, without what concerns only the delivery.
+    /// The events of the newest `window` bytes, newest first, without events that concern only
+    /// delivery.
     pub fn events(&self, window: u64) -> impl Iterator<Item = io::Result<Event>> {
         let is_foreign = |event: &Event| event.action == Action::Foreign;
         self.backwards(window).filter(move |event| !event.as_ref().is_ok_and(is_foreign))
@@ -390,7 +400,7 @@ impl Journal {
         window: u64,
         shows: impl Fn(&str) -> bool,
     ) -> impl Iterator<Item = io::Result<Entry>> {
-        // Mostly empty: then a tree is cheaper than a hash.
+        // Usually empty, and an empty tree is cheaper than an empty hash map.
         let mut later = BTreeMap::new();
         self.backwards(window).filter_map(move |event| match event {
             Ok(event) if shows(&event.link.channel) => fold(&mut later, event).map(Ok),
@@ -399,7 +409,8 @@ impl Journal {
         })
     }
 
-    /// The newest link of a channel whose address compares as equal to `url`, in the newest `window` bytes.
+    /// The newest link of a channel whose address compares as equal to `url`, in the newest
+    /// `window` bytes.
     pub fn newest_with(&self, url: &str, channel: &str, window: u64) -> io::Result<Option<Entry>> {
         let key = link::comparison_key(url);
         let mut later = BTreeMap::new();
@@ -415,7 +426,8 @@ impl Journal {
         Ok(None)
     }
 
-    /// How often the file was edited or replaced; an offset is valid only as long as this is the same.
+    /// The number of edits and replacements of the file. An offset is valid only while this is
+    /// unchanged.
     pub fn edits(&self) -> u64 {
         self.edits
     }
@@ -430,7 +442,7 @@ impl Journal {
         ForwardReader::new(&self.file, offset, self.len)
     }
 
-    /// The events of an address in the `within` bytes before an offset, newest first.
+    /// The events with an address in the `within` bytes before an offset, newest first.
     pub fn about(
         &self,
         url: &str,
@@ -443,12 +455,12 @@ impl Journal {
     }
 }
 
-/// The address in a line whose other columns need not be read.
+/// The address column of a line, without parsing the other columns.
 fn url_column(line: &[u8]) -> &[u8] {
     line.split(|&b| b == b'\t').nth(5).unwrap_or_default().trim_ascii_end()
 }
 
-/// False if the address in a line cannot have this comparison key: without reading all of its columns.
+/// False if the address in a line cannot have this comparison key. Does not parse the line.
 fn may_be_about(line: &[u8], key: &str) -> bool {
     let host_and_path = key.split(['?', '#']).next().unwrap_or_default();
     let url = url_column(line);
@@ -457,7 +469,7 @@ fn may_be_about(line: &[u8], key: &str) -> bool {
     rest.strip_prefix(b"www.").unwrap_or(rest).starts_with(host_and_path.as_bytes())
 }
 
-/// What of the journal is pending: the events from an offset on that are later than a time.
+/// The pending part of the journal: the events from an offset on that are later than a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     pub offset: u64,
@@ -469,15 +481,16 @@ pub fn is_far_ahead(time: OffsetDateTime) -> bool {
     time > OffsetDateTime::now_utc() + MAX_AHEAD
 }
 
-/// True if an event with this time is pending after `cursor`, provided that its line is after the cursor's. While one of
-/// the two is too far ahead of the clock, only the order of the lines counts.
+/// True if an event with this time, on a line after the cursor's, is pending. While either time is
+/// too far ahead of the clock, only the order of the lines counts.
 pub fn is_after(time: OffsetDateTime, cursor: OffsetDateTime) -> bool {
     time > cursor || is_far_ahead(time) || is_far_ahead(cursor)
 }
 
-/// Where the first event after `cursor` starts: reads back to the line with that time and past lines above it that someone
-/// has given a later time. If that line is gone, reads [`VIEW_WINDOW`] bytes past the first older one, which may be
-/// appended. While the cursor is too far ahead of the clock, all lines below its own are after it.
+/// Returns the offset of the first event after `cursor`. Reads back to the line with the cursor's
+/// time, and past the lines above it that someone has given a later time. If the cursor's line is
+/// gone, reads [`VIEW_WINDOW`] bytes past the first older line, which someone may have appended.
+/// While the cursor is too far ahead of the clock, all lines below its own are after it.
 fn find_after(file: &File, len: u64, cursor: OffsetDateTime) -> io::Result<u64> {
     let mut lines = ReverseReader::new(file, 0, len);
     let mut is_met = false;
@@ -510,8 +523,8 @@ fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
     Ok(byte == [b'\n'])
 }
 
-/// The greatest time among the last events: a line appended by hand may be older than those above it. Ignores times too
-/// far ahead of `now`.
+/// The latest time among the last 100 events: a line appended by hand may be older than the lines
+/// above it. Ignores times too far ahead of `now`.
 fn last_time(file: &File, end: u64, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
     let mut last = OffsetDateTime::UNIX_EPOCH;
     for event in ReverseReader::new(file, 0, end).take(100) {
@@ -523,23 +536,23 @@ fn last_time(file: &File, end: u64, now: OffsetDateTime) -> io::Result<OffsetDat
     Ok(last)
 }
 
-/// What later events say of a channel's address, before its `add` is met on the way back.
+/// What later events say about a channel's address, until its `add` is found further back.
 #[derive(Default, PartialEq)]
 struct Later {
-    /// How many of the next `add`s are removed.
+    /// The number of earlier `add`s that are removed.
     removes: usize,
     title: Option<String>,
     /// Newest first.
     reposters: Vec<String>,
 }
 
-/// By what an event finds its link.
+/// The key by which an event finds its link.
 fn key(link: &Link) -> (String, String) {
     (link.channel.clone(), link::comparison_key(&link.url))
 }
 
-/// Makes links of events that come newest first: `title`, `again` and `remove` belong to the nearest earlier
-/// `add` of their channel and address that is not removed.
+/// Builds links from events that come newest first. `title`, `again` and `remove` refer to the
+/// nearest earlier `add` of their channel and address that is not removed.
 fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<Entry> {
     let Event { time, action, mut link } = event;
     if action == Action::Foreign {
@@ -565,7 +578,7 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
     let later = later.entry(key).or_default();
     match action {
         Action::Remove => later.removes += 1,
-        // What was said of a link before it was removed went with it.
+        // This event belongs to a removed link.
         _ if later.removes > 0 => {}
         Action::Title => later.title = later.title.take().or(Some(link.title)),
         Action::Repost => later.reposters.push(link.nick),

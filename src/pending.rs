@@ -1,8 +1,8 @@
-//! The journal's events whose turn in the bookmark account has not come: reads them forward, oldest first, and
-//! decides what each of them needs.
+//! The journal's events that are not in the bookmark account yet. Reads them oldest first, and
+//! decides which request each of them needs.
 //!
-//! A million may be pending, so the events stay on the disk. In memory is only what later events say of earlier
-//! ones: that a link was removed, that it has a newer title, that a bookmark is not ours.
+//! A million may be pending, so the events stay on disk. Memory holds only what later events say
+//! about earlier ones: a link was removed, has a newer title, or its bookmark is not ours.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -14,15 +14,15 @@ use crate::delicious::Change;
 use crate::journal::{Action, Event, Journal, Line, VIEW_WINDOW, is_after, is_far_ahead};
 use crate::link::Link;
 
-/// A pending event whose turn has come.
+/// A pending event that [`Pending::next`] returned.
 #[derive(Clone, Debug)]
 pub struct Item {
     pub event: Event,
-    /// Where its line starts in the journal: what the event is known by.
+    /// The offset of its line in the journal, which identifies the event.
     start: u64,
 }
 
-/// What an event needs when its turn has come.
+/// What to do for an event.
 #[derive(Debug)]
 pub enum Need {
     /// A later event makes it unnecessary.
@@ -37,26 +37,27 @@ pub struct Pending {
     written_since: OffsetDateTime,
     /// The times of events after the cursor that a request of this run may have stored.
     maybe_stored: HashSet<OffsetDateTime>,
-    /// The turn of the lines before this offset has come.
+    /// The events before this offset have been returned.
     read_to: u64,
-    /// The newest time among those lines.
+    /// The newest time among the returned events.
     newest: OffsetDateTime,
-    /// Events that had a turn and are not done, with the cursor that was reached before each.
+    /// The offsets of events that were returned and are not done, each with the cursor before it.
     waiting: BTreeMap<u64, OffsetDateTime>,
-    /// The lines before this offset are counted, and what they say of earlier ones is known.
+    /// The lines before this offset have been scanned.
     scanned_to: u64,
     newest_scanned: OffsetDateTime,
-    /// The oldest time among the scanned lines that are not later than a line above, and where the last such line is.
+    /// The oldest time among the scanned lines that are not later than a line above them, and the
+    /// offset of the last such line.
     unordered: Option<(OffsetDateTime, u64)>,
-    /// How many changes would be sent now.
+    /// The number of changes to send, as known now.
     pub count: usize,
-    /// Pending `add`s whose links were removed since.
+    /// Pending `add`s whose links have been removed since.
     removed: HashSet<u64>,
     /// Pending `remove`s whose links were never stored.
     never_stored: HashSet<u64>,
     /// The newest pending `title` of each channel's address, and its text.
     titles: HashMap<(String, String), (u64, String)>,
-    /// Addresses whose bookmark is not ours, as events after `read_to` say.
+    /// Addresses whose bookmark is not ours, according to events after `read_to`.
     foreign: HashSet<String>,
 }
 
@@ -80,14 +81,15 @@ impl Pending {
         }
     }
 
-    /// The journal was edited: what is pending now starts at the offset `start`.
+    /// Starts again after an edit of the journal. The first pending event is now at the offset
+    /// `start`.
     pub fn restart(&mut self, start: u64) {
         let maybe_stored = mem::take(&mut self.maybe_stored);
         *self = Pending { maybe_stored, ..Pending::new(self.cursor(), self.written_since, start) };
     }
 
-    /// Takes in the lines that were written since the last scan. Returns those of them that are too old to be
-    /// delivered: how many, and the address of the first.
+    /// Scans the lines written since the last scan. Returns how many of them are too old to be
+    /// delivered, and the address of the first of these.
     pub fn scan(&mut self, journal: &Journal) -> io::Result<Option<(usize, String)>> {
         let mut too_old: Option<(usize, String)> = None;
         for line in journal.read_from(self.scanned_to) {
@@ -137,7 +139,8 @@ impl Pending {
         Ok(())
     }
 
-    /// The pending `add` of the link that the `remove` at `start` removes.
+    /// Returns the `add` of the link that the `remove` at `start` removes, if that `add` is
+    /// pending.
     fn pending_add(&self, link: &Link, start: u64, journal: &Journal) -> io::Result<Option<Line>> {
         let mut removes = 1;
         for line in journal.about(&link.url, start, start - self.start()) {
@@ -157,7 +160,7 @@ impl Pending {
         Ok(None)
     }
 
-    /// Where the first event starts that is not done.
+    /// The offset of the first event that is not done.
     pub fn start(&self) -> u64 {
         self.waiting.first_key_value().map_or(self.read_to, |(&start, _)| start)
     }
@@ -175,12 +178,12 @@ impl Pending {
         }
     }
 
-    /// True if there are events whose turn has not come.
+    /// True if there are scanned events that have not been returned.
     pub fn has_unread(&self) -> bool {
         self.read_to < self.scanned_to
     }
 
-    /// The time of the first change whose turn has not come.
+    /// The time of the first pending change that has not been returned.
     pub fn first_unread(&self, journal: &Journal) -> Option<OffsetDateTime> {
         let events = journal.read_from(self.read_to).map_while(Result::ok).map(|line| line.event);
         let is_change = |event: &Event| !matches!(event.action, Action::Repost | Action::Foreign);
@@ -188,7 +191,7 @@ impl Pending {
         changes.next().map(|event| event.time)
     }
 
-    /// The next event, in the journal's order: its turn has come.
+    /// Returns the next event, in the journal's order.
     pub fn next(&mut self, journal: &Journal) -> io::Result<Option<Item>> {
         for line in journal.read_from(self.read_to) {
             let Line { event, start, end } = line?;
@@ -216,7 +219,7 @@ impl Pending {
             || self.unordered.is_some_and(|(oldest, _)| event.time >= oldest)
     }
 
-    /// Decides what `item` needs, from what is in the journal now.
+    /// Decides what to do for `item`, given the journal as it is now.
     pub fn need(&self, item: &Item, journal: &Journal) -> io::Result<Need> {
         let Item { event: Event { action, link, .. }, start } = item;
         let newest_title = self.titles.get(&key(link));
@@ -247,7 +250,7 @@ impl Pending {
                     return Ok(Need::LeaveAlone);
                 }
                 match before.link {
-                    // Another link with this address still exists: show that one.
+                    // Another link with this address still exists: bookmark that one.
                     Some(other) => Ok(Need::Send(Change::Replace, other)),
                     None => Ok(Need::Send(Change::Delete, link.clone())),
                 }
@@ -255,13 +258,14 @@ impl Pending {
         }
     }
 
-    /// True if the bookmark is ours because of an earlier link with the address of `item`, an `add`.
+    /// True if the bookmark is ours because of an earlier link with the address of `item`, an
+    /// `add`.
     pub fn is_ours(&self, item: &Item, journal: &Journal) -> io::Result<bool> {
         let before = self.before(item, journal, |_| true)?;
         Ok(before.link.is_some() && !before.is_foreign)
     }
 
-    /// True if an earlier run, or a request without a clear answer, may have stored `event`.
+    /// True if an earlier run, or a request without a clear response, may have stored `event`.
     pub fn may_be_stored(&self, event: &Event) -> bool {
         event.time <= self.written_since || self.is_unclear(event)
     }
@@ -271,12 +275,13 @@ impl Pending {
         self.maybe_stored.contains(&event.time)
     }
 
-    /// A request for `event` got no clear answer.
+    /// Records that a request for `event` got no clear response.
     pub fn set_unclear(&mut self, event: &Event) {
         self.maybe_stored.insert(event.time);
     }
 
-    /// Looks for what was before `item`: a link with its address that `is_wanted`, and whose the bookmark is.
+    /// Searches the events before `item` for a link with its address that `is_wanted`, and for the
+    /// owner of the bookmark.
     fn before(
         &self,
         item: &Item,
@@ -285,7 +290,8 @@ impl Pending {
     ) -> io::Result<Before> {
         let link = &item.event.link;
         let mut before = Before { link: None, is_foreign: self.foreign.contains(&link.url) };
-        // The newest link decides whose the bookmark is. A `foreign` speaks of the links before it.
+        // The newest link decides who owns the bookmark. A `foreign` event refers to the links
+        // before it.
         let mut is_decided = false;
         let mut removes: HashMap<String, usize> = HashMap::new();
         let mut titles: HashMap<String, String> = HashMap::new();
@@ -307,7 +313,7 @@ impl Pending {
                 }
                 Action::Add if *removes > 0 => {
                     *removes -= 1;
-                    // Its own link, if `item` is a `remove`.
+                    // If `item` is a `remove`, this is the link that it removes.
                     is_decided |= item.event.action == Action::Remove
                         && *removes == 0
                         && known.channel == link.channel;
@@ -326,12 +332,12 @@ impl Pending {
         Ok(before)
     }
 
-    /// `item` needs nothing more. `was_counted`: it needed something until now.
+    /// Marks `item` as done. `was_counted`: it is included in `count`.
     pub fn done(&mut self, item: &Item, was_counted: bool) {
         let Item { event: Event { time, action, link }, start } = item;
         let cursor_before = self.cursor();
         self.waiting.remove(start);
-        // While it is after the cursor, an edit of the journal makes it pending again.
+        // While the event is after the cursor, an edit of the journal makes it pending again.
         self.maybe_stored.insert(*time);
         let cursor = self.cursor();
         if cursor != cursor_before {
@@ -352,7 +358,7 @@ impl Pending {
                 }
             }
             Action::Repost => {}
-            // From here on it is before what comes.
+            // For later events, `before` finds it in the journal.
             Action::Foreign => {
                 self.foreign.remove(&link.url);
             }
@@ -365,12 +371,13 @@ struct Before {
     is_foreign: bool,
 }
 
-/// What events of one link have in common.
+/// The key that all events of one link share.
 fn key(link: &Link) -> (String, String) {
     (link.channel.clone(), link.url.clone())
 }
 
-/// The later of two times. A time far ahead of the clock is a mistake, and so is not the later one for long.
+/// The later of two times. A newest time far ahead of the clock is a mistake and gives way to the
+/// other.
 fn newer(newest: OffsetDateTime, time: OffsetDateTime) -> OffsetDateTime {
     if is_far_ahead(newest) { time } else { newest.max(time) }
 }

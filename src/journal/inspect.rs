@@ -1,4 +1,5 @@
-//! Warnings about lines of the journal that a person should look at.
+//! Finds lines of the journal that a person should check: reads a part of the file, and returns
+//! warnings of one line each.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,13 +14,13 @@ use super::{Later, VIEW_WINDOW, fold, is_after, is_far_ahead, key};
 use crate::file::what_is_at;
 use crate::link::Link;
 
-/// The lines of a part of the file, and the numbers of those that a person should look at.
+/// The number of lines in a part of the file, and which of them a person should check.
 #[derive(Default)]
 pub struct Findings {
     pub lines: usize,
     pub malformed: Vec<(usize, &'static str)>,
     in_future: Vec<(usize, OffsetDateTime)>,
-    /// Not later than the cursor, but after its line.
+    /// Lines after the cursor's whose time is not later than the cursor.
     too_old: Vec<(usize, OffsetDateTime)>,
 }
 
@@ -80,8 +81,9 @@ pub fn unmatched(file: &File, from: u64, to: u64) -> io::Result<Vec<String>> {
     Ok(unmatched.into_iter().map(warning).collect())
 }
 
-/// Warnings about the newest `within` bytes of the journal: lines that are skipped, times in the future, and, if there is
-/// a bookmark account with this cursor, lines that are never delivered. Does not lock: a linkbot may be running.
+/// Returns warnings about the newest `within` bytes of the journal: skipped lines, times in the
+/// future, and, with the cursor of a bookmark account, lines that will not be delivered. Takes no
+/// lock, because linkbot may be running.
 pub fn warnings(
     path: &Path,
     within: u64,

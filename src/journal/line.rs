@@ -1,4 +1,4 @@
-//! One line of the journal: what an event is, and how a line spells it.
+//! One line of the journal: defines an event, and converts it to a line and back.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -6,14 +6,14 @@ use time::format_description::well_known::Rfc3339;
 use crate::link::{self, LONGEST_ADDRESS, Link};
 use crate::title;
 
-/// What an event says of its link.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Add,
     Repost,
     Title,
     Remove,
-    /// The bookmark of this address was in the account before linkbot. Views do not show it.
+    /// The account had a bookmark of this address before linkbot. Views ignore this event.
     Foreign,
 }
 
@@ -28,7 +28,7 @@ pub const ACTIONS: [(&str, Action); 5] = [
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// UTC, to the millisecond; strictly increasing, so it names the event for ever.
+    /// UTC, to the millisecond; strictly increasing, so it identifies the event permanently.
     pub time: OffsetDateTime,
     pub action: Action,
     pub link: Link,
@@ -37,13 +37,14 @@ pub struct Event {
 /// `None` for a comment or an empty line; an error says what is wrong.
 pub type Parsed = Result<Option<Event>, &'static str>;
 
-/// A line with its newline.
+/// Formats an event as a line, with its newline.
 pub fn format_line(Event { time, action, link }: &Event) -> String {
     let name = ACTIONS.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
     let mut line = format!("{}\t{name}", format_time(*time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
-        // A nick is the server's word: a tab or a line end in it would make a column or a line.
+        // The nick comes from the server: a tab or a newline in it would start a new column or
+        // line.
         line.extend(field.chars().filter(|c| !c.is_control()));
     }
     let posted = link.posted.truncate_to_millisecond();
@@ -53,7 +54,7 @@ pub fn format_line(Event { time, action, link }: &Event) -> String {
     line + "\n"
 }
 
-/// Reads a line without its newline.
+/// Parses a line without its newline.
 pub fn parse_line(line: &[u8]) -> Parsed {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     // A byte-order mark, which some editors write at the beginning of a file.
@@ -72,14 +73,15 @@ pub fn parse_line(line: &[u8]) -> Parsed {
     let time = parse_time(time).ok_or("not a time")?;
     let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
     let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
-    // As link::address leaves it, but without the cost of parsing a hundred thousand of them.
+    // A cheap check for what link::address returns: parsing 100,000 addresses would be slow.
     if !link::begins_address(url)
         || url.len() > LONGEST_ADDRESS
         || !url.bytes().all(|b| b.is_ascii_graphic())
     {
         return Err("not an address");
     }
-    // Who edits a title may well leave two blanks in it, or take the last column away where it is empty.
+    // An edited title may contain two spaces in a row, and an editor may strip an empty last
+    // column.
     let title = title::normalize(title);
     if matches!(action, Action::Add | Action::Title) && title.is_empty() {
         return Err("no title");
@@ -88,14 +90,15 @@ pub fn parse_line(line: &[u8]) -> Parsed {
     Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
 }
 
-/// An event's time as the journal, the feed's guid and the cursor spell it: `2026-11-22T10:31:19.123Z`.
+/// Formats a time as in the journal, the feed's guid and the cursor file:
+/// `2026-11-22T10:31:19.123Z`.
 pub fn format_time(time: OffsetDateTime) -> String {
     let time = time.to_utc();
     let (h, m, s, ms) = time.as_hms_milli();
     format!("{}T{h:02}:{m:02}:{s:02}.{ms:03}Z", time.date())
 }
 
-/// Reads what [`format_time`] wrote.
+/// Parses the format of [`format_time`].
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
     let time = OffsetDateTime::parse(text, &Rfc3339)
         .ok()

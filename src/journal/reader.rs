@@ -1,4 +1,5 @@
-//! Reads a part of the journal line by line, forward or backward. A line that is too long counts as malformed.
+//! Reads a part of the journal line by line, forward or backward, and returns its events. A line
+//! that is too long counts as malformed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -6,10 +7,10 @@ use std::os::unix::fs::FileExt;
 
 use super::line::{Event, Parsed, parse_line};
 
-/// How much is read at once, in bytes. A longer line is not one of linkbot's.
+/// The bytes to read at once. linkbot never writes a longer line.
 pub const BLOCK: usize = 32 << 10;
 
-/// An event and where its line is in the file.
+/// An event, and the offsets of its line in the file.
 #[derive(Debug)]
 pub struct Line {
     pub event: Event,
@@ -17,19 +18,19 @@ pub struct Line {
     pub end: u64,
 }
 
-/// A line without its newline. An error: it is too long.
+/// A line without its newline, or an error if it is too long.
 type Raw<'a> = Result<&'a [u8], &'static str>;
 
 const TOO_LONG: &str = "longer than 32 KiB";
 
-/// Reads from the end of a part of the file, without a first line that starts before it. As an iterator, its events.
+/// Reads a part of the file from its end, skipping a partial first line. Iterates over the events.
 pub struct ReverseReader<'a> {
     file: &'a File,
-    /// Where reading stops. From the middle of the file one byte early, to see whether a line ends there.
+    /// Where reading stops: in the middle of the file one byte early, to see if a line ends there.
     pub from: u64,
     /// Where `buf` starts in the file.
     at: u64,
-    /// What was read; `buf[..end]` was not returned yet.
+    /// The bytes read so far; `buf[..end]` has not been returned yet.
     buf: Vec<u8>,
     end: usize,
 }
@@ -39,14 +40,14 @@ impl<'a> ReverseReader<'a> {
         ReverseReader { file, from: from.saturating_sub(1), at: to, buf: Vec::new(), end: 0 }
     }
 
-    /// Returns `text` before the part of the file, as if it were at its end.
+    /// Reads `text` first, as if it followed the part of the file.
     pub fn followed_by(mut self, text: Vec<u8>) -> ReverseReader<'a> {
         self.end = text.len();
         self.buf = text;
         self
     }
 
-    /// Where the last returned line starts in the file.
+    /// The offset of the last returned line.
     pub fn offset(&self) -> u64 {
         self.at + self.end as u64
     }
@@ -59,7 +60,7 @@ impl<'a> ReverseReader<'a> {
         let mut is_too_long = false;
         loop {
             let unread = &self.buf[..self.end];
-            // The last newline is the line's own, not the one before it.
+            // A newline at the end belongs to this line.
             let text = unread.strip_suffix(b"\n").unwrap_or(unread);
             let start = match text.iter().rposition(|&b| b == b'\n') {
                 Some(newline) => newline + 1,
@@ -72,7 +73,8 @@ impl<'a> ReverseReader<'a> {
                     self.read_block()?;
                     continue;
                 }
-                // At the start of the file a line starts; elsewhere this is the end of one.
+                // At the start of the file this is a whole line; elsewhere it is the end of a
+                // partial one.
                 None if self.at == 0 && self.end > 0 => 0,
                 None => return Ok(None),
             };
@@ -83,7 +85,7 @@ impl<'a> ReverseReader<'a> {
         }
     }
 
-    /// Reads the block before what was read.
+    /// Reads the block before `buf`.
     fn read_block(&mut self) -> io::Result<()> {
         let length = (self.at - self.from).min(BLOCK as u64) as usize;
         self.at -= length as u64;
@@ -95,7 +97,7 @@ impl<'a> ReverseReader<'a> {
         Ok(())
     }
 
-    /// The next event whose line `is_wanted`, without reading the columns of any other.
+    /// Returns the next event whose line `is_wanted`. Does not parse the other lines.
     pub fn find(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Line>> {
         loop {
             let end = self.offset();
@@ -135,7 +137,7 @@ impl Read for Part<'_> {
     }
 }
 
-/// Reads forward from the start of a line. As an iterator, its events.
+/// Reads forward from the start of a line. Iterates over the events.
 pub struct ForwardReader<'a> {
     reader: BufReader<Part<'a>>,
     line: Vec<u8>,
@@ -149,7 +151,7 @@ impl<'a> ForwardReader<'a> {
         ForwardReader { reader: BufReader::new(part), line: Vec::new(), position: from }
     }
 
-    /// Reads from an offset in the middle of the file, without a first line that starts before it.
+    /// Reads from an offset in the middle of the file, skipping a partial first line.
     pub fn from_middle(file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
         // One byte early, to see whether a line ends there.
         let mut lines = ForwardReader::new(file, from.saturating_sub(1), to);
@@ -186,7 +188,7 @@ impl<'a> ForwardReader<'a> {
                 Some(Ok(Some(event))) => {
                     return Ok(Some(Line { event, start, end: self.position }));
                 }
-                // Half a line, which someone is still writing, is read again when it is whole.
+                // A partial last line is read again once it is complete.
                 Some(_) if !self.line.ends_with(b"\n") && self.line.len() < BLOCK => {
                     return Ok(None);
                 }
