@@ -1,5 +1,6 @@
-//! The API for commands, and one batch of requests: run the commands, commit what they wrote, and return
-//! the outcomes. Nothing here knows a socket; main.rs says where the outcomes go.
+//! The API for commands, and batches of requests. Requests come in; this module runs their
+//! commands, commits what they saved, and returns the outcomes. It uses no sockets: its callers
+//! send the replies.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -35,22 +36,23 @@ pub struct Command {
 pub enum Run {
     /// Read-only. Skipped for replayed lines and for a person over the rate limit.
     Look(fn(&Bot, &Request) -> Answer),
-    /// Changes something. Never skipped: it gets replayed lines too. The reply waits for the commit.
+    /// Changes something. Never skipped: it gets replayed lines too. The reply waits for the
+    /// commit.
     Save(fn(&mut Bot, &Request) -> Answer),
 }
 
-/// How an error starts if something was not saved.
+/// The start of an error that says something was not saved.
 const COULD_NOT_SAVE: &str = "could not save: ";
 
-/// How much of the journal's end is compared with a replayed line: about 8,000 links.
+/// How far back to look for the event of a replayed line, in bytes: about 8,000 links.
 const RECOGNITION_WINDOW: u64 = 1 << 20;
 
-/// The reply, or what was wrong; each line becomes one IRC line, and an empty reply none. A reply starts with
-/// fixed words, never with text that a user chose: a bot with operator rights could be made to command channel
-/// services.
+/// The reply, or what was wrong. Each line of it becomes one IRC line; an empty reply is not sent.
+/// A reply starts with fixed words, never with a user's text, which could make a bot with operator
+/// rights command the channel services.
 pub type Answer = Result<String, String>;
 
-/// How many buckets are remembered.
+/// The most buckets to keep.
 const MAX_BUCKETS: usize = 1024;
 
 /// Where an outcome is reported.
@@ -69,7 +71,7 @@ pub struct Outcome {
     pub request: Request,
     pub answer: Answer,
     pub report: Report,
-    /// How many links are new.
+    /// The number of new links.
     pub links: usize,
 }
 
@@ -90,7 +92,7 @@ impl Outcome {
     }
 }
 
-/// What a command sees of linkbot.
+/// The parts of linkbot that a command can use.
 pub struct Bot<'a> {
     pub config: &'a Config,
     pub journal: Journal,
@@ -103,14 +105,14 @@ pub struct Bot<'a> {
     pub started: Instant,
     /// The actions written in this batch.
     saved: Vec<Action>,
-    /// The request that runs now was replayed: the journal may have it already.
+    /// True if the running request was replayed: the journal may have it already.
     history: bool,
-    /// The last line with a link that was posted in each channel, and that is not saved.
+    /// The last line with an unsaved link in each channel.
     pub last_posted: HashMap<String, Request>,
-    /// The events, by time, of the replayed requests with the posting time of the last one. Other events with that
-    /// time belong to requests that are still to come.
+    /// The times of the events of the replayed requests with the newest posting time. Other events
+    /// with that posting time belong to requests that are still to come.
     replayed: Vec<OffsetDateTime>,
-    /// By purpose and person.
+    /// Token buckets by purpose and person.
     buckets: HashMap<String, Bucket>,
 }
 
@@ -139,7 +141,8 @@ impl<'a> Bot<'a> {
         }
     }
 
-    /// Runs the commands among `requests` and commits what they wrote. Only then the outcomes are certain.
+    /// Runs the commands among `requests` and commits what they wrote. The outcomes are certain
+    /// only after the commit.
     pub fn run_batch(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
         if self.journal.check(self.delivery.as_ref().map(Delivery::position)) {
             for channel in &self.config.irc.channels {
@@ -173,7 +176,7 @@ impl<'a> Bot<'a> {
 
     fn run(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
         let functions = self.functions_for(&mut request);
-        // Asked before they run: nothing runs whose reply would then be dropped.
+        // Checked before they run, so nothing runs whose reply would be dropped.
         let now = Instant::now();
         let may_look = !request.history && self.lookups(&request).has_token(now);
         for run in functions {
@@ -190,7 +193,7 @@ impl<'a> Bot<'a> {
                 }
                 (answer, report) = (Ok(format!("captured: {}", saved.len())), Report::Log);
             }
-            // Nobody asked the functions in `HEARD` for anything.
+            // No one asked the functions in `HEARD` for a reply, so their errors are only logged.
             if request.history || answer.is_err() && request.name.is_empty() {
                 report = Report::Log;
             }
@@ -202,12 +205,13 @@ impl<'a> Bot<'a> {
         }
     }
 
-    /// How often a person may make us look something up.
+    /// The rate limit for lookups, per person.
     fn lookups(&mut self, request: &Request) -> &mut Bucket {
         self.bucket("lookups", request, 3, Duration::from_secs(10))
     }
 
-    /// A person's bucket for one purpose. In the console, where nobody has a host, it is always full.
+    /// A person's bucket for one purpose. In the console, where people have no host, it is always
+    /// full.
     pub fn bucket(
         &mut self,
         purpose: &str,
@@ -222,10 +226,10 @@ impl<'a> Bot<'a> {
         self.buckets.entry(format!("{purpose} {}", request.host)).or_insert_with(bucket)
     }
 
-    /// The functions that a request is for: the one of its command, or those in `HEARD`.
+    /// Returns the functions for a request: its command's, or those in `HEARD`.
     fn functions_for(&self, request: &mut Request) -> Vec<Run> {
         if request.channel.is_none() {
-            // A link whispered to the bot must not become public.
+            // A link sent in private must not become public.
             return vec![Run::Look(how_to_share)];
         }
         let said = mem::take(&mut request.args);
@@ -261,7 +265,8 @@ impl<'a> Bot<'a> {
         self.commands.iter().copied().find(|command| command.name.eq_ignore_ascii_case(name))
     }
 
-    /// Returns the link in the arguments of `request`: one address, and a title around it. An error says how it is done.
+    /// Returns the link in the arguments of `request`: one address, and a title around it. An error
+    /// explains what is missing or wrong.
     pub fn link(&self, request: &Request) -> Result<Link, String> {
         let usage = |wrong: &str| {
             let example = self.command(&request.name).map_or("", |command| command.example);
@@ -283,7 +288,8 @@ impl<'a> Bot<'a> {
         Ok(link_of(request, url, title))
     }
 
-    /// The links of the request's channel in the newest `window` bytes of the journal, newest first.
+    /// The links of the request's channel in the newest `window` bytes of the journal, newest
+    /// first.
     pub fn channel_links(
         &self,
         request: &Request,
@@ -292,7 +298,7 @@ impl<'a> Bot<'a> {
         self.journal.links(window, |channel| request.channel.as_deref() == Some(channel))
     }
 
-    /// Writes an event of `link` to the journal. An error is for the person who made the request.
+    /// Appends an event for `link` to the journal. An error is for the person who made the request.
     pub fn save(&mut self, action: Action, link: &Link) -> Result<(), String> {
         if action != Action::Remove && self.already_recorded(link, false)? {
             return Ok(());
@@ -307,8 +313,9 @@ impl<'a> Bot<'a> {
         Ok(())
     }
 
-    /// True if a replayed request was run before: the journal has its event, or a later one that overrides it.
-    /// For `.undo` that event is a `remove`; without an address, `link` has an empty one.
+    /// True if a replayed request was run before: the journal has its event, or a later one that
+    /// overrides it. For `.undo` that event is a `remove`, and the address of `link` is empty if
+    /// the request has none.
     pub fn already_recorded(&mut self, link: &Link, is_undo: bool) -> Result<bool, String> {
         if !self.history {
             return Ok(false);
@@ -327,7 +334,7 @@ impl<'a> Bot<'a> {
             let is_posters = other.nick == link.nick;
             let is_removal = action == Action::Remove;
             if is_posters && is_removal == is_undo && is_same_moment(other.posted, link.posted) {
-                // The events are newest first. Of several in one moment, the first is meant.
+                // The events come newest first. If several have the same time, use the oldest.
                 recorded = Some(time);
             } else if !is_undo && other.posted >= link.posted {
                 is_overridden |= is_removal || action == Action::Title;
@@ -337,19 +344,20 @@ impl<'a> Bot<'a> {
         Ok(recorded.is_some() || is_overridden)
     }
 
-    /// True unless `entry` was posted after the replayed line that is to change it.
+    /// False if `entry` was posted after the replayed line that would change it.
     pub fn may_change(&self, entry: &Entry, request: &Request) -> bool {
         !self.history || entry.link.posted < request.posted || self.replayed.contains(&entry.time)
     }
 }
 
-/// Answers what is said in private.
+/// Replies to a private message.
 fn how_to_share(bot: &Bot, _: &Request) -> Answer {
     let (prefix, channel) = (&bot.config.irc.prefix, &bot.config.irc.channels[0].name);
     Ok(format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest"))
 }
 
-/// Splits what was said into a command's name and its arguments. `.NET/x` and `.keep-alive` are other words.
+/// Splits what was said into a command's name and its arguments. `.NET/x` and `.keep-alive` are
+/// words, not commands.
 fn split_name(said: &str) -> (&str, &str) {
     let is_in_name = |c: char| c.is_alphanumeric() || "-_/.'’".contains(c);
     let mut ends = said.char_indices().map(|(i, _)| i);
@@ -359,7 +367,7 @@ fn split_name(said: &str) -> (&str, &str) {
     (name, said[name.len()..].trim_start_matches([':', ',', ';', '.', '!', '?', '=']).trim())
 }
 
-/// True if the person wants a line to be left alone: `[off]` at its start or end.
+/// True if a line asks not to be saved: `[off]` at its start or end.
 pub fn is_off(text: &str) -> bool {
     let text = title::normalize(text).to_lowercase();
     let said = relay_head(&text).map_or("", |(_, said)| said);
@@ -374,7 +382,8 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
 }
 
-/// True if a posting time of the journal is that of a replayed line: some servers replay whole seconds only.
+/// True if a posting time in the journal matches a replayed line's. Some servers replay whole
+/// seconds only.
 fn is_same_moment(recorded: OffsetDateTime, replayed: OffsetDateTime) -> bool {
     recorded == replayed || second_of(recorded) == replayed
 }
@@ -383,7 +392,7 @@ fn second_of(time: OffsetDateTime) -> OffsetDateTime {
     time.truncate_to_second()
 }
 
-/// A nick that highlights nobody: with a zero-width space after its first character.
+/// A nick that highlights no one: with a zero-width space after its first character.
 pub fn unhighlighted(nick: &str) -> String {
     let mut chars = nick.chars();
     chars.next().map(|first| format!("{first}\u{200b}{}", chars.as_str())).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! The built-in commands, and capture: the lines that are not commands. A fork's commands are in local.rs.
+//! The built-in commands, and capture, which handles lines that are not commands. Each function
+//! takes a request, saves events, and returns the reply. A fork's commands are in local.rs.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -49,13 +50,13 @@ pub const COMMANDS: &[Command] = &[
 
 pub const HEARD: &[Run] = &[Run::Save(capture)];
 
-/// Without an account, a link belongs to its poster's nick this long: nicks change hands.
+/// How long a link without an account belongs to its poster's nick: nicks change hands.
 const NICK_OWNERSHIP: Duration = Duration::hours(24);
-/// How far back an address is looked for, in bytes: about 8,000 links.
+/// How far back to look for an address, in bytes: about 8,000 links.
 const ADDRESS_WINDOW: u64 = 1 << 20;
 /// The most links in a reply to `.find`.
 const MAX_RESULTS: usize = 3;
-/// Links of one person are captured 20 at once, and one more after each pause.
+/// Capture saves 20 links of one person at once, then one per pause.
 const CAPTURE_PAUSE: std::time::Duration = std::time::Duration::from_secs(20);
 /// The longest title in a reply, in characters.
 const MAX_TITLE: usize = 120;
@@ -68,7 +69,7 @@ fn url(bot: &mut Bot, request: &Request) -> Answer {
     post(bot, request, link, false)
 }
 
-/// Saves a link that someone posted: it is new, changes a title, or was posted before.
+/// Saves a link that someone posted: a new one, a new title, or another post of a saved one.
 fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
     if bot.already_recorded(&link, false)? {
         return Ok(RECORDED.into());
@@ -79,7 +80,7 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     };
     let may_change = bot.may_change(&entry, request);
     let Entry { link: before, reposters, .. } = entry;
-    // Events spell an address as its `add` does.
+    // Later events spell an address as its `add` does.
     link.url.clone_from(&before.url);
     let yours = is_yours(&before, request);
     let may_retitle = yours || before.is_untitled() || is_moderator(bot, request);
@@ -103,7 +104,7 @@ fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>,
     bot.journal.newest_with(url, channel, ADDRESS_WINDOW).map_err(could_not_save)
 }
 
-/// True if `link` belongs to the person: by its account, or without one for a while by the nick.
+/// True if `link` belongs to the person: by its account, or without one by nick for a while.
 fn is_yours(link: &Link, request: &Request) -> bool {
     if !link.account.is_empty() {
         return link.account == request.account;
@@ -144,7 +145,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
 }
 
 fn your_latest(bot: &Bot, request: &Request) -> Result<Entry, String> {
-    // An event belongs to the nearest link with its address: one behind that cannot be named.
+    // An event refers to the nearest link with its address; older ones cannot be removed.
     let mut nearest = HashSet::new();
     for entry in bot.channel_links(request, ADDRESS_WINDOW) {
         let entry = entry.map_err(could_not_save)?;
@@ -156,7 +157,7 @@ fn your_latest(bot: &Bot, request: &Request) -> Result<Entry, String> {
     Err("no link of yours in the last 24 hours here".into())
 }
 
-/// Saves the last link that someone posted, as theirs.
+/// Saves the last link that someone posted, in that person's name.
 fn keep(bot: &mut Bot, request: &Request) -> Answer {
     if scan::has_address(&request.args) {
         return url(bot, request);
@@ -171,11 +172,12 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
         title = format!("{line} {title}").trim_end().to_owned();
     }
     let link = link_of(&said, url, title);
-    // It never changes the title of a link that is saved already.
+    // This never changes the title of a saved link.
     post(bot, &said, link, true)
 }
 
-/// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts instead.
+/// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts
+/// instead.
 fn capture(bot: &mut Bot, request: &Request) -> Answer {
     let links = scan::links_in(&request.args, request.is_cut);
     if links.is_empty() || is_off(&request.args) {
@@ -197,7 +199,7 @@ fn capture(bot: &mut Bot, request: &Request) -> Answer {
     Ok(String::new())
 }
 
-/// False for a person who floods. A catch-up is bounded already.
+/// False for someone who floods. Catch-up has its own limit.
 fn may_capture(bot: &mut Bot, request: &Request) -> bool {
     let (host, now) = (&request.host, Instant::now());
     let may = request.history || bot.bucket("captures", request, 20, CAPTURE_PAUSE).take(now);
@@ -225,7 +227,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
     Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
 
-/// What to look for in [`searched`]: words, quoted phrases and addresses.
+/// Returns the terms to look for in [`searched`]: words, quoted phrases and addresses.
 fn search_terms(text: &str) -> Vec<String> {
     let text = title::normalize(text).replace(['“', '”', '„', '«', '»'], "\"");
     let mut terms = Vec::new();
@@ -248,7 +250,7 @@ fn searched(link: &Link) -> String {
     format!("{title} {readable} {key} {nick}").to_lowercase()
 }
 
-/// A line too long for IRC loses the end of its title, never of its address.
+/// Formats a result. If it is too long for IRC, shortens the title, never the address.
 fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
@@ -290,7 +292,7 @@ fn status(bot: &Bot, _: &Request) -> Answer {
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
     let is_failing = bot.publisher.failing().is_some();
-    let files = if is_failing { "; the feed or page cannot be written, see the log" } else { "" };
+    let files = if is_failing { "; the feed or page cannot be written: see the log" } else { "" };
     Ok(format!("status: {VERSION}, {up}; {pending}{files}"))
 }
 

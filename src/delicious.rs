@@ -1,7 +1,7 @@
-//! The Delicious v1 API, as Pinboard, linkhut, SemanticScuttle and their kin speak it.
+//! The Delicious v1 API, as spoken by Pinboard, linkhut, SemanticScuttle and similar services.
 //!
-//! A change of a link goes in; a request goes out, and its response comes back as a verdict. No two services answer alike,
-//! so status and body are judged together, and tolerantly.
+//! Takes a change of a link, sends the request, and returns a verdict on the response. No two
+//! services respond alike, so status and body are judged together and tolerantly.
 
 use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
 use std::io::Read;
@@ -22,30 +22,31 @@ use crate::title::clean_tag;
 const LONGEST_TITLE: usize = 255;
 /// Pinboard answers 414 to a longer request target, in bytes.
 const LONGEST_TARGET: usize = 2000;
-/// How much of a response is read, in bytes.
+/// The most that is read of a response, in bytes.
 const LONGEST_RESPONSE: u64 = 64 << 10;
-/// Maximum lead of a posting time over our clock; beyond it, send now. SemanticScuttle pins future links to the top
-/// permanently.
+/// Maximum lead of a posting time over our clock; beyond it, send now. SemanticScuttle pins future
+/// links to the top permanently.
 const MAX_LEAD: time::Duration = time::Duration::minutes(10);
-/// A longer `Retry-After` counts as this.
+/// The longest `Retry-After` that is honored.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
-/// For the first byte of a response: doubled after a timeout, halved after a response in less than half of it.
+/// The timeout for the first byte of a response doubles after it expires, and halves after a
+/// response in less than half of it.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
-/// The least wait after a response that did not come in time.
+/// The shortest wait after a timeout.
 const TIMEOUT_PAUSE: Duration = Duration::from_secs(30);
-/// How much of the service's message is shown, in characters.
+/// The longest part of the service's message that is shown, in characters.
 const LONGEST_MESSAGE: usize = 200;
-/// So many characters of a secret would reveal it.
+/// How many leading characters would reveal a secret.
 const REVEALING: usize = 4;
 
-const NOT_SHOWN: &str = "words that are not shown";
-const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server sees Authorization; or \
+const NOT_SHOWN: &str = "message not shown";
+const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server receives Authorization; or \
     delicious_token, at Pinboard the whole user:HEX; or delicious_bearer, which must be allowed to write";
 const CHECK_ADDRESS: &str =
-    "an error page, or delicious is not the full add address (https? a slash?)";
+    "an error page, or delicious is not the full posts/add address (https? a slash?)";
 
-/// The account that takes the links: the `delicious*` keys of bot.conf.
+/// The bookmark account: the `delicious*` keys of bot.conf.
 #[derive(Clone)]
 pub struct Settings {
     /// The full address of `posts/add`.
@@ -54,7 +55,7 @@ pub struct Settings {
     /// At least one.
     pub tags: Vec<String>,
     pub shared: Option<bool>,
-    /// From the end of one call to the beginning of the next.
+    /// From the end of one request to the start of the next.
     pub interval: Duration,
     /// The service decodes `url` twice and cannot store characters above U+FFFF.
     pub scuttle: bool,
@@ -70,14 +71,14 @@ pub enum Login {
 }
 
 impl Login {
-    /// What of it no log may show, each also as it travels.
+    /// The parts that no log may show, also in the form in which they are sent.
     pub fn secrets(&self) -> Vec<String> {
         match self {
             Login::Nobody => vec![],
             Login::Basic { user, password } => {
                 vec![password.clone(), STANDARD.encode(format!("{user}:{password}"))]
             }
-            // Of `user:HEX`, HEX alone is as good as the whole.
+            // Of `user:HEX`, HEX alone is secret enough to hide.
             Login::Token(token) => {
                 vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()]
             }
@@ -86,20 +87,20 @@ impl Login {
     }
 }
 
-/// What a request asks for.
+/// The change that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Stores a new link. One that is there already is left as it is.
+    /// Stores a new link. An existing bookmark stays as it is.
     Add,
     /// Stores a link again with its new title.
     Replace,
     Delete,
 }
 
-/// What the response means for the link. `why` is for the operator and holds no secret.
+/// The meaning of a response for the link. `why` is for the operator and contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The account is as the request wants it.
+    /// The account is as requested.
     Done,
     AlreadyThere,
     /// Refused, or already there: linkhut and Scuttle have one message for both.
@@ -112,24 +113,25 @@ pub enum Verdict {
     TryLater(Failure),
 }
 
-/// Why a request must be made again, and when.
+/// Why and when to send a request again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub why: String,
     pub cause: Cause,
-    /// The least wait that the service asks for, or that it needs.
+    /// The shortest wait that the service asks for, or needs.
     pub at_least: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Nothing was stored, and that is not the link's fault: no connection, or a rate limit.
+    /// Nothing was stored, but not because of the link: no connection, or a rate limit.
     Busy,
-    /// The service asks us to wait. The link may be stored all the same.
+    /// The service asks us to wait. The link may have been stored anyway.
     Overloaded,
-    /// The link may be stored all the same, or be what the service cannot handle.
+    /// The link may have been stored anyway, or the service cannot handle it.
     Unclear,
-    /// Refused by the HTTP status alone: it may be the link, or whatever answers in place of the service.
+    /// Refused by the HTTP status alone. The cause may be the link, or something that responds in
+    /// place of the service.
     RefusedByStatus,
     /// Only the operator can fix it: credentials, the address, TLS.
     Misconfigured,
@@ -138,19 +140,20 @@ pub enum Cause {
 pub struct Account {
     settings: Settings,
     agent: ureq::Agent,
-    /// How long a response may take to begin.
+    /// The timeout for the first byte of a response.
     response_timeout: Duration,
 }
 
 impl Account {
     pub fn new(settings: Settings) -> Account {
-        // Both must be named: without them ureq looks for rustls and its own roots, and panics.
+        // Set both explicitly: without them ureq looks for rustls and its own roots, and panics.
         let tls = TlsConfig::builder()
             .provider(TlsProvider::NativeTls)
             .root_certs(RootCerts::PlatformVerifier)
             .build();
-        // With the response timeout 10 to 19 s in all. A limit of the whole, or one for the DNS lookup, would start a
-        // thread.
+        // With the response timeout, 10 to 19 s in total. A global timeout, or one for the DNS
+        // lookup, would start a thread. GET only: a request with a body would also need
+        // `timeout_send_body`.
         let config = ureq::Agent::config_builder()
             .tls_config(tls)
             .timeout_connect(Some(Duration::from_secs(4)))
@@ -160,7 +163,7 @@ impl Account {
             .input_buffer_size(16 << 10)
             .output_buffer_size(8 << 10)
             .http_status_as_error(false)
-            // Following a redirect would carry the login to wherever it leads.
+            // Following a redirect would send the login to another address.
             .max_redirects(0)
             .max_idle_connections(0)
             .build();
@@ -169,7 +172,7 @@ impl Account {
 
     /// Asks the service for one change. Blocks for at most 19 s, not counting DNS lookups.
     ///
-    /// `log_url` is where the channel's log shows the link; `now` bounds `dt`.
+    /// `log_url` is the link's address in the channel's web log; `now` limits `dt`.
     pub fn send(
         &mut self,
         change: Change,
@@ -178,18 +181,18 @@ impl Account {
         now: OffsetDateTime,
     ) -> Verdict {
         let Some(request) = self.settings.request(change, link, log_url, now) else {
-            let why = "no address of posts/delete follows from delicious".into();
+            let why = "the address of posts/delete cannot be derived from delicious".into();
             return Verdict::Refused { why };
         };
         let mut request = self
             .agent
             .get(request.as_str())
             .header("User-Agent", &self.settings.user_agent)
-            // Pinbook would answer anything else with JSON, linkhut with 406.
+            // With any other value, Pinbook returns JSON and linkhut 406.
             .header("Accept", "application/xml");
         match &self.settings.login {
             Login::Basic { user, password } => {
-                // At once, not after a challenge: the Shaarli bridge never sends one.
+                // Sent without waiting for a challenge: the Shaarli bridge never sends one.
                 let login = STANDARD.encode(format!("{user}:{password}"));
                 request = request.header("Authorization", format!("Basic {login}"));
             }
@@ -211,7 +214,7 @@ impl Account {
         let retry_after = retry_after.and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(LONGEST_RESPONSE);
-        // If the body breaks off, what came before counts: it may hold a complete result.
+        // If the body breaks off, use what has arrived: it may contain a complete result.
         let read = reader.read_to_end(&mut body);
         let body = String::from_utf8_lossy(&body).to_ascii_lowercase();
         match read.map_err(ureq::Error::from) {
@@ -237,7 +240,8 @@ impl Account {
         }
     }
 
-    /// Judges a response, its body in lower case. On 2xx the result decides, on every other status the status.
+    /// Judges a response; `body` is in lower case. With a 2xx status the result decides, otherwise
+    /// the status.
     fn judge(
         &self,
         change: Change,
@@ -255,7 +259,7 @@ impl Account {
             _ => judge_status(change, status, code.is_some(), why),
         };
         match (verdict, retry_after) {
-            // A service that asks us to slow down says nothing of the link.
+            // A service that asks us to slow down says nothing about the link.
             (Verdict::TryLater(failure), Some(at_least)) => {
                 let cause = match failure.cause {
                     Cause::Unclear => Cause::Overloaded,
@@ -268,7 +272,8 @@ impl Account {
         }
     }
 
-    /// The service's message in lower case, fit for the log: as far as it is plain, and nothing that may show a login.
+    /// The service's message in lower case, for the log: up to the first unusual character, and
+    /// without anything that could reveal a login.
     fn service_message(&self, code: &str) -> String {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
         let message: String = code.chars().take_while(is_plain).take(LONGEST_MESSAGE).collect();
@@ -322,7 +327,7 @@ fn later(why: String, cause: Cause) -> Verdict {
 }
 
 impl Settings {
-    /// `posts/delete` of `link`, whose address even Scuttle decodes once only here.
+    /// The request's address for `posts/delete`. Here, even Scuttle decodes `url` only once.
     fn delete(&self, link: &Link) -> Option<Url> {
         let (host, path) = self.add.as_str().split_at(self.add[..url::Position::BeforePath].len());
         let (before, after) = path.rsplit_once("add")?;
@@ -330,7 +335,8 @@ impl Settings {
         Some(self.with(request, &[("url", &link.url)]))
     }
 
-    /// The request's address; `None` if there is none of `posts/delete`.
+    /// The request's address, with the parameters in its query; `None` if no `posts/delete` can be
+    /// derived.
     fn request(
         &self,
         change: Change,
@@ -343,7 +349,7 @@ impl Settings {
             Change::Replace => "yes",
             Change::Delete => return self.delete(link),
         };
-        // Scuttle's database cannot hold what lies above U+FFFF: it says 500, for ever.
+        // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.
         let plain =
             |c| if self.scuttle && c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c };
         let plain = |text: &str| text.chars().map(plain).collect::<String>();
@@ -366,10 +372,11 @@ impl Settings {
                 ("extended", note),
                 ("tags", tags),
             ];
-            // Of a new link only `no` stores it everywhere, and never overwrites what someone wrote before.
+            // For a new link, only `no` works with every service, and it never overwrites an older
+            // bookmark.
             query.extend([("dt", dt.as_str()), ("replace", replace)]);
             query.extend(self.shared.map(|shared| ("shared", if shared { "yes" } else { "no" })));
-            // Scuttle ignores `shared`, and SemanticScuttle `shared=yes`.
+            // Scuttle ignores `shared`, and SemanticScuttle ignores `shared=yes`.
             let status = self.shared.filter(|_| self.scuttle);
             query.extend(status.map(|shared| ("status", if shared { "0" } else { "2" })));
             self.with(self.add.clone(), &query)
@@ -390,15 +397,15 @@ impl Settings {
         Some(request)
     }
 
-    /// The tags of bot.conf for a link of this channel.
+    /// The tags from bot.conf for a link in this channel.
     fn tags(&self, channel: &str) -> String {
         let tags = self.tags.iter().map(|tag| clean_tag(&tag.replace("{channel}", channel)));
         let tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).collect();
-        // SemanticScuttle fails without a tag, and a channel may have a name of signs only.
+        // SemanticScuttle fails without a tag, and a channel's name may be punctuation only.
         if tags.is_empty() { "irc".into() } else { tags.join(" ") }
     }
 
-    /// `request` with these parameters, and the token if there is one.
+    /// Returns `request` with these parameters, and the token if there is one.
     fn with(&self, mut request: Url, parameters: &[(&str, &str)]) -> Url {
         request.query_pairs_mut().extend_pairs(parameters);
         if let Login::Token(token) = &self.login {
@@ -408,7 +415,7 @@ impl Settings {
     }
 }
 
-/// Judges an error of ureq. Its own text is not shown: it may hold the address, and the address the token.
+/// Judges an error of ureq. Does not show its text, which may contain the address and so the token.
 fn failed(error: &ureq::Error) -> Verdict {
     use ureq::Error::*;
     match error {
@@ -423,15 +430,15 @@ fn failed(error: &ureq::Error) -> Verdict {
         Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => {
             later("no connection".into(), Cause::Busy)
         }
-        // A server that was merely slow needs time for what it was sent.
+        // A slow server needs time to finish the last request.
         Timeout(_) => Verdict::TryLater(Failure {
-            why: "no answer in time".into(),
+            why: "no response in time".into(),
             cause: Cause::Unclear,
             at_least: TIMEOUT_PAUSE,
         }),
         Io(e) => {
             let why = log::os_error(e);
-            // std gives a failed lookup neither a kind with a name nor a number.
+            // For a failed DNS lookup, std has neither a named kind nor an error number.
             let is_unconnected =
                 matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
                     || why.starts_with("failed to lookup");
@@ -445,7 +452,7 @@ fn failed(error: &ureq::Error) -> Verdict {
 fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
     let wait = match text.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        // A date that has passed means now.
+        // A date in the past means now.
         Err(_) => (OffsetDateTime::parse(text.trim(), &Rfc2822).ok()? - now)
             .try_into()
             .unwrap_or_default(),
@@ -453,18 +460,18 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// The result of an answer in lower case, trimmed: `<result code="...">` or `<result>...</result>` anywhere in it, for
-/// some services put warnings before the document; else `result_code` or `result` of a JSON object. `None` if it is cut
-/// off or empty.
+/// The result in a response in lower case, trimmed: `<result code="...">` or `<result>...</result>`
+/// anywhere in it, because some services put warnings before the document; otherwise `result_code`
+/// or `result` of a JSON object. `None` if the result is truncated or empty.
 fn result_code(body: &str) -> Option<&str> {
-    // `<results>` is another element.
+    // `<results>` is a different element.
     let mut elements =
         body.split("<result").skip(1).filter(|rest| rest.starts_with([' ', '\t', '\r', '\n', '>']));
     let element = elements.find_map(|rest| match rest.trim_start().strip_prefix('>') {
         Some(text) => text.split_once('<').map(|(text, _)| text),
         None => quoted(rest.split_once("code")?.1, '='),
     });
-    // A page of HTML may well hold "result":"ok" in a script of its own.
+    // An HTML page may contain "result":"ok" in one of its scripts.
     let json =
         Some(body.trim_start_matches('\u{feff}').trim_start()).filter(|body| body.starts_with('{'));
     let json = |key| quoted(json?.split_once(key)?.1, ':');
@@ -472,7 +479,7 @@ fn result_code(body: &str) -> Option<&str> {
     Some(code.trim()).filter(|code| !code.is_empty())
 }
 
-/// The quoted text behind `sign`.
+/// The quoted text after `sign`.
 fn quoted(rest: &str, sign: char) -> Option<&str> {
     let value = rest.trim_start().strip_prefix(sign)?.trim_start();
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;

@@ -1,9 +1,10 @@
-//! Delivers the journal's events to the bookmark account: whose turn it is, what a verdict means for it, and when the
-//! next request may start. The clock is an argument.
+//! Delivers the journal's events to the bookmark account. Decides which event is next and when its
+//! request may start; main.rs sends the request and hands back the verdict. The clock is an
+//! argument.
 //!
-//! Works like TCP acknowledgment. Every event up to the cursor, a time, is done. The cursor is saved after the response,
-//! so a restart may repeat requests. That is harmless: an `add` never replaces anything, and what followed it follows
-//! again.
+//! Works like TCP acknowledgment. Every event up to the cursor, a time, is done. The cursor is
+//! saved after the response, so a restart may repeat requests. That is harmless: an `add` never
+//! replaces anything, and the events after it are sent again too.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -25,19 +26,19 @@ use crate::pending::{Item, Need, Pending};
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 /// The longest wait, and the one after an error that only the operator can fix.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How often the log repeats why the delivery is stopped.
+/// How often the log repeats why delivery is stopped.
 const REMINDER: Duration = Duration::from_secs(6 * 3600);
-/// After so many failures in a row, an address gives way to the others.
+/// After this many failures in a row, an address lets the others go first.
 const MAX_FAILURES: u32 = 3;
-/// With so many strikes a change is skipped.
+/// A change with this many strikes is skipped.
 const MAX_STRIKES: u32 = 3;
-/// After so many accepted links, an address that gave way has its next turn even if others have not had one.
+/// After this many accepted links, a deferred address goes next even if new events are waiting.
 const LONGEST_QUEUE: u64 = 100;
 
 pub struct Delivery {
     cursor_file: PathBuf,
     saved_cursor: OffsetDateTime,
-    /// The cursor could not be saved.
+    /// True if the last attempt to save the cursor failed.
     is_cursor_failing: bool,
     interval: Duration,
     pending: Pending,
@@ -45,44 +46,45 @@ pub struct Delivery {
     edits: u64,
     /// `pending` must be read again.
     is_stale: bool,
-    /// The address whose turn it is.
+    /// The address of the next request.
     current: Option<Address>,
-    /// The addresses that failed and gave way to others; the first has waited longest.
+    /// Addresses deferred after failures; the first has waited longest.
     given_way: VecDeque<Address>,
-    /// How many links were accepted in this run.
+    /// The number of links accepted in this run.
     accepted: u64,
-    /// The next request starts no sooner.
+    /// The earliest start of the next request.
     next_request: Instant,
     /// The last wait after a failure; zero once a link is accepted.
     backoff: Duration,
-    /// Since when the delivery is stopped, as the log says.
+    /// When the log said that delivery stopped; `None` while it works.
     stopped: Option<Instant>,
-    /// The reason that was logged last, and when.
+    /// The last logged reason, and when it was logged.
     last_stop: Option<(String, Instant)>,
     skipped: u64,
     /// The last error, as `.status` shows it; empty if there was none.
     last_error: String,
-    /// The log says why titles cannot be changed.
+    /// True once the log has explained why titles cannot be changed.
     explained_titles: bool,
     log: fn(&str),
 }
 
-/// An address, and its events whose turn has come, oldest first. They are sent in this order only.
+/// An address, and its events that [`Pending::next`] has returned, oldest first. They are sent only
+/// in this order.
 struct Address {
     items: VecDeque<Item>,
     record: FailureRecord,
 }
 
-/// How the first event of an address has failed.
+/// The failures of an address's first event.
 #[derive(Default)]
 struct FailureRecord {
     /// In a row.
     failures: u32,
-    /// How often that may have been the link's fault, as others were accepted.
+    /// How often the link itself was probably the cause, because others were accepted.
     strikes: u32,
-    /// The last failure may have been the link's fault.
+    /// True if the link may have caused the last failure.
     is_suspect: bool,
-    /// How many links had been accepted when it last failed.
+    /// The number of links accepted before the last failure.
     accepted_before: u64,
 }
 
@@ -96,7 +98,7 @@ impl FailureRecord {
         self.accepted_before = accepted;
     }
 
-    /// Another link was accepted after this one gave way: that is the first strike.
+    /// Counts the first strike: another link was accepted while this one was deferred.
     fn other_accepted(&mut self) {
         if self.is_suspect && self.strikes == 0 {
             self.strikes = 1;
@@ -127,7 +129,7 @@ impl Delivery {
             log::line(format_args!("{path}: {why}: starting with the first link"));
             create_cursor(&cursor_file)
         });
-        // Times up to the cursor are used: a clock may have run ahead.
+        // Times up to the cursor are taken, even if a clock that ran ahead assigned them.
         journal.not_before(cursor);
         let mut delivery = Delivery {
             cursor_file,
@@ -153,7 +155,7 @@ impl Delivery {
         delivery
     }
 
-    /// Takes in what was written to the journal.
+    /// Reads what was written to the journal since the last call.
     pub fn refresh(&mut self, journal: &Journal, now: Instant) {
         if let Err(e) = self.read(journal) {
             self.cannot_read(e, now);
@@ -192,17 +194,17 @@ impl Delivery {
 
     fn cannot_read(&mut self, error: io::Error, now: Instant) {
         let why = log::os_error(&error);
-        (self.log)(&format!("{ERROR}nothing is delivered: the journal cannot be read: {why}"));
+        (self.log)(&format!("{ERROR}delivery stopped: the journal cannot be read: {why}"));
         self.is_stale = true;
         self.next_request = now + LONGEST_WAIT;
     }
 
-    /// What of the journal is pending.
+    /// The part of the journal that is pending.
     pub fn position(&self) -> Position {
         Position { offset: self.pending.start(), after: self.pending.cursor() }
     }
 
-    /// When to call [`Delivery::next`]; `None`: nothing is pending.
+    /// The time to call [`Delivery::next`]; `None` if nothing is pending.
     pub fn deadline(&self) -> Option<Instant> {
         let is_idle = self.current.is_none()
             && self.given_way.is_empty()
@@ -211,7 +213,7 @@ impl Delivery {
         (!is_idle).then_some(self.next_request)
     }
 
-    /// The next request, once the deadline has come. [`Delivery::record`] must follow.
+    /// Returns the next request, once the deadline has come. [`Delivery::record`] must follow.
     pub fn next(&mut self, journal: &Journal, now: Instant) -> Option<(Change, Link)> {
         if self.is_stale {
             self.refresh(journal, now);
@@ -248,7 +250,7 @@ impl Delivery {
         Ok(None)
     }
 
-    /// Whose turn it is: an address that has just failed, then new events, then the addresses that gave way to them.
+    /// Chooses the next address: the one in progress, then new events, then the deferred addresses.
     fn next_address(&mut self, journal: &Journal) -> io::Result<Option<Address>> {
         if let Some(address) = self.current.take() {
             return Ok(Some(address));
@@ -268,7 +270,8 @@ impl Delivery {
         Ok(self.given_way.pop_front())
     }
 
-    /// Records the verdict on the request that [`Delivery::next`] returned. `now` is when it ended.
+    /// Records the verdict on the request that [`Delivery::next`] returned. `now` is when the
+    /// request ended.
     pub fn record(
         &mut self,
         change: Change,
@@ -299,12 +302,12 @@ impl Delivery {
                     return self.wait(address, failure, now, clock);
                 }
                 let why = failure.why;
-                Some(format!("the service takes other links, but of this one it says {why}"))
+                Some(format!("the service accepts other links but not this one: {why}"))
             }
         };
         let is_foreign = match self.disown(&address, is_done, journal, clock) {
             Ok(is_foreign) => is_foreign,
-            // This must survive a restart, so the link waits.
+            // That the bookmark is not ours must survive a restart, so try the link again later.
             Err(why) => {
                 let why = format!("the journal cannot be written: {why}");
                 let failure = Failure { why, cause: Cause::Busy, at_least: Duration::ZERO };
@@ -323,7 +326,7 @@ impl Delivery {
                 "; it was in the account before linkbot, which leaves it alone",
             ),
             (None, _) if !is_done => {
-                self.accept(address, "already there", "; the title there stays");
+                self.accept(address, "already there", "; its title is unchanged");
             }
             (None, Change::Add) => self.accept(address, "delivered", ""),
             (None, Change::Replace) => self.accept(address, "title changed", ""),
@@ -342,9 +345,10 @@ impl Delivery {
         self.done(address, true);
     }
 
-    /// Writes to the journal that the bookmark of a new link is not ours, if that is certain. Returns true if so.
+    /// Writes to the journal that the bookmark of a new link is not ours, if that is certain.
+    /// Returns true if so.
     ///
-    /// It is not certain if the service may be speaking of what an earlier request of ours has stored.
+    /// It is uncertain if an earlier request of ours may have stored the bookmark.
     fn disown(
         &mut self,
         address: &Address,
@@ -376,7 +380,8 @@ impl Delivery {
         self.done(address, true);
     }
 
-    /// The first event of `address` needs nothing more. `was_counted`: it needed something until now.
+    /// Marks the first event of `address` as done. `was_counted`: it is included in
+    /// `Pending::count`.
     fn done(&mut self, mut address: Address, was_counted: bool) {
         if let Some(item) = address.items.pop_front() {
             self.pending.done(&item, was_counted);
@@ -391,7 +396,7 @@ impl Delivery {
         }
     }
 
-    /// The first event of `address` is tried again later.
+    /// Schedules another attempt for the first event of `address`.
     fn wait(&mut self, address: Address, failure: Failure, now: Instant, clock: OffsetDateTime) {
         let Failure { why, cause, at_least } = failure;
         self.backoff = match cause {
@@ -409,13 +414,13 @@ impl Delivery {
         }
     }
 
-    /// What is wrong with a new title. The log names the likely cause once.
+    /// Explains why a new title was refused. Names the likely cause only once.
     fn explain_titles(&mut self, why: String) -> String {
         let is_explained = mem::replace(&mut self.explained_titles, true);
         if is_explained { why } else { why + " (Scuttle cannot change a title)" }
     }
 
-    /// Logs a new reason at once, and the same one from time to time.
+    /// Logs a new reason at once, and repeats the same one every [`REMINDER`].
     fn log_stop(&mut self, url: &str, why: &str, now: Instant) {
         if let Some((reason, logged)) = &self.last_stop
             && reason == why
@@ -436,9 +441,10 @@ impl Delivery {
         ));
     }
 
-    /// The service takes links, or says what is wrong with one.
+    /// The service works: it took a link, or said what is wrong with one.
     fn resume(&mut self) {
-        // A service whose rate limit is above the interval refuses every other request: log that once.
+        // A service whose rate limit is slower than our interval refuses every other request: log
+        // that once.
         if self.backoff.is_zero() {
             self.last_stop = None;
         }
@@ -448,7 +454,7 @@ impl Delivery {
         }
     }
 
-    /// If the cursor cannot be saved, the delivery continues: a restart would only repeat requests.
+    /// If the cursor cannot be saved, delivery continues: a restart would only repeat requests.
     fn save_cursor(&mut self) {
         let cursor = self.pending.cursor();
         if cursor == self.saved_cursor {
@@ -460,7 +466,9 @@ impl Delivery {
         let written = file::overwrite(&self.cursor_file, text.as_bytes());
         if let Err(e) = &written {
             let why = log::os_error(e);
-            (self.log)(&format!("{ERROR}{path}: {why}; a restart would deliver links again"));
+            (self.log)(&format!(
+                "{ERROR}{path}: {why}; a restart will send links again, but duplicate none"
+            ));
         } else if self.is_cursor_failing {
             (self.log)(&format!("{path}: can be written again"));
         }
@@ -487,7 +495,7 @@ impl Delivery {
     }
 }
 
-/// The time in the file of the cursor.
+/// Reads the cursor from its file.
 pub fn read_cursor(path: &Path) -> Result<OffsetDateTime, String> {
     let text = fs::read_to_string(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => "no delivery recorded yet".to_owned(),
@@ -496,7 +504,7 @@ pub fn read_cursor(path: &Path) -> Result<OffsetDateTime, String> {
     parse_time(text.trim_end()).ok_or("not a time".into())
 }
 
-/// A new file for the cursor, which is on the disk before it is overwritten.
+/// Creates the cursor file, which is on disk when this returns. Later writes overwrite it in place.
 fn create_cursor(path: &Path) -> OffsetDateTime {
     let cursor = OffsetDateTime::UNIX_EPOCH;
     let text = format_time(cursor) + "\n";

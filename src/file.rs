@@ -1,22 +1,25 @@
-//! Files that are replaced as a whole: a reader, or the next start, finds the old one or the new one.
+//! Writes files as a whole. A reader, or the next start, finds either the old contents or the new
+//! ones.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Puts `text` at `path` in one step, for everyone to read; a file that would not change is not touched.
+/// Replaces the file at `path` with `text` in one step, readable by everyone. Does not touch a file
+/// that would not change.
 ///
-/// It is not waited for until it is on disk: what this is called for is made anew at every start.
+/// Does not fsync: linkbot rebuilds these files at every start.
 pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     if what_is_at(path)?.is_some() && fs::read(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    // For the web server, whatever the umask.
+    // The web server must be able to read it, whatever the umask.
     put(path, 0o644, |file| file.write_all(text))
 }
 
-/// Replaces the file at `path` in one step by what `write` writes, with these permissions. It is on the disk before that.
+/// Replaces the file at `path` in one step with what `write` writes, with these permissions. The
+/// new file is on disk before it replaces the old one.
 pub fn write_durably(
     path: &Path,
     mode: u32,
@@ -28,8 +31,8 @@ pub fn write_durably(
     })
 }
 
-/// Overwrites the start of the file at `path`, or creates it. Does not fsync: `text` fits into a disk's sector, so
-/// after a crash the file holds the old text or the new one.
+/// Overwrites the start of the file at `path`, or creates it. Does not fsync: `text` fits into a
+/// disk's sector, so after a crash the file holds the old text or the new one.
 pub fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     file.write_all_at(text, 0)
@@ -38,7 +41,7 @@ pub fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
 fn put(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let path = resolve(path);
     let temporary = beside(&path, ".tmp");
-    // What a crash has left there may be anything, also a link to elsewhere.
+    // A crash may have left anything here, even a symbolic link to somewhere else.
     let _ = fs::remove_file(&temporary);
     let create = || {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
@@ -49,8 +52,8 @@ fn put(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) 
     create().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
-/// The file at `path`, if there is one. Anything else is an error: opening a pipe would wait for its
-/// other end, and `/dev/null` must not be replaced.
+/// The metadata of the file at `path`, if there is one. Anything but a regular file is an error:
+/// opening a pipe would wait for its other end, and `/dev/null` must not be replaced.
 pub fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() => Err(io::Error::other("not a regular file")),
@@ -67,7 +70,7 @@ pub fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// `path` with `suffix` behind its name.
+/// `path` with `suffix` after its name.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);

@@ -26,14 +26,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// The title as people see it, without its tags, and the tags. If there are only tags, the address is
-    /// the title.
+    /// The title as people see it, without its tags, and the tags. If there are only tags, the
+    /// address is the title.
     pub fn title_and_tags(&self) -> (&str, Vec<&str>) {
         let (title, tags) = split_tags(&self.title);
         (if title.is_empty() { &self.url } else { title }, tags)
     }
 
-    /// True if nobody has given it a title of its own.
+    /// True if its title is only its address.
     pub fn is_untitled(&self) -> bool {
         self.title_and_tags().0 == readable(&self.url)
     }
@@ -44,14 +44,15 @@ impl Link {
         host.strip_prefix("www.").unwrap_or(host)
     }
 
-    /// The address as it is stored, and decoded with its host in Unicode: what `.find` searches.
+    /// The text that `.find` searches: the address as stored, and decoded with its host in Unicode.
     pub fn search_text(&self) -> String {
         let host = domain_to_unicode(self.host());
         format!("{} {}", self.url, readable(&self.url).replacen(self.host(), &host, 1))
     }
 }
 
-/// Returns the address as it is stored: the `url` crate normalizes it, with punycode and percent-encoding.
+/// Returns the address as it is stored: the `url` crate normalizes it, with punycode and
+/// percent-encoding.
 ///
 /// An error is a few words for the poster.
 pub fn address(mut text: &str) -> Result<String, String> {
@@ -67,8 +68,7 @@ pub fn address(mut text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|e| format!("not an address: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            "an address with a user name or password in it would be published; leave them out"
-                .into(),
+            "the user name or password in the address would be published; leave it out".into()
         );
     }
     if !url.domain().is_none_or(is_host) {
@@ -80,7 +80,7 @@ pub fn address(mut text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// False for what is never meant as a host: `http`, `example,com`, `a..b`, `$HOST`.
+/// False for a name that no one means as a host: `http`, `example,com`, `a..b`, `$HOST`.
 fn is_host(name: &str) -> bool {
     let is_odd = |c: char| !c.is_alphanumeric() && !"-_".contains(c);
     let is_label = |label: &str| label.contains(char::is_alphanumeric) && !label.contains(is_odd);
@@ -88,8 +88,8 @@ fn is_host(name: &str) -> bool {
     name.split('.').all(is_label) && !matches!(name, "http" | "https")
 }
 
-/// Returns what all spellings of one address have in common. Ignores the scheme, `www.`, the trailing
-/// slash, tracking parameters and text fragments.
+/// Returns a key that is the same for all spellings of one address. Ignores the scheme, `www.`, the
+/// trailing slash, tracking parameters and text fragments.
 pub fn comparison_key(url: &str) -> String {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
@@ -108,7 +108,8 @@ pub fn comparison_key(url: &str) -> String {
     key.trim_end_matches(['#', '/']).to_owned()
 }
 
-/// Returns the title of a link without words: its address without scheme and trailing slash, decoded.
+/// Returns the title of a link that was posted without one: its address without scheme and trailing
+/// slash, decoded.
 pub fn readable(url: &str) -> String {
     let (_, bare) = url.split_once("://").unwrap_or_default();
     decode(bare.strip_suffix('/').unwrap_or(bare))
@@ -137,7 +138,7 @@ fn decode(text: &str) -> String {
     decoded
 }
 
-/// True if `text` begins with a scheme that is saved.
+/// True if `text` begins with `http://` or `https://`, in any case.
 pub fn begins_address(text: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -149,7 +150,7 @@ pub fn percent_encode(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// Replaces `{channel}` in an address by the channel without its first `#`, percent-encoded.
+/// Replaces `{channel}` in an address with the channel without its first `#`, percent-encoded.
 pub fn with_channel(pattern: &str, channel: &str) -> String {
     pattern.replace("{channel}", &percent_encode(channel.strip_prefix('#').unwrap_or(channel)))
 }

@@ -1,27 +1,36 @@
-//! The commands of YOUR fork. Upstream never edits this file, so merging upstream never conflicts here.
+//! The commands of YOUR fork. Upstream never edits this file, so merging upstream never conflicts
+//! here.
 //!
-//! A command is one function and one row of `COMMANDS`; a row here overrides a built-in row of the same name.
-//! The functions in `HEARD` get every line that is not a command: all of them run, in order, and every reply is
-//! sent. A function returns `Ok(reply)`, `Ok(String::new())` to say nothing, or `Err(what was wrong)`. An error
-//! of a command is sent with the nick of the person before it; one of a function in `HEARD` is logged. Start a
-//! reply with fixed words, never with a user's.
+//! A command is one function and one row of `COMMANDS`. A row here overrides a built-in row of the
+//! same name. The functions in `HEARD` get every line that is not a command: all of them run, in
+//! order, and every reply is sent.
 //!
-//! - `Run::Look` for a function that only reads. It is skipped for someone who asks too fast.
-//! - `Run::Save` for a function that changes anything, be it one of your own files. It is never skipped, and its
-//!   reply waits until the journal is on disk. It gets replayed lines too, with `request.history`: what was said
-//!   while linkbot was away. Nobody sees its reply to those.
+//! A function returns `Ok(reply)`, `Ok(String::new())` to send nothing, or `Err(what was wrong)`. An
+//! error of a command is sent after the person's nick; an error of a function in `HEARD` is logged.
+//! Start a reply with fixed words, never with a user's. `\n` starts a new line, and a line that is
+//! too long for IRC is truncated.
 //!
-//! What there is to use:
+//! - `Run::Look` is for a function that only reads. It is skipped for someone over the rate limit.
+//! - `Run::Save` is for a function that changes anything, even a file of your own. It is never
+//!   skipped, and its reply waits until the journal is on disk. It also gets replayed lines, which
+//!   people wrote while linkbot was away: then `request.history` is true, and no reply is sent.
 //!
-//! - `request.args`: what follows the command's name, or the whole line in `HEARD`. Also `request.nick`,
-//!   `account`, `channel`, `posted` and `history`.
+//! What a function can use:
+//!
+//! - `request.args`: the text after the command's name, or the whole line in `HEARD`. Also
+//!   `request.nick`, `account`, `channel`, `posted` and `history`.
 //! - `bot.link(request)?`: the link in the arguments. The error explains what is missing.
-//! - `bot.save(Action::Add, &link)?`: writes an event to the journal. Feed, page and bookmark account follow.
-//! - `bot.channel_links(request, VIEW_WINDOW)`: the links of the channel, newest first.
+//! - `bot.save(Action::Add, &link)?`: writes an event to the journal. Feed, page and bookmark account
+//!   follow.
+//! - `bot.channel_links(request, VIEW_WINDOW)`: the links of the channel, newest first. Each is an
+//!   `io::Result<Entry>`: `entry.map_err(|e| format!("the journal cannot be read: {e}"))?.link`.
+//! - `link.url`, `link.nick`, `link.posted`, and `link.title_and_tags()`: the title, and the tags as
+//!   people typed them, without `#`.
 //! - `unhighlighted(nick)`: the nick without highlighting anyone. `age(duration)`: `5 min ago`.
-//! - `could_not_save(error)`: the error of a file as a reply.
+//! - `could_not_save(error)`: the reply for an error of writing a file.
 //! - `bot.config.local.get("name")`: the value of `local.name` in bot.conf.
-//! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own, `links.tsv.thanks`.
+//! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own,
+//!   `links.tsv.thanks`.
 //!
 //! To try the examples, uncomment every line that starts with two slashes and a space.
 

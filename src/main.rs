@@ -1,7 +1,7 @@
 //! linkbot: saves the links that a team shares in an IRC channel.
 //!
 //! This file reads the arguments and runs the loop. There is no shutdown code: the journal is
-//! always whole, so `^C`, `kill -9` and a power failure are the same event.
+//! always intact, so `^C`, `kill -9` and a power failure are all the same.
 
 #![forbid(unsafe_code)]
 
@@ -55,7 +55,7 @@ const HELP: &str = "
   --version  print the version
   --help     print this";
 
-/// How many bytes at the end of the journal are checked at start.
+/// How much of the journal's end is checked at start, in bytes.
 const STARTUP_SCAN: u64 = 1 << 20;
 
 /// The longest a delivery waits for IRC to go quiet.
@@ -147,7 +147,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     if mode == Mode::Console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
-/// The loop: take in, commit, answer, deliver, publish.
+/// The loop: receive, run and commit, reply, deliver, publish.
 fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut account = bot.config.account.clone().map(Account::new);
     let mut network = Network::new(bot.config, verbose);

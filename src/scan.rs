@@ -1,12 +1,12 @@
-//! Finds the addresses in a line, and the title that the rest of the line makes. `.url` and capture both
-//! use it, so they agree.
+//! Finds the addresses in a line, and the title that the rest of the line makes. `.url` and capture
+//! both use it, so they agree.
 
 use std::ops::Range;
 
 use crate::link::{address, begins_address, readable};
 use crate::title::{ADDRESS, is_invisible, normalize, split_tags, tidy, without_colors};
 
-/// The most addresses that are read in one line.
+/// The most addresses that are read from one line.
 const MAX_LINKS: usize = 5;
 
 /// An address does not end with these: punctuation, and the joiners of letters and emoji.
@@ -16,8 +16,8 @@ const PUNCTUATION: &str = ".,;:!?'*\\…–—،؛؟۔।\u{200c}\u{200d}";
 const DELIMITERS: &str =
     "<>\"`|«»‹›‘’‚‛“”„‟、。〃〈〉《》「」『』【】〒〓〔〕〖〗〘〙〚〛〜〝〞〟〠";
 
-/// Returns the addresses in `text`, each as it is stored or why it is refused, and the title. `is_cut`: the
-/// line may have lost its end.
+/// Returns the addresses in `text`, each as stored or with the reason it is refused, and the title.
+/// `is_cut`: the line may have lost its end.
 pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
     let text = without_colors(text);
     let mut found = Vec::new();
@@ -40,7 +40,8 @@ pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
     (found, tidy(&words))
 }
 
-/// Returns the links in a line of talk: address and title. Without other words, the address is the title.
+/// Returns the links in a line of talk: address and title. Without other words, the address is the
+/// title.
 pub fn links_in(text: &str, is_cut: bool) -> Vec<(String, String)> {
     let (found, title) = read(text, is_cut);
     let (words, _) = split_tags(&title);
@@ -79,8 +80,8 @@ fn addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Returns where the address at `start` ends. `outer` brackets are open there. Punctuation and brackets
-/// without a partner are part of the address only if something else follows.
+/// Returns where the address at `start` ends. `outer` brackets are open there. Punctuation and
+/// brackets without a partner are part of the address only if something else follows.
 fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     let mut inner = 0;
     let mut length = 0;

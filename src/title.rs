@@ -1,29 +1,30 @@
-//! Titles and tags: what people typed, as it is stored, and what is left of a line without its addresses.
+//! Titles and tags: cleans what people typed, and makes a title of the words around an address.
 
 use std::borrow::Cow;
 
-/// Replaces an address while the rest of its line becomes a title: OBJECT REPLACEMENT CHARACTER.
+/// The placeholder for an address while the rest of its line becomes a title: OBJECT REPLACEMENT
+/// CHARACTER.
 pub const ADDRESS: &str = "\u{fffc}";
 
-/// What people and programs put around an address (`@`), and between several addresses.
+/// Marks that people and programs put around an address (`@`), and between several addresses.
 const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/<URL:@>/\"@\"/'@'/`@`/*@*/_@_/~@~/\
     $@$/|@|/“@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/\
     [url=@]/<a href=@>/@:/@;/;@/; @/@ @/@, @";
 
-/// What separates a title from its ends (`@`).
+/// Separators between a title and the ends of its line (`@`).
 const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@=> /@→ /@. /@... /@… /@! /\
     @? /@。/@，/@：/@* /@• /@· /@< /@) /@] /@} /@.@/@\"\"@/@''@/@“”@/ @/\
     -@/–@/—@/:@/|@/,@/;@/ >@/ ->@/ =>@/ →@/ ·@/ <@/ (@/ [@/ {@";
 
-/// An address (`@`) that leaves a space too many beside a mark: `(see http://example.com/)`.
+/// An address (`@`) that would leave an extra space next to a mark: `(see http://example.com/)`.
 const SPACED: &str =
     " @)/ @]/ @}/ @>/ @!/ @?/ @*/ @\"/ @”/ @»/(@ /[@ /{@ /<@ /*@ /_@ /\"@ /“@ /„@ /«@ ";
 
-/// Returns the title as it is stored: with single spaces, without IRC formatting, control characters,
-/// bidirectional overrides and what XML forbids. Empty if nothing is left.
+/// Returns the title as it is stored: with single spaces, without IRC formatting, control
+/// characters, bidirectional overrides and what XML forbids. Empty if nothing is left.
 pub fn normalize(text: &str) -> String {
     let is_dropped = |c: char| match c {
-        // White space to Unicode, but a control first.
+        // White space in Unicode, but treated as a control character here.
         '\u{85}' => true,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
         '\u{feff}' | '\u{fffe}' | '\u{ffff}' => true,
@@ -31,11 +32,12 @@ pub fn normalize(text: &str) -> String {
     };
     let text = without_colors(text).replace(is_dropped, "");
     let words: Vec<&str> = text.split_whitespace().collect();
-    // A zero-width space may be between words, but a title of nothing else is an empty one.
+    // A zero-width space may be between words, but a title that has nothing else is empty.
     words.join(" ").trim_matches([' ', '\u{200b}']).to_owned()
 }
 
-/// Returns the title in a line in which [`ADDRESS`] replaces each address. Empty if nothing is visible.
+/// Returns the title in a line in which [`ADDRESS`] replaces each address. Empty if nothing is
+/// visible.
 pub fn tidy(line: &str) -> String {
     let mut line = collapse(normalize(line), AROUND);
     for markup in ["[url]", "[/url]", "</a>"] {
@@ -67,7 +69,8 @@ pub fn tidy(line: &str) -> String {
     if title.contains(shows) { title } else { String::new() }
 }
 
-/// Replaces each pattern by its address, also if patterns are nested or contain invisible characters.
+/// Replaces each pattern with its address, even if patterns are nested or contain invisible
+/// characters.
 fn collapse(mut line: String, patterns: &str) -> String {
     for _ in 0..4 {
         let pieces = line.split(ADDRESS).map(|piece| piece.trim_matches(is_invisible));
@@ -93,7 +96,7 @@ fn without_brackets(text: &str) -> &str {
     text
 }
 
-/// Splits a title into its words and the tags at its end, which are given without their `#`.
+/// Splits a title into its words and the tags at its end, which are returned without their `#`.
 ///
 /// Spaces or commas separate the tags: `Title #rust, #web`.
 pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
@@ -108,7 +111,7 @@ pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
         words = &rest[..start];
     }
     tags.reverse();
-    // Without tags, the punctuation at its end is the title's own.
+    // Without tags, punctuation at the end belongs to the title.
     (words.trim_end_matches(' '), tags)
 }
 
@@ -121,7 +124,7 @@ fn tag(word: &str) -> Option<&str> {
 /// The longest tag, in characters: Scuttle cannot store a longer one.
 const LONGEST_TAG: usize = 32;
 
-/// Drops from `text` what cannot be in a tag. Returns an empty tag if nothing is left.
+/// Drops the characters that a tag cannot contain. Returns an empty tag if nothing is left.
 pub fn clean_tag(text: &str) -> String {
     let can_start = |c: char| c.is_alphanumeric();
     let can_follow = |c: &char| can_start(*c) || matches!(c, '-' | '_' | '+' | '.');
@@ -129,7 +132,7 @@ pub fn clean_tag(text: &str) -> String {
     tag.take(LONGEST_TAG).collect::<String>().trim_end_matches('.').to_owned()
 }
 
-/// True for characters that show nothing: controls, fillers, joiners, and marks for the direction of text.
+/// True for invisible characters: controls, fillers, joiners, and marks for the direction of text.
 pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
@@ -142,7 +145,7 @@ pub fn is_invisible(c: char) -> bool {
 ///
 /// \x03 takes up to two digits twice, as in `12,34`; \x04 takes six hex digits twice.
 pub fn without_colors(text: &str) -> Cow<'_, str> {
-    // Asked for every line of every channel.
+    // This runs for every line of every channel.
     if !text.bytes().any(|byte| matches!(byte, 3 | 4)) {
         return text.into();
     }

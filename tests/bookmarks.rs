@@ -545,7 +545,7 @@ fn of_two_channels_links_the_account_shows_the_one_that_is_left() {
     client.expect("PRIVMSG #dev :saved: ");
     client.say("carol", "#ops", ".url http://www.example.com/1 The right words");
     client.expect("PRIVMSG #ops :saved: ");
-    bot.logs("already there: http://www.example.com/1; the title there stays");
+    bot.logs("already there: http://www.example.com/1; its title is unchanged");
     client.say("alice", "#dev", ".undo");
     client.expect("PRIVMSG #dev :removed: ");
     bot.logs("title changed: http://www.example.com/1");
@@ -562,7 +562,10 @@ fn a_body_that_does_not_arrive_in_time_is_no_answer_in_time() {
     let bookmarks = Bookmarks::answering([answer]);
     let mut owing = Owing::start(&bookmarks, "", &[ONE]);
     let line = owing.bot.logs("delivery stopped");
-    assert!(line.contains(": no answer in time; ") && line.ends_with("next try in 30 s"), "{line}");
+    assert!(
+        line.contains(": no response in time; ") && line.ends_with("next try in 30 s"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
     assert_eq!(home.titles(), ["One", "Two"]);
     client.say("alice", "#dev", ".status");
     let status = client.until("PRIVMSG #dev :status: ");
-    assert!(status.ends_with("; the feed or page cannot be written, see the log"), "{status}");
+    assert!(status.ends_with("; the feed or page cannot be written: see the log"), "{status}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(
         ended.stdout.starts_with("saved: One\nstatus: ")
-            && ended.stdout.ends_with("; the feed or page cannot be written, see the log\n"),
+            && ended.stdout.ends_with("; the feed or page cannot be written: see the log\n"),
         "{ended:?}"
     );
     assert!(

@@ -526,7 +526,7 @@ fn status_and_help_name_no_file_of_the_server() {
     bot.logs("pages.html: ");
     client.say("alice", "#dev", ".status");
     let status = client.line();
-    assert!(status.ends_with("; the feed or page cannot be written, see the log"), "{status}");
+    assert!(status.ends_with("; the feed or page cannot be written: see the log"), "{status}");
     assert!(!status.contains('/') && !status.contains("html"), "{status}");
 }
 

@@ -32,7 +32,7 @@ fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
     // While the service hangs the bot is deaf; afterwards it answers, and says why.
     client.say("alice", "#dev", ".url http://www.example.com/3 Three");
     client.expect("PRIVMSG #dev :saved: Three");
-    assert!(traced.bot.logs("delivery stopped").contains("no answer in time"));
+    assert!(traced.bot.logs("delivery stopped").contains("no response in time"));
     let trace = traced.kill();
     assert!(trace.contains("+++ killed by SIGKILL"), "{trace}");
     assert!(!trace.contains("clone") && !trace.contains("fork"), "{trace}");
@@ -54,6 +54,9 @@ fn a_service_that_drips_is_left_after_10_s_at_most() {
         bookmarks.request();
         client.barrier();
         let line = bot.logs("delivery stopped");
-        assert!(line.contains("no answer in time") && line.contains("next try in 30 s"), "{line}");
+        assert!(
+            line.contains("no response in time") && line.contains("next try in 30 s"),
+            "{line}"
+        );
     }
 }

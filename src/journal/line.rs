@@ -71,7 +71,7 @@ pub fn parse_line(line: &[u8]) -> Parsed {
         (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
     let posted = posted.filter(|posted| !posted.is_empty());
     let time = parse_time(time).ok_or("not a time")?;
-    let posted = posted.map_or(Some(time), parse_time).ok_or("not a time of posting")?;
+    let posted = posted.map_or(Some(time), parse_time).ok_or("not a posting time")?;
     let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
     // A cheap check for what link::address returns: parsing 100,000 addresses would be slow.
     if !link::begins_address(url)

@@ -603,8 +603,11 @@ fn a_slow_service_is_given_more_time_and_a_quick_one_less() {
         }
     });
     let mut account = Account::new(Settings { add, ..settings() });
-    let hung =
-        Failure { why: "no answer in time".into(), cause: Cause::Unclear, at_least: TIMEOUT_PAUSE };
+    let hung = Failure {
+        why: "no response in time".into(),
+        cause: Cause::Unclear,
+        at_least: TIMEOUT_PAUSE,
+    };
     let hung = TryLater(hung);
     assert_eq!(account.send(ADD, &link(), None, NOW), hung);
     assert_eq!(account.response_timeout, SHORTEST_TIMEOUT * 2);

@@ -235,7 +235,7 @@ fn a_cursor_that_cannot_be_written_is_said_and_stops_nothing() {
     fs::create_dir(world.cursor_path()).unwrap();
     world.run(HOUR, |_, _| Verdict::Done);
     assert_eq!(world.tried(), ["1", "2", "3"]);
-    assert_eq!(logged("a restart would deliver links again"), 3);
+    assert_eq!(logged("a restart will send links again"), 3);
     fs::remove_dir(world.cursor_path()).unwrap();
     world.post(4);
     world.step(&mut |_, _| Verdict::Done);
@@ -394,7 +394,7 @@ fn a_poison_link_holds_up_nobody_for_long_and_is_given_up() {
         LOG.take();
         let (world, stored) = deliver_around(4, &[2], no);
         assert_eq!(stored, ["1", "3", "4", "5", "6"]);
-        let line = "skipped: the service takes other links, but of this one it says HTTP";
+        let line = "skipped: the service accepts other links but not this one: HTTP";
         assert_eq!(
             (logged(line), logged("2026-11-22T10:02:00.000Z #dev bob http://example.com/2 2")),
             (1, 1)

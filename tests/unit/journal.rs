@@ -160,7 +160,7 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
             good.replace("http://example.com/good\tgood", "").replace("add", "remove"),
             "not an address",
         ),
-        (good.replace('\n', "\t2026-11-22T12:00\n"), "not a time of posting"),
+        (good.replace('\n', "\t2026-11-22T12:00\n"), "not a posting time"),
         (good.replace("http:", "ftp:"), "not an address"),
         (good.replace("com/", "com/ "), "not an address"),
         (good.replace("com/", &"x".repeat(1000)), "not an address"),
