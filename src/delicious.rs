@@ -41,8 +41,9 @@ const LONGEST_MESSAGE: usize = 200;
 const REVEALING: usize = 4;
 
 const NOT_SHOWN: &str = "message not shown";
-const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server receives Authorization; or \
-    delicious_token, at Pinboard the whole user:HEX; or delicious_bearer, which must be allowed to write";
+const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server \
+    receives Authorization; or delicious_token, at Pinboard the whole user:HEX; or \
+    delicious_bearer, which must be allowed to write";
 const CHECK_ADDRESS: &str =
     "an error page, or delicious is not the full posts/add address (https? a slash?)";
 
@@ -420,11 +421,16 @@ fn failed(error: &ureq::Error) -> Verdict {
     use ureq::Error::*;
     match error {
         NativeTls(e) => later(
-            format!("TLS failed ({e}): check the service's certificate, and the trust store or SSL_CERT_FILE"),
+            format!(
+                "TLS failed ({e}): check the service's certificate, \
+                 and the trust store or SSL_CERT_FILE"
+            ),
             Cause::Misconfigured,
         ),
         Http(_) | BadUri(_) | InvalidProxyUrl => later(
-            "the request cannot be made: check the delicious keys, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into(),
+            "the request cannot be made: check the delicious keys, \
+             HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+                .into(),
             Cause::Misconfigured,
         ),
         Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => {

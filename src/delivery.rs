@@ -177,8 +177,8 @@ impl Delivery {
         if let Some((count, url)) = self.pending.scan(journal)? {
             let cursor = format_time(self.pending.cursor());
             (self.log)(&format!(
-                "lines that will not be delivered, because they are not later than the cursor {cursor}: {count}; \
-                 the first: {url}"
+                "lines that will not be delivered, because they are not later than the \
+                 cursor {cursor}: {count}; the first: {url}"
             ));
         }
         let gone = pending_before.saturating_sub(self.pending.count);
@@ -194,7 +194,7 @@ impl Delivery {
 
     fn cannot_read(&mut self, error: io::Error, now: Instant) {
         let why = log::os_error(&error);
-        (self.log)(&format!("{ERROR}delivery stopped: the journal cannot be read: {why}"));
+        (self.log)(&format!("{ERROR}delivery paused: the journal cannot be read: {why}"));
         self.is_stale = true;
         self.next_request = now + LONGEST_WAIT;
     }
@@ -437,7 +437,8 @@ impl Delivery {
         let (pending, next) = (self.pending.count, describe_wait(self.next_request - now));
         let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
         (self.log)(&format!(
-            "{priority}delivery stopped{since}: {url}: {why}; {pending} pending, none lost; next try in {next}"
+            "{priority}delivery stopped{since}: {url}: {why}; {pending} pending, none lost; \
+             next try in {next}"
         ));
     }
 

@@ -85,7 +85,10 @@ impl Journal {
             let (path, why) = (path.display(), log::os_error(&e));
             match e.kind() {
                 io::ErrorKind::ResourceBusy => format!("{path}: {why}"),
-                _ => format!("{path}: {why}; the journal must be a file that linkbot may create, read and write"),
+                _ => format!(
+                    "{path}: {why}; the journal must be a file that linkbot \
+                     may create, read and write"
+                ),
             }
         })
     }

@@ -5,10 +5,10 @@
 //! same name. The functions in `HEARD` get every line that is not a command: all of them run, in
 //! order, and every reply is sent.
 //!
-//! A function returns `Ok(reply)`, `Ok(String::new())` to send nothing, or `Err(what was wrong)`. An
-//! error of a command is sent after the person's nick; an error of a function in `HEARD` is logged.
-//! Start a reply with fixed words, never with a user's. `\n` starts a new line, and a line that is
-//! too long for IRC is truncated.
+//! A function returns `Ok(reply)`, `Ok(String::new())` to send nothing, or `Err(what was wrong)`.
+//! An error of a command is sent after the person's nick; an error of a function in `HEARD` is
+//! logged. Start a reply with fixed words, never with a user's. `\n` starts a new line, and a line
+//! that is too long for IRC is truncated.
 //!
 //! - `Run::Look` is for a function that only reads. It is skipped for someone over the rate limit.
 //! - `Run::Save` is for a function that changes anything, even a file of your own. It is never
@@ -20,12 +20,12 @@
 //! - `request.args`: the text after the command's name, or the whole line in `HEARD`. Also
 //!   `request.nick`, `account`, `channel`, `posted` and `history`.
 //! - `bot.link(request)?`: the link in the arguments. The error explains what is missing.
-//! - `bot.save(Action::Add, &link)?`: writes an event to the journal. Feed, page and bookmark account
-//!   follow.
+//! - `bot.save(Action::Add, &link)?`: writes an event to the journal. Feed, page and bookmark
+//!   account follow.
 //! - `bot.channel_links(request, VIEW_WINDOW)`: the links of the channel, newest first. Each is an
 //!   `io::Result<Entry>`: `entry.map_err(|e| format!("the journal cannot be read: {e}"))?.link`.
-//! - `link.url`, `link.nick`, `link.posted`, and `link.title_and_tags()`: the title, and the tags as
-//!   people typed them, without `#`.
+//! - `link.url`, `link.nick`, `link.posted`, and `link.title_and_tags()`: the title, and the tags
+//!   as people typed them, without `#`.
 //! - `unhighlighted(nick)`: the nick without highlighting anyone. `age(duration)`: `5 min ago`.
 //! - `could_not_save(error)`: the reply for an error of writing a file.
 //! - `bot.config.local.get("name")`: the value of `local.name` in bot.conf.

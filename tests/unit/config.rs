@@ -177,7 +177,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("feed_url = links.xml", "3: feed_url: the address must begin with http"),
         (
             "feed_url = http://alice:hunter2@example.org/",
-            "3: feed_url: an address with a user name or password in it",
+            "3: feed_url: the user name or password in the address",
         ),
         ("feed_url = http://x/{channel}.xml", "3: feed_url: must contain {channel} if feed does"),
         (
@@ -188,7 +188,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("delicious = https://", "3: delicious: not an address: empty host"),
         (
             "delicious = https://a:b@example.org/",
-            "3: delicious: an address with a user name or password in it",
+            "3: delicious: the user name or password in the address",
         ),
         (
             "delicious = https://x/posts/add?auth_token=a:b",
