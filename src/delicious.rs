@@ -22,15 +22,15 @@ use crate::title::clean_tag;
 const LONGEST_TITLE: usize = 255;
 /// Pinboard answers 414 to a longer request target, in bytes.
 const LONGEST_TARGET: usize = 2000;
-/// The most that is read of a response, in bytes.
+/// The most to read of a response, in bytes.
 const LONGEST_RESPONSE: u64 = 64 << 10;
 /// Maximum lead of a posting time over our clock; beyond it, send now. SemanticScuttle pins future
 /// links to the top permanently.
 const MAX_LEAD: time::Duration = time::Duration::minutes(10);
 /// The longest `Retry-After` that is honored.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
-/// The timeout for the first byte of a response doubles after it expires, and halves after a
-/// response in less than half of it.
+/// The timeout for the first byte of a response. It doubles after a timeout, and halves after a
+/// response within half of it.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
 /// The shortest wait after a timeout.
@@ -79,7 +79,7 @@ impl Login {
             Login::Basic { user, password } => {
                 vec![password.clone(), STANDARD.encode(format!("{user}:{password}"))]
             }
-            // Of `user:HEX`, HEX alone is secret enough to hide.
+            // In `user:HEX`, HEX alone is already the secret.
             Login::Token(token) => {
                 vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()]
             }
