@@ -59,7 +59,10 @@ pub fn tidy(line: &str) -> String {
     let line = line.replace(" , ", ", ").replace(" . ", ". ");
     let (words, _) = split_tags(line.trim_end());
     let tags = &line[words.len()..];
-    let words = collapse([ADDRESS, words, ADDRESS].concat(), SEPARATORS).replace(ADDRESS, "");
+    // The semicolon of `&lt;` is not a separator.
+    let last = words.rsplit(' ').next().unwrap_or_default();
+    let end = if last.starts_with('&') && last.ends_with(';') { ";" } else { "" };
+    let words = collapse([ADDRESS, words, ADDRESS].concat(), SEPARATORS).replace(ADDRESS, "") + end;
     let title = normalize(&[without_brackets(&words), tags].concat());
     let shows = |c: char| {
         !c.is_whitespace()

@@ -108,7 +108,8 @@ pub struct Socket {
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.until.saturating_duration_since(Instant::now());
-        // A zero timeout is an error in std.
+        // A zero timeout is an error in std, and the shortest one lasts 4 ms.
+        self.tcp.set_nonblocking(left.is_zero())?;
         self.tcp.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;
         self.tcp.read(buffer).map_err(|e| match e.kind() {
             ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
@@ -119,6 +120,7 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_nonblocking(false)?;
         // `write_all` goes on after a signal.
         self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
             ErrorKind::WouldBlock => io::Error::other("the server has accepted no bytes for 30 s"),

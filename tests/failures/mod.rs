@@ -49,6 +49,8 @@ pub fn standing(journal: &[Vec<String>]) -> Vec<(String, String)> {
         let (url, title) = (line[5].clone(), line[6].clone());
         let nearest = links.iter().rposition(|link| link.0 == url);
         match (line[1].as_str(), nearest) {
+            // The bookmark account's affair.
+            ("foreign", _) => {}
             ("add", _) => links.push((url, title)),
             ("title", Some(nearest)) => links[nearest].1 = title,
             ("remove", Some(nearest)) => drop(links.remove(nearest)),
