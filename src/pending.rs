@@ -267,7 +267,7 @@ impl Pending {
 
     /// True if an earlier run, or a request without a clear response, may have stored `event`.
     pub fn may_be_stored(&self, event: &Event) -> bool {
-        event.time <= self.written_since || self.is_unclear(event)
+        event.time <= self.written_since || is_far_ahead(event.time) || self.is_unclear(event)
     }
 
     /// True if a request of this run may have stored `event`.
