@@ -51,10 +51,10 @@ pub struct Pending {
     unordered: Option<(OffsetDateTime, u64)>,
     /// The number of changes to send, as known now.
     pub count: usize,
-    /// Pending `add`s whose links have been removed since.
-    removed: HashSet<u64>,
-    /// Pending `remove`s whose links were never stored.
-    never_stored: HashSet<u64>,
+    /// The `add`s that pending `remove`s undo, and whether each may be stored.
+    removed: HashMap<u64, bool>,
+    /// These pending `remove`s, and the `add` of each.
+    removes: HashMap<u64, u64>,
     /// The newest pending `title` of each channel's address, and its text.
     titles: HashMap<(String, String), (u64, String)>,
     /// Addresses whose bookmark is not ours, according to events after `read_to`.
@@ -74,8 +74,8 @@ impl Pending {
             newest_scanned: cursor,
             unordered: None,
             count: 0,
-            removed: HashSet::new(),
-            never_stored: HashSet::new(),
+            removed: HashMap::new(),
+            removes: HashMap::new(),
             titles: HashMap::new(),
             foreign: HashSet::new(),
         }
@@ -125,12 +125,10 @@ impl Pending {
                 }
                 self.count += 1;
                 let Some(add) = add else { return Ok(()) };
-                self.removed.insert(add.start);
-                self.count -= 1;
-                if !self.may_be_stored(&add.event) {
-                    self.never_stored.insert(start);
-                    self.count -= 1;
-                }
+                let may_be_stored = self.may_be_stored(&add.event);
+                self.removed.insert(add.start, may_be_stored);
+                self.removes.insert(start, add.start);
+                self.count -= if may_be_stored { 1 } else { 2 };
             }
             Action::Foreign => {
                 self.foreign.insert(event.link.url);
@@ -225,8 +223,12 @@ impl Pending {
         let newest_title = self.titles.get(&key(link));
         match action {
             Action::Repost | Action::Foreign => Ok(Need::Nothing),
-            Action::Add if self.removed.contains(start) => Ok(Need::Nothing),
-            Action::Remove if self.never_stored.contains(start) => Ok(Need::Nothing),
+            Action::Add if self.removed.contains_key(start) => Ok(Need::Nothing),
+            Action::Remove
+                if self.removes.get(start).is_some_and(|add| self.was_never_stored(*add)) =>
+            {
+                Ok(Need::Nothing)
+            }
             // A newer title follows, or the link was removed.
             Action::Title if newest_title.is_none_or(|(newest, _)| newest != start) => {
                 Ok(Need::Nothing)
@@ -256,6 +258,11 @@ impl Pending {
                 }
             }
         }
+    }
+
+    /// True for an `add` whose link was removed before a request could store it.
+    fn was_never_stored(&self, add: u64) -> bool {
+        self.removed.get(&add) == Some(&false)
     }
 
     /// True if the bookmark is ours because of an earlier link with the address of `item`, an
@@ -300,7 +307,6 @@ impl Pending {
         }
         for line in journal.about(&link.url, item.start, VIEW_WINDOW) {
             let Line { event, start, .. } = line?;
-            let was_never_stored = self.removed.contains(&start) && !self.may_be_stored(&event);
             let Event { action, link: mut known, .. } = event;
             let removes = removes.entry(known.channel.clone()).or_default();
             match action {
@@ -318,7 +324,7 @@ impl Pending {
                         && *removes == 0
                         && known.channel == link.channel;
                 }
-                Action::Add if was_never_stored => {}
+                Action::Add if self.was_never_stored(start) => {}
                 Action::Add => {
                     is_decided = true;
                     known.title = titles.remove(&known.channel).unwrap_or(known.title);
@@ -338,18 +344,20 @@ impl Pending {
         let cursor_before = self.cursor();
         self.waiting.remove(start);
         // While the event is after the cursor, an edit of the journal makes it pending again.
-        self.maybe_stored.insert(*time);
+        // What needed nothing was not sent.
+        if was_counted {
+            self.maybe_stored.insert(*time);
+        }
         let cursor = self.cursor();
         if cursor != cursor_before {
             self.maybe_stored.retain(|time| *time > cursor);
         }
         self.count = self.count.saturating_sub(usize::from(was_counted));
         match action {
-            Action::Add => {
-                self.removed.remove(start);
-            }
             Action::Remove => {
-                self.never_stored.remove(start);
+                if let Some(add) = self.removes.remove(start) {
+                    self.removed.remove(&add);
+                }
             }
             Action::Title => {
                 let key = key(link);
@@ -357,7 +365,7 @@ impl Pending {
                     self.titles.remove(&key);
                 }
             }
-            Action::Repost => {}
+            Action::Add | Action::Repost => {}
             // For later events, `before` finds it in the journal.
             Action::Foreign => {
                 self.foreign.remove(&link.url);

@@ -770,6 +770,34 @@ fn what_is_pending_when_the_answer_comes_is_left_alone_too() {
 }
 
 #[test]
+fn a_link_that_was_never_stored_does_not_make_a_bookmark_ours() {
+    let mut world = World::new(0);
+    let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
+    world.post(1);
+    world.write(Action::Add, elsewhere.clone());
+    world.remove(1);
+    world.write(Action::Title, Link { title: "one".into(), ..elsewhere.clone() });
+    world.run(HOUR, |_, _| Verdict::AlreadyThere);
+    world.write(Action::Remove, elsewhere);
+    assert_eq!(world.deliver(), [""; 0]);
+    assert_eq!(world.tried(), ["one"]);
+    assert_eq!(world.foreign(), ["foreign\t#ops\tbob\t\thttp://example.com/1\t"]);
+}
+
+#[test]
+fn a_link_that_was_never_stored_does_not_replace_a_removed_one() {
+    let mut world = World::new(0);
+    world.post(1);
+    // From here on the link may be stored.
+    world.restart();
+    let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
+    world.write(Action::Add, elsewhere.clone());
+    world.remove(1);
+    world.write(Action::Remove, elsewhere);
+    assert_eq!(world.deliver(), ["-1"]);
+}
+
+#[test]
 fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stored_it() {
     let mut world = World::new(0);
     (1..=4).for_each(|i| world.post(i));
@@ -789,6 +817,25 @@ fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stor
     assert_eq!([1, 2, 3, 4].map(foreign), [true, false, false, true]);
     (1..=4).for_each(|i| world.remove(i));
     assert_eq!(world.deliver(), ["-2", "-3"]);
+}
+
+#[test]
+fn after_an_edit_a_link_that_was_never_sent_is_not_deleted() {
+    let mut world = World::new(0);
+    world.post(1);
+    for _ in 0..3 {
+        world.step(&mut |_, _| too_fast(0));
+    }
+    // The first link has given way, so the turn of the second comes, which needs nothing.
+    world.post(2);
+    world.remove(2);
+    world.step(&mut |_, _| too_fast(0));
+    let path = world.folder.path().join("links.tsv");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\tbob\t", "\tbobby\t")).unwrap();
+    assert!(world.journal.check(Some(world.delivery.position())));
+    world.delivery.refresh(&world.journal, world.boot + world.now);
+    assert_eq!(world.deliver(), ["1"]);
 }
 
 #[test]
