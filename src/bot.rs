@@ -321,25 +321,33 @@ impl<'a> Bot<'a> {
             return Ok(false);
         }
         let key = link::comparison_key(&link.url);
-        let (mut recorded, mut is_overridden) = (None, false);
+        let (mut recorded, mut is_overridden) = (Vec::new(), false);
         for event in self.journal.events(RECOGNITION_WINDOW) {
             let Event { time, action, link: other } = event.map_err(could_not_save)?;
             if other.channel != link.channel
                 || other.posted < second_of(link.posted)
                 || self.replayed.contains(&time)
-                || !(key.is_empty() || link::comparison_key(&other.url) == key)
             {
+                continue;
+            }
+            let other_key = link::comparison_key(&other.url);
+            if !key.is_empty() && other_key != key {
                 continue;
             }
             let is_posters = other.nick == link.nick;
             let is_removal = action == Action::Remove;
-            if is_posters && is_removal == is_undo && is_same_moment(other.posted, link.posted) {
-                // The events come newest first. If several have the same time, use the oldest.
-                recorded = Some(time);
+            let is_same_moment = is_same_moment(other.posted, link.posted);
+            if is_posters && is_removal == is_undo && is_same_moment {
+                recorded.push((time, other_key));
+            } else if is_undo && action == Action::Add && is_same_moment {
+                // The line that added this link comes later, and so does the one that removed it.
+                recorded.retain(|(_, removed)| *removed != other_key);
             } else if !is_undo && other.posted >= link.posted {
                 is_overridden |= is_removal || action == Action::Title;
             }
         }
+        // The events came newest first. If several match, use the oldest.
+        let recorded = recorded.pop().map(|(time, _)| time);
         self.replayed.extend(recorded);
         Ok(recorded.is_some() || is_overridden)
     }

@@ -197,6 +197,20 @@ fn config() -> (tempfile::TempDir, Config) {
     (folder, config)
 }
 
+/// Opens a journal that was open a moment ago. A child process that another test starts holds copies of
+/// all open files, and so the lock, until it runs its program.
+fn open(path: &std::path::Path) -> Journal {
+    let given_up = Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        match Journal::open(path) {
+            Err(why) if why.contains("in use") && Instant::now() < given_up => {
+                std::thread::yield_now();
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 fn request(config: &Config, step: Step) -> Request {
     let (nick, account) = PEOPLE[step.who];
     let said = ADDRESSES[step.address.0][step.address.1].0;
@@ -250,7 +264,7 @@ proptest! {
         }
         std::fs::write(&config.journal, journal).unwrap();
         let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
-        let journal = Journal::open(&config.journal).unwrap();
+        let journal = open(&config.journal);
         let mut bot =
             Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), HEARD.to_vec());
         for steps in turns {
@@ -289,7 +303,7 @@ fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View 
     let (_folder, mut config) = config();
     config.journal = path.to_owned();
     let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
-    let journal = Journal::open(path).unwrap();
+    let journal = open(path);
     let commands = COMMANDS.iter().collect();
     run(&mut Bot::new(&config, journal, None, publisher, commands, HEARD.to_vec()))
 }
@@ -320,6 +334,26 @@ fn replay(bot: &mut Bot, lines: &[Request]) {
         });
         let replayed = replayed.collect();
         bot.run_batch(replayed);
+    }
+}
+
+#[test]
+fn an_undo_that_removed_nothing_is_not_taken_for_a_later_one_of_the_same_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_folder, config) = config();
+    let posted = OffsetDateTime::now_utc().truncate_to_second() - Duration::minutes(2);
+    let acts = [(Act::Url(0), 0), (Act::UndoThat, 1), (Act::Url(0), 1), (Act::Undo, 0)];
+    let lines = acts.map(|(act, address)| {
+        let step = Step { act, channel: 0, who: 0, address: (address, 0) };
+        Request { posted, ..request(&config, step) }
+    });
+    for _ in 0..3 {
+        let replayed = with_bot(&folder.path().join("away"), |bot| {
+            replay(bot, &lines);
+            view(bot)
+        });
+        let urls: Vec<_> = replayed.iter().map(|link| link.0.as_str()).collect();
+        assert_eq!(urls, ["http://a.example/"]);
     }
 }
 
