@@ -207,23 +207,17 @@ impl<'a> Bot<'a> {
 
     /// The rate limit for lookups, per person.
     fn lookups(&mut self, request: &Request) -> &mut Bucket {
-        self.bucket("lookups", request, 3, Duration::from_secs(10))
+        self.bucket("lookups", &request.host, 3, Duration::from_secs(10))
     }
 
-    /// A person's bucket for one purpose. In the console, where people have no host, it is always
-    /// full.
-    pub fn bucket(
-        &mut self,
-        purpose: &str,
-        request: &Request,
-        most: u32,
-        every: Duration,
-    ) -> &mut Bucket {
-        if self.buckets.len() >= MAX_BUCKETS || request.host.is_empty() {
+    /// The bucket of a person or a host for one purpose. In the console, where `who` is empty, it is
+    /// always full.
+    pub fn bucket(&mut self, purpose: &str, who: &str, most: u32, every: Duration) -> &mut Bucket {
+        if self.buckets.len() >= MAX_BUCKETS || who.is_empty() {
             self.buckets.clear();
         }
         let bucket = || Bucket::new(most, every, Instant::now());
-        self.buckets.entry(format!("{purpose} {}", request.host)).or_insert_with(bucket)
+        self.buckets.entry(format!("{purpose} {who}")).or_insert_with(bucket)
     }
 
     /// Returns the functions for a request: its command's, or those in `HEARD`.

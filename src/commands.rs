@@ -199,11 +199,12 @@ fn capture(bot: &mut Bot, request: &Request) -> Answer {
     Ok(String::new())
 }
 
-/// False for someone who floods. Catch-up has its own limit.
+/// False for links from a host that floods. Catch-up has its own limit.
 fn may_capture(bot: &mut Bot, request: &Request) -> bool {
-    let (host, now) = (&request.host, Instant::now());
-    let may = request.history || bot.bucket("captures", request, 20, CAPTURE_PAUSE).take(now);
-    if !may && bot.bucket("warnings", request, 1, CAPTURE_PAUSE * 30).take(now) {
+    let now = Instant::now();
+    let host = request.host.rsplit('@').next().unwrap_or_default();
+    let may = request.history || bot.bucket("captures", host, 20, CAPTURE_PAUSE).take(now);
+    if !may && bot.bucket("warnings", host, 1, CAPTURE_PAUSE * 30).take(now) {
         log::line(format_args!("too many links from {host}; not all of them are captured"));
     }
     may

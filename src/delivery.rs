@@ -34,6 +34,8 @@ const MAX_FAILURES: u32 = 3;
 const MAX_STRIKES: u32 = 3;
 /// After this many accepted links, a deferred address goes next even if new events are waiting.
 const LONGEST_QUEUE: u64 = 100;
+/// Why a bookmark that is already there is left alone.
+const NOT_OURS: &str = "; it was in the account before linkbot, which leaves it alone";
 
 pub struct Delivery {
     cursor_file: PathBuf,
@@ -320,11 +322,7 @@ impl Delivery {
                 self.set_last_error(&why, clock);
                 self.skip(address, &why);
             }
-            (None, _) if is_foreign => self.accept(
-                address,
-                "already there",
-                "; it was in the account before linkbot, which leaves it alone",
-            ),
+            (None, _) if is_foreign => self.accept(address, "already there", NOT_OURS),
             (None, _) if !is_done => {
                 self.accept(address, "already there", "; its title is unchanged");
             }
