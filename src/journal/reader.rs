@@ -62,7 +62,7 @@ impl<'a> ReverseReader<'a> {
             let unread = &self.buf[..self.end];
             // A newline at the end belongs to this line.
             let text = unread.strip_suffix(b"\n").unwrap_or(unread);
-            let start = match text.iter().rposition(|&b| b == b'\n') {
+            let start = match last_newline(text) {
                 Some(newline) => newline + 1,
                 None if self.at > self.from => {
                     if self.end > BLOCK {
@@ -119,6 +119,15 @@ impl Iterator for ReverseReader<'_> {
         let line = self.find(|_| true).transpose()?;
         Some(line.map(|line| line.event))
     }
+}
+
+/// The index of the last newline. Every save looks through up to 1 MiB of lines for its address, and
+/// the compiler compares 16 bytes at once here.
+fn last_newline(text: &[u8]) -> Option<usize> {
+    let has_newline = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == b'\n'));
+    let blocks = text.as_rchunks().1.iter().rev();
+    let passed = 16 * blocks.take_while(|block| !has_newline(block)).count();
+    text[..text.len() - passed].iter().rposition(|&b| b == b'\n')
 }
 
 /// A part of a file, for reading.
