@@ -64,8 +64,8 @@ impl Session<'_> {
     pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
         let mut params = message.params();
         let (target, mut text) = (params.next()?, params.next()?);
-        let private = self.is_me(target);
         let index = self.configured(target);
+        let private = index.is_none() && self.is_me(target);
         if index.is_none() && !private {
             return None;
         }
@@ -76,8 +76,10 @@ impl Session<'_> {
         // ngIRCd marks the cut.
         let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
         text = text.strip_suffix(mark).unwrap_or(text);
-        let is_relay =
-            !private && self.is_listed(&self.settings.relay, message.source, message.nick());
+        let relays = &self.settings.relay;
+        let is_relay = !private
+            && !relays.is_empty()
+            && self.is_listed(relays, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
             self.skip_line(index?, line, message, now);
             return None;
