@@ -32,7 +32,8 @@ impl CaseMapping {
     /// too.
     pub fn eq(self, a: &[u8], b: &[u8]) -> bool {
         let mut pairs = a.iter().zip(b);
-        a.len() == b.len() && pairs.all(|(&a, &b)| self.lower(a) == self.lower(b))
+        a == b
+            || a.len() == b.len() && pairs.all(|(&a, &b)| self.lower(a) == self.lower(b))
             || !a.is_ascii() && !b.is_ascii() && eq_unicode(a, b)
     }
 
