@@ -205,7 +205,7 @@ fn may_capture(bot: &mut Bot, request: &Request) -> bool {
     let host = request.host.rsplit('@').next().unwrap_or_default();
     let may = request.history || bot.bucket("captures", host, 20, CAPTURE_PAUSE).take(now);
     if !may && bot.bucket("warnings", host, 1, CAPTURE_PAUSE * 30).take(now) {
-        log::line(format_args!("too many links from {host}; not all of them are captured"));
+        log!("too many links from {host}; not all of them are captured");
     }
     may
 }

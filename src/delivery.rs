@@ -128,7 +128,7 @@ impl Delivery {
     ) -> Delivery {
         let cursor = read_cursor(&cursor_file).unwrap_or_else(|why| {
             let path = cursor_file.display();
-            log::line(format_args!("{path}: {why}: starting with the first link"));
+            log!("{path}: {why}: starting with the first link");
             create_cursor(&cursor_file)
         });
         // Times up to the cursor are taken, even if a clock that ran ahead assigned them.
@@ -358,12 +358,12 @@ impl Delivery {
         if is_done
             || item.event.action != Action::Add
             || self.pending.may_be_stored(&item.event)
-            || self.pending.is_ours(item, journal).map_err(|e| log::os_error(&e))?
+            || self.pending.is_ours(item, journal).map_err(log::os_error)?
         {
             return Ok(false);
         }
         let link = Link { title: String::new(), posted: clock, ..item.event.link.clone() };
-        journal.append(Action::Foreign, &link, clock).map_err(|e| log::os_error(&e))?;
+        journal.append(Action::Foreign, &link, clock).map_err(log::os_error)?;
         journal.commit()?;
         self.is_stale = true;
         Ok(true)
@@ -509,7 +509,7 @@ fn create_cursor(path: &Path) -> OffsetDateTime {
     let text = format_time(cursor) + "\n";
     let created = file::write_durably(path, 0o644, |file| file.write_all(text.as_bytes()));
     if let Err(e) = created {
-        log::line(format_args!("{}: {}", path.display(), log::os_error(&e)));
+        log!("{}: {}", path.display(), log::os_error(&e));
     }
     cursor
 }

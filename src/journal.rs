@@ -113,9 +113,7 @@ impl Journal {
             let mut bytes = vec![0; torn.min(1000) as usize];
             file.read_exact_at(&mut bytes, len)?;
             let (path, bytes) = (path.display(), bytes.escape_ascii());
-            log::line(format_args!(
-                "{WARNING}{path}: truncated a torn last line of {torn} bytes: {bytes}"
-            ));
+            log!("{WARNING}{path}: truncated a torn last line of {torn} bytes: {bytes}");
             file.set_len(len)?;
         } else if lacks_end {
             // A complete event stays: an editor left out the newline. Add it, to keep the next line
@@ -192,7 +190,7 @@ impl Journal {
             return Ok(());
         }
         let written = match &self.usable {
-            Ok(()) => self.write(&lines).map_err(|e| log::os_error(&e)),
+            Ok(()) => self.write(&lines).map_err(log::os_error),
             Err(why) => Err(why.clone()),
         };
         self.log_failure(written.as_ref().err());
@@ -206,10 +204,10 @@ impl Journal {
         let path = self.path.display();
         match failure {
             Some(why) if !self.is_failing => {
-                log::line(format_args!("{ERROR}{path}: nothing can be saved: {why}"));
+                log!("{ERROR}{path}: nothing can be saved: {why}");
             }
             None if self.is_failing => {
-                log::line(format_args!("{path}: links can be saved again"));
+                log!("{path}: links can be saved again");
             }
             _ => {}
         }
@@ -254,7 +252,7 @@ impl Journal {
     /// Returns true if someone else has changed the file. Copies the events from `pending` on into
     /// a new file, if there is a bookmark account.
     pub fn check(&mut self, pending: Option<Position>) -> bool {
-        let changed = self.resync(pending).map_err(|e| log::os_error(&e));
+        let changed = self.resync(pending).map_err(log::os_error);
         if let Err(why) = &changed {
             self.log_failure(Some(why));
         }
@@ -272,21 +270,21 @@ impl Journal {
         }
         let path = self.path.display();
         if len < self.len {
-            log::line(format_args!("{WARNING}{path}: edited; {} bytes are gone", self.len - len));
+            log!("{WARNING}{path}: edited; {} bytes are gone", self.len - len);
             self.edits += 1;
         } else if len == self.len || !ends_with_newline(&self.file, self.len)? {
-            log::line(format_args!("{path}: edited"));
+            log!("{path}: edited");
             self.edits += 1;
         } else {
             let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len, None)?;
             for warning in unmatched(&self.file, self.len, len)? {
-                log::line(format_args!("{WARNING}{path}: {warning}"));
+                log!("{WARNING}{path}: {warning}");
             }
             let mut what = format!("{} appended", count(lines));
             if let Some((_, why)) = malformed.first() {
                 what += &format!(", {} of them skipped: {why}", malformed.len());
             }
-            log::line(format_args!("{path}: {what}"));
+            log!("{path}: {what}");
         }
         self.not_before(last_time(&self.file, len, OffsetDateTime::now_utc())?);
         self.len = len;
@@ -349,7 +347,7 @@ impl Journal {
         if pending.is_some() {
             what += &format!("; pending links copied into it: {copied}");
         }
-        log::line(format_args!("{}: {what}", self.path.display()));
+        log!("{}: {what}", self.path.display());
         // The cursor is still a time from the old file; new events must be later.
         new.not_before(self.last);
         new.edits = self.edits + 1;

@@ -37,7 +37,7 @@ impl<'a> LastSeen<'a> {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {
             if e.kind() != ErrorKind::NotFound {
                 let why = log::os_error(&e);
-                log::line(format_args!("{}: {why}; no channel is caught up", path.display()));
+                log!("{}: {why}; no channel is caught up", path.display());
             }
             String::new()
         });
@@ -46,7 +46,7 @@ impl<'a> LastSeen<'a> {
             let (name, time) = line.split_once('\t').unwrap_or_default();
             let Some(time) = parse_time(time) else {
                 let path = path.display();
-                log::line(format_args!("{path}: skipped a line that is not a channel and a time"));
+                log!("{path}: skipped a line that is not a channel and a time");
                 continue;
             };
             if let Some(index) = channels.iter().position(|channel| channel.name == name) {
@@ -83,11 +83,11 @@ impl<'a> LastSeen<'a> {
         let written = file::replace(&self.path, text.as_bytes());
         let path = self.path.display();
         match &written {
-            Err(e) if !self.is_failing => log::line(format_args!(
+            Err(e) if !self.is_failing => log!(
                 "{WARNING}{path}: {}; after a crash, more than a minute is replayed",
                 log::os_error(e)
-            )),
-            Ok(()) if self.is_failing => log::line(format_args!("{path}: can be written again")),
+            ),
+            Ok(()) if self.is_failing => log!("{path}: can be written again"),
             _ => {}
         }
         self.is_failing = written.is_err();

@@ -20,6 +20,11 @@ pub fn set_secrets(secrets: Vec<String>) {
     let _ = SECRETS.set(secrets);
 }
 
+/// Logs a line: `log!("joined {channel}")`.
+macro_rules! log {
+    ($($text:tt)*) => { $crate::log::line(format_args!($($text)*)) };
+}
+
 /// One line with the time, in UTC.
 pub fn line(text: impl Display) {
     let now = OffsetDateTime::now_utc();

@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod log;
+
 mod bot;
 mod check;
 mod commands;
@@ -19,7 +22,6 @@ mod journal;
 mod last_seen;
 mod link;
 mod local;
-mod log;
 mod log_url;
 mod network;
 mod page;
@@ -72,7 +74,7 @@ fn main() -> ExitCode {
     // The message of a panic could contain a secret.
     std::panic::set_hook(Box::new(|panic| {
         if let Some(place) = panic.location() {
-            log::line(format_args!("{ERROR}linkbot crashed at {place}; please report this bug"));
+            log!("{ERROR}linkbot crashed at {place}; please report this bug");
         }
     }));
     match run() {
@@ -119,7 +121,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     let warnings = journal::warnings(&config.journal, within, cursor)
         .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(e)))?;
     for warning in config.warnings.iter().chain(&warnings) {
-        log::line(format_args!("{WARNING}{warning}"));
+        log!("{WARNING}{warning}");
     }
     if mode == Mode::Check {
         check::files(config)?;

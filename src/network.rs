@@ -73,7 +73,7 @@ impl<'a> Network<'a> {
             let now = now();
             while let Some(line) = online.lines.next() {
                 if self.verbose {
-                    log::line(format_args!("<- {}", message::text(line)));
+                    log!("<- {}", message::text(line));
                 }
                 if let Some(request) = online.session.receive(line, now) {
                     requests.push(request);
@@ -100,7 +100,7 @@ impl<'a> Network<'a> {
             // One line sums up what was caught up.
             if *report != Report::Reply && !(request.history && answer.is_ok()) {
                 let (Ok(text) | Err(text)) = answer;
-                log::line(format_args!("{target} {}: {text}", request.nick));
+                log!("{target} {}: {text}", request.nick);
             }
             let kind = match (answer, report) {
                 (_, Report::Log) => continue,
@@ -113,7 +113,7 @@ impl<'a> Network<'a> {
         online.session.tick(Instant::now());
         let bytes = mem::take(&mut online.session.out);
         if self.verbose {
-            bytes.lines().for_each(|line| log::line(format_args!("-> {line}")));
+            bytes.lines().for_each(|line| log!("-> {line}"));
         }
         online.session.log.drain(..).for_each(log::line);
         online.connection.write(bytes.as_bytes()).unwrap_or_else(|e| online.broken(&e));
@@ -158,7 +158,7 @@ impl<'a> Network<'a> {
         let wait = self.backoff.wait(end.retry, registered, random);
         let priority = if end.retry == Retry::Soon { log::WARNING } else { log::ERROR };
         let (why, retry) = (&end.why, describe_wait(wait));
-        log::line(format_args!("{priority}not connected: {why}{hint}; retrying in {retry}"));
+        log!("{priority}not connected: {why}{hint}; retrying in {retry}");
         self.next_attempt = Instant::now() + wait;
     }
 }

@@ -80,10 +80,10 @@ impl Watched<'_> {
             self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, FIRST_BACKOFF * 15);
             self.next = now + self.backoff;
             let (why, wait) = (log::os_error(&e), self.backoff.as_secs());
-            return log::line(format_args!("{ERROR}{path}: {why}; next try in {wait} s"));
+            return log!("{ERROR}{path}: {why}; next try in {wait} s");
         }
         if !self.backoff.is_zero() {
-            log::line(format_args!("{path}: can be written again"));
+            log!("{path}: can be written again");
         }
         self.dirty = false;
         self.next = now + pause;

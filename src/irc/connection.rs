@@ -184,7 +184,7 @@ fn connect(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<TcpSt
     })?;
     let mut why = format!("{host} has no address");
     for address in starting_after(*failed, addresses.collect()) {
-        log::line(format_args!("connecting to {host} at {address}"));
+        log!("connecting to {host} at {address}");
         match connect_to(address) {
             Ok(tcp) => {
                 *failed = Some(address);
