@@ -1,27 +1,33 @@
 //! bot.conf: its keys become a [`Config`]. The first error is reported, with its file, line and
 //! key.
 //!
-//! For a key of your own without `local.`, add it to `KEYS` in config/lines.rs, read it here with
-//! `lines.get`, and explain it in bot.conf.
+//! For a key of your own without `local.`, add it to `DEFAULTS` in config/lines.rs, read it here
+//! with `lines.get`, and explain it in bot.conf.
 
 mod lines;
 mod outputs;
 mod secrets;
 mod values;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::delicious::Login;
+use crate::delicious::{self, Login};
 use crate::file::beside;
-use crate::irc::{Sasl, connection};
-use crate::log_url::LogUrl;
-use crate::view::View;
-use crate::{delicious, irc};
+use crate::irc::{self, Sasl, connection};
+use crate::link::{address, percent_encode, with_channel};
+use crate::log_url::{LogUrl, Zone};
+use crate::page::{FeedLink, Page};
+use crate::view::{Format, View};
 
-use lines::{Line, Lines};
+use lines::Lines;
+use outputs::{own_file, views};
+use secrets::{check_mode, secrets};
 use values::*;
+
+/// An error is for the operator: what is wrong, or what a correct value looks like.
+type Result<T, E = String> = std::result::Result<T, E>;
 
 /// A valid bot.conf.
 pub struct Config {
@@ -50,143 +56,124 @@ pub struct Config {
 
 impl Config {
     /// An error is one line: the place, what is wrong, and how to fix it. It quotes no secret.
-    pub fn read(path: &Path) -> Result<Config, String> {
+    pub fn read(path: &Path) -> Result<Config> {
         let (text, mode) = read(path)?;
         Config::parse(path, &text, mode)
     }
 
-    fn parse(path: &Path, text: &str, mode: u32) -> Result<Config, String> {
+    fn parse(path: &Path, text: &str, mode: u32) -> Result<Config> {
         let mut lines = Lines::new(path, text)?;
         let server = server(&lines)?;
         let irc = irc(&lines)?;
-        let zone = lines.get("timezone", "utc", zone)?;
+        let account = account(&mut lines, &irc.owner)?;
+        let secrets = secrets(&mut lines, &server, &irc, account.as_ref(), mode)?;
+        let zone = lines.get("timezone", zone)?;
         let log_url = lines.option("log_url", |value| LogUrl::new(value, zone))?;
-        let journal = lines.value("journal").unwrap_or("links.tsv");
-        let journal = outputs::own_file(&mut lines, "journal", journal)?;
-        lines.files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
-        let views = outputs::views(&mut lines, &irc, zone, log_url.as_ref())?;
-        let account = account(&lines, &irc.owner)?;
-        let secrets = secrets::secrets(&mut lines, &server, &irc, account.as_ref(), mode)?;
-        if let Some(account) = &account {
-            warn_about(account, &mut lines);
-        }
-        let local = |line: &Line| {
-            Some((line.key.strip_prefix("local.")?.to_owned(), line.value.to_owned()))
-        };
+        let mut files = vec![];
+        let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
+        files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
+        let views = views(&lines, &mut files, &irc, zone, &log_url)?;
+        let reconnect = Duration::from_secs(lines.get("reconnect", number(1, 600))?);
+        let capture = lines.get("capture", yes_or_no)?;
+        let moderators = list(lines.value("moderators"));
+        let local = lines.settings.iter().filter_map(|(key, setting)| {
+            Some((key.strip_prefix("local.")?.to_owned(), setting.value.clone()))
+        });
         Ok(Config {
             server,
             irc,
-            reconnect: Duration::from_secs(lines.get("reconnect", "20", number(1, 600))?),
+            reconnect,
             journal,
-            capture: lines.get("capture", "no", yes_or_no)?,
-            moderators: lines.all("moderators").flat_map(split_list).collect(),
+            capture,
+            moderators,
             views,
             log_url,
             account,
-            local: lines.lines.iter().filter_map(local).collect(),
+            local: local.collect(),
             secrets,
-            files: lines.files,
+            files,
             warnings: lines.warnings,
         })
     }
 }
 
-fn server(lines: &Lines) -> Result<connection::Settings, String> {
-    let (host, port) = lines.get("server", "", host_and_port)?;
-    let path = |value: &str| lines.path.with_file_name(value);
-    let pin = lines.option("tls_pin", |value| pin(&path(value)))?;
-    let key = lines.value("tls_key").or(lines.value("tls_cert")).map(path).unwrap_or_default();
-    let identity = lines.option("tls_cert", |value| identity(&path(value), &key))?;
-    let tls = lines.get("tls", "yes", yes_or_no)?;
+fn server(lines: &Lines) -> Result<connection::Settings> {
+    let (host, port) = lines.get("server", host_and_port)?;
+    let path = |name: &str| lines.path.with_file_name(name);
+    let pin = lines.option("tls_pin", |name| pin(&path(name)))?;
+    let identity = lines.option("tls_cert", |name| {
+        let key = lines.text("tls_key").unwrap_or(name.to_owned());
+        identity(&path(name), &path(&key))
+    })?;
+    let tls = lines.get("tls", yes_or_no)?;
     if !tls && (pin.is_some() || identity.is_some()) {
         return Err(lines.error("tls", "must be yes if tls_pin or tls_cert is set"));
     }
     Ok(connection::Settings { host, port, tls, pin, identity })
 }
 
-fn irc(lines: &Lines) -> Result<irc::Settings, String> {
-    let sasl = match (lines.value("sasl"), lines.text("sasl_user"), lines.text("sasl_password")) {
-        (None, None, None) => None,
-        (Some("plain"), Some(user), Some(password)) => Some(Sasl::Plain { user, password }),
-        (Some("external"), None, None) if lines.value("tls_cert").is_some() => Some(Sasl::External),
+fn irc(lines: &Lines) -> Result<irc::Settings> {
+    let keys = ["sasl", "sasl_user", "sasl_password", "tls_cert"];
+    let sasl = match keys.map(|key| lines.text(key)) {
+        [None, None, None, _] => None,
+        [Some(sasl), Some(user), Some(password), _] if sasl == "plain" => {
+            Some(Sasl::Plain { user, password })
+        }
+        [Some(sasl), None, None, Some(_)] if sasl == "external" => Some(Sasl::External),
         _ => {
             let what = "must be plain, with user and password, or external, with tls_cert";
             return Err(lines.error("sasl", what));
         }
     };
     Ok(irc::Settings {
-        nick: lines.get("nick", "linkbot", nick)?,
-        owner: lines.text("owner").unwrap_or_default(),
-        channels: lines.get("channels", "", channels)?,
+        nick: lines.get("nick", nick)?,
+        owner: lines.value("owner").to_owned(),
+        channels: lines.get("channels", channels)?,
         server_password: lines.text("server_password"),
         sasl,
-        on_connect: lines.all("on_connect").map(str::to_owned).collect(),
-        prefix: lines.value("prefix").unwrap_or(".").to_owned(),
-        ignore: lines.all("ignore").flat_map(split_list).collect(),
-        relay: lines.all("relay").flat_map(split_list).collect(),
-        rejoin: lines.get("rejoin", "no", yes_or_no)?,
-        catch_up: lines.get("catch_up", "yes", yes_or_no)?,
-        reply: lines.get("reply", "privmsg", reply)?,
+        on_connect: lines.value("on_connect").lines().map(str::to_owned).collect(),
+        prefix: lines.value("prefix").to_owned(),
+        ignore: list(lines.value("ignore")),
+        relay: list(lines.value("relay")),
+        rejoin: lines.get("rejoin", yes_or_no)?,
+        catch_up: lines.get("catch_up", yes_or_no)?,
+        reply: lines.get("reply", reply)?,
         hears_all: false,
     })
 }
 
-fn account(lines: &Lines, owner: &str) -> Result<Option<delicious::Settings>, String> {
-    let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
-    let login = match login.map(|key| lines.text(key)) {
-        [None, None, None, None] => Login::Nobody,
-        [Some(user), Some(password), None, None] => Login::Basic { user, password },
-        [None, None, Some(token), None] => Login::Token(token),
-        [None, None, None, Some(bearer)] => Login::Bearer(bearer),
+fn account(lines: &mut Lines, owner: &str) -> Result<Option<delicious::Settings>> {
+    let tags = lines.get("delicious_tags", tags)?;
+    let shared = lines.option("delicious_shared", yes_or_no)?;
+    let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
+    let scuttle = lines.option("delicious_scuttle", yes_or_no)?;
+    let keys = [
+        "delicious",
+        "delicious_user",
+        "delicious_password",
+        "delicious_token",
+        "delicious_bearer",
+    ];
+    let login = match keys.map(|key| lines.text(key)) {
+        [None, None, None, None, None] => return Ok(None),
+        [Some(_), None, None, None, None] => Login::Nobody,
+        [Some(_), Some(user), Some(password), None, None] => Login::Basic { user, password },
+        [Some(_), None, None, Some(token), None] => Login::Token(token),
+        [Some(_), None, None, None, Some(bearer)] => Login::Bearer(bearer),
         _ => {
-            let what = "needs one login: user and password, or a token, or a bearer token";
+            let what = "needs the full address of the service's posts/add, and one login: user and \
+                        password, or a token, or a bearer token";
             return Err(lines.error("delicious", what));
         }
     };
-    let tags = lines.get("delicious_tags", "irc", tags)?;
-    let shared = lines.option("delicious_shared", yes_or_no)?;
-    let interval = Duration::from_secs(lines.get("delicious_interval", "3", number(0, 86_400))?);
-    let scuttle = lines.get("delicious_scuttle", "no", yes_or_no)?;
-    let user_agent = user_agent(owner);
-    match (lines.option("delicious", endpoint)?, login) {
-        (None, Login::Nobody) => Ok(None),
-        (None, _) => {
-            let what = "is missing; a login needs the full address of the service's posts/add";
-            Err(lines.error("delicious", what))
-        }
-        (Some(add), login) => Ok(Some(delicious::Settings {
-            add,
-            login,
-            tags,
-            shared,
-            interval,
-            scuttle,
-            user_agent,
-        })),
-    }
-}
-
-/// The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
-/// parentheses.
-fn user_agent(owner: &str) -> String {
-    let version = irc::VERSION.replace(' ', "/");
-    let owner = owner.replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
-    match owner.trim() {
-        "" => version,
-        owner => format!("{version} ({owner})"),
-    }
-}
-
-/// Warns about settings that are probably wrong, but may be meant.
-fn warn_about(account: &delicious::Settings, lines: &mut Lines) {
-    let address = &account.add;
-    let has_login = !matches!(account.login, Login::Nobody);
-    let is_local = is_loopback(address.host_str().unwrap_or_default().trim_matches(['[', ']']));
-    let ends_in = |ends: [&str; 2]| ends.iter().any(|end| address.path().ends_with(end));
-    let looks_like_scuttle = ends_in(["/posts_add.php", "/api/posts/add"]);
+    let add = lines.get("delicious", endpoint)?;
+    let ends_in = |ends: [&str; 2]| ends.iter().any(|end| add.path().ends_with(end));
+    let is_local = is_loopback(add.host_str().unwrap_or_default().trim_matches(['[', ']']));
+    let has_login = !matches!(login, Login::Nobody);
+    // Settings that are probably wrong, but may be meant.
     for (is_so, what) in [
         (
-            has_login && address.scheme() == "http" && !is_local,
+            has_login && add.scheme() == "http" && !is_local,
             "the login crosses the network unencrypted; use https:// if the service supports it",
         ),
         (
@@ -199,7 +186,7 @@ fn warn_about(account: &delicious::Settings, lines: &mut Lines) {
             "does not end in posts/add or posts_add.php, where services accept links",
         ),
         (
-            looks_like_scuttle && lines.value("delicious_scuttle").is_none(),
+            scuttle.is_none() && ends_in(["/posts_add.php", "/api/posts/add"]),
             "looks like Scuttle; if it is, set delicious_scuttle = yes",
         ),
     ] {
@@ -207,6 +194,17 @@ fn warn_about(account: &delicious::Settings, lines: &mut Lines) {
             lines.warnings.push(lines.error("delicious", what));
         }
     }
+    let scuttle = scuttle.unwrap_or_default();
+    let user_agent = user_agent(owner);
+    Ok(Some(delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))
+}
+
+/// The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
+/// parentheses.
+fn user_agent(owner: &str) -> String {
+    let owner = owner.replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
+    let version = irc::VERSION.replace(' ', "/");
+    format!("{version} ({})", owner.trim()).replace(" ()", "")
 }
 
 #[cfg(test)]

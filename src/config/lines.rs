@@ -1,157 +1,170 @@
 //! bot.conf as text: `key = value` lines, with their numbers for errors.
 
-use std::path::{Path, PathBuf};
+use super::*;
 
-/// Every key, separated by spaces.
-pub const KEYS: &str = "server tls tls_pin tls_cert tls_key nick owner channels server_password \
-    sasl sasl_user sasl_password on_connect prefix reply capture ignore relay moderators \
-    rejoin catch_up reconnect \
-    journal feed page feed_title feed_url feed_items log_url timezone \
-    delicious delicious_user delicious_password delicious_token delicious_bearer delicious_tags \
-    delicious_shared delicious_interval delicious_scuttle";
+/// Every key with its default, if it has one.
+pub const DEFAULTS: &str = "\
+server =
+tls = yes
+tls_pin =
+tls_cert =
+tls_key =
+nick = linkbot
+owner =
+channels =
+server_password =
+sasl =
+sasl_user =
+sasl_password =
+on_connect =
+prefix = .
+reply = privmsg
+capture = no
+ignore =
+relay =
+moderators =
+rejoin = no
+catch_up = yes
+reconnect = 20
+journal = links.tsv
+feed = links.xml
+page = links.html
+feed_title =
+feed_url =
+feed_items = 100
+log_url =
+timezone = utc
+delicious =
+delicious_user =
+delicious_password =
+delicious_token =
+delicious_bearer =
+delicious_tags = irc
+delicious_shared =
+delicious_interval = 3
+delicious_scuttle =";
 
 /// Keys that may be set more than once.
-const REPEATABLE: &[&str] = &["on_connect", "ignore", "relay", "moderators"];
+const REPEATABLE: [&str; 4] = ["on_connect", "ignore", "relay", "moderators"];
 
-/// The lines of bot.conf that set a key. Every key is a known one.
+/// Names in the bot.conf that comes with linkbot.
+const PLACEHOLDERS: [&str; 2] = ["#your-channel", "your-linkbot"];
+
+/// The settings by key: those of bot.conf, or their defaults.
 pub struct Lines<'a> {
     pub path: &'a Path,
-    pub lines: Vec<Line<'a>>,
+    pub settings: BTreeMap<&'a str, Setting>,
     pub warnings: Vec<String>,
-    /// The files that linkbot writes.
-    pub files: Vec<PathBuf>,
 }
 
-pub struct Line<'a> {
-    number: usize,
-    pub key: &'a str,
-    pub value: &'a str,
+#[derive(Default)]
+pub struct Setting {
+    /// The line of bot.conf that sets it; 0 if none does.
+    pub line: usize,
+    /// Empty if there is no default either. A key that may be repeated has one line for each value.
+    pub value: String,
 }
 
 impl<'a> Lines<'a> {
-    pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>, String> {
-        let mut lines = Lines { path, lines: vec![], warnings: vec![], files: vec![] };
+    pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>> {
+        let default = |line| {
+            let (key, value) = split(line);
+            (key, Setting { line: 0, value: value.to_owned() })
+        };
+        let settings = DEFAULTS.lines().map(default).collect();
+        let mut lines = Lines { path, settings, warnings: vec![] };
         // Some editors write a byte-order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text.trim_start_matches('\u{feff}');
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
+            if !line.is_empty() && !line.starts_with('#') {
+                let (key, value) = split(line);
+                let set = lines.set(number, key, value);
+                set.map_err(|what| format!("{}:{number}: {what}", path.display()))?;
             }
-            let (key, value) = line.split_once('=').unwrap_or(("", line));
-            let (key, value) = (key.trim_end(), value.trim_start());
-            let place = format!("{}:{number}", path.display());
-            if let Some(what) = lines.wrong_key(key) {
-                return Err(format!("{place}: {what}"));
-            }
-            let is_placeholder = |name: &&str| ["#your-channel", "your-linkbot"].contains(name);
-            if let Some(name) = value.split([',', ' ']).find(is_placeholder) {
-                return Err(format!(
-                    "{place}: {key}: {name} is a placeholder; put your own name here"
-                ));
-            }
-            if is_quoted(value) && !key.starts_with("local.") {
-                lines.warnings.push(format!(
-                    "{place}: {key}: the quotes are part of the value; remove them unless you \
-                     mean them"
-                ));
-            }
-            lines.lines.push(Line { number, key, value });
         }
         Ok(lines)
     }
 
-    fn line(&self, key: &str) -> Option<&Line<'a>> {
-        self.lines.iter().find(|line| line.key == key)
-    }
-
-    fn wrong_key(&self, key: &str) -> Option<String> {
-        if !key.starts_with("local.") && !KEYS.split(' ').any(|known| known == key) {
-            return Some(unknown_key(key));
+    fn set(&mut self, line: usize, key: &'a str, value: &str) -> Result<()> {
+        if !key.starts_with("local.") && !self.settings.contains_key(key) {
+            return Err(unknown_key(key));
         }
-        let Line { number, .. } = self.line(key).filter(|_| !REPEATABLE.contains(&key))?;
-        Some(format!("{key}: already set in line {number}; remove one of the two lines"))
+        if let Some(name) = PLACEHOLDERS.iter().find(|name| value.contains(**name)) {
+            return Err(format!("{key}: {name} is a placeholder; put your own name here"));
+        }
+        let setting = self.settings.entry(key).or_default();
+        let is_repeatable = REPEATABLE.contains(&key);
+        if setting.line > 0 && !is_repeatable {
+            let line = setting.line;
+            return Err(format!("{key}: already set in line {line}; remove one of the two lines"));
+        }
+        setting.line = line;
+        if is_repeatable {
+            setting.value += &format!("{value}\n");
+        } else if !value.is_empty() {
+            setting.value = value.to_owned();
+        }
+        let is_quote = |c| "\"'`“”„‘’«»".contains(c);
+        if value.starts_with(is_quote) && value.ends_with(is_quote) {
+            let what = "the quotes are part of the value; remove them unless you mean them";
+            self.warnings.push(self.error(key, what));
+        }
+        Ok(())
     }
 
-    /// The values of a key that may be set more than once. An empty value is the same as none.
-    pub fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
-        self.lines
-            .iter()
-            .filter(move |line| line.key == key && !line.value.is_empty())
-            .map(|line| line.value)
-    }
-
-    pub fn value(&self, key: &str) -> Option<&'a str> {
-        self.all(key).next()
+    /// The value of a key; empty if it is not set and has no default.
+    pub fn value(&self, key: &str) -> &str {
+        &self.settings[key].value
     }
 
     pub fn text(&self, key: &str) -> Option<String> {
-        self.value(key).map(str::to_owned)
+        Some(self.value(key).to_owned()).filter(|value| !value.is_empty())
     }
 
-    pub fn get<T>(
-        &self,
-        key: &str,
-        default: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, String> {
-        parse(self.value(key).unwrap_or(default)).map_err(|what| self.error(key, &what))
+    pub fn get<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+        parse(self.value(key)).map_err(|what| self.error(key, &what))
     }
 
-    pub fn option<T>(
-        &self,
-        key: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, String> {
-        self.value(key).map(|_| self.get(key, "", parse)).transpose()
+    pub fn option<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
+        self.get(key, |value| if value.is_empty() { Ok(None) } else { parse(value).map(Some) })
     }
 
     /// An error or a warning about `key`, with the file's name and the line.
     pub fn error(&self, key: &str, what: &str) -> String {
         let path = self.path.display();
-        match self.line(key) {
-            None => format!("{path}: {key}: {what}"),
-            Some(Line { number, value, .. }) => {
-                let hint = if is_quoted(value) { "; leave out the quotes" } else { "" };
-                format!("{path}:{number}: {key}: {what}{hint}")
-            }
+        match self.settings[key].line {
+            0 => format!("{path}: {key}: {what}"),
+            line => format!("{path}:{line}: {key}: {what}"),
         }
     }
 }
 
-/// bot.conf does not remove quotes.
-fn is_quoted(value: &str) -> bool {
-    let quotes = |c| "\"'`“”„‘’«»".contains(c);
-    value.starts_with(quotes) && value.ends_with(quotes)
+/// The key and the value of a line. The key is empty if there is none.
+fn split(line: &str) -> (&str, &str) {
+    let (key, value) = line.split_once('=').unwrap_or(("", line));
+    (key.trim_end(), value.trim_start())
 }
 
 /// Quotes `key` only if it looks like one: anything else could be part of a password.
 fn unknown_key(key: &str) -> String {
+    if key.is_empty() || key.contains(|c: char| !c.is_ascii_alphabetic() && c != '_') {
+        return "not a line like key = value; a key has only letters and _, and a comment starts \
+                with #"
+            .into();
+    }
     let lower_case = key.to_ascii_lowercase();
-    let distance = |known: &&str| edit_distance(&lower_case, known);
-    let nearest = KEYS.split(' ').min_by_key(distance).unwrap_or_default();
-    let is_close = distance(&nearest) * 3 <= key.len();
-    let is_word = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    match (is_word, is_close) {
-        (true, true) => format!("{key}: unknown key; did you mean {nearest}?"),
-        (false, true) => format!("unknown key; did you mean {nearest}?"),
-        (true, false) => {
-            format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
-        }
-        (false, false) => "not a line like key = value; a comment starts with #".into(),
+    let common = |known: &&str| common(&lower_case, known);
+    let known = DEFAULTS.lines().map(|line| split(line).0);
+    match known.max_by_key(common).filter(|nearest| common(nearest) * 3 >= key.len() * 2) {
+        Some(nearest) => format!("{key}: unknown key; did you mean {nearest}?"),
+        None => format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all"),
     }
 }
 
-/// The Levenshtein distance: how many bytes to insert, remove or change to turn `a` into `b`.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+/// How many bytes two keys have in common at their start and their end.
+fn common(a: &str, b: &str) -> usize {
+    let is_same = |(a, b): &(u8, u8)| a == b;
+    let start = a.bytes().zip(b.bytes()).take_while(is_same).count();
+    let end = a.bytes().rev().zip(b.bytes().rev()).take_while(is_same).count();
+    start + end
 }

@@ -1,13 +1,7 @@
 //! The secrets in bot.conf: who may read them, where they may be sent, and what no log line may
 //! show.
 
-use std::path::Path;
-
-use super::lines::{Line, Lines};
-use super::values::is_loopback;
-use crate::delicious;
-use crate::irc::{self, Sasl, connection};
-use crate::link::percent_encode;
+use super::*;
 
 /// Everything that the log must hide, as it is and percent-encoded.
 ///
@@ -19,33 +13,33 @@ pub fn secrets(
     irc: &irc::Settings,
     account: Option<&delicious::Settings>,
     mode: u32,
-) -> Result<Vec<String>, String> {
-    let is_exposed = !server.tls && !is_loopback(&server.host);
-    let mut secrets: Vec<String> = Vec::new();
-    for line in &lines.lines {
-        let found = secrets_in(line, irc);
-        if found.is_empty() {
-            continue;
+) -> Result<Vec<String>> {
+    let mut secrets: Vec<String> =
+        irc.on_connect.iter().flat_map(|line| passwords(line, &irc.nick)).collect();
+    if !server.tls && !is_loopback(&server.host) {
+        if irc.sasl.is_some() || !secrets.is_empty() {
+            let what = "must be yes, or a password in sasl_password or on_connect crosses the \
+                        network unencrypted";
+            return Err(lines.error("tls", what));
         }
-        check_mode(lines.path, mode)?;
-        if is_exposed && line.key == "server_password" {
+        if irc.server_password.is_some() {
             let what = "crosses the network unencrypted; set tls = yes if the server supports it";
-            lines.warnings.push(lines.error(line.key, what));
+            lines.warnings.push(lines.error("server_password", what));
         }
-        if is_exposed && matches!(line.key, "sasl_password" | "on_connect") {
-            let what = format!("must be yes, or {} crosses the network unencrypted", line.key);
-            return Err(lines.error("tls", &what));
-        }
-        secrets.extend(found.into_iter().map(str::to_owned));
+    }
+    secrets.extend(["server_password", "sasl_password"].iter().filter_map(|key| lines.text(key)));
+    secrets.extend(irc.channels.iter().filter_map(|channel| channel.key.clone()));
+    secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
+    if !secrets.is_empty() {
+        check_mode(lines.path, mode)?;
     }
     // The base64 of a login.
     secrets.extend(irc.sasl.iter().flat_map(Sasl::chunks));
-    secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
     Ok(secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect())
 }
 
 /// A file that contains a secret must not be accessible to others. Its group may read it.
-pub fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
+pub fn check_mode(path: &Path, mode: u32) -> Result<()> {
     if mode & 0o007 == 0 {
         return Ok(());
     }
@@ -55,35 +49,20 @@ pub fn check_mode(path: &Path, mode: u32) -> Result<(), String> {
     ))
 }
 
-fn secrets_in<'a>(line: &Line<'a>, irc: &'a irc::Settings) -> Vec<&'a str> {
-    match line.key {
-        "channels" => irc.channels.iter().filter_map(|channel| channel.key.as_deref()).collect(),
-        "on_connect" => passwords(line.value, &irc.nick),
-        "server_password" | "sasl_password" | "delicious_password" | "delicious_token"
-        | "delicious_bearer" => vec![line.value],
-        _ => vec![],
-    }
-}
-
 /// The words of an `on_connect` line that may be a password. Hides too much rather than too little.
-fn passwords<'a>(line: &'a str, nick: &str) -> Vec<&'a str> {
+fn passwords(line: &str, nick: &str) -> Vec<String> {
     let mut words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
     let command = words.next().unwrap_or_default().to_ascii_uppercase();
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    if command == "PASS" {
-        return words;
-    }
-    // A lone word may be a password. The first of several words is a subcommand.
+    let words: Vec<&str> = words.collect();
+    // The first of several words is a subcommand. A lone word may be a password.
     let last = words.len().saturating_sub(1);
-    let (not_secret, min_length) = match command.as_str() {
-        "JOIN" => (0, 1),
-        "MODE" => (2, 4),
-        "PRIVMSG" | "NOTICE" => (last.min(2), 4),
-        _ => (last.min(1), 4),
+    let not_secret = match command.as_str() {
+        "MODE" => 2,
+        "PRIVMSG" | "NOTICE" => last.min(2),
+        _ => last.min(1),
     };
     // Hiding shorter words would make the log unreadable.
-    let may_be_secret = |word: &&str| {
-        word.len() >= min_length && !word.starts_with('#') && !word.eq_ignore_ascii_case(nick)
-    };
-    words.into_iter().skip(not_secret).filter(may_be_secret).collect()
+    let may_be_secret =
+        |word: &&str| word.len() > 3 && !word.starts_with('#') && !word.eq_ignore_ascii_case(nick);
+    words.into_iter().skip(not_secret).filter(may_be_secret).map(str::to_owned).collect()
 }

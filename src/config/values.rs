@@ -1,8 +1,7 @@
 //! Parsers for single values of bot.conf. An error says what a correct value looks like.
 
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 use std::{env, fs};
 
 use native_tls::{Certificate, Identity};
@@ -11,14 +10,12 @@ use time::{OffsetDateTime, UtcOffset};
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
-use super::secrets::check_mode;
+use super::*;
 use crate::irc::names::CaseMapping;
-use crate::irc::{self, Channel, ReplyStyle};
-use crate::link::address;
+use crate::irc::{Channel, ReplyStyle};
 use crate::log;
-use crate::log_url::Zone;
 
-pub fn yes_or_no(value: &str) -> Result<bool, String> {
+pub fn yes_or_no(value: &str) -> Result<bool> {
     match value {
         "yes" => Ok(true),
         "no" => Ok(false),
@@ -26,7 +23,7 @@ pub fn yes_or_no(value: &str) -> Result<bool, String> {
     }
 }
 
-pub fn number(from: u64, to: u64) -> impl Fn(&str) -> Result<u64, String> {
+pub fn number(from: u64, to: u64) -> impl Fn(&str) -> Result<u64> {
     move |value| match value.parse() {
         Ok(number) if (from..=to).contains(&number) => Ok(number),
         _ => Err(format!("must be a number from {from} to {to}")),
@@ -34,27 +31,28 @@ pub fn number(from: u64, to: u64) -> impl Fn(&str) -> Result<u64, String> {
 }
 
 /// `host:port` or `[::1]:6697`. Returns the host without its brackets.
-pub fn host_and_port(value: &str) -> Result<(String, u16), String> {
-    let parts = value
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((Host::parse(host).ok()?, port.parse().ok()?)));
-    let (host, port) = parts
-        .ok_or("must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697")?;
-    Ok((host.to_string().trim_matches(['[', ']']).to_owned(), port))
+pub fn host_and_port(value: &str) -> Result<(String, u16)> {
+    let (host, port) = value.rsplit_once(':').unwrap_or_default();
+    match (Host::parse(host), port.parse()) {
+        (Ok(host), Ok(port)) => Ok((host.to_string().trim_matches(['[', ']']).to_owned(), port)),
+        _ => {
+            Err("must be given as host:port, for example irc.libera.chat:6697 or [::1]:6697".into())
+        }
+    }
 }
 
 pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-pub fn nick(value: &str) -> Result<String, String> {
+pub fn nick(value: &str) -> Result<String> {
     if irc::is_nick(value) {
         return Ok(value.into());
     }
     Err("must be a nick: letters, digits and []\\`_^{|}-, not starting with a digit or -".into())
 }
 
-pub fn reply(value: &str) -> Result<ReplyStyle, String> {
+pub fn reply(value: &str) -> Result<ReplyStyle> {
     match value {
         "privmsg" => Ok(ReplyStyle::Privmsg),
         "notice" => Ok(ReplyStyle::Notice),
@@ -63,13 +61,15 @@ pub fn reply(value: &str) -> Result<ReplyStyle, String> {
     }
 }
 
-pub fn channels(value: &str) -> Result<Vec<Channel>, String> {
-    let mut channels: Vec<Channel> = Vec::new();
+pub fn channels(value: &str) -> Result<Vec<Channel>> {
+    let mut channels: Vec<Channel> = vec![];
     for entry in value.split(',') {
-        let mut words = entry.split_whitespace();
-        let (name, key) = (words.next().unwrap_or_default(), words.next());
-        let is_key = key.is_none_or(|key| !key.starts_with('#')) && words.next().is_none();
-        if name.len() < 2 || !name.starts_with('#') || !is_key {
+        let (name, key) = match entry.split_whitespace().collect::<Vec<_>>()[..] {
+            [name] => (name, None),
+            [name, key] if !key.starts_with('#') => (name, Some(key.to_owned())),
+            _ => ("", None),
+        };
+        if name.len() < 2 || !name.starts_with('#') {
             return Err(
                 "must be given as #name or #name key, without quotes; separate several with commas"
                     .into(),
@@ -80,82 +80,77 @@ pub fn channels(value: &str) -> Result<Vec<Channel>, String> {
                 "{name} is the same channel as an earlier one; remove one of the two"
             ));
         }
-        channels.push(Channel { name: name.to_owned(), key: key.map(str::to_owned) });
+        channels.push(Channel { name: name.to_owned(), key });
     }
     Ok(channels)
 }
 
 /// The parts of `value`, which spaces or commas separate.
-pub fn split_list(value: &str) -> impl Iterator<Item = String> {
-    value
-        .split(|c: char| c == ',' || c.is_whitespace())
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
+pub fn list(value: &str) -> Vec<String> {
+    let parts = value.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
 }
 
-pub fn tags(value: &str) -> Result<Vec<String>, String> {
+pub fn tags(value: &str) -> Result<Vec<String>> {
     // Punctuation alone is no tag: it is dropped when the tags are sent.
     if !value.contains(char::is_alphanumeric) {
         return Err("must have at least one tag, for example irc".into());
     }
-    Ok(split_list(value).collect())
+    Ok(list(value))
 }
 
-pub fn zone(value: &str) -> Result<Zone, String> {
+pub fn zone(value: &str) -> Result<Zone> {
     let midnight = OffsetDateTime::parse(&format!("1970-01-01T00:00:00{value}"), &Rfc3339);
     match (value, midnight) {
         ("utc", _) => Ok(Zone::Fixed(UtcOffset::UTC)),
         ("local", _) => Ok(Zone::Local),
-        (_, Ok(time)) if value.len() == 6 && value.starts_with(['+', '-']) => {
-            Ok(Zone::Fixed(time.offset()))
-        }
+        (_, Ok(time)) if value.len() == 6 => Ok(Zone::Fixed(time.offset())),
         _ => Err("must be utc, local, or an offset like +01:00".into()),
     }
 }
 
 /// The address of the bookmark service's `posts/add`.
-pub fn endpoint(value: &str) -> Result<Url, String> {
-    let url = Url::parse(&address(value)?).map_err(|e| e.to_string())?;
+pub fn endpoint(value: &str) -> Result<Url> {
     // The log names this address.
-    if url.query_pairs().any(|(name, _)| name == "auth_token") {
+    if value.contains("auth_token=") {
         return Err("must not contain the token; put that into delicious_token".into());
     }
-    let is_set = |name: &&str| env::var(name).is_ok_and(|value| !value.is_empty());
-    // ureq silently ignores a proxy that it cannot use.
-    let is_usable = Proxy::try_from_env().is_some_and(|proxy| {
-        matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
-            || value.parse().is_ok_and(|uri| proxy.is_no_proxy(&uri))
-    });
-    match PROXIES.into_iter().find(is_set) {
-        Some(name) if !is_usable => Err(format!(
+    let is_unusable = |name: &&str| env::var(name).is_ok_and(|proxy| !is_usable(&proxy));
+    if let Some(name) = PROXIES.into_iter().find(is_unusable) {
+        return Err(format!(
             "linkbot cannot use the proxy in {name}: it must start with http:// or https:// \
              (no SOCKS); set such a proxy, or unset {name}"
-        )),
-        _ => Ok(url),
+        ));
     }
+    Url::parse(&address(value)?).map_err(|e| e.to_string())
 }
 
-/// The variables in which ureq looks for a proxy, in this order.
+/// The variables in which ureq looks for a proxy.
 const PROXIES: [&str; 6] =
     ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
+/// ureq silently ignores a proxy that it cannot use.
+fn is_usable(proxy: &str) -> bool {
+    let is_http =
+        |proxy: Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    proxy.is_empty() || Proxy::new(proxy).is_ok_and(is_http)
+}
+
 /// The text of a file, and its mode.
-pub fn read(path: &Path) -> Result<(String, u32), String> {
-    let read = fs::read_to_string(path)
-        .and_then(|text| Ok((text, fs::metadata(path)?.permissions().mode())));
-    read.map_err(|e| format!("{}: {}", path.display(), log::os_error(&e)))
+pub fn read(path: &Path) -> Result<(String, u32)> {
+    let read = fs::read_to_string(path).and_then(|text| Ok((text, fs::metadata(path)?.mode())));
+    read.map_err(|e| format!("{}: {}", path.display(), log::os_error(e)))
 }
 
 /// The first certificate in a PEM file (RFC 7468), in DER.
-pub fn pin(path: &Path) -> Result<Vec<u8>, String> {
+pub fn pin(path: &Path) -> Result<Vec<u8>> {
     let (pem, _) = read(path)?;
-    Certificate::from_pem(pem.as_bytes())
-        .and_then(|certificate| certificate.to_der())
-        .map_err(|_| no_certificate(path))
+    let certificate = Certificate::from_pem(pem.as_bytes());
+    certificate.and_then(|certificate| certificate.to_der()).map_err(|_| no_certificate(path))
 }
 
 /// The certificates in one PEM file with the key in another, or in the same.
-pub fn identity(path: &Path, key_path: &Path) -> Result<Identity, String> {
+pub fn identity(path: &Path, key_path: &Path) -> Result<Identity> {
     let ((certificates, _), (key, mode)) = (read(path)?, read(key_path)?);
     // native-tls accepts PKCS#8 only, and no text before it.
     let Some(start) = key.find("-----BEGIN PRIVATE KEY-----") else {
