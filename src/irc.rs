@@ -20,13 +20,15 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use channels::Membership;
+use channels::{Membership, Presence};
 use connection::{End, Retry};
+use history::Replay;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
 
 use crate::log::WARNING;
+use talk::server_time;
 pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, relay_head, split_command};
 
 /// The program's name and version, for people.
@@ -117,8 +119,6 @@ enum Phase {
 pub struct Session<'a> {
     settings: &'a Settings,
     phase: Phase,
-    /// When 001 must have arrived.
-    welcome_by: Option<Instant>,
     pub registered: Option<Instant>,
     /// Why the connection is over, once the last bytes are written.
     pub end: Option<End>,
@@ -152,17 +152,16 @@ pub struct Session<'a> {
     keeps_history: bool,
     /// The most lines of a page of history.
     history_limit: usize,
-    /// When to send PING, or to give up if it was sent.
-    silent_until: Instant,
+    /// Until 001 has arrived, when to give up. Then, when to send PING, or to give up if it was
+    /// sent.
+    wait_until: Instant,
     is_pinged: bool,
     /// The server has sent a line of IRC.
     pub is_irc: bool,
     /// The reasons of `log_once`.
     logged_reasons: HashSet<String>,
-    /// Limits the log to ten private notices a minute.
-    notices: Bucket,
-    /// How many CTCP queries may be answered.
-    ctcp: Bucket,
+    /// Limits the answers to CTCP queries and the private notices in the log to ten a minute.
+    limit: Bucket,
 }
 
 impl<'a> Session<'a> {
@@ -173,11 +172,18 @@ impl<'a> Session<'a> {
         last_seen: &[Option<OffsetDateTime>],
         now: Now,
     ) -> Session<'a> {
-        let channels = settings.channels.iter().zip(last_seen);
+        let membership = |(channel, &last_seen): (&'a Channel, _)| Membership {
+            channel,
+            server_name: channel.name.clone().into(),
+            presence: Presence::Asking { join_at: now.instant, wait: Duration::ZERO },
+            is_join_open: false,
+            newest_live: last_seen,
+            replay: None,
+            skipped_line: Vec::with_capacity(message::LONGEST_LINE),
+        };
         let mut session = Session {
             settings,
             phase: Phase::Capabilities,
-            welcome_by: Some(now.instant + REGISTRATION_TIMEOUT),
             registered: None,
             end: None,
             out: String::new(),
@@ -192,18 +198,15 @@ impl<'a> Session<'a> {
             reclaim: None,
             case: CaseMapping::Rfc1459,
             line_length: 512,
-            memberships: channels
-                .map(|(channel, &last_seen)| Membership::new(channel, last_seen, now))
-                .collect(),
+            memberships: settings.channels.iter().zip(last_seen).map(membership).collect(),
             next_join: now.instant,
             keeps_history: false,
             history_limit: history::DEFAULT_LIMIT,
-            silent_until: now.instant + PING_AFTER,
+            wait_until: now.instant + REGISTRATION_TIMEOUT,
             is_pinged: false,
             is_irc: false,
             logged_reasons: HashSet::new(),
-            notices: Bucket::new(5, Duration::from_secs(12), now.instant),
-            ctcp: Bucket::new(3, Duration::from_secs(10), now.instant),
+            limit: Bucket::new(5, Duration::from_secs(12), now.instant),
         };
         session.register();
         session
@@ -213,26 +216,27 @@ impl<'a> Session<'a> {
     pub fn deadline(&self) -> Instant {
         let history = self.memberships.iter().filter_map(|m| m.replay.as_ref()?.deadline).min();
         let join = self.join_due().map(|(at, _)| at);
-        let others = [self.welcome_by, self.reclaim, join, history, self.outbox.deadline()];
-        others.into_iter().flatten().fold(self.silent_until, Instant::min)
+        let others = [self.reclaim, join, history, self.outbox.deadline()];
+        others.into_iter().flatten().fold(self.wait_until, Instant::min)
     }
 
     /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.
     pub fn tick(&mut self, now: Instant) {
-        if self.welcome_by.is_some_and(|at| now >= at) {
+        if now >= self.wait_until {
             match self.phase {
                 Phase::Login => self.login_unavailable("no answer for 60 s"),
-                _ => self.close(Retry::Soon, "no welcome (001) from the server for 60 s"),
-            }
-        }
-        if now >= self.silent_until {
-            if self.is_pinged {
-                self.close(Retry::Soon, "the server has been silent for 150 s");
-            } else {
-                // Counted from here: this process may have been stopped since the last line.
-                self.silent_until = now + PONG_TIMEOUT;
-                self.is_pinged = true;
-                self.send("PING", &["linkbot"]);
+                _ if self.registered.is_none() => {
+                    self.close(Retry::Soon, "no welcome (001) from the server for 60 s")
+                }
+                _ if self.is_pinged => {
+                    self.close(Retry::Soon, "the server has been silent for 150 s")
+                }
+                _ => {
+                    // Counted from here: this process may have been stopped since the last line.
+                    self.wait_until = now + PONG_TIMEOUT;
+                    self.is_pinged = true;
+                    self.send("PING", &["linkbot"]);
+                }
             }
         }
         if self.reclaim.is_some_and(|at| now >= at) {
@@ -254,8 +258,10 @@ impl<'a> Session<'a> {
 
     /// Handles one line of the server. Returns a request if someone said something for us.
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
-        self.silent_until = now.instant + PING_AFTER;
-        self.is_pinged = false;
+        if self.registered.is_some() {
+            self.wait_until = now.instant + PING_AFTER;
+            self.is_pinged = false;
+        }
         let message = &Message::parse(line)?;
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc = self.is_irc || message.verb.iter().all(u8::is_ascii_alphanumeric);
@@ -271,13 +277,12 @@ impl<'a> Session<'a> {
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
                 self.login_refused(message)
             }
-            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(message, now.instant),
+            b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(message),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" | b"465" => self.error(message),
 
             b"CAP" => self.cap(message),
             b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
-            b"900" => self.services_answered(now.instant),
             b"903" if logging_in => self.logged_in(),
             [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(message),
             // Once registered, 464 answers an OPER in `on_connect`.
@@ -292,8 +297,10 @@ impl<'a> Session<'a> {
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
             b"JOIN" if is_ours => self.joined(message, now),
-            b"PART" if is_ours => self.removed_from_channel(message, now),
-            b"KICK" if self.is_me(message.param(1)) => self.removed_from_channel(message, now),
+            b"PART" if is_ours => self.removed_from_channel(message, now.instant),
+            b"KICK" if self.is_me(message.param(1)) => {
+                self.removed_from_channel(message, now.instant)
+            }
             b"INVITE" if self.is_me(message.param(0)) => self.invited(message, now.instant),
             [b'4'..=b'9', _, _] => self.refused(message),
             _ => {}
@@ -329,10 +336,10 @@ impl<'a> Session<'a> {
         self.end = Some(End::new(retry, why));
     }
 
-    /// Logs `text` as a warning, but only once per `reason` and connection.
-    fn log_once(&mut self, reason: String, text: String) {
-        if self.logged_reasons.len() < MAX_REASONS && self.logged_reasons.insert(reason) {
-            self.log.push(format!("{WARNING}{text}"));
+    /// Logs a warning, but only once per `reason` and connection.
+    fn log_once(&mut self, reason: &str, details: impl Display) {
+        if self.logged_reasons.len() < MAX_REASONS && self.logged_reasons.insert(reason.into()) {
+            self.log.push(format!("{WARNING}{reason}{details}"));
         }
     }
 

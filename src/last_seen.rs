@@ -41,38 +41,30 @@ impl<'a> LastSeen<'a> {
             }
             String::new()
         });
-        let mut times = vec![None; channels.len()];
-        for line in text.lines() {
-            let (name, time) = line.split_once('\t').unwrap_or_default();
-            let Some(time) = parse_time(time) else {
-                let path = path.display();
-                log!("{path}: skipped a line that is not a channel and a time");
-                continue;
-            };
-            if let Some(index) = channels.iter().position(|channel| channel.name == name) {
-                times[index] = Some(time);
-            }
-        }
+        let time_of = |channel: &Channel| {
+            text.lines()
+                .find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
+        };
+        let times = channels.iter().map(time_of).collect();
         LastSeen { path, channels, times, next_write: Instant::now(), is_failing: false }
     }
 
-    /// Takes new times and writes them, at most once a minute. Call it when lines have arrived.
-    pub fn update(&mut self, times: impl Iterator<Item = Option<OffsetDateTime>>, now: Instant) {
-        if now >= self.next_write {
-            self.write(times, now);
-        }
-    }
-
-    /// Takes new times and writes them at once, if they have changed. Does not fsync.
-    pub fn write(&mut self, times: impl Iterator<Item = Option<OffsetDateTime>>, now: Instant) {
-        let mut is_changed = false;
-        for (old, new) in self.times.iter_mut().zip(times) {
-            is_changed |= *old != new;
-            *old = new;
-        }
-        if !is_changed && !self.is_failing {
+    /// Takes new times and writes them if they have changed: at most once a minute, and when the
+    /// connection ends. Does not fsync.
+    pub fn update(
+        &mut self,
+        times: impl Iterator<Item = Option<OffsetDateTime>>,
+        now: Instant,
+        is_end: bool,
+    ) {
+        if now < self.next_write && !is_end {
             return;
         }
+        let times: Vec<_> = times.collect();
+        if times == self.times && !self.is_failing {
+            return;
+        }
+        self.times = times;
         self.next_write = now + WRITE_INTERVAL;
         let mut text = String::new();
         for (channel, time) in self.channels.iter().zip(&self.times) {

@@ -118,7 +118,8 @@ impl<'a> Network<'a> {
         online.session.log.drain(..).for_each(log::line);
         online.connection.write(bytes.as_bytes()).unwrap_or_else(|e| online.broken(&e));
         let end = online.session.end.take();
-        self.last_seen.update(online.session.last_seen(), Instant::now());
+        let now = now();
+        self.last_seen.update(online.session.last_seen(now), now.instant, end.is_some());
         if let Some(end) = end {
             self.lost(&end);
         }
@@ -143,8 +144,7 @@ impl<'a> Network<'a> {
     fn lost(&mut self, end: &End) {
         let mut registered = None;
         let mut hint = "";
-        if let Some(mut online) = self.online.take() {
-            self.last_seen.write(online.session.last_seen(), Instant::now());
+        if let Some(online) = self.online.take() {
             registered = online.session.registered.map(|since| since.elapsed());
             if !online.session.is_irc && !self.config.server.tls {
                 hint = "; the server sent no line of IRC: if this port speaks TLS, set tls = yes";

@@ -1,15 +1,7 @@
 //! The configured channels. Takes our own JOINs and what the server says about a channel, and sends
 //! JOIN until our own JOIN comes back. linkbot never sends PART: others may share the connection.
 
-use std::time::{Duration, Instant};
-
-use time::OffsetDateTime;
-
-use super::history::Replay;
-use super::message::{self, Message};
-use super::talk::server_time;
-use super::{Channel, Now, Phase, Session};
-use crate::log::WARNING;
+use super::*;
 
 /// The shortest time between two JOINs.
 const JOIN_INTERVAL: Duration = Duration::from_millis(500);
@@ -24,51 +16,26 @@ const WAITING: &str = "waiting for an INVITE or a restart";
 pub struct Membership<'a> {
     pub channel: &'a Channel,
     /// As the server spells it.
-    server_name: Vec<u8>,
+    pub server_name: Vec<u8>,
     pub presence: Presence,
-    /// When the last JOIN was sent that has not let us in.
-    last_join: Option<Instant>,
-    /// That JOIN was not refused either.
-    is_join_open: bool,
+    /// A JOIN was sent and neither answered nor refused.
+    pub is_join_open: bool,
     /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
     /// to us.
     pub newest_live: Option<OffsetDateTime>,
     pub replay: Option<Replay>,
-    /// The newest live line that was not for us, and when it arrived; empty if it was read.
+    /// The newest live line that was not for us; empty if it was read.
     pub skipped_line: Vec<u8>,
-    pub skipped_at: Now,
 }
 
 #[derive(Clone, Copy)]
 pub enum Presence {
-    /// Not in the channel. A JOIN is due at `join_at`, and again each `join_backoff` after it;
-    /// `None`: only once.
-    Asking { join_at: Instant, join_backoff: Option<Duration> },
-    /// Kept out until an INVITE or the next connection.
-    Out,
+    /// Not in the channel. A JOIN is due at `join_at`, `wait` after the last one, if any.
+    Asking { join_at: Instant, wait: Duration },
+    /// Kept out until an INVITE or the next connection, but for one JOIN.
+    Out { join_at: Option<Instant> },
     /// In the channel. A line with a server-time before `since` is replayed.
     In { since: OffsetDateTime },
-}
-
-impl<'a> Membership<'a> {
-    /// `last_seen`: when the channel was last seen.
-    pub fn new(
-        channel: &'a Channel,
-        last_seen: Option<OffsetDateTime>,
-        now: Now,
-    ) -> Membership<'a> {
-        Membership {
-            channel,
-            server_name: channel.name.clone().into_bytes(),
-            presence: Presence::Asking { join_at: now.instant, join_backoff: Some(FIRST_BACKOFF) },
-            last_join: None,
-            is_join_open: false,
-            newest_live: last_seen,
-            replay: None,
-            skipped_line: Vec::with_capacity(message::LONGEST_LINE),
-            skipped_at: now,
-        }
-    }
 }
 
 impl Session<'_> {
@@ -79,35 +46,27 @@ impl Session<'_> {
         })
     }
 
-    /// 900 or a private NOTICE: services have read `on_connect`, so join now.
-    pub fn services_answered(&mut self, now: Instant) {
-        self.next_join = self.next_join.min(now + JOIN_INTERVAL);
-    }
-
     /// When the next JOIN is due, and the index of its channel.
     pub fn join_due(&self) -> Option<(Instant, usize)> {
-        if self.phase != Phase::Ready {
-            return None;
-        }
-        let asking =
-            self.memberships.iter().enumerate().filter_map(|(index, m)| match m.presence {
-                Presence::Asking { join_at, .. } => Some((join_at, index)),
-                _ => None,
-            });
-        asking.min().map(|(join_at, index)| (join_at.max(self.next_join), index))
+        let due = self.memberships.iter().enumerate().filter_map(|(index, m)| match m.presence {
+            Presence::Asking { join_at, .. } | Presence::Out { join_at: Some(join_at) } => {
+                Some((join_at, index))
+            }
+            _ => None,
+        });
+        let (join_at, index) = due.min().filter(|_| self.phase == Phase::Ready)?;
+        Some((join_at.max(self.next_join), index))
     }
 
     pub fn join(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
-        let Presence::Asking { join_backoff, .. } = membership.presence else { return };
-        membership.presence = match join_backoff {
-            Some(wait) => Presence::Asking {
-                join_at: now + wait,
-                join_backoff: Some(LONGEST_BACKOFF.min(wait * 2)),
-            },
-            None => Presence::Out,
+        membership.presence = match membership.presence {
+            Presence::Asking { wait, .. } => {
+                let wait = (wait * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
+                Presence::Asking { join_at: now + wait, wait }
+            }
+            _ => Presence::Out { join_at: None },
         };
-        membership.last_join = Some(now);
         membership.is_join_open = true;
         self.next_join = now + JOIN_INTERVAL;
         let Channel { name, key } = membership.channel;
@@ -119,28 +78,23 @@ impl Session<'_> {
 
     /// Our own JOIN: we are in a channel.
     pub fn joined(&mut self, message: &Message, now: Now) {
-        self.read_skipped_lines();
         let name = message.param(0);
-        let Some(index) = self.configured(name).or_else(|| self.renamed_channel()) else {
+        let index = self.configured(name).or_else(|| {
+            // Servers fold names that are not ASCII by rules of their own. ASCII names are exact,
+            // so a channel that others make us join is not mistaken for one of them.
+            self.memberships.iter().position(|m| m.is_join_open && !m.channel.name.is_ascii())
+        });
+        let Some(index) = index else {
             let name = message.text(0);
             let text = format!("in {name}, which is not in bot.conf: ignoring what is said there");
-            return self.log_once(text.clone(), text);
+            return self.log_once(&text, "");
         };
         let membership = &mut self.memberships[index];
-        let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
-        membership.presence = Presence::In { since };
         membership.server_name = name.to_vec();
-        membership.last_join = None;
         membership.is_join_open = false;
         self.log.push(format!("joined {}", membership.channel.name));
+        let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
         self.catch_up(index, since, now);
-    }
-
-    /// The channel whose JOIN the server answers by another name: servers fold names that are not
-    /// ASCII by rules of their own. ASCII names are exact, so a channel that others make us join is
-    /// not mistaken for one of them.
-    fn renamed_channel(&self) -> Option<usize> {
-        self.memberships.iter().position(|m| m.is_join_open && !m.channel.name.is_ascii())
     }
 
     /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
@@ -158,45 +112,33 @@ impl Session<'_> {
         let text = match membership.presence {
             Presence::In { .. } => format!("the server refused a message to {name}: {why}"),
             Presence::Asking { .. } => format!("not in {name}: {why}; retrying with backoff"),
-            Presence::Out => format!("not in {name}: {why}; {WAITING}"),
+            Presence::Out { .. } => format!("not in {name}: {why}; {WAITING}"),
         };
-        self.log_once(text.clone(), text);
+        self.log_once(&text, "");
     }
 
     /// A KICK, or a PART that others made us send.
-    pub fn removed_from_channel(&mut self, message: &Message, now: Now) {
-        self.read_skipped_lines();
+    pub fn removed_from_channel(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
-        let join_at = now.instant + REJOIN;
-        let (presence, then) = if returns {
-            (Presence::Asking { join_at, join_backoff: None }, "rejoining once, in 60 s")
-        } else {
-            (Presence::Out, WAITING)
-        };
-        let membership = &mut self.memberships[index];
-        membership.presence = presence;
-        membership.newest_live = membership.last_seen();
-        membership.replay = None;
-        let name = &membership.channel.name;
+        let then = if returns { "rejoining once, in 60 s" } else { WAITING };
+        let Membership { channel, presence, .. } = &mut self.memberships[index];
+        *presence = Presence::Out { join_at: returns.then(|| now + REJOIN) };
+        let name = &channel.name;
         let (verb, by) = (message::text(message.verb), message.sender());
         let why = message.last();
         self.log.push(format!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}"));
     }
 
-    /// An INVITE never adds a channel. It causes at most one JOIN every 10 s.
+    /// An INVITE never adds a channel. It changes nothing if a JOIN is due within 10 s anyway.
     pub fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
-        let membership = &mut self.memberships[index];
-        let earliest = membership.last_join.map_or(now, |last| now.max(last + FIRST_BACKOFF));
-        match membership.presence {
+        let Membership { channel, presence, .. } = &mut self.memberships[index];
+        match *presence {
             Presence::In { .. } => return,
-            Presence::Asking { join_at, .. } if join_at <= earliest => return,
-            _ => {}
+            Presence::Asking { wait, .. } if wait <= FIRST_BACKOFF => return,
+            _ => *presence = Presence::Asking { join_at: now, wait: Duration::ZERO },
         }
-        membership.presence =
-            Presence::Asking { join_at: earliest, join_backoff: Some(FIRST_BACKOFF) };
-        let name = &membership.channel.name;
-        self.log.push(format!("invited to {name} by {}", message.sender()));
+        self.log.push(format!("invited to {} by {}", channel.name, message.sender()));
     }
 }

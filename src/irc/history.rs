@@ -3,15 +3,7 @@
 //! request. Takes our JOINs, batches and lines; returns the origin of each line, and when each
 //! channel was last seen.
 
-use std::mem;
-use std::time::{Duration, Instant};
-
-use time::OffsetDateTime;
-
-use super::channels::{Membership, Presence};
-use super::message::Message;
-use super::talk::{MAX_CLOCK_SKEW, server_time};
-use super::{Now, Request, Session};
+use super::*;
 use crate::journal::format_time;
 
 /// How far back catch-up goes, and how many lines of a channel it reads.
@@ -58,22 +50,6 @@ pub struct Replay {
 }
 
 impl Replay {
-    fn new(since: OffsetDateTime) -> Replay {
-        Replay {
-            since,
-            deadline: None,
-            open_page: None,
-            batch: Vec::new(),
-            newest: since,
-            newest_lines: 0,
-            repeated: 0,
-            newest_request: None,
-            lines: 0,
-            links: 0,
-            unsaved: 0,
-        }
-    }
-
     /// Counts a replayed line. False if it is not to be read: seen before, in the future, or over
     /// the limit.
     fn count(&mut self, time: OffsetDateTime, now: Now) -> bool {
@@ -101,47 +77,63 @@ impl Replay {
     /// The line for the log once the replay is over; `None`: nothing was replayed, and nothing is
     /// missing.
     fn summary(&self, channel: &str) -> Option<String> {
-        let minute = |t: OffsetDateTime| format!("{} {:02}:{:02}Z", t.date(), t.hour(), t.minute());
+        let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
         let count = |n, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        let since = minute(self.since);
-        let (links, lines) = (count(self.links, "link"), count(self.lines, "line"));
-        let done = format!("caught up in {channel}: {links} from {lines} since {since}");
         let retry = "asking again on the next connection";
-        if self.unsaved > 0 {
-            Some(format!("{done}; {} could not be saved: {retry}", self.unsaved))
+        let rest = if self.unsaved > 0 {
+            format!("; {} could not be saved: {retry}", self.unsaved)
         } else if self.lines == MAX_LINES {
-            let newest = minute(self.newest);
-            Some(format!("{done}; that is the limit: the lines from {newest} on are missing"))
+            format!("; that is the limit: the lines from {} on are missing", minute(self.newest))
         } else if self.open_page.is_some() {
-            Some(format!("{done}; the server did not send the rest: {retry}"))
+            format!("; the server did not send the rest: {retry}")
+        } else if self.lines > 0 {
+            String::new()
         } else {
-            (self.lines > 0).then_some(done)
-        }
+            return None;
+        };
+        let (links, lines) = (count(self.links, "link"), count(self.lines, "line"));
+        let since = minute(self.since);
+        Some(format!("caught up in {channel}: {links} from {lines} since {since}{rest}"))
     }
 }
 
 impl Membership<'_> {
     /// Where the next catch-up begins. Does not advance while anything is missing that was said
     /// before.
-    pub fn last_seen(&self) -> Option<OffsetDateTime> {
+    pub fn last_seen(&mut self, now: Now) -> Option<OffsetDateTime> {
+        if let Some(time) = Message::parse(&self.skipped_line).as_ref().and_then(server_time) {
+            self.saw_line(time, now);
+        }
+        self.skipped_line.clear();
         match &self.replay {
-            Some(Replay { since, deadline, open_page, unsaved, .. })
-                if deadline.is_some() || open_page.is_some() || *unsaved > 0 =>
+            Some(replay)
+                if replay.deadline.is_some()
+                    || replay.open_page.is_some()
+                    || replay.unsaved > 0 =>
             {
-                Some(*since)
+                Some(replay.since)
             }
             _ => self.newest_live,
+        }
+    }
+
+    /// A live line was said at `time`.
+    fn saw_line(&mut self, time: OffsetDateTime, now: Now) {
+        if (time - now.clock).abs() <= MAX_CLOCK_SKEW {
+            self.newest_live = self.newest_live.max(Some(time));
         }
     }
 }
 
 /// Requests.
 impl Session<'_> {
-    /// We have joined: everything since the channel was last seen is missing.
+    /// We are in the channel since `joined`: everything since it was last seen is missing.
     pub fn catch_up(&mut self, index: usize, joined: OffsetDateTime, now: Now) {
         let membership = &mut self.memberships[index];
+        let last_seen = membership.last_seen(now);
         // A time in the future is a mistake, as if the channel was new to us.
-        let last_seen = membership.last_seen().filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
+        let last_seen = last_seen.filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
+        membership.presence = Presence::In { since: joined };
         membership.newest_live = last_seen;
         membership.replay = None;
         if (joined - now.clock).abs() > MAX_CLOCK_SKEW {
@@ -150,17 +142,30 @@ impl Session<'_> {
             return self.log.push(format!("not caught up in {name}: {why}"));
         }
         membership.newest_live = last_seen.max(Some(joined));
-        if let Some(since) = last_seen
+        if let Some(last_seen) = last_seen
             && self.settings.catch_up
         {
-            membership.replay = Some(Replay::new(since.max(now.clock - MAX_AGE)));
+            let since = last_seen.max(now.clock - MAX_AGE);
+            membership.replay = Some(Replay {
+                since,
+                deadline: None,
+                open_page: None,
+                batch: Vec::new(),
+                newest: since,
+                newest_lines: 0,
+                repeated: 0,
+                newest_request: None,
+                lines: 0,
+                links: 0,
+                unsaved: 0,
+            });
             self.request_history(index, now.instant);
         }
     }
 
     /// Expects more lines, and requests them if the server keeps history.
     fn request_history(&mut self, index: usize, now: Instant) {
-        let &mut Membership { channel, ref mut replay, .. } = &mut self.memberships[index];
+        let Membership { channel, replay, .. } = &mut self.memberships[index];
         let Some(replay) = replay else { return };
         replay.deadline = Some(now + REPLAY_TIMEOUT);
         if !self.keeps_history {
@@ -174,29 +179,34 @@ impl Session<'_> {
             replay.repeated = replay.newest_lines;
             after -= time::Duration::MILLISECOND;
         }
-        let after = format!("timestamp={}", format_time(after));
-        let limit = self.history_limit.min(MAX_LINES - replay.lines + replay.repeated).to_string();
-        self.send("CHATHISTORY", &["AFTER", &channel.name, &after, &limit]);
+        let limit = self.history_limit.min(MAX_LINES - replay.lines + replay.repeated);
+        let (name, after) = (&channel.name, format_time(after));
+        self.send(&format!("CHATHISTORY AFTER {name} timestamp={after} {limit}"), &[]);
     }
 
     /// `BATCH +reference chathistory #channel` begins a page, `BATCH -reference` ends it.
     pub fn batch(&mut self, message: &Message, now: Instant) {
-        let Some((sign, reference)) = message.param(0).split_first() else { return };
         let named = self.configured(message.param(2));
         for index in 0..self.memberships.len() {
             let Some(replay) = &mut self.memberships[index].replay else { continue };
-            if *sign == b'+' && named == Some(index) {
-                replay.batch = reference.to_vec();
-                replay.deadline = Some(now + REPLAY_TIMEOUT);
-            } else if *sign == b'-' && replay.deadline.is_some() && replay.batch == reference {
-                // A page that is not full need not be the last, for servers leave out some lines.
-                // A page without a newer line is the last.
-                let is_last = replay.open_page.take() == Some(replay.newest);
-                if is_last || replay.lines == MAX_LINES {
-                    replay.deadline = Some(now);
-                } else {
-                    self.request_history(index, now);
+            match message.param(0) {
+                [b'+', reference @ ..] if named == Some(index) => {
+                    replay.batch = reference.to_vec();
+                    replay.deadline = Some(now + REPLAY_TIMEOUT);
                 }
+                [b'-', reference @ ..]
+                    if replay.deadline.is_some() && replay.batch == reference =>
+                {
+                    // A page that is not full need not be the last, for servers leave out some
+                    // lines. A page without a newer line is the last.
+                    let is_last = replay.open_page.take() == Some(replay.newest);
+                    if is_last || replay.lines == MAX_LINES {
+                        replay.deadline = Some(now);
+                    } else {
+                        self.request_history(index, now);
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -220,58 +230,38 @@ impl Session<'_> {
             let is_old = time.is_some_and(|said| now.clock - said > MAX_CLOCK_SKEW);
             return if is_old { Origin::Ignored } else { Origin::Live };
         };
-        let Membership { presence, newest_live, replay, .. } = &mut self.memberships[index];
-        let Presence::In { since: joined } = *presence else { return Origin::Ignored };
-        if message.tag("batch").is_none() && time.is_none_or(|time| time >= joined) {
-            let Some(time) = time else { return Origin::Live };
-            if (time - now.clock).abs() <= MAX_CLOCK_SKEW {
-                *newest_live = (*newest_live).max(Some(time));
+        let membership = &mut self.memberships[index];
+        let Presence::In { since: joined } = membership.presence else { return Origin::Ignored };
+        let is_batched = message.tag("batch").is_some();
+        let Some(time) = time else {
+            return if is_batched { Origin::Ignored } else { Origin::Live };
+        };
+        let newest = membership.replay.as_ref().and_then(|replay| replay.newest_request);
+        if !is_batched && time >= joined {
+            membership.saw_line(time, now);
+            let is_told = newest.is_some_and(|newest| time <= newest);
+            return if is_told { Origin::History { same_moment: false } } else { Origin::Live };
+        }
+        if let Some(replay) = &mut membership.replay
+            && replay.count(time, now)
+        {
+            // A time in the future must not make live lines history.
+            if is_request && time <= now.clock {
+                replay.newest_request = newest.max(Some(time));
             }
-            let replayed = replay.as_ref().and_then(|replay| replay.newest_request);
-            return if replayed.is_some_and(|newest| time <= newest) {
-                Origin::History { same_moment: false }
-            } else {
-                Origin::Live
-            };
+            return Origin::History { same_moment: newest == Some(time) };
         }
-        let (Some(time), Some(replay)) = (time, replay) else { return Origin::Ignored };
-        if !replay.count(time, now) {
-            return Origin::Ignored;
-        }
-        let same_moment = replay.newest_request == Some(time);
-        // A time in the future must not make live lines history.
-        if is_request && time <= now.clock {
-            replay.newest_request = replay.newest_request.max(Some(time));
-        }
-        Origin::History { same_moment }
+        Origin::Ignored
     }
-}
 
-/// Lines that are not for us.
-impl Session<'_> {
     /// Keeps a live line without reading it: only the newest says when the channel was last seen.
     /// A replayed line counts.
     pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
         let membership = &mut self.memberships[index];
         if membership.replay.as_ref().is_some_and(|replay| replay.deadline.is_some()) {
             self.origin(Some(index), message, false, now);
-        } else if line.starts_with(b"@") {
+        } else if line.starts_with(b"@") && matches!(membership.presence, Presence::In { .. }) {
             line.clone_into(&mut membership.skipped_line);
-            membership.skipped_at = now;
-        }
-    }
-
-    /// Call this before a channel is left or joined again.
-    pub fn read_skipped_lines(&mut self) {
-        for index in 0..self.memberships.len() {
-            let Membership { skipped_line, skipped_at: at, .. } = &mut self.memberships[index];
-            let (mut line, at) = (mem::take(skipped_line), *at);
-            if let Some(message) = Message::parse(&line) {
-                self.origin(Some(index), &message, false, at);
-            }
-            // Without a new allocation.
-            line.clear();
-            self.memberships[index].skipped_line = line;
         }
     }
 }
@@ -279,51 +269,39 @@ impl Session<'_> {
 /// The end of a replay.
 impl Session<'_> {
     /// When each channel was last seen, for links.tsv.heard and the next connection.
-    pub fn last_seen(&mut self) -> impl Iterator<Item = Option<OffsetDateTime>> {
-        self.read_skipped_lines();
-        self.memberships.iter().map(Membership::last_seen)
+    pub fn last_seen(&mut self, now: Now) -> impl Iterator<Item = Option<OffsetDateTime>> {
+        self.memberships.iter_mut().map(move |membership| membership.last_seen(now))
     }
 
     /// Records the outcome of a request: how many links it added, or `None` if it could not be
     /// saved.
     pub fn record_replayed(&mut self, request: &Request, links: Option<usize>) {
-        let index = request.channel.as_ref().and_then(|name| self.configured(name.as_bytes()));
-        let Some(index) = index else { return };
-        let Some(replay) = &mut self.memberships[index].replay else { return };
-        match links {
-            Some(links) if request.history => replay.links += links,
-            None if request.history || replay.deadline.is_some() => replay.unsaved += 1,
-            _ => {}
-        }
-    }
-
-    /// FAIL: the server does not send what was requested. The page stays open, so the next
-    /// connection requests it again.
-    pub fn history_failed(&mut self, message: &Message, now: Instant) {
-        let named = message.params().find_map(|name| self.configured(name));
-        for (index, membership) in self.memberships.iter_mut().enumerate() {
-            if let Some(replay) = &mut membership.replay
-                && replay.open_page.is_some()
-                && named.is_none_or(|named| named == index)
+        for Membership { channel, replay, .. } in &mut self.memberships {
+            if let Some(replay) = replay
+                && request.history
+                && request.channel.as_ref() == Some(&channel.name)
             {
-                replay.deadline = Some(now);
+                match links {
+                    Some(links) => replay.links += links,
+                    None => replay.unsaved += 1,
+                }
             }
         }
     }
 
-    /// Ends each replay that is over, and logs a summary.
+    /// Ends each replay that is over, and logs a summary. If a page is still open, the next
+    /// connection requests it again.
     pub fn end_history(&mut self, now: Instant) {
         for Membership { channel, replay, newest_live, .. } in &mut self.memberships {
-            let Some(replay) = replay else { continue };
-            if replay.deadline.is_none_or(|deadline| now < deadline) {
-                continue;
-            }
-            replay.deadline = None;
-            self.log.extend(replay.summary(&channel.name));
-            if replay.lines == MAX_LINES {
-                // The next catch-up begins here, unless something is said before.
-                replay.open_page = None;
-                *newest_live = Some(replay.newest);
+            if let Some(replay) = replay
+                && replay.deadline.take_if(|deadline| now >= *deadline).is_some()
+            {
+                self.log.extend(replay.summary(&channel.name));
+                if replay.lines == MAX_LINES {
+                    // The next catch-up begins here, unless something is said before.
+                    replay.open_page = None;
+                    *newest_live = Some(replay.newest);
+                }
             }
         }
     }

@@ -10,11 +10,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::connection::{End, Retry};
 use super::message::{self, Message};
 use super::names::CaseMapping;
-use super::{Phase, Sasl, Session, VERSION};
+use super::{PING_AFTER, Phase, Sasl, Session, VERSION};
 
 /// Useful only together, so requested together: a server grants a request as a whole.
 const HISTORY: &str = "batch draft/chathistory message-tags server-time";
-/// How long to wait for services to answer `on_connect` before joining channels.
+/// How long services have to answer `on_connect` before we join channels.
 const SERVICES_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two requests for a nick that we did not get.
 const RECLAIM: Duration = Duration::from_secs(5 * 60);
@@ -140,14 +140,10 @@ impl Session<'_> {
     }
 
     /// FAIL, WARN or NOTE, then a command, a code, perhaps more, and a text for people.
-    pub fn standard_reply(&mut self, message: &Message, now: Instant) {
+    pub fn standard_reply(&mut self, message: &Message) {
         let verb = message::text(message.verb);
-        let reason = format!("{verb} {} {}", message.text(0), message.text(1));
-        let text = format!("the server says: {reason}: {}", message.last());
-        if reason.starts_with("FAIL CHATHISTORY ") {
-            self.history_failed(message, now);
-        }
-        self.log_once(reason, text);
+        let reason = format!("the server says: {verb} {} {}", message.text(0), message.text(1));
+        self.log_once(&reason, format_args!(": {}", message.last()));
     }
 
     fn end_capabilities(&mut self) {
@@ -161,7 +157,7 @@ impl Session<'_> {
         }
         self.phase = Phase::Burst;
         self.registered = Some(now);
-        self.welcome_by = None;
+        self.wait_until = now + PING_AFTER;
         self.take_nick(message, now);
         let (nick, wanted) = (&self.nick, &self.settings.nick);
         self.log.push(match self.reclaim {

@@ -177,10 +177,9 @@ impl Session<'_> {
             self.origin(self.configured(message.param(0)), message, false, now);
         } else if message.source.contains(&b'!') {
             // A notice from the server itself has no user in its source.
-            if self.notices.take(now.instant) {
+            if self.limit.take(now.instant) {
                 self.log.push(format!("notice from {}: {}", message.sender(), message.text(1)));
             }
-            self.services_answered(now.instant);
         }
     }
 
@@ -211,8 +210,8 @@ impl Session<'_> {
             return said;
         }
         let minutes = (said - clock).whole_minutes();
-        let text = format!("the server's clock is {minutes} min off; using this machine's");
-        self.log_once("server's clock".to_owned(), text);
+        let why = "using this machine's clock: the server's is off";
+        self.log_once(why, format_args!(" by {minutes} min"));
         clock
     }
 
@@ -226,7 +225,7 @@ impl Session<'_> {
             "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
             _ => return,
         };
-        if !self.is_ignored(message, false, false) && self.ctcp.take(now) {
+        if !self.is_ignored(message, false, false) && self.limit.take(now) {
             self.outbox.push(&message.sender(), format!("\x01{answer}\x01"), ReplyKind::Look);
         }
     }

@@ -19,19 +19,19 @@ fn the_file_is_written_at_most_once_a_minute_and_when_the_connection_ends() {
     let start = Instant::now();
     let after = |seconds| start + Duration::from_secs(seconds);
     let seen = |seconds| [None, Some(TIME + time::Duration::seconds(seconds))].into_iter();
-    last_seen.update([None, None].into_iter(), start);
+    last_seen.update([None, None].into_iter(), start, false);
     assert!(!file.exists(), "nothing is known");
     for (seconds, written) in [(0, "19"), (1, "19"), (59, "19"), (60, "19"), (119, "19")] {
-        last_seen.update(seen(seconds.min(1)), after(seconds as u64));
+        last_seen.update(seen(seconds.min(1)), after(seconds as u64), false);
         let written = if seconds >= 60 { "20" } else { written };
         let line = format!("#ops\t2026-11-26T10:31:{written}.123Z\n");
         assert_eq!(fs::read_to_string(&file).unwrap(), line, "{seconds}");
     }
-    last_seen.write(seen(5), after(120));
+    last_seen.update(seen(5), after(120), true);
     assert_eq!(LastSeen::read(&config).times, [None, Some(TIME + time::Duration::seconds(5))]);
     // Unchanged times are not written again, whatever has become of the file.
     fs::remove_file(&file).unwrap();
-    last_seen.update(seen(5), after(200));
+    last_seen.update(seen(5), after(200), false);
     assert!(!file.exists());
 }
 
@@ -42,10 +42,9 @@ fn what_could_not_be_written_is_written_later() {
     let file = folder.path().join("links.tsv.heard");
     let mut last_seen = LastSeen::read(&config);
     fs::create_dir(folder.path().join("links.tsv.heard.tmp")).unwrap();
-    let seen = || [Some(TIME), None].into_iter();
-    last_seen.write(seen(), Instant::now());
+    last_seen.update([Some(TIME), None].into_iter(), Instant::now(), true);
     assert!(!file.exists());
     fs::remove_dir(folder.path().join("links.tsv.heard.tmp")).unwrap();
-    last_seen.write(seen(), Instant::now());
+    last_seen.update([Some(TIME), None].into_iter(), Instant::now(), true);
     assert_eq!(fs::read_to_string(&file).unwrap(), "#dev\t2026-11-26T10:31:19.123Z\n");
 }
