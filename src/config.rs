@@ -1,7 +1,7 @@
 //! bot.conf: its keys become a [`Config`]. The first error is reported, with its file, line and
 //! key.
 //!
-//! For a key of your own without `local.`, add it to `DEFAULTS` in config/lines.rs, read it here
+//! For a key of your own without `local.`, add it to `KEYS` in config/lines.rs, read it here
 //! with `lines.get`, and explain it in bot.conf.
 
 mod lines;
@@ -9,14 +9,19 @@ mod outputs;
 mod secrets;
 mod values;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use native_tls::Identity;
 
 use crate::delicious::{self, Login};
 use crate::file::beside;
 use crate::irc::{self, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
+use crate::log;
 use crate::log_url::{LogUrl, Zone};
 use crate::page::{FeedLink, Page};
 use crate::view::{Format, View};
@@ -26,8 +31,7 @@ use outputs::{own_file, views};
 use secrets::{check_mode, secrets};
 use values::*;
 
-/// An error is for the operator: what is wrong, or what a correct value looks like.
-type Result<T, E = String> = std::result::Result<T, E>;
+type Result<T> = std::result::Result<T, String>;
 
 /// A valid bot.conf.
 pub struct Config {
@@ -46,7 +50,7 @@ pub struct Config {
     pub account: Option<delicious::Settings>,
     /// The values of `local.NAME` by NAME, for src/local.rs.
     #[allow(dead_code, reason = "only a fork reads them")]
-    pub local: HashMap<String, String>,
+    pub local: BTreeMap<String, String>,
     /// Words that must not appear in the log.
     pub secrets: Vec<String>,
     pub warnings: Vec<String>,
@@ -55,37 +59,39 @@ pub struct Config {
 }
 
 impl Config {
-    /// An error is one line: the place, what is wrong, and how to fix it. It quotes no secret.
+    /// An error is one line: the place, and what a correct value is. It quotes no secret.
     pub fn read(path: &Path) -> Result<Config> {
-        let (text, mode) = read(path)?;
-        Config::parse(path, &text, mode)
+        let text = fs::read_to_string(path)
+            .map_err(|e| format!("{}: {}", path.display(), log::os_error(e)))?;
+        let config = Config::parse(path, &text)?;
+        if !config.secrets.is_empty() {
+            check_mode(path)?;
+        }
+        Ok(config)
     }
 
-    fn parse(path: &Path, text: &str, mode: u32) -> Result<Config> {
+    fn parse(path: &Path, text: &str) -> Result<Config> {
         let mut lines = Lines::new(path, text)?;
         let server = server(&lines)?;
         let irc = irc(&lines)?;
-        let account = account(&mut lines, &irc.owner)?;
-        let secrets = secrets(&mut lines, &server, &irc, account.as_ref(), mode)?;
+        let account = account(&mut lines)?;
+        let secrets = secrets(&mut lines, &server, &irc, account.as_ref())?;
         let zone = lines.get("timezone", zone)?;
-        let log_url = lines.option("log_url", |value| LogUrl::new(value, zone))?;
+        let log_url = lines.option("log_url", |value| LogUrl::new(value, zone).ok())?;
         let mut files = vec![];
         let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
         files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
         let views = views(&lines, &mut files, &irc, zone, &log_url)?;
-        let reconnect = Duration::from_secs(lines.get("reconnect", number(1, 600))?);
-        let capture = lines.get("capture", yes_or_no)?;
-        let moderators = list(lines.value("moderators"));
         let local = lines.settings.iter().filter_map(|(key, setting)| {
             Some((key.strip_prefix("local.")?.to_owned(), setting.value.clone()))
         });
         Ok(Config {
             server,
             irc,
-            reconnect,
+            reconnect: Duration::from_secs(lines.get("reconnect", number(1, 600))?),
             journal,
-            capture,
-            moderators,
+            capture: lines.get("capture", yes_or_no)?,
+            moderators: list(lines.value("moderators")),
             views,
             log_url,
             account,
@@ -100,38 +106,34 @@ impl Config {
 fn server(lines: &Lines) -> Result<connection::Settings> {
     let (host, port) = lines.get("server", host_and_port)?;
     let path = |name: &str| lines.path.with_file_name(name);
-    let pin = lines.option("tls_pin", |name| pin(&path(name)))?;
-    let identity = lines.option("tls_cert", |name| {
-        let key = lines.text("tls_key").unwrap_or(name.to_owned());
-        identity(&path(name), &path(&key))
-    })?;
     let tls = lines.get("tls", yes_or_no)?;
+    let pin = lines.option("tls_pin", |name| pin(&path(name)))?;
+    let key = path(&lines.text("tls_key").or(lines.text("tls_cert")).unwrap_or_default());
+    let identity = lines.option("tls_cert", |name| identity(&path(name), &key))?;
+    if identity.is_some() {
+        check_mode(&key)?;
+    }
     if !tls && (pin.is_some() || identity.is_some()) {
-        return Err(lines.error("tls", "must be yes if tls_pin or tls_cert is set"));
+        return Err(lines.wrong("tls"));
     }
     Ok(connection::Settings { host, port, tls, pin, identity })
 }
 
 fn irc(lines: &Lines) -> Result<irc::Settings> {
-    let keys = ["sasl", "sasl_user", "sasl_password", "tls_cert"];
-    let sasl = match keys.map(|key| lines.text(key)) {
-        [None, None, None, _] => None,
-        [Some(sasl), Some(user), Some(password), _] if sasl == "plain" => {
-            Some(Sasl::Plain { user, password })
-        }
-        [Some(sasl), None, None, Some(_)] if sasl == "external" => Some(Sasl::External),
-        _ => {
-            let what = "must be plain, with user and password, or external, with tls_cert";
-            return Err(lines.error("sasl", what));
-        }
+    let sasl = match (lines.value("sasl"), lines.text("sasl_user"), lines.text("sasl_password")) {
+        ("", None, None) => None,
+        ("plain", Some(user), Some(password)) => Some(Sasl::Plain { user, password }),
+        ("external", None, None) if !lines.value("tls_cert").is_empty() => Some(Sasl::External),
+        _ => return Err(lines.wrong("sasl")),
     };
+    let on_connect = lines.value("on_connect").lines().filter(|line| !line.is_empty());
     Ok(irc::Settings {
-        nick: lines.get("nick", nick)?,
+        nick: lines.get("nick", |nick| Some(nick.into()).filter(|_| irc::is_nick(nick)))?,
         owner: lines.value("owner").to_owned(),
         channels: lines.get("channels", channels)?,
         server_password: lines.text("server_password"),
         sasl,
-        on_connect: lines.value("on_connect").lines().map(str::to_owned).collect(),
+        on_connect: on_connect.map(str::to_owned).collect(),
         prefix: lines.value("prefix").to_owned(),
         ignore: list(lines.value("ignore")),
         relay: list(lines.value("relay")),
@@ -142,11 +144,15 @@ fn irc(lines: &Lines) -> Result<irc::Settings> {
     })
 }
 
-fn account(lines: &mut Lines, owner: &str) -> Result<Option<delicious::Settings>> {
-    let tags = lines.get("delicious_tags", tags)?;
+fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
+    let tags = lines.get("delicious_tags", |tags| {
+        // Punctuation alone is no tag: it is dropped when the tags are sent.
+        Some(list(tags)).filter(|_| tags.contains(char::is_alphanumeric))
+    })?;
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
-    let scuttle = lines.option("delicious_scuttle", yes_or_no)?;
+    let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
+    let user_agent = user_agent(lines.value("owner"));
     let keys = [
         "delicious",
         "delicious_user",
@@ -160,16 +166,13 @@ fn account(lines: &mut Lines, owner: &str) -> Result<Option<delicious::Settings>
         [Some(_), Some(user), Some(password), None, None] => Login::Basic { user, password },
         [Some(_), None, None, Some(token), None] => Login::Token(token),
         [Some(_), None, None, None, Some(bearer)] => Login::Bearer(bearer),
-        _ => {
-            let what = "needs the full address of the service's posts/add, and one login: user and \
-                        password, or a token, or a bearer token";
-            return Err(lines.error("delicious", what));
-        }
+        _ => return Err(lines.wrong("delicious")),
     };
     let add = lines.get("delicious", endpoint)?;
-    let ends_in = |ends: [&str; 2]| ends.iter().any(|end| add.path().ends_with(end));
+    check_proxies().map_err(|what| lines.error("delicious", &what))?;
     let is_local = is_loopback(add.host_str().unwrap_or_default().trim_matches(['[', ']']));
     let has_login = !matches!(login, Login::Nobody);
+    let path = add.path();
     // Settings that are probably wrong, but may be meant.
     for (is_so, what) in [
         (
@@ -182,11 +185,11 @@ fn account(lines: &mut Lines, owner: &str) -> Result<Option<delicious::Settings>
              bot.conf",
         ),
         (
-            !ends_in(["add", "add.php"]),
+            !path.ends_with("add") && !path.ends_with("add.php"),
             "does not end in posts/add or posts_add.php, where services accept links",
         ),
         (
-            scuttle.is_none() && ends_in(["/posts_add.php", "/api/posts/add"]),
+            !scuttle && (path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add")),
             "looks like Scuttle; if it is, set delicious_scuttle = yes",
         ),
     ] {
@@ -194,8 +197,6 @@ fn account(lines: &mut Lines, owner: &str) -> Result<Option<delicious::Settings>
             lines.warnings.push(lines.error("delicious", what));
         }
     }
-    let scuttle = scuttle.unwrap_or_default();
-    let user_agent = user_agent(owner);
     Ok(Some(delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))
 }
 

@@ -2,53 +2,57 @@
 
 use super::*;
 
-/// Every key with its default, if it has one.
-pub const DEFAULTS: &str = "\
-server =
-tls = yes
-tls_pin =
-tls_cert =
-tls_key =
-nick = linkbot
-owner =
-channels =
-server_password =
-sasl =
-sasl_user =
-sasl_password =
-on_connect =
-prefix = .
-reply = privmsg
-capture = no
-ignore =
-relay =
-moderators =
-rejoin = no
-catch_up = yes
-reconnect = 20
-journal = links.tsv
-feed = links.xml
-page = links.html
-feed_title =
-feed_url =
-feed_items = 100
-log_url =
-timezone = utc
-delicious =
-delicious_user =
-delicious_password =
-delicious_token =
-delicious_bearer =
-delicious_tags = irc
-delicious_shared =
-delicious_interval = 3
-delicious_scuttle =";
-
-/// Keys that may be set more than once.
-const REPEATABLE: [&str; 4] = ["on_connect", "ignore", "relay", "moderators"];
-
-/// Names in the bot.conf that comes with linkbot.
-const PLACEHOLDERS: [&str; 2] = ["#your-channel", "your-linkbot"];
+/// Every key with its default, if it has one, and what a correct value is.
+pub const KEYS: &str = "\
+    server =               | host:port, for example irc.libera.chat:6697 or [::1]:6697
+    tls = yes              | yes or no; only yes with tls_pin or tls_cert, or to keep a password in \
+                             sasl_password or on_connect from crossing the network unencrypted
+    tls_pin =              | a PEM file that linkbot can read, with an undamaged certificate
+    tls_cert =             | a PEM file that linkbot can read, with an undamaged certificate; its \
+                             key, there or in tls_key, must be in plain PKCS#8; convert one with: \
+                             openssl pkcs8 -topk8 -nodes -in OLD.key -out NEW.key
+    tls_key =
+    nick = linkbot         | a nick: letters, digits and []\\`_^{|}-, not starting with a digit or -
+    owner =
+    channels =             | #name or #name key, without quotes; separate several with commas, and \
+                             name each once (case makes no difference)
+    server_password =
+    sasl =                 | plain, with sasl_user and sasl_password, or external, with tls_cert
+    sasl_user =
+    sasl_password =
+    on_connect =
+    prefix = .
+    reply = privmsg        | privmsg, notice or quiet
+    capture = no           | yes or no
+    ignore =
+    relay =
+    moderators =
+    rejoin = no            | yes or no
+    catch_up = yes         | yes or no
+    reconnect = 20         | a number from 1 to 600
+    journal = links.tsv    | a file in a directory that exists, used for nothing else
+    feed = links.xml       | a file in a directory that exists, used for nothing else; with \
+                             {channel}, a different file for each channel
+    page = links.html      | a file in a directory that exists, used for nothing else; with \
+                             {channel}, a different file for each channel
+    feed_title =
+    feed_url =             | the address of the feed: http:// or https://, without a user name or \
+                             password, and with {channel} only if feed has it
+    feed_items = 100       | a number from 1 to 10000
+    log_url =              | an address like \
+                             https://example.org/{channel}/[year]-[month]-[day]#[hour]:[minute]
+    timezone = utc         | utc, local, or an offset like +01:00
+    delicious =            | the full http:// or https:// address of the service's posts/add, \
+                             without a password or token, and with one login: delicious_user and \
+                             delicious_password, or delicious_token, or delicious_bearer
+    delicious_user =
+    delicious_password =
+    delicious_token =
+    delicious_bearer =
+    delicious_tags = irc   | at least one tag, for example irc
+    delicious_shared =     | yes or no
+    delicious_interval = 3 | a number from 0 to 86400
+    delicious_scuttle = no | yes or no";
 
 /// The settings by key: those of bot.conf, or their defaults.
 pub struct Lines<'a> {
@@ -60,19 +64,21 @@ pub struct Lines<'a> {
 #[derive(Default)]
 pub struct Setting {
     /// The line of bot.conf that sets it; 0 if none does.
-    pub line: usize,
+    line: usize,
     /// Empty if there is no default either. A key that may be repeated has one line for each value.
     pub value: String,
+    /// What a correct value is.
+    right: &'static str,
 }
 
 impl<'a> Lines<'a> {
     pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>> {
-        let default = |line| {
+        let mut lines = Lines { path, settings: BTreeMap::new(), warnings: vec![] };
+        for line in KEYS.lines() {
+            let (line, right) = line.split_once('|').unwrap_or((line, ""));
             let (key, value) = split(line);
-            (key, Setting { line: 0, value: value.to_owned() })
-        };
-        let settings = DEFAULTS.lines().map(default).collect();
-        let mut lines = Lines { path, settings, warnings: vec![] };
+            lines.settings.insert(key, Setting { line: 0, value: value.into(), right });
+        }
         // Some editors write a byte-order mark.
         let text = text.trim_start_matches('\u{feff}');
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
@@ -86,30 +92,55 @@ impl<'a> Lines<'a> {
     }
 
     fn set(&mut self, line: usize, key: &'a str, value: &str) -> Result<()> {
-        if !key.starts_with("local.") && !self.settings.contains_key(key) {
-            return Err(unknown_key(key));
+        if key.starts_with("local.") {
+            self.settings.entry(key).or_default();
         }
-        if let Some(name) = PLACEHOLDERS.iter().find(|name| value.contains(**name)) {
-            return Err(format!("{key}: {name} is a placeholder; put your own name here"));
+        let Some(setting) = self.settings.get_mut(key) else { return Err(self.unknown_key(key)) };
+        if value.contains("#your-channel") || value.contains("your-linkbot") {
+            return Err(format!(
+                "{key}: put your own name in place of #your-channel or your-linkbot"
+            ));
         }
-        let setting = self.settings.entry(key).or_default();
-        let is_repeatable = REPEATABLE.contains(&key);
-        if setting.line > 0 && !is_repeatable {
+        if setting.line == 0 {
+            // An empty value means the default.
+            if !value.is_empty() {
+                setting.value = value.into();
+            }
+        } else if matches!(key, "on_connect" | "ignore" | "relay" | "moderators") {
+            setting.value += &format!("\n{value}");
+        } else {
             let line = setting.line;
             return Err(format!("{key}: already set in line {line}; remove one of the two lines"));
         }
         setting.line = line;
-        if is_repeatable {
-            setting.value += &format!("{value}\n");
-        } else if !value.is_empty() {
-            setting.value = value.to_owned();
-        }
-        let is_quote = |c| "\"'`“”„‘’«»".contains(c);
-        if value.starts_with(is_quote) && value.ends_with(is_quote) {
-            let what = "the quotes are part of the value; remove them unless you mean them";
-            self.warnings.push(self.error(key, what));
+        if value.starts_with(|c| "\"'`“”„‘’«»".contains(c)) {
+            self.warnings.push(
+                self.error(
+                    key,
+                    "the quotes are part of the value; remove them unless you mean them",
+                ),
+            );
         }
         Ok(())
+    }
+
+    /// Quotes `key` only if it looks like one: anything else could be part of a password.
+    fn unknown_key(&self, key: &str) -> String {
+        if key.is_empty() || key.contains(|c: char| !c.is_ascii_alphabetic() && c != '_') {
+            return "not a line like key = value; a key has only letters and _, and a comment \
+                    starts with #"
+                .into();
+        }
+        let in_common = |known: &&str| {
+            same(key.bytes(), known.bytes()) + same(key.bytes().rev(), known.bytes().rev())
+        };
+        let nearest = self.settings.keys().copied().max_by_key(in_common);
+        match nearest.filter(|nearest| in_common(nearest) * 3 >= key.len() * 2) {
+            Some(nearest) => format!("{key}: unknown key; did you mean {nearest}?"),
+            None => {
+                format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
+            }
+        }
     }
 
     /// The value of a key; empty if it is not set and has no default.
@@ -121,12 +152,17 @@ impl<'a> Lines<'a> {
         Some(self.value(key).to_owned()).filter(|value| !value.is_empty())
     }
 
-    pub fn get<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<T> {
-        parse(self.value(key)).map_err(|what| self.error(key, &what))
+    pub fn get<T>(&self, key: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+        parse(self.value(key)).ok_or_else(|| self.wrong(key))
     }
 
-    pub fn option<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
-        self.get(key, |value| if value.is_empty() { Ok(None) } else { parse(value).map(Some) })
+    pub fn option<T>(&self, key: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+        self.get(key, |value| if value.is_empty() { Some(None) } else { parse(value).map(Some) })
+    }
+
+    /// The error that says what a correct value of `key` is.
+    pub fn wrong(&self, key: &str) -> String {
+        self.error(key, &format!("must be {}", self.settings[key].right.trim()))
     }
 
     /// An error or a warning about `key`, with the file's name and the line.
@@ -142,29 +178,10 @@ impl<'a> Lines<'a> {
 /// The key and the value of a line. The key is empty if there is none.
 fn split(line: &str) -> (&str, &str) {
     let (key, value) = line.split_once('=').unwrap_or(("", line));
-    (key.trim_end(), value.trim_start())
+    (key.trim(), value.trim())
 }
 
-/// Quotes `key` only if it looks like one: anything else could be part of a password.
-fn unknown_key(key: &str) -> String {
-    if key.is_empty() || key.contains(|c: char| !c.is_ascii_alphabetic() && c != '_') {
-        return "not a line like key = value; a key has only letters and _, and a comment starts \
-                with #"
-            .into();
-    }
-    let lower_case = key.to_ascii_lowercase();
-    let common = |known: &&str| common(&lower_case, known);
-    let known = DEFAULTS.lines().map(|line| split(line).0);
-    match known.max_by_key(common).filter(|nearest| common(nearest) * 3 >= key.len() * 2) {
-        Some(nearest) => format!("{key}: unknown key; did you mean {nearest}?"),
-        None => format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all"),
-    }
-}
-
-/// How many bytes two keys have in common at their start and their end.
-fn common(a: &str, b: &str) -> usize {
-    let is_same = |(a, b): &(u8, u8)| a == b;
-    let start = a.bytes().zip(b.bytes()).take_while(is_same).count();
-    let end = a.bytes().rev().zip(b.bytes().rev()).take_while(is_same).count();
-    start + end
+/// How many bytes are the same at the start.
+fn same(a: impl Iterator<Item = u8>, b: impl Iterator<Item = u8>) -> usize {
+    a.zip(b).take_while(|(a, b)| a == b).count()
 }

@@ -15,6 +15,8 @@ pub fn views(
     log_url: &Option<LogUrl>,
 ) -> Result<Vec<View>> {
     let (feed, page) = (lines.value("feed"), lines.value("page"));
+    let scheme = if lines.value("tls") == "no" { "irc" } else { "ircs" };
+    let server = format!("{scheme}://{}", lines.value("server"));
     let items = lines.get("feed_items", number(1, 10_000))? as usize;
     let channels: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
     let mut views: Vec<View> = vec![];
@@ -23,10 +25,8 @@ pub fn views(
         for group in channels.chunks(group_size) {
             let name = file_name(&group[0]);
             let feed_url = lines.option("feed_url", |url| {
-                if url.contains(CHANNEL) != feed.contains(CHANNEL) {
-                    return Err("must contain {channel} if feed does, and only then".into());
-                }
-                address(&with_channel(url, &name))
+                let is_right = url.contains(CHANNEL) == feed.contains(CHANNEL);
+                address(&with_channel(url, &name)).ok().filter(|_| is_right)
             })?;
             // Feeds and pages are served from one directory.
             let page_url = feed_url.as_ref().map(|url| {
@@ -34,17 +34,17 @@ pub fn views(
                 format!("{directory}/{}", relative_url(&page.replace(CHANNEL, &name)))
             });
             let (url, format) = if key == "feed" {
-                let about = page_url.unwrap_or_else(|| channel_url(lines, &group[0]));
-                (feed_url, Format::Feed { about })
+                let channel = || format!("{server}/{}", percent_encode(&group[0]));
+                (feed_url, Format::Feed { about: page_url.unwrap_or_else(channel) })
             } else {
                 let feeds = feed_links(&views, group);
                 (page_url, Format::Page(Page { feeds, zone, prefix: irc.prefix.clone() }))
             };
             let all_channels = format!("Links from {}", group.join(", "));
             let title = lines.text("feed_title").unwrap_or(all_channels);
-            let name = pattern.replace(CHANNEL, &name);
             views.push(View {
-                path: lines.get(key, |_| own_file(lines.path, files, &name))?,
+                path: lines
+                    .get(key, |_| own_file(lines.path, files, &pattern.replace(CHANNEL, &name)))?,
                 url,
                 channels: group.to_vec(),
                 title: title.replace(CHANNEL, &group[0][1..]),
@@ -67,12 +67,6 @@ fn relative_url(file: &str) -> String {
     percent_encode(file.rsplit('/').next().unwrap_or_default())
 }
 
-/// The address that a feed is about if its page has none.
-fn channel_url(lines: &Lines, channel: &str) -> String {
-    let scheme = if lines.value("tls") == "no" { "irc" } else { "ircs" };
-    format!("{scheme}://{}/{}", lines.value("server"), percent_encode(channel))
-}
-
 /// The feeds that contain the links of `group`. No two pages have a channel in common.
 fn feed_links(views: &[View], group: &[String]) -> Vec<FeedLink> {
     let feeds = views.iter().filter(|view| group.iter().any(|channel| view.shows(channel)));
@@ -85,18 +79,14 @@ fn feed_links(views: &[View], group: &[String]) -> Vec<FeedLink> {
 
 /// The path of a file that linkbot writes: in a directory that exists, and not used for anything
 /// else.
-pub fn own_file(config: &Path, files: &mut Vec<PathBuf>, name: &str) -> Result<PathBuf> {
+pub fn own_file(config: &Path, files: &mut Vec<PathBuf>, name: &str) -> Option<PathBuf> {
     let name = Path::new(name);
     // Without a leading `./`, equal paths compare equal.
     let path = config.with_file_name(name.strip_prefix(".").unwrap_or(name));
-    let file = path.display();
-    let directory = path.parent().map(|directory| Path::new(".").join(directory));
-    if path.is_dir() || !directory.is_some_and(|directory| directory.is_dir()) {
-        return Err(format!("{file} must be a file in a directory that exists"));
-    }
-    if path == config || files.contains(&path) {
-        return Err(format!("linkbot already uses {file} for something else; choose another name"));
+    let directory = Path::new(".").join(path.parent()?);
+    if !directory.is_dir() || path == config || files.contains(&path) {
+        return None;
     }
     files.push(path.clone());
-    Ok(path)
+    Some(path)
 }
