@@ -1,9 +1,9 @@
-//! What linkbot costs, measured on the release binary and printed as one table: `cargo bench`. Linux only.
-//! `cargo bench -- links` prints only what links cost,
-//! `cargo bench -- floods` only what talk costs.
+//! `cargo bench`: measures the release binary and prints one table. Linux only.
+//! `cargo bench -- links` measures only links, `cargo bench -- floods` only talk.
 //!
-//! Machines differ, so a figure is a median of at least 5 and stands beside something measured in the same run: a C
-//! program that does the least (yardstick.c), or one fdatasync in the same folder. Nothing is asserted: it prints.
+//! Machines differ, so each figure is a median of at least 5 samples, beside one from the same run:
+//! a C program that does the minimum (yardstick.c), or one fdatasync in the same directory. Nothing
+//! is asserted.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -24,11 +24,11 @@ use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
 use common::tls::Authority;
 
-/// As often is measured what takes no time to speak of.
+/// The number of samples of whatever takes little time.
 const SAMPLES: usize = 9;
-/// Lines of the channel in one flood.
+/// The number of channel lines in one flood.
 const FLOOD: u32 = 20_000;
-/// A bot that hears nothing asks its server whether it is still there after this.
+/// A bot that receives nothing sends PING after this.
 const PING: Duration = Duration::from_secs(90);
 
 fn main() {
@@ -40,7 +40,7 @@ fn main() {
         Some("floods") => return print(&floods(&c)),
         _ => {}
     }
-    // These wait for the most part, so they wait while the others are measured.
+    // These mostly wait, so they run beside the other measurements.
     let (idle, hang) = (thread::spawn(idle), thread::spawn(hang));
     let mut table = floods(&c);
     table.extend(starts(&c));
@@ -60,7 +60,7 @@ fn main() {
 struct Row {
     what: &'static str,
     figure: String,
-    /// What was measured beside it, and how often that is in the figure.
+    /// The figure to compare with, and how many times larger linkbot's is.
     beside: String,
     ratio: String,
     aim: &'static str,
@@ -121,7 +121,7 @@ fn median<T: Ord + Copy>(mut samples: Vec<T>) -> T {
     samples[samples.len() / 2]
 }
 
-/// The median of the least disturbed ones: who else uses the machine can only slow a program down.
+/// The median of the fastest samples: other processes can only slow a program down.
 fn undisturbed(mut samples: Vec<Duration>) -> Duration {
     samples.sort_unstable();
     samples.truncate(SAMPLES);
@@ -137,14 +137,14 @@ fn compile(folder: &Path) -> PathBuf {
     program
 }
 
-/// The C program, connected.
+/// Starts the C program; it is connected on return.
 fn run_c(program: &Path, server: &IrcServer) -> (Bot, Client) {
     let mut command = Command::new(program);
     command.arg(server.port().to_string());
     (Bot::spawn(command), server.accept_at_once())
 }
 
-/// linkbot in its channel, with nothing left to do.
+/// Starts linkbot; on return it is in its channel and idle.
 fn run(home: &Home, server: &IrcServer) -> (Bot, Client) {
     let bot = home.start();
     let mut client = server.accept_at_once();
@@ -152,13 +152,13 @@ fn run(home: &Home, server: &IrcServer) -> (Bot, Client) {
     (bot, client)
 }
 
-/// The time that a program has had a processor until now.
+/// The CPU time that a program has used so far.
 fn cpu(bot: &Bot) -> Duration {
     let nanoseconds = fs::read_to_string(format!("/proc/{}/schedstat", bot.id())).unwrap();
     Duration::from_nanos(nanoseconds.split(' ').next().unwrap().parse().unwrap())
 }
 
-/// Waits until everything sent before is dealt with, whatever is said about it.
+/// Waits until everything sent before has been handled.
 fn settle(client: &mut Client) {
     for token in ["one", "two"] {
         client.send(&format!("PING :{token}"));
@@ -166,7 +166,7 @@ fn settle(client: &mut Client) {
     }
 }
 
-/// A journal of so many links, all of them delivered.
+/// Writes a journal with this many links, all of them delivered.
 fn fill(home: &Home, links: u64) {
     let mut file = BufWriter::new(File::create(home.path("links.tsv")).unwrap());
     let mut time = String::new();
@@ -177,12 +177,12 @@ fn fill(home: &Home, links: u64) {
         writeln!(file, "{time}\tadd\t#dev\talice\talice\t{url}\tA title as long as titles are")
             .unwrap();
     }
-    // What is measured next shall not wait for this.
+    // The next measurement must not wait for this.
     file.into_inner().unwrap().sync_all().unwrap();
     home.write("links.tsv.delivered", format!("{time}\n"));
 }
 
-/// A service that takes every link, and tells when it was asked.
+/// A service that accepts every link, and reports when each request arrived.
 fn service() -> (Bookmarks, Receiver<Instant>) {
     let (sender, asked) = mpsc::channel();
     let service = Bookmarks::plain(move |_| {
@@ -192,7 +192,7 @@ fn service() -> (Bookmarks, Receiver<Instant>) {
     (service, asked)
 }
 
-/// From exec to JOIN, and the memory that is in use then.
+/// The time from exec to JOIN, and the memory in use then.
 fn starts(c: &Path) -> Vec<Row> {
     let server = IrcServer::plain();
     let (few, many) = (Home::new(&server.conf()), Home::new(&server.conf()));
@@ -238,7 +238,7 @@ fn starts(c: &Path) -> Vec<Row> {
     ]
 }
 
-/// What people say in a channel, as servers pass it on.
+/// Lines of a channel as a server sends them.
 fn talk(tags: bool) -> Vec<u8> {
     const WORDS: &str =
         "so that is what the other one meant when it said that nothing would come of it in the end";
@@ -260,7 +260,7 @@ fn talk(tags: bool) -> Vec<u8> {
     lines.into_bytes()
 }
 
-/// Processor time for one line of a channel that others talk in.
+/// CPU time per line of a channel in which others talk.
 fn floods(c: &Path) -> Vec<Row> {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
@@ -294,7 +294,7 @@ fn floods(c: &Path) -> Vec<Row> {
     ]
 }
 
-/// The lines wait in the socket before the program runs on: it shall not wait for us.
+/// The lines are in the socket before the program continues, so it never waits for us.
 fn flood((bot, client): &mut (Bot, Client), lines: &[u8]) -> Duration {
     bot.stop();
     let before = cpu(bot);
@@ -308,11 +308,11 @@ fn flood((bot, client): &mut (Bot, Client), lines: &[u8]) -> Duration {
     (cpu(bot) - before) / FLOOD
 }
 
-/// `.url` in a channel where nobody else talks: until its answer, and until the request at the bookmark service. Ten
-/// links from each of twenty bots in turn, lest the pace of the answers be what is measured.
+/// `.url` in a quiet channel: the time until the reply, and until the request reaches the bookmark
+/// service. Twenty bots take turns with ten links each, so the rate limit is not what is measured.
 fn idle_channel() -> Vec<Row> {
     const BOTS: usize = 20;
-    /// So long is the same bot left alone: then one more answer leaves at once, and the feed is written at once.
+    /// The pause between two links of one bot: then the reply and the feed are not delayed.
     const REST: Duration = Duration::from_millis(2100);
     let (server, (service, asked)) = (IrcServer::plain(), service());
     let mut bots: Vec<_> = (0..BOTS)
@@ -338,7 +338,7 @@ fn idle_channel() -> Vec<Row> {
     let sync = median(syncs);
     vec![
         Row::time(
-            "`.url` to its answer, idle channel",
+            "`.url` to its reply, idle channel",
             median(replies),
             ("fdatasync", sync),
             "fdatasync + 0.7 ms",
@@ -356,7 +356,7 @@ fn post(client: &mut Client, n: usize) {
     client.say("alice", "#dev", format!(".url http://www.example.com/{n} Title For Link"));
 }
 
-/// One line appended and put on disk, as the journal does it.
+/// Appends one line and syncs it, as the journal does.
 fn fdatasync(home: &Home) -> Duration {
     let mut file = File::options().append(true).create(true).open(home.path("yardstick")).unwrap();
     let begun = Instant::now();
@@ -365,7 +365,7 @@ fn fdatasync(home: &Home) -> Duration {
     begun.elapsed()
 }
 
-/// A thousand links, each as soon as the one before is at the service.
+/// A thousand links, each posted once the service has the one before.
 fn thousand_links(c: &Path) -> Vec<Row> {
     let (server, (service, asked)) = (IrcServer::plain(), service());
     let home = Home::new(&(server.conf() + &service.conf()));
@@ -404,7 +404,7 @@ fn cpu_a_link((bot, client): &mut (Bot, Client), asked: &Receiver<Instant>) -> D
     (cpu(bot) - begun) / LINKS as u32
 }
 
-/// A hundred links in one write of the server.
+/// A hundred links in one write by the server.
 fn burst() -> Row {
     const WHAT: &str = "burst of 100: fdatasync of the journal";
     const AIM: &str = "5";
@@ -448,7 +448,8 @@ fn tls_memory(c: &Path) -> Row {
     )
 }
 
-/// Twenty links are owed, and the service hangs: how long a PING waits that comes just when a request has begun.
+/// Twenty links are pending and the service hangs: how long a PING waits that arrives just after a
+/// request has begun.
 fn hang() -> Row {
     let (sender, asked) = mpsc::channel();
     let service = Bookmarks::plain(move |_| {
@@ -465,17 +466,17 @@ fn hang() -> Row {
     let (mut worst, mut requests) = (Duration::ZERO, 0);
     while asked.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {
         let sent = Instant::now();
-        client.send("PING :deaf?");
+        client.send("PING :still there?");
         client.until("PONG");
         worst = worst.max(sent.elapsed());
         requests = requests.max(1 + asked.try_iter().count());
     }
     drop(bot);
     let beside = format!("requests meanwhile: {requests}");
-    Row { beside, ..Row::new("hang, 20 owed: longest wait for PONG", time(worst), "1 request") }
+    Row { beside, ..Row::new("hang, 20 pending: longest wait for PONG", time(worst), "1 request") }
 }
 
-/// How often a bot wakes up that hears nothing for so long that it asks whether its server is there.
+/// How often a bot wakes up that receives nothing until it sends PING.
 fn idle() -> Row {
     let (service, server) = (Bookmarks::answering([]), IrcServer::plain());
     let home = Home::new(&(server.conf() + &service.conf()));
@@ -486,7 +487,7 @@ fn idle() -> Row {
             status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
         count.trim().parse::<u64>().unwrap()
     };
-    // It has dealt with its last line when it sleeps.
+    // After this it has handled its last line and sleeps.
     thread::sleep(Duration::from_secs(1));
     let (begun, before) = (Instant::now(), sleeps());
     thread::sleep(PING);

@@ -1,8 +1,8 @@
 /*
- * The least that a program on IRC can do: read, cut at line ends, answer PING. With the port of a bookmark service, it
- * also makes the system calls that one link needs, in its own directory.
+ * The minimum that an IRC program can do: read, split at newlines, answer PING. With the port of a
+ * bookmark service, it also makes the system calls that one link needs, in its own directory.
  *
- * What linkbot costs is told in multiples of this. usage: yardstick PORT [SERVICE_PORT]
+ * The benchmark compares linkbot with it. usage: yardstick PORT [SERVICE_PORT]
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -58,7 +58,7 @@ static void replace_file(const char *path, size_t size)
 	must(rename(temporary, path) == 0);
 }
 
-/* What linkbot does for one link: save it, answer, deliver it, save the cursor, show it at most once a second. */
+/* The same work as linkbot for one link; it replaces the files at most once a second too. */
 static void save_link(int irc, int service_port, const char *url, size_t length)
 {
 	static int journal = -1;
@@ -93,7 +93,7 @@ static void save_link(int irc, int service_port, const char *url, size_t length)
 	}
 }
 
-/* `line` ends in a line feed. */
+/* `line` ends with a newline. */
 static void handle(int irc, int service_port, char *line, size_t length)
 {
 	char *url;
