@@ -178,7 +178,7 @@ impl<'a> Bot<'a> {
         let functions = self.functions_for(&mut request);
         // Checked before they run, so nothing runs whose reply would be dropped.
         let now = Instant::now();
-        let may_look = !request.history && self.lookups(&request).has_token(now);
+        let may_look = !request.history && self.lookups(&request).next <= now;
         for run in functions {
             let before = self.saved.len();
             let (mut answer, mut report) = match run {

@@ -34,16 +34,15 @@ pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, relay_head, split_command
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 
-/// 001 must arrive within this time.
-const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
-/// Send PING after this much silence. The server must answer within `PONG_TIMEOUT`.
+/// Send PING after this much silence.
 const PING_AFTER: Duration = Duration::from_secs(90);
-const PONG_TIMEOUT: Duration = Duration::from_secs(60);
+/// 001 must arrive within this time, and the answer to a PING.
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Limits the memory that `log_once` takes.
 const MAX_REASONS: usize = 1000;
 /// The bytes that servers add to a text, not counting the nick: `:`, ` :`, and the longest
-/// `!user@host` that any server allows.
-const MASK: usize = ":!@ :".len() + 10 + 63;
+/// `!user@host` that any server allows, with 10 and 63 bytes.
+const MASK: usize = 78;
 
 /// Who linkbot is on the network, and how it behaves there.
 pub struct Settings {
@@ -202,7 +201,7 @@ impl<'a> Session<'a> {
             next_join: now.instant,
             keeps_history: false,
             history_limit: history::DEFAULT_LIMIT,
-            wait_until: now.instant + REGISTRATION_TIMEOUT,
+            wait_until: now.instant + TIMEOUT,
             is_pinged: false,
             is_irc: false,
             logged_reasons: HashSet::new(),
@@ -233,7 +232,7 @@ impl<'a> Session<'a> {
                 }
                 _ => {
                     // Counted from here: this process may have been stopped since the last line.
-                    self.wait_until = now + PONG_TIMEOUT;
+                    self.wait_until = now + TIMEOUT;
                     self.is_pinged = true;
                     self.send("PING", &["linkbot"]);
                 }
@@ -263,11 +262,11 @@ impl<'a> Session<'a> {
             self.is_pinged = false;
         }
         let message = &Message::parse(line)?;
-        // A TLS server answers plain text with an alert, which may end in a newline.
-        self.is_irc = self.is_irc || message.verb.iter().all(u8::is_ascii_alphanumeric);
         if message.verb == b"PRIVMSG" {
             return self.privmsg(line, message, now);
         }
+        // A TLS server answers plain text with an alert, which may end in a newline.
+        self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
         let registered = self.registered.is_some();
         let is_ours = self.is_me(message.nick());
         let logging_in = self.phase == Phase::Login;
@@ -301,7 +300,7 @@ impl<'a> Session<'a> {
             b"KICK" if self.is_me(message.param(1)) => {
                 self.removed_from_channel(message, now.instant)
             }
-            b"INVITE" if self.is_me(message.param(0)) => self.invited(message, now.instant),
+            b"INVITE" => self.invited(message, now.instant),
             [b'4'..=b'9', _, _] => self.refused(message),
             _ => {}
         }

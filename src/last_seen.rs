@@ -36,8 +36,7 @@ impl<'a> LastSeen<'a> {
         let channels = &config.irc.channels;
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {
             if e.kind() != ErrorKind::NotFound {
-                let why = log::os_error(&e);
-                log!("{}: {why}; no channel is caught up", path.display());
+                log!("{}: {}; no channel is caught up", path.display(), log::os_error(e));
             }
             String::new()
         });
@@ -72,17 +71,19 @@ impl<'a> LastSeen<'a> {
                 text += &format!("{}\t{}\n", channel.name, format_time(*time));
             }
         }
-        let written = file::replace(&self.path, text.as_bytes());
         let path = self.path.display();
-        match &written {
-            Err(e) if !self.is_failing => log!(
-                "{WARNING}{path}: {}; after a crash, more than a minute is replayed",
-                log::os_error(e)
-            ),
-            Ok(()) if self.is_failing => log!("{path}: can be written again"),
+        match file::replace(&self.path, text.as_bytes()) {
+            Err(e) if !self.is_failing => {
+                let why = log::os_error(e);
+                log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
+                self.is_failing = true;
+            }
+            Ok(()) if self.is_failing => {
+                log!("{path}: can be written again");
+                self.is_failing = false;
+            }
             _ => {}
         }
-        self.is_failing = written.is_err();
     }
 }
 

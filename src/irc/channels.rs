@@ -41,9 +41,7 @@ pub enum Presence {
 impl Session<'_> {
     /// The index of a configured channel.
     pub fn configured(&self, name: &[u8]) -> Option<usize> {
-        self.memberships.iter().position(|m| {
-            [m.channel.name.as_bytes(), &m.server_name].iter().any(|own| self.case.eq(name, own))
-        })
+        self.memberships.iter().position(|m| self.case.eq(name, &m.server_name))
     }
 
     /// When the next JOIN is due, and the index of its channel.
@@ -86,8 +84,8 @@ impl Session<'_> {
         });
         let Some(index) = index else {
             let name = message.text(0);
-            let text = format!("in {name}, which is not in bot.conf: ignoring what is said there");
-            return self.log_once(&text, "");
+            let what = format!("in {name}, which is not in bot.conf");
+            return self.log_once(&what, ": ignoring what is said there");
         };
         let membership = &mut self.memberships[index];
         membership.server_name = name.to_vec();
@@ -124,21 +122,19 @@ impl Session<'_> {
         let then = if returns { "rejoining once, in 60 s" } else { WAITING };
         let Membership { channel, presence, .. } = &mut self.memberships[index];
         *presence = Presence::Out { join_at: returns.then(|| now + REJOIN) };
-        let name = &channel.name;
-        let (verb, by) = (message::text(message.verb), message.sender());
-        let why = message.last();
+        let (verb, why) = (message::text(message.verb), message.last());
+        let (name, by) = (&channel.name, message.sender());
         self.log.push(format!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}"));
     }
 
     /// An INVITE never adds a channel. It changes nothing if a JOIN is due within 10 s anyway.
     pub fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
-        let Membership { channel, presence, .. } = &mut self.memberships[index];
+        let presence = &mut self.memberships[index].presence;
         match *presence {
-            Presence::In { .. } => return,
-            Presence::Asking { wait, .. } if wait <= FIRST_BACKOFF => return,
+            Presence::In { .. } => {}
+            Presence::Asking { wait, .. } if wait <= FIRST_BACKOFF => {}
             _ => *presence = Presence::Asking { join_at: now, wait: Duration::ZERO },
         }
-        self.log.push(format!("invited to {} by {}", channel.name, message.sender()));
     }
 }

@@ -18,10 +18,9 @@ const REPLAY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(PartialEq)]
 pub enum Origin {
     Live,
-    /// Replayed. `same_moment`: it has the posting time of the replayed request before it.
-    History {
-        same_moment: bool,
-    },
+    Replayed,
+    /// Replayed, with the posting time of the replayed request before it.
+    SameMoment,
     /// Replayed, but not to be read; or we are not in the channel.
     Ignored,
 }
@@ -78,7 +77,7 @@ impl Replay {
     /// missing.
     fn summary(&self, channel: &str) -> Option<String> {
         let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
-        let count = |n, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let plural = |n| if n == 1 { "" } else { "s" };
         let retry = "asking again on the next connection";
         let rest = if self.unsaved > 0 {
             format!("; {} could not be saved: {retry}", self.unsaved)
@@ -91,9 +90,14 @@ impl Replay {
         } else {
             return None;
         };
-        let (links, lines) = (count(self.links, "link"), count(self.lines, "line"));
-        let since = minute(self.since);
-        Some(format!("caught up in {channel}: {links} from {lines} since {since}{rest}"))
+        Some(format!(
+            "caught up in {channel}: {} link{} from {} line{} since {}{rest}",
+            self.links,
+            plural(self.links),
+            self.lines,
+            plural(self.lines),
+            minute(self.since)
+        ))
     }
 }
 
@@ -125,7 +129,6 @@ impl Membership<'_> {
     }
 }
 
-/// Requests.
 impl Session<'_> {
     /// We are in the channel since `joined`: everything since it was last seen is missing.
     pub fn catch_up(&mut self, index: usize, joined: OffsetDateTime, now: Now) {
@@ -137,11 +140,13 @@ impl Session<'_> {
         membership.newest_live = last_seen;
         membership.replay = None;
         if (joined - now.clock).abs() > MAX_CLOCK_SKEW {
-            let name = &membership.channel.name;
-            let why = "the server's clock and this machine's differ by more than 10 min";
-            return self.log.push(format!("not caught up in {name}: {why}"));
+            return self.log.push(format!(
+                "not caught up in {}: the server's clock and this machine's differ by more than \
+                 10 min",
+                membership.channel.name
+            ));
         }
-        membership.newest_live = last_seen.max(Some(joined));
+        membership.saw_line(joined, now);
         if let Some(last_seen) = last_seen
             && self.settings.catch_up
         {
@@ -179,7 +184,7 @@ impl Session<'_> {
             replay.repeated = replay.newest_lines;
             after -= time::Duration::MILLISECOND;
         }
-        let limit = self.history_limit.min(MAX_LINES - replay.lines + replay.repeated);
+        let limit = self.history_limit.min(MAX_LINES);
         let (name, after) = (&channel.name, format_time(after));
         self.send(&format!("CHATHISTORY AFTER {name} timestamp={after} {limit}"), &[]);
     }
@@ -210,10 +215,7 @@ impl Session<'_> {
             }
         }
     }
-}
 
-/// Classification.
-impl Session<'_> {
     /// Returns where a line comes from. `index`: its channel; `None`: it was sent in private.
     /// History is what is in a batch, or has a time before our JOIN. Any other line is live, even
     /// if it is late.
@@ -240,7 +242,7 @@ impl Session<'_> {
         if !is_batched && time >= joined {
             membership.saw_line(time, now);
             let is_told = newest.is_some_and(|newest| time <= newest);
-            return if is_told { Origin::History { same_moment: false } } else { Origin::Live };
+            return if is_told { Origin::Replayed } else { Origin::Live };
         }
         if let Some(replay) = &mut membership.replay
             && replay.count(time, now)
@@ -249,7 +251,7 @@ impl Session<'_> {
             if is_request && time <= now.clock {
                 replay.newest_request = newest.max(Some(time));
             }
-            return Origin::History { same_moment: newest == Some(time) };
+            return if newest == Some(time) { Origin::SameMoment } else { Origin::Replayed };
         }
         Origin::Ignored
     }
@@ -264,10 +266,7 @@ impl Session<'_> {
             line.clone_into(&mut membership.skipped_line);
         }
     }
-}
 
-/// The end of a replay.
-impl Session<'_> {
     /// When each channel was last seen, for links.tsv.heard and the next connection.
     pub fn last_seen(&mut self, now: Now) -> impl Iterator<Item = Option<OffsetDateTime>> {
         self.memberships.iter_mut().map(move |membership| membership.last_seen(now))

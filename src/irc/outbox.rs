@@ -1,8 +1,7 @@
 //! The queue of replies: rate-limited, merged and bounded. Takes replies; returns the lines that
 //! may be sent now.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use super::*;
 
 /// How many lines may be sent at once.
 const BURST: u32 = 4;
@@ -11,39 +10,33 @@ const LONGEST_QUEUE: usize = 32;
 
 /// A token bucket.
 pub struct Bucket {
-    most: u32,
+    /// When it has a token.
+    pub next: Instant,
+    /// The time between two tokens.
     every: Duration,
-    /// When the bucket is full again.
-    full: Instant,
+    /// How far `next` is in the past if the bucket is full.
+    credit: Duration,
 }
 
 impl Bucket {
     pub fn new(most: u32, every: Duration, now: Instant) -> Bucket {
-        Bucket { most, every, full: now }
-    }
-
-    pub fn has_token(&self, now: Instant) -> bool {
-        self.full <= now + self.every * (self.most - 1)
+        let credit = every * (most - 1);
+        Bucket { next: now - credit, every, credit }
     }
 
     pub fn take(&mut self, now: Instant) -> bool {
-        let has_token = self.has_token(now);
+        let has_token = self.next <= now;
         if has_token {
-            self.full = self.full.max(now) + self.every;
+            self.next = self.next.max(now - self.credit) + self.every;
         }
         has_token
-    }
-
-    /// When an empty bucket gets its next token.
-    fn next(&self) -> Instant {
-        self.full - self.every * (self.most - 1)
     }
 }
 
 /// How replies may be dropped or merged under the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplyKind {
-    /// The reply to a command that only looks: may be dropped.
+    /// The reply to a command that only looks: may be dropped. The same one is sent once.
     Look,
     /// `saved: ...`, `removed: ...`: several become `saved: 97 more links`.
     Saved,
@@ -62,9 +55,8 @@ pub struct Line {
 impl Line {
     fn merges_with(&self, other: &Line) -> bool {
         let is_same = match self.kind {
-            ReplyKind::Look => false,
             ReplyKind::Saved => self.verb() == other.verb(),
-            ReplyKind::Failed => self.text == other.text,
+            _ => self.text == other.text,
         };
         is_same && self.kind == other.kind && self.target == other.target
     }
@@ -76,13 +68,13 @@ impl Line {
 
 /// The replies that wait for the bucket: 4 lines, one more every 2 s.
 pub struct Outbox {
-    queue: VecDeque<Line>,
+    queue: Vec<Line>,
     bucket: Bucket,
 }
 
 impl Outbox {
     pub fn new(now: Instant) -> Outbox {
-        Outbox { queue: VecDeque::new(), bucket: Bucket::new(BURST, Duration::from_secs(2), now) }
+        Outbox { queue: Vec::new(), bucket: Bucket::new(BURST, Duration::from_secs(2), now) }
     }
 
     /// Merges a reply into the newest one like it, if as many wait as may be sent at once. A full
@@ -90,9 +82,8 @@ impl Outbox {
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let line = Line { target: target.to_owned(), text, kind, count: 1 };
         let waiting = self.queue.len();
-        let same = self.queue.iter_mut().rfind(|queued| queued.merges_with(&line));
         if waiting >= BURST as usize
-            && let Some(same) = same
+            && let Some(same) = self.queue.iter_mut().rfind(|queued| queued.merges_with(&line))
         {
             same.count += 1;
             return;
@@ -105,7 +96,7 @@ impl Outbox {
                 None => {}
             }
         }
-        self.queue.push_back(line);
+        self.queue.push(line);
     }
 
     /// The next line that may be sent now. Replies to saves come before replies to looks.
@@ -114,7 +105,7 @@ impl Outbox {
             return None;
         }
         let first = self.queue.iter().position(|line| line.kind != ReplyKind::Look);
-        let mut line = self.queue.remove(first.unwrap_or(0))?;
+        let mut line = self.queue.remove(first.unwrap_or(0));
         if line.kind == ReplyKind::Saved && line.count > 1 {
             line.text = format!("{}: {} more links", line.verb(), line.count);
         }
@@ -123,7 +114,7 @@ impl Outbox {
 
     /// When the next line may be sent; `None`: nothing waits.
     pub fn deadline(&self) -> Option<Instant> {
-        (!self.queue.is_empty()).then(|| self.bucket.next())
+        (!self.queue.is_empty()).then_some(self.bucket.next)
     }
 }
 

@@ -107,7 +107,7 @@ impl Session<'_> {
             case: self.case,
             posted: self.posted(message, now.clock, history),
             history,
-            same_moment: origin == (Origin::History { same_moment: true }),
+            same_moment: origin == Origin::SameMoment,
             form,
             name: String::new(),
             args: args.to_owned(),
