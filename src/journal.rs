@@ -30,7 +30,7 @@ pub use reader::Line;
 
 use inspect::{Findings, count, inspect, unmatched};
 use line::format_line;
-use reader::{ForwardReader, ReverseReader};
+use reader::{BLOCK, ForwardReader, ReverseReader};
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
@@ -38,9 +38,6 @@ pub const VIEW_WINDOW: u64 = 16 << 20;
 /// A time further ahead of the clock is a mistake: new events and the bookmark account's cursor
 /// need not be later than it.
 const MAX_AHEAD: Duration = Duration::DAY;
-
-/// The block size for copying into a new file, in bytes.
-const COPY_BLOCK: usize = 1 << 20;
 
 /// The current state of a link: its `add` with later titles applied, and who posted it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +57,8 @@ pub struct Journal {
     id: (u64, u64),
     /// The length of the file as of the last commit or check.
     len: u64,
-    /// Counts edits and replacements of the file. Each one invalidates all offsets.
-    edits: u64,
+    /// See [`Journal::edits`].
+    edits: (u64, bool),
     /// The file's mtime, to detect an edit that does not change the length.
     modified: Option<SystemTime>,
     /// The lines of the next commit.
@@ -133,7 +130,7 @@ impl Journal {
             file,
             id,
             len,
-            edits: 0,
+            edits: (0, false),
             modified,
             unwritten: String::new(),
             needs_truncate: false,
@@ -249,9 +246,9 @@ impl Journal {
     /// Checks before each batch whether the file is as linkbot left it, and accepts what others
     /// have changed. After an error nothing can be saved until a later check succeeds.
     ///
-    /// Returns true if someone else has changed the file. Copies the events from `pending` on into
-    /// a new file, if there is a bookmark account.
-    pub fn check(&mut self, pending: Option<Position>) -> bool {
+    /// Returns true if someone else has changed the file. Copies the events from the offset
+    /// `pending` on into a new file, if there is a bookmark account.
+    pub fn check(&mut self, pending: Option<u64>) -> bool {
         let changed = self.resync(pending).map_err(log::os_error);
         if let Err(why) = &changed {
             self.log_failure(Some(why));
@@ -261,7 +258,7 @@ impl Journal {
         is_changed
     }
 
-    fn resync(&mut self, pending: Option<Position>) -> io::Result<bool> {
+    fn resync(&mut self, pending: Option<u64>) -> io::Result<bool> {
         self.truncate_to_committed()?;
         let Some(meta) = self.meta_there()? else { return self.reopen(pending).and(Ok(true)) };
         let (len, modified) = (meta.len(), meta.modified().ok());
@@ -271,12 +268,12 @@ impl Journal {
         let path = self.path.display();
         if len < self.len {
             log!("{WARNING}{path}: edited; {} bytes are gone", self.len - len);
-            self.edits += 1;
+            self.edits = (self.edits.0 + 1, false);
         } else if len == self.len || !ends_with_newline(&self.file, self.len)? {
             log!("{path}: edited");
-            self.edits += 1;
+            self.edits = (self.edits.0 + 1, false);
         } else {
-            let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len, None)?;
+            let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len)?;
             for warning in unmatched(&self.file, self.len, len)? {
                 log!("{WARNING}{path}: {warning}");
             }
@@ -300,84 +297,73 @@ impl Journal {
 
     /// Opens the file that is now at the journal's path, or creates one. Copies the pending events
     /// into it, because delivery reads no other file.
-    fn reopen(&mut self, pending: Option<Position>) -> io::Result<()> {
+    fn reopen(&mut self, pending: Option<u64>) -> io::Result<()> {
         let meta = self.file.metadata()?;
         // Someone may have appended to the old file before moving it.
         self.len = meta.len();
-        let mut copied = 0;
+        let (mut copied, mut there) = (0, HashSet::new());
         let is_gone = what_is_at(&self.path)?.is_none();
         if is_gone {
             // The new file appears with all pending events in it: after a crash linkbot would not
             // find the old one.
             file::write_durably(&self.path, meta.mode(), |new| {
-                let mut new = BufWriter::new(new);
-                self.copy_pending(pending, |event, is_pending| {
-                    copied += usize::from(is_pending);
-                    new.write_all(format_line(event).as_bytes())
-                })?;
-                new.flush()
+                copied = self.copy_pending(pending, &there, new)?;
+                Ok(())
             })?;
         }
         let mut new = Journal::recover(&self.path)?;
-        new.is_failing = self.is_failing;
-        if let Some(Position { after, .. }) = pending
+        if let Some(offset) = pending
             && !is_gone
         {
             // An editor's copy already has the pending events, except links saved while the editor
             // was open. A pending link that someone deleted on purpose looks the same, so it comes
             // back.
-            let mut there = HashSet::new();
-            for line in new.read_from(find_after(&new.file, new.len, after)?) {
+            let from = new.len.saturating_sub(VIEW_WINDOW + self.len.saturating_sub(offset));
+            for line in ForwardReader::from_middle(&new.file, from, new.len)? {
                 there.insert(line?.event.time);
             }
-            let was_empty = new.len == 0;
-            self.copy_pending(pending, |event, is_pending| {
-                copied += usize::from(is_pending);
-                if (is_pending || was_empty) && !there.contains(&event.time) {
-                    new.unwritten += &format_line(event);
-                }
-                if new.unwritten.len() > COPY_BLOCK {
-                    new.commit().map_err(io::Error::other)?;
-                }
-                Ok(())
-            })?;
-            new.commit().map_err(io::Error::other)?;
+            copied = self.copy_pending(pending, &there, &new.file)?;
+            new.file.sync_data()?;
+            let meta = new.file.metadata()?;
+            (new.len, new.modified) = (meta.len(), meta.modified().ok());
         }
         let mut what = "was moved or replaced; continuing with the new file".to_owned();
         if pending.is_some() {
             what += &format!("; pending links copied into it: {copied}");
         }
         log!("{}: {what}", self.path.display());
-        // The cursor is still a time from the old file; new events must be later.
+        // The cursor may still be a time from the old file; new events must be later.
         new.not_before(self.last);
-        new.edits = self.edits + 1;
+        new.is_failing = self.is_failing;
+        new.edits = (self.edits.0 + 1, there.is_empty());
         *self = new;
         Ok(())
     }
 
-    /// Calls `copy` for the `foreign` events before `pending` (false), then for the pending events
-    /// (true).
+    /// Copies the events from the offset `pending` on into a file that has events at the times
+    /// `there`, and the `foreign` events before them into an empty one. Returns how many were
+    /// pending.
     fn copy_pending(
         &self,
-        pending: Option<Position>,
-        mut copy: impl FnMut(&Event, bool) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let Some(Position { offset, after }) = pending else { return Ok(()) };
-        let before =
-            ForwardReader::from_middle(&self.file, offset.saturating_sub(VIEW_WINDOW), offset)?;
-        for line in before {
-            let event = line?.event;
-            if event.action == Action::Foreign {
-                copy(&event, false)?;
+        pending: Option<u64>,
+        there: &HashSet<OffsetDateTime>,
+        new: impl Write,
+    ) -> io::Result<usize> {
+        let Some(offset) = pending else { return Ok(0) };
+        let mut new = BufWriter::new(new);
+        let mut copied = 0;
+        let from = offset.saturating_sub(VIEW_WINDOW);
+        for line in ForwardReader::from_middle(&self.file, from, self.len)? {
+            let Line { event, start, .. } = line?;
+            let is_pending = start >= offset;
+            let is_wanted = is_pending || event.action == Action::Foreign && there.is_empty();
+            if is_wanted && !there.contains(&event.time) {
+                new.write_all(format_line(&event).as_bytes())?;
+                copied += usize::from(is_pending);
             }
         }
-        for line in self.read_from(offset) {
-            let event = line?.event;
-            if is_after(event.time, after) {
-                copy(&event, true)?;
-            }
-        }
-        Ok(())
+        new.flush()?;
+        Ok(copied)
     }
 
     /// The events of the newest `window` bytes, newest first, starting with those of the next
@@ -427,15 +413,37 @@ impl Journal {
         Ok(None)
     }
 
-    /// The number of edits and replacements of the file. An offset is valid only while this is
-    /// unchanged.
-    pub fn edits(&self) -> u64 {
+    /// The number of edits and replacements of the file: an offset is valid only while it is
+    /// unchanged. True if the last of them left no event that was not pending.
+    pub fn edits(&self) -> (u64, bool) {
         self.edits
     }
 
-    /// Where the first event after `cursor` starts.
+    /// Returns the offset of the first line below the cursor's, which is the last one with this
+    /// time. If someone has copied lines, that may be one of the copies, so it reads on a little
+    /// and prefers the first one that it finds, and lines with later times.
+    ///
+    /// If the cursor's line is gone, returns the first line with a later time. Older lines that
+    /// someone appended may follow that one, so it reads [`VIEW_WINDOW`] bytes past older lines. If
+    /// the cursor is too far ahead of the clock, all lines follow it.
     pub fn find_after(&self, cursor: OffsetDateTime) -> io::Result<u64> {
-        find_after(&self.file, self.len, cursor)
+        let mut lines = ReverseReader::new(&self.file, 0, self.len);
+        let (mut start, mut is_met) = (self.len, false);
+        while let Some(line) = lines.find(|_| true)? {
+            let time = line.event.time;
+            if time == cursor {
+                (start, is_met) = (line.end, true);
+            } else if time > cursor && !(is_met && is_far_ahead(time)) {
+                start = line.start;
+                if !is_met {
+                    lines.from = 0;
+                }
+                continue;
+            }
+            let window = if is_met { BLOCK as u64 } else { VIEW_WINDOW };
+            lines.from = lines.from.max(line.start.saturating_sub(window));
+        }
+        Ok(if is_met || !is_far_ahead(cursor) { start } else { 0 })
     }
 
     /// The committed events from an offset on, oldest first.
@@ -443,16 +451,23 @@ impl Journal {
         ForwardReader::new(&self.file, offset, self.len)
     }
 
-    /// The events with an address in the `within` bytes before an offset, newest first.
+    /// The events with an address in the `within` bytes before an offset, newest first. With each
+    /// `add` of a link that stands there, the link as it is then.
     pub fn about(
         &self,
         url: &str,
         before: u64,
         within: u64,
-    ) -> impl Iterator<Item = io::Result<Line>> {
+    ) -> impl Iterator<Item = io::Result<(Line, Option<Link>)>> {
         let mut lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
-        let is_about = move |line: &[u8]| url_column(line) == url.as_bytes();
-        std::iter::from_fn(move || lines.find(is_about).transpose())
+        let mut later = BTreeMap::new();
+        std::iter::from_fn(move || {
+            let line = lines.find(|line| url_column(line) == url.as_bytes()).transpose()?;
+            Some(line.map(|line| {
+                let entry = fold(&mut later, line.event.clone());
+                (line, entry.map(|entry| entry.link))
+            }))
+        })
     }
 }
 
@@ -470,50 +485,9 @@ fn may_be_about(line: &[u8], key: &str) -> bool {
     rest.strip_prefix(b"www.").unwrap_or(rest).starts_with(host_and_path.as_bytes())
 }
 
-/// The pending part of the journal: the events from an offset on that are later than a time.
-#[derive(Clone, Copy, Debug)]
-pub struct Position {
-    pub offset: u64,
-    pub after: OffsetDateTime,
-}
-
 /// True if a time is so far ahead of the clock that it must be a mistake.
 pub fn is_far_ahead(time: OffsetDateTime) -> bool {
     time > OffsetDateTime::now_utc() + MAX_AHEAD
-}
-
-/// True if an event with this time, on a line after the cursor's, is pending. While either time is
-/// too far ahead of the clock, only the order of the lines counts.
-pub fn is_after(time: OffsetDateTime, cursor: OffsetDateTime) -> bool {
-    time > cursor || is_far_ahead(time) || is_far_ahead(cursor)
-}
-
-/// Returns the offset of the first event after `cursor`. Reads back to the line with the cursor's
-/// time, and past the lines above it that someone has given a later time. If the cursor's line is
-/// gone, reads [`VIEW_WINDOW`] bytes past the first older line, which someone may have appended.
-/// While the cursor is too far ahead of the clock, all lines below its own are after it.
-fn find_after(file: &File, len: u64, cursor: OffsetDateTime) -> io::Result<u64> {
-    let mut lines = ReverseReader::new(file, 0, len);
-    let mut is_met = false;
-    let mut start = len;
-    while let Some(line) = lines.find(|_| true)? {
-        let time = line.event.time;
-        if time == cursor {
-            is_met = true;
-            if is_far_ahead(cursor) {
-                break;
-            }
-        } else if is_after(time, cursor) {
-            if !is_met || !is_far_ahead(time) {
-                start = line.start;
-            }
-        } else if is_met {
-            break;
-        } else {
-            lines.from = lines.from.max(line.start.saturating_sub(VIEW_WINDOW));
-        }
-    }
-    Ok(start)
 }
 
 fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {

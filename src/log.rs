@@ -2,12 +2,16 @@
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::Write;
+#[cfg(not(test))]
+use std::io::stderr;
 use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
 use crate::title::is_invisible;
+#[cfg(test)]
+use tests::stderr;
 
 /// Priorities, as in sd-daemon(3): a line that starts with one needs the operator, or is a warning.
 pub const ERROR: &str = "<3>";
@@ -46,7 +50,7 @@ fn write(time: &str, text: impl Display) {
     // Set by systemd, whose journal adds the time itself.
     let start = if env::var_os("JOURNAL_STREAM").is_some() { priority } else { time };
     // Use a single write to keep the line intact. Unlike `eprintln!`, this never panics.
-    let _ = io::stderr().write_all(format!("{start}{text}\n").as_bytes());
+    let _ = stderr().write_all(format!("{start}{text}\n").as_bytes());
 }
 
 /// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
@@ -90,4 +94,4 @@ pub fn os_error(error: impl Display) -> String {
 
 #[cfg(test)]
 #[path = "../tests/unit/log.rs"]
-mod tests;
+pub mod tests;

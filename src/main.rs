@@ -117,8 +117,7 @@ fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
     log::set_secrets(config.secrets.clone());
     let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
     let cursor_file = file::beside(&config.journal, ".delivered");
-    let cursor = config.account.as_ref().and_then(|_| delivery::read_cursor(&cursor_file).ok());
-    let warnings = journal::warnings(&config.journal, within, cursor)
+    let warnings = journal::warnings(&config.journal, within)
         .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(e)))?;
     for warning in config.warnings.iter().chain(&warnings) {
         log!("{WARNING}{warning}");

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::line::{Action, format_time};
 use super::reader::{ForwardReader, ReverseReader};
-use super::{Later, VIEW_WINDOW, fold, is_after, is_far_ahead, key};
+use super::{Later, VIEW_WINDOW, fold, key};
 use crate::file::what_is_at;
 use crate::link::Link;
 
@@ -20,20 +20,12 @@ pub struct Findings {
     pub lines: usize,
     pub malformed: Vec<(usize, &'static str)>,
     in_future: Vec<(usize, OffsetDateTime)>,
-    /// Lines after the cursor's whose time is not later than the cursor.
-    too_old: Vec<(usize, OffsetDateTime)>,
 }
 
-pub fn inspect(
-    file: &File,
-    from: u64,
-    to: u64,
-    cursor: Option<OffsetDateTime>,
-) -> io::Result<Findings> {
+pub fn inspect(file: &File, from: u64, to: u64) -> io::Result<Findings> {
     // Events of one batch get times a little ahead of the clock.
     let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
     let mut found = Findings::default();
-    let mut is_past_cursor = false;
     let mut lines = ForwardReader::from_middle(file, from, to)?;
     loop {
         let Some(line) = lines.line()? else { return Ok(found) };
@@ -49,12 +41,6 @@ pub fn inspect(
         let latest = event.time.max(event.link.posted);
         if latest > limit {
             found.in_future.push((found.lines, latest));
-        }
-        if let Some(cursor) = cursor {
-            if is_past_cursor && !is_after(event.time, cursor) {
-                found.too_old.push((found.lines, event.time));
-            }
-            is_past_cursor |= event.time >= cursor && !is_far_ahead(event.time);
         }
     }
 }
@@ -82,18 +68,14 @@ pub fn unmatched(file: &File, from: u64, to: u64) -> io::Result<Vec<String>> {
 }
 
 /// Returns warnings about the newest `within` bytes of the journal: skipped lines, times in the
-/// future, and, with the cursor of a bookmark account, lines that will not be delivered. Takes no
-/// lock, because linkbot may be running.
-pub fn warnings(
-    path: &Path,
-    within: u64,
-    cursor: Option<OffsetDateTime>,
-) -> io::Result<Vec<String>> {
+/// future, and titles and removals that match no link. Takes no lock, because linkbot may be
+/// running.
+pub fn warnings(path: &Path, within: u64) -> io::Result<Vec<String>> {
     let mut warnings = Vec::new();
     let Some(meta) = what_is_at(path)? else { return Ok(warnings) };
     let from = meta.len().saturating_sub(within);
     let file = File::open(path)?;
-    let found = inspect(&file, from, meta.len(), cursor)?;
+    let found = inspect(&file, from, meta.len())?;
     for warning in unmatched(&file, from, meta.len())? {
         warnings.push(format!("{}: {warning}", path.display()));
     }
@@ -111,10 +93,6 @@ pub fn warnings(
     if let Some(&(first, time)) = found.in_future.first() {
         let why = format!("{}; correct it, or this machine's clock", format_time(time));
         warn(found.in_future.len(), "in the future", first, &why);
-    }
-    if let Some(&(first, time)) = found.too_old.first() {
-        let why = format!("its time, {}, is not later than the cursor", format_time(time));
-        warn(found.too_old.len(), "will not be delivered, if new", first, &why);
     }
     Ok(warnings)
 }

@@ -45,7 +45,7 @@ fn save(journal: &mut Journal, title: &str) -> OffsetDateTime {
 
 /// The first warning about the journal at `path`.
 fn skipped(path: &Path, within: u64) -> io::Result<Option<String>> {
-    Ok(warnings(path, within, None)?.into_iter().next())
+    Ok(warnings(path, within)?.into_iter().next())
 }
 
 fn append_by_hand(path: &Path, bytes: &[u8]) {
@@ -59,15 +59,16 @@ fn titles(journal: &Journal) -> Vec<String> {
 /// What is pending after `cursor`, oldest first.
 fn pending(journal: &Journal, cursor: OffsetDateTime) -> Vec<Event> {
     let lines = journal.read_from(journal.find_after(cursor).unwrap());
-    lines.map(|line| line.unwrap().event).filter(|event| is_after(event.time, cursor)).collect()
+    lines.map(|line| line.unwrap().event).collect()
 }
 
 fn owed(journal: &Journal, cursor: OffsetDateTime) -> Vec<String> {
     pending(journal, cursor).into_iter().map(|event| event.link.title).collect()
 }
 
-fn from(cursor: OffsetDateTime) -> Option<Position> {
-    Some(Position { offset: 0, after: cursor })
+/// The pending part of the journal, for a check.
+fn from(journal: &Journal, cursor: OffsetDateTime) -> Option<u64> {
+    Some(journal.find_after(cursor).unwrap())
 }
 
 fn time(ms: u32) -> OffsetDateTime {
@@ -111,7 +112,7 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
     assert_eq!(events[0].link.posted, link.posted);
     assert_eq!(events[2].link.posted, posted[1], "to the millisecond");
     assert_eq!(events[3].link.posted, events[3].time);
-    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         let (_folder, path) = place();
         fs::write(&path, format!("# a comment\n\n{bad}{good}")).unwrap();
         let text = format!("{}: 1 line skipped; the first is line 3: {why}", path.display());
-        assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [text]);
+        assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [text]);
         assert_eq!(titles(&open(&path)), ["good"]);
     }
 }
@@ -183,7 +184,7 @@ fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
         line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls "),
     )
     .unwrap();
-    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
     assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
 }
 
@@ -194,7 +195,7 @@ fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
         line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
     let remove = line(3, "gone").replace("add", "remove").replace("\tgone", "");
     fs::write(&path, line(0, "gone") + &line(1, "kept") + &again + &remove).unwrap();
-    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
     let journal = open(&path);
     let entries: Vec<Entry> = journal.links(VIEW_WINDOW, |_| true).map(Result::unwrap).collect();
     assert_eq!(titles(&journal), ["kept"]);
@@ -230,7 +231,7 @@ fn dos_line_ends_are_understood() {
     let (_folder, path) = place();
     fs::write(&path, format!("\r\n# c\r\n{}", line(1, "good").replace('\n', "\r\n"))).unwrap();
     assert_eq!(titles(&open(&path)), ["good"]);
-    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -338,11 +339,13 @@ fn times_more_than_a_day_ahead_are_not_the_last_time() {
     assert_eq!(save(&mut journal, "three"), time(502));
     journal.not_before(datetime!(9999-01-01 0:00 UTC));
     assert_eq!(save(&mut journal, "four"), time(503));
-    // For the account, such a line is pending until something after it is delivered.
+    // For the account, only the order of the lines counts.
     assert_eq!(owed(&journal, time(500)), ["late", "two", "late", "three", "four"]);
     assert_eq!(owed(&journal, time(502)), ["four"]);
-    // A cursor that was set while the clock was wrong.
-    assert_eq!(owed(&journal, datetime!(9999-12-31 23:59:59.999 UTC)), ["three", "four"]);
+    // A cursor that was set while the clock was wrong. Its time may be that of either line.
+    let late = datetime!(9999-12-31 23:59:59.999 UTC);
+    assert_eq!(owed(&journal, late), ["two", "late", "three", "four"]);
+    assert_eq!(owed(&journal, late - Duration::SECOND).len(), 6, "its line is gone");
 }
 
 #[test]
@@ -367,12 +370,12 @@ fn lines_in_the_future_are_named_once() {
     let now = OffsetDateTime::now_utc();
     let at = |time| line(1, "late").replace("2026-11-22T12:00:00.001Z", &format_time(time));
     fs::write(&path, line(500, "one") + &at(now + Duration::SECOND)).unwrap();
-    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
     let soon = now + Duration::hours(3);
     let posted_later = line(501, "two").replace('\n', &format!("\t{}\n", format_time(soon)));
     let later = at(now + Duration::days(400));
     append_by_hand(&path, (posted_later + &later + "torn\n").as_bytes());
-    let found = warnings(&path, VIEW_WINDOW, None).unwrap();
+    let found = warnings(&path, VIEW_WINDOW).unwrap();
     let [skipped, future] = &found[..] else { panic!("{found:?}") };
     assert!(skipped.contains("1 line skipped; the first is line 5: "), "{skipped}");
     let soon = format_time(soon);
@@ -380,21 +383,6 @@ fn lines_in_the_future_are_named_once() {
         future.contains(&format!("2 lines in the future; the first is line 3: {soon}; correct it")),
         "{future}"
     );
-}
-
-#[test]
-fn after_a_line_from_a_wrong_clock_the_delivered_lines_are_not_too_old() {
-    let (_folder, path) = place();
-    let far = line(1, "far").replace("2026-11-22", "9999-12-31");
-    fs::write(&path, line(1, "one") + &far + &line(2, "two") + &line(3, "three")).unwrap();
-    let named = |cursor| {
-        let found = warnings(&path, VIEW_WINDOW, Some(cursor)).unwrap().concat();
-        let at = found.find("not be delivered, if new").map(|at| &found[at..]);
-        at.map(|text| text.split(':').next().unwrap().to_owned())
-    };
-    assert_eq!(named(time(3)), None);
-    append_by_hand(&path, line(2, "older").as_bytes());
-    assert_eq!(named(time(3)).as_deref(), Some("not be delivered, if new; the first is line 5"));
 }
 
 #[test]
@@ -480,15 +468,16 @@ fn what_is_owed_goes_along_into_a_new_file_with_its_times() {
         // By hand, and not looked at before the file is gone.
         append_by_hand(&path, line(500, "by-hand").as_bytes());
         let mode = fs::metadata(&path).unwrap().mode();
+        let owed_from = from(&journal, cursor);
         take(&path);
-        assert!(journal.check(from(cursor)));
+        assert!(journal.check(owed_from));
         let after: Vec<Event> =
             pending(&journal, cursor).into_iter().filter(|e| e.time < time(500)).collect();
         assert_eq!(after, before);
         assert!(owed(&journal, cursor).contains(&"by-hand".into()));
         assert!(!titles(&journal).contains(&"delivered".into()));
         assert_eq!(fs::metadata(&path).unwrap().mode(), mode);
-        assert!(!journal.check(from(cursor)));
+        assert!(!journal.check(from(&journal, cursor)));
         assert!(save(&mut journal, "new") > time(500));
         assert!(!folder.path().join("links.tsv.tmp").exists());
     }
@@ -503,7 +492,7 @@ fn what_is_owed_stands_in_an_editors_copy_once() {
     for (kept, missing) in [(3, 0), (2, 1), (1, 2)] {
         fs::write(&copy, edited.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
         fs::rename(&copy, &path).unwrap();
-        assert!(journal.check(from(cursor)));
+        assert!(journal.check(from(&journal, cursor)));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             edited,
@@ -528,13 +517,13 @@ fn while_the_journals_place_cannot_be_used_nothing_is_saved_and_what_is_owed_wai
     fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
     fs::create_dir(&path).unwrap();
     for _ in 0..2 {
-        assert!(!journal.check(from(cursor)));
+        assert!(!journal.check(from(&journal, cursor)));
         journal.append(Action::Add, &link("", "T"), NOON).unwrap();
         assert_eq!(journal.commit().unwrap_err().to_string(), "not a regular file");
         assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
     }
     fs::remove_dir(&path).unwrap();
-    assert!(journal.check(from(cursor)));
+    assert!(journal.check(from(&journal, cursor)));
     assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
 }
 
@@ -621,7 +610,7 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
     save(&mut journal, "two");
     assert_eq!(titles(&journal), ["two", "one"]);
-    assert_eq!(warnings(&path, VIEW_WINDOW, None).unwrap(), [""; 0]);
+    assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -687,9 +676,13 @@ fn a_cursor_whose_line_is_gone_is_looked_for_within_reach_of_the_first_older_lin
             + &line(2, "old"),
     )
     .unwrap();
-    assert_eq!(owed(&open(&path), time(5)), ["c"]);
+    assert_eq!(owed(&open(&path), time(5)), ["c", "old"]);
     fs::write(&path, line(7, "seen") + &wide[BLOCK..] + &line(1, "old") + &line(9, "c")).unwrap();
-    assert_eq!(owed(&open(&path), time(5)), ["seen", "c"]);
+    assert_eq!(owed(&open(&path), time(5)), ["seen", "old", "c"]);
+    // However far it is: only older lines count.
+    let far = line(5, "done") + &line(7, "a") + &wide + &wide[..BLOCK] + &line(9, "b");
+    fs::write(&path, far + &line(1, "old")).unwrap();
+    assert_eq!(owed(&open(&path), time(5)), ["a", "b", "old"]);
 }
 
 #[test]
@@ -702,24 +695,41 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
     let expected = ["t4", "t5", "t6"];
     assert_eq!(owed(&journal, cursor), expected);
     type Edit = fn(&mut Vec<String>);
-    let edits: [(&str, Edit); 7] = [
+    let edits: [(&str, Edit); 5] = [
         ("deleted above", |lines| drop(lines.remove(0))),
         ("deleted the cursor's own", |lines| drop(lines.remove(2))),
         ("deleted all above", |lines| drop(lines.drain(..3))),
         ("inserted above", |lines| lines.insert(1, line(15, "inserted"))),
         ("edited above", |lines| lines[1] = line(20, "a-longer-title")),
-        ("appended an old line", |lines| lines.push(line(5, "old"))),
-        ("appended the cursor's own", |lines| lines[2..].rotate_left(1)),
     ];
     for (edit, make) in edits {
         let mut lines = whole.clone();
         make(&mut lines);
         fs::write(&path, lines.concat()).unwrap();
-        journal.check(from(cursor));
+        journal.check(Some(0));
         assert_eq!(owed(&journal, cursor), expected, "{edit}, while running");
         drop(journal);
         journal = open(&path);
         assert_eq!(owed(&journal, cursor), expected, "{edit}, after a start");
+    }
+}
+
+#[test]
+fn every_line_below_the_cursors_is_owed_whatever_its_time() {
+    let (_folder, path) = place();
+    let lines = |all: &[u32]| all.iter().map(|&ms| line(ms, &ms.to_string())).collect::<String>();
+    let cases: [(&[u32], &[&str]); 6] = [
+        (&[10, 20, 30, 5], &["5"]),
+        (&[10, 20, 30, 40, 5, 20, 50], &["40", "5", "20", "50"]),
+        // Copies, and lines with one time: it cannot know which of them are done.
+        (&[10, 30, 30, 30], &["30", "30"]),
+        (&[10, 20, 30, 10, 20, 30], &["10", "20", "30"]),
+        (&[10, 30, 20, 40, 30], &["20", "40", "30"]),
+        (&[10, 20, 40, 50, 60, 30], &["40", "50", "60", "30"]),
+    ];
+    for (all, expected) in cases {
+        fs::write(&path, lines(all)).unwrap();
+        assert_eq!(owed(&open(&path), time(30)), expected, "{all:?}");
     }
 }
 

@@ -1,4 +1,30 @@
+use std::cell::RefCell;
+use std::io;
+
 use super::*;
+
+thread_local! {
+    /// The lines that this thread has logged, with their time.
+    pub static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the place of stderr in the unit tests.
+pub struct Log;
+
+pub fn stderr() -> Log {
+    Log
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.push(String::from_utf8_lossy(line).trim_end().to_owned()));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 fn shown(text: &str, secrets: &[&str]) -> String {
     let secrets: Vec<String> = secrets.iter().map(|secret| secret.to_string()).collect();
