@@ -145,11 +145,11 @@ pub struct Session<'a> {
     line_length: usize,
 
     memberships: Vec<Membership<'a>>,
-    /// The earliest time of the next JOIN: servers penalize many JOINs at once.
+    /// The earliest time of the next JOIN.
     next_join: Instant,
     /// `draft/chathistory` was granted.
     keeps_history: bool,
-    /// The most lines of a page of history.
+    /// The most lines of a page of history: 100 if the server does not say.
     history_limit: usize,
     /// Until 001 has arrived, when to give up. Then, when to send PING, or to give up if it was
     /// sent.
@@ -200,7 +200,7 @@ impl<'a> Session<'a> {
             memberships: settings.channels.iter().zip(last_seen).map(membership).collect(),
             next_join: now.instant,
             keeps_history: false,
-            history_limit: history::DEFAULT_LIMIT,
+            history_limit: 100,
             wait_until: now.instant + TIMEOUT,
             is_pinged: false,
             is_irc: false,
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
         if now >= self.wait_until {
             match self.phase {
                 Phase::Login => self.login_unavailable("no answer for 60 s"),
-                _ if self.registered.is_none() => {
+                Phase::Capabilities | Phase::Welcome => {
                     self.close(Retry::Soon, "no welcome (001) from the server for 60 s")
                 }
                 _ if self.is_pinged => {
@@ -250,8 +250,7 @@ impl<'a> Session<'a> {
         while let Some(line) = self.outbox.next(now) {
             let notice = self.settings.reply == ReplyStyle::Notice || line.text.starts_with('\x01');
             let verb = if notice { "NOTICE" } else { "PRIVMSG" };
-            let line = message::format(verb, &[&line.target, &line.text], self.room());
-            self.out.push_str(&line);
+            self.out += &message::format(verb, &[&line.target, &line.text], self.room());
         }
     }
 
@@ -268,7 +267,8 @@ impl<'a> Session<'a> {
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
         let registered = self.registered.is_some();
-        let is_ours = self.is_me(message.nick());
+        let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
+        let is_ours = self.is_me(who);
         let logging_in = self.phase == Phase::Login;
         match message.verb {
             b"NOTICE" => self.notice(message, now),
@@ -296,10 +296,7 @@ impl<'a> Session<'a> {
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
             b"JOIN" if is_ours => self.joined(message, now),
-            b"PART" if is_ours => self.removed_from_channel(message, now.instant),
-            b"KICK" if self.is_me(message.param(1)) => {
-                self.removed_from_channel(message, now.instant)
-            }
+            b"PART" | b"KICK" if is_ours => self.removed_from_channel(message, now.instant),
             b"INVITE" => self.invited(message, now.instant),
             [b'4'..=b'9', _, _] => self.refused(message),
             _ => {}
@@ -318,7 +315,7 @@ impl<'a> Session<'a> {
     }
 
     fn send(&mut self, verb: &str, params: &[&str]) {
-        self.out.push_str(&message::format(verb, params, self.line_length));
+        self.out += &message::format(verb, params, self.line_length);
     }
 
     /// How many bytes of a line that we send to a channel reach everyone there.

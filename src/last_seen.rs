@@ -4,24 +4,17 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::file;
-use crate::irc::Channel;
 use crate::journal::{format_time, parse_time};
 use crate::log::{self, WARNING};
 
-/// The shortest time between two writes. After a crash, the lines since the last write are
-/// replayed, and recognized.
-const WRITE_INTERVAL: Duration = Duration::from_secs(60);
-
 pub struct LastSeen<'a> {
-    path: PathBuf,
-    channels: &'a [Channel],
+    config: &'a Config,
     /// In the order of bot.conf; `None`: the channel is new to us.
     pub times: Vec<Option<OffsetDateTime>>,
     next_write: Instant,
@@ -33,19 +26,17 @@ impl<'a> LastSeen<'a> {
     /// Reads the file. A channel without a valid line is new to us: nothing is requested.
     pub fn read(config: &'a Config) -> LastSeen<'a> {
         let path = file::beside(&config.journal, ".heard");
-        let channels = &config.irc.channels;
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {
             if e.kind() != ErrorKind::NotFound {
                 log!("{}: {}; no channel is caught up", path.display(), log::os_error(e));
             }
             String::new()
         });
-        let time_of = |channel: &Channel| {
-            text.lines()
-                .find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
-        };
-        let times = channels.iter().map(time_of).collect();
-        LastSeen { path, channels, times, next_write: Instant::now(), is_failing: false }
+        let times = config.irc.channels.iter().map(|channel| {
+            let mut lines = text.lines();
+            lines.find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
+        });
+        LastSeen { config, times: times.collect(), next_write: Instant::now(), is_failing: false }
     }
 
     /// Takes new times and writes them if they have changed: at most once a minute, and when the
@@ -64,15 +55,18 @@ impl<'a> LastSeen<'a> {
             return;
         }
         self.times = times;
-        self.next_write = now + WRITE_INTERVAL;
+        // After a crash, the lines since the last write are replayed, and recognized.
+        self.next_write = now + Duration::from_secs(60);
         let mut text = String::new();
-        for (channel, time) in self.channels.iter().zip(&self.times) {
+        for (channel, time) in self.config.irc.channels.iter().zip(&self.times) {
             if let Some(time) = time {
                 text += &format!("{}\t{}\n", channel.name, format_time(*time));
             }
         }
-        let path = self.path.display();
-        match file::replace(&self.path, text.as_bytes()) {
+        let path = file::beside(&self.config.journal, ".heard");
+        let written = file::replace(&path, text.as_bytes());
+        let path = path.display();
+        match written {
             Err(e) if !self.is_failing => {
                 let why = log::os_error(e);
                 log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");

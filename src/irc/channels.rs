@@ -3,13 +3,8 @@
 
 use super::*;
 
-/// The shortest time between two JOINs.
-const JOIN_INTERVAL: Duration = Duration::from_millis(500);
-/// The wait after the first JOIN of a channel; doubles up to the longest.
+/// The wait after the first JOIN of a channel; doubles up to an hour.
 const FIRST_BACKOFF: Duration = Duration::from_secs(10);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
-/// With `rejoin = yes`, the wait after a KICK.
-const REJOIN: Duration = Duration::from_secs(60);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 /// One configured channel.
@@ -28,7 +23,6 @@ pub struct Membership<'a> {
     pub skipped_line: Vec<u8>,
 }
 
-#[derive(Clone, Copy)]
 pub enum Presence {
     /// Not in the channel. A JOIN is due at `join_at`, `wait` after the last one, if any.
     Asking { join_at: Instant, wait: Duration },
@@ -60,13 +54,14 @@ impl Session<'_> {
         let membership = &mut self.memberships[index];
         membership.presence = match membership.presence {
             Presence::Asking { wait, .. } => {
-                let wait = (wait * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
+                let wait = (wait * 2).clamp(FIRST_BACKOFF, Duration::from_secs(60 * 60));
                 Presence::Asking { join_at: now + wait, wait }
             }
             _ => Presence::Out { join_at: None },
         };
         membership.is_join_open = true;
-        self.next_join = now + JOIN_INTERVAL;
+        // Servers penalize many JOINs at once.
+        self.next_join = now + Duration::from_millis(500);
         let Channel { name, key } = membership.channel;
         match key {
             Some(key) => self.send("JOIN", &[name, key]),
@@ -121,7 +116,7 @@ impl Session<'_> {
         let returns = message.verb == b"KICK" && self.settings.rejoin;
         let then = if returns { "rejoining once, in 60 s" } else { WAITING };
         let Membership { channel, presence, .. } = &mut self.memberships[index];
-        *presence = Presence::Out { join_at: returns.then(|| now + REJOIN) };
+        *presence = Presence::Out { join_at: returns.then(|| now + Duration::from_secs(60)) };
         let (verb, why) = (message::text(message.verb), message.last());
         let (name, by) = (&channel.name, message.sender());
         self.log.push(format!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}"));

@@ -6,11 +6,8 @@
 use super::*;
 use crate::journal::format_time;
 
-/// How far back catch-up goes, and how many lines of a channel it reads.
-const MAX_AGE: time::Duration = time::Duration::days(7);
+/// The most lines of a channel that catch-up reads.
 const MAX_LINES: usize = 1000;
-/// The lines of a page if the server names no limit.
-pub const DEFAULT_LIMIT: usize = 100;
 /// After this much silence a replay is over, and a request for a page has failed.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -106,7 +103,7 @@ impl Membership<'_> {
     /// before.
     pub fn last_seen(&mut self, now: Now) -> Option<OffsetDateTime> {
         if let Some(time) = Message::parse(&self.skipped_line).as_ref().and_then(server_time) {
-            self.saw_line(time, now);
+            self.was_seen(time, now);
         }
         self.skipped_line.clear();
         match &self.replay {
@@ -121,11 +118,13 @@ impl Membership<'_> {
         }
     }
 
-    /// A live line was said at `time`.
-    fn saw_line(&mut self, time: OffsetDateTime, now: Now) {
-        if (time - now.clock).abs() <= MAX_CLOCK_SKEW {
+    /// A live line was said at `time`, or we joined. False if that is not believable.
+    fn was_seen(&mut self, time: OffsetDateTime, now: Now) -> bool {
+        let is_near = (time - now.clock).abs() <= MAX_CLOCK_SKEW;
+        if is_near {
             self.newest_live = self.newest_live.max(Some(time));
         }
+        is_near
     }
 }
 
@@ -133,24 +132,23 @@ impl Session<'_> {
     /// We are in the channel since `joined`: everything since it was last seen is missing.
     pub fn catch_up(&mut self, index: usize, joined: OffsetDateTime, now: Now) {
         let membership = &mut self.memberships[index];
-        let last_seen = membership.last_seen(now);
         // A time in the future is a mistake, as if the channel was new to us.
-        let last_seen = last_seen.filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
+        let last_seen =
+            membership.last_seen(now).filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
         membership.presence = Presence::In { since: joined };
         membership.newest_live = last_seen;
         membership.replay = None;
-        if (joined - now.clock).abs() > MAX_CLOCK_SKEW {
+        if !membership.was_seen(joined, now) {
             return self.log.push(format!(
                 "not caught up in {}: the server's clock and this machine's differ by more than \
                  10 min",
                 membership.channel.name
             ));
         }
-        membership.saw_line(joined, now);
         if let Some(last_seen) = last_seen
             && self.settings.catch_up
         {
-            let since = last_seen.max(now.clock - MAX_AGE);
+            let since = last_seen.max(now.clock - time::Duration::days(7));
             membership.replay = Some(Replay {
                 since,
                 deadline: None,
@@ -240,7 +238,7 @@ impl Session<'_> {
         };
         let newest = membership.replay.as_ref().and_then(|replay| replay.newest_request);
         if !is_batched && time >= joined {
-            membership.saw_line(time, now);
+            membership.was_seen(time, now);
             let is_told = newest.is_some_and(|newest| time <= newest);
             return if is_told { Origin::Replayed } else { Origin::Live };
         }
