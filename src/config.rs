@@ -15,8 +15,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use native_tls::Identity;
-
 use crate::delicious::{self, Login};
 use crate::file::beside;
 use crate::irc::{self, Sasl, connection};
@@ -75,7 +73,7 @@ impl Config {
         let server = server(&lines)?;
         let irc = irc(&lines)?;
         let account = account(&mut lines)?;
-        let secrets = secrets(&mut lines, &server, &irc, account.as_ref())?;
+        let secrets = secrets(&mut lines, &server, &irc, &account)?;
         let zone = lines.get("timezone", zone)?;
         let log_url = lines.option("log_url", |value| LogUrl::new(value, zone).ok())?;
         let mut files = vec![];
@@ -106,16 +104,14 @@ impl Config {
 fn server(lines: &Lines) -> Result<connection::Settings> {
     let (host, port) = lines.get("server", host_and_port)?;
     let path = |name: &str| lines.path.with_file_name(name);
-    let tls = lines.get("tls", yes_or_no)?;
     let pin = lines.option("tls_pin", |name| pin(&path(name)))?;
     let key = path(&lines.text("tls_key").or(lines.text("tls_cert")).unwrap_or_default());
     let identity = lines.option("tls_cert", |name| identity(&path(name), &key))?;
     if identity.is_some() {
         check_mode(&key)?;
     }
-    if !tls && (pin.is_some() || identity.is_some()) {
-        return Err(lines.wrong("tls"));
-    }
+    let is_plain = pin.is_none() && identity.is_none();
+    let tls = lines.get("tls", |value| yes_or_no(value).filter(|&tls| tls || is_plain))?;
     Ok(connection::Settings { host, port, tls, pin, identity })
 }
 
@@ -126,14 +122,13 @@ fn irc(lines: &Lines) -> Result<irc::Settings> {
         ("external", None, None) if !lines.value("tls_cert").is_empty() => Some(Sasl::External),
         _ => return Err(lines.wrong("sasl")),
     };
-    let on_connect = lines.value("on_connect").lines().filter(|line| !line.is_empty());
     Ok(irc::Settings {
         nick: lines.get("nick", |nick| Some(nick.into()).filter(|_| irc::is_nick(nick)))?,
         owner: lines.value("owner").to_owned(),
         channels: lines.get("channels", channels)?,
         server_password: lines.text("server_password"),
         sasl,
-        on_connect: on_connect.map(str::to_owned).collect(),
+        on_connect: lines.value("on_connect").lines().map(str::to_owned).collect(),
         prefix: lines.value("prefix").to_owned(),
         ignore: list(lines.value("ignore")),
         relay: list(lines.value("relay")),
@@ -152,31 +147,25 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
-    let user_agent = user_agent(lines.value("owner"));
-    let keys = [
-        "delicious",
-        "delicious_user",
-        "delicious_password",
-        "delicious_token",
-        "delicious_bearer",
-    ];
-    let login = match keys.map(|key| lines.text(key)) {
-        [None, None, None, None, None] => return Ok(None),
-        [Some(_), None, None, None, None] => Login::Nobody,
-        [Some(_), Some(user), Some(password), None, None] => Login::Basic { user, password },
-        [Some(_), None, None, Some(token), None] => Login::Token(token),
-        [Some(_), None, None, None, Some(bearer)] => Login::Bearer(bearer),
+    let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+    let login = match login.map(|key| lines.text(key)) {
+        [None, None, None, None] => Login::Nobody,
+        [Some(user), Some(password), None, None] => Login::Basic { user, password },
+        [None, None, Some(token), None] => Login::Token(token),
+        [None, None, None, Some(bearer)] => Login::Bearer(bearer),
         _ => return Err(lines.wrong("delicious")),
     };
-    let add = lines.get("delicious", endpoint)?;
-    check_proxies().map_err(|what| lines.error("delicious", &what))?;
-    let is_local = is_loopback(add.host_str().unwrap_or_default().trim_matches(['[', ']']));
     let has_login = !matches!(login, Login::Nobody);
+    let Some(add) = lines.option("delicious", endpoint)? else {
+        return if has_login { Err(lines.wrong("delicious")) } else { Ok(None) };
+    };
+    check_proxies().map_err(|what| lines.error("delicious", &what))?;
+    let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let path = add.path();
     // Settings that are probably wrong, but may be meant.
     for (is_so, what) in [
         (
-            has_login && add.scheme() == "http" && !is_local,
+            has_login && add.scheme() == "http" && !is_loopback(host),
             "the login crosses the network unencrypted; use https:// if the service supports it",
         ),
         (
@@ -197,15 +186,13 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
             lines.warnings.push(lines.error("delicious", what));
         }
     }
+    // The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
+    // parentheses.
+    let is_other = |c: char| !matches!(c, ' '..='~') || "()\\".contains(c);
+    let owner = lines.value("owner").replace(is_other, "");
+    let user_agent =
+        format!("linkbot/{} ({})", env!("CARGO_PKG_VERSION"), owner.trim()).replace(" ()", "");
     Ok(Some(delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))
-}
-
-/// The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
-/// parentheses.
-fn user_agent(owner: &str) -> String {
-    let owner = owner.replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
-    let version = irc::VERSION.replace(' ', "/");
-    format!("{version} ({})", owner.trim()).replace(" ()", "")
 }
 
 #[cfg(test)]

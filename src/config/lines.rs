@@ -35,7 +35,7 @@ pub const KEYS: &str = "\
                              {channel}, a different file for each channel
     page = links.html      | a file in a directory that exists, used for nothing else; with \
                              {channel}, a different file for each channel
-    feed_title =
+    feed_title = Links from {channels}
     feed_url =             | the address of the feed: http:// or https://, without a user name or \
                              password, and with {channel} only if feed has it
     feed_items = 100       | a number from 1 to 10000
@@ -55,9 +55,9 @@ pub const KEYS: &str = "\
     delicious_scuttle = no | yes or no";
 
 /// The settings by key: those of bot.conf, or their defaults.
-pub struct Lines<'a> {
-    pub path: &'a Path,
-    pub settings: BTreeMap<&'a str, Setting>,
+pub struct Lines {
+    pub path: PathBuf,
+    pub settings: BTreeMap<String, Setting>,
     pub warnings: Vec<String>,
 }
 
@@ -71,13 +71,13 @@ pub struct Setting {
     right: &'static str,
 }
 
-impl<'a> Lines<'a> {
-    pub fn new(path: &'a Path, text: &'a str) -> Result<Lines<'a>> {
-        let mut lines = Lines { path, settings: BTreeMap::new(), warnings: vec![] };
+impl Lines {
+    pub fn new(path: &Path, text: &str) -> Result<Lines> {
+        let mut lines = Lines { path: path.into(), settings: BTreeMap::new(), warnings: vec![] };
         for line in KEYS.lines() {
             let (line, right) = line.split_once('|').unwrap_or((line, ""));
             let (key, value) = split(line);
-            lines.settings.insert(key, Setting { line: 0, value: value.into(), right });
+            lines.settings.insert(key.into(), Setting { line: 0, value: value.into(), right });
         }
         // Some editors write a byte-order mark.
         let text = text.trim_start_matches('\u{feff}');
@@ -91,9 +91,9 @@ impl<'a> Lines<'a> {
         Ok(lines)
     }
 
-    fn set(&mut self, line: usize, key: &'a str, value: &str) -> Result<()> {
+    fn set(&mut self, line: usize, key: &str, value: &str) -> Result<()> {
         if key.starts_with("local.") {
-            self.settings.entry(key).or_default();
+            self.settings.entry(key.into()).or_default();
         }
         let Some(setting) = self.settings.get_mut(key) else { return Err(self.unknown_key(key)) };
         if value.contains("#your-channel") || value.contains("your-linkbot") {
@@ -131,11 +131,16 @@ impl<'a> Lines<'a> {
                     starts with #"
                 .into();
         }
-        let in_common = |known: &&str| {
-            same(key.bytes(), known.bytes()) + same(key.bytes().rev(), known.bytes().rev())
+        // The same but for two bytes in a row.
+        let is_near = |known: &&String| {
+            (0..key.len()).any(|start| {
+                let end = key.get(start + 2..).unwrap_or_default();
+                known.starts_with(&key[..start])
+                    && known.ends_with(end)
+                    && known.len() < key.len() + 2
+            })
         };
-        let nearest = self.settings.keys().copied().max_by_key(in_common);
-        match nearest.filter(|nearest| in_common(nearest) * 3 >= key.len() * 2) {
+        match self.settings.keys().find(is_near) {
             Some(nearest) => format!("{key}: unknown key; did you mean {nearest}?"),
             None => {
                 format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
@@ -179,9 +184,4 @@ impl<'a> Lines<'a> {
 fn split(line: &str) -> (&str, &str) {
     let (key, value) = line.split_once('=').unwrap_or(("", line));
     (key.trim(), value.trim())
-}
-
-/// How many bytes are the same at the start.
-fn same(a: impl Iterator<Item = u8>, b: impl Iterator<Item = u8>) -> usize {
-    a.zip(b).take_while(|(a, b)| a == b).count()
 }

@@ -23,28 +23,34 @@ pub fn views(
     for (key, pattern) in [("feed", feed), ("page", page)] {
         let group_size = if pattern.contains(CHANNEL) { 1 } else { channels.len() };
         for group in channels.chunks(group_size) {
-            let name = file_name(&group[0]);
+            let is_other = |c: char| !c.is_alphanumeric() && c != '-' && c != '_';
+            let name = group[0][1..].replace(is_other, "_");
             let feed_url = lines.option("feed_url", |url| {
                 let is_right = url.contains(CHANNEL) == feed.contains(CHANNEL);
                 address(&with_channel(url, &name)).ok().filter(|_| is_right)
             })?;
             // Feeds and pages are served from one directory.
             let page_url = feed_url.as_ref().map(|url| {
-                let (directory, _) = url.rsplit_once('/').unwrap_or_default();
-                format!("{directory}/{}", relative_url(&page.replace(CHANNEL, &name)))
+                let directory = url.trim_end_matches(|c| c != '/');
+                format!("{directory}{}", relative_url(&page.replace(CHANNEL, &name)))
             });
             let (url, format) = if key == "feed" {
                 let channel = || format!("{server}/{}", percent_encode(&group[0]));
                 (feed_url, Format::Feed { about: page_url.unwrap_or_else(channel) })
             } else {
-                let feeds = feed_links(&views, group);
+                // No two pages have a channel in common.
+                let shows_some = |view: &&View| group.iter().any(|channel| view.shows(channel));
+                let feeds = views.iter().filter(shows_some).map(|feed| FeedLink {
+                    title: feed.title.clone(),
+                    href: feed.url.clone().unwrap_or(relative_url(&feed.path.to_string_lossy())),
+                });
+                let feeds = feeds.collect();
                 (page_url, Format::Page(Page { feeds, zone, prefix: irc.prefix.clone() }))
             };
-            let all_channels = format!("Links from {}", group.join(", "));
-            let title = lines.text("feed_title").unwrap_or(all_channels);
+            let title = lines.value("feed_title").replace("{channels}", &group.join(", "));
             views.push(View {
                 path: lines
-                    .get(key, |_| own_file(lines.path, files, &pattern.replace(CHANNEL, &name)))?,
+                    .get(key, |_| own_file(&lines.path, files, &pattern.replace(CHANNEL, &name)))?,
                 url,
                 channels: group.to_vec(),
                 title: title.replace(CHANNEL, &group[0][1..]),
@@ -57,24 +63,8 @@ pub fn views(
     Ok(views)
 }
 
-/// The value of `{channel}` in a file's name and in the address of that file.
-fn file_name(channel: &str) -> String {
-    let is_other = |c: char| !c.is_alphanumeric() && c != '-' && c != '_';
-    channel[1..].replace(is_other, "_")
-}
-
 fn relative_url(file: &str) -> String {
     percent_encode(file.rsplit('/').next().unwrap_or_default())
-}
-
-/// The feeds that contain the links of `group`. No two pages have a channel in common.
-fn feed_links(views: &[View], group: &[String]) -> Vec<FeedLink> {
-    let feeds = views.iter().filter(|view| group.iter().any(|channel| view.shows(channel)));
-    let link = |feed: &View| FeedLink {
-        title: feed.title.clone(),
-        href: feed.url.clone().unwrap_or_else(|| relative_url(&feed.path.to_string_lossy())),
-    };
-    feeds.map(link).collect()
 }
 
 /// The path of a file that linkbot writes: in a directory that exists, and not used for anything

@@ -11,7 +11,7 @@ pub fn secrets(
     lines: &mut Lines,
     server: &connection::Settings,
     irc: &irc::Settings,
-    account: Option<&delicious::Settings>,
+    account: &Option<delicious::Settings>,
 ) -> Result<Vec<String>> {
     let mut secrets: Vec<String> =
         irc.on_connect.iter().flat_map(|line| passwords(line, &irc.nick)).collect();
@@ -31,7 +31,7 @@ pub fn secrets(
     secrets.extend(irc.channels.iter().filter_map(|channel| channel.key.clone()));
     // Also the base64 of a login.
     secrets.extend(irc.sasl.iter().flat_map(Sasl::chunks));
-    secrets.extend(account.into_iter().flat_map(|account| account.login.secrets()));
+    secrets.extend(account.iter().flat_map(|account| account.login.secrets()));
     secrets.retain(|secret| !secret.is_empty());
     Ok(secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect())
 }

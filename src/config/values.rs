@@ -3,10 +3,10 @@
 use std::env;
 use std::net::IpAddr;
 
-use native_tls::Certificate;
+use native_tls::{Certificate, Identity};
 use time::UtcOffset;
 use time::format_description::well_known::Iso8601;
-use ureq::{Proxy, ProxyProtocol};
+use ureq::Proxy;
 use url::{Host, Url};
 
 use super::*;
@@ -84,12 +84,10 @@ pub fn endpoint(value: &str) -> Option<Url> {
 
 /// ureq silently ignores a proxy that it cannot use.
 pub fn check_proxies() -> Result<()> {
-    let is_http =
-        |proxy: Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
     for name in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     {
-        let proxy = env::var(name).unwrap_or_default();
-        if !proxy.is_empty() && !Proxy::new(&proxy).is_ok_and(is_http) {
+        let proxy = env::var(name).unwrap_or_default().to_ascii_lowercase();
+        if !proxy.is_empty() && (proxy.starts_with("socks") || Proxy::new(&proxy).is_err()) {
             return Err(format!(
                 "linkbot cannot use the proxy in {name}: it must start with http:// or https:// \
                  (no SOCKS); set such a proxy, or unset {name}"

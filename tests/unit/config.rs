@@ -89,7 +89,7 @@ fn of_several_faults_an_unknown_key_is_told_first() {
 
 #[test]
 fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
-    for key in ["local", "what", "port", "hostname"] {
+    for key in ["local", "title", "password", "tags", "port", "hostname"] {
         let remedy = "the bot.conf that comes with linkbot lists them all";
         assert_eq!(
             fault(&format!("{key} = x")),
@@ -118,8 +118,6 @@ fn an_unknown_key_that_is_nearly_a_known_one_is_reported_with_it() {
         ("sevrer", "server"),
         ("erver", "server"),
         ("page_", "page"),
-        ("title", "feed_title"),
-        ("tags", "delicious_tags"),
         ("delicious_useer", "delicious_user"),
     ] {
         assert_eq!(
@@ -657,6 +655,10 @@ fn paths_are_relative_to_the_folder_of_the_file() {
 #[test]
 fn the_user_agent_is_ascii_with_the_owner_as_its_comment() {
     let version = env!("CARGO_PKG_VERSION");
+    let user_agent = |owner: &str| {
+        let more = format!("delicious = https://x.example/add\nowner = {owner}");
+        good(&more).account.unwrap().user_agent
+    };
     assert_eq!(user_agent(""), format!("linkbot/{version}"));
     assert_eq!(
         user_agent("alice (at) example.org"),
