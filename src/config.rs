@@ -75,7 +75,7 @@ impl Config {
         let account = account(&mut lines)?;
         let secrets = secrets(&mut lines, &server, &irc, &account)?;
         let zone = lines.get("timezone", zone)?;
-        let log_url = lines.option("log_url", |value| LogUrl::new(value, zone).ok())?;
+        let log_url = lines.option("log_url", |value| LogUrl::new(value, zone))?;
         let mut files = vec![];
         let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
         files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));

@@ -34,12 +34,11 @@ pub struct LogUrl {
 
 impl LogUrl {
     /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
-    pub fn new(pattern: &str, zone: Zone) -> Result<LogUrl, String> {
-        let pattern =
-            time::format_description::parse_owned::<1>(pattern).map_err(|e| e.to_string())?;
-        let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).map_err(|e| e.to_string())?;
-        address(&with_channel(&example, ""))?;
-        Ok(LogUrl { pattern, zone })
+    pub fn new(pattern: &str, zone: Zone) -> Option<LogUrl> {
+        let pattern = time::format_description::parse_owned::<1>(pattern).ok()?;
+        let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).ok()?;
+        address(&with_channel(&example, "")).ok()?;
+        Some(LogUrl { pattern, zone })
     }
 
     /// Returns the address of the second in which `link` was posted.

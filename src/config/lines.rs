@@ -80,12 +80,13 @@ impl Lines {
             lines.settings.insert(key.into(), Setting { line: 0, value: value.into(), right });
         }
         // Some editors write a byte-order mark.
-        let text = text.trim_start_matches('\u{feff}');
-        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
+            let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
                 let (key, value) = split(line);
-                let set = lines.set(number, key, value);
-                set.map_err(|what| format!("{}:{number}: {what}", path.display()))?;
+                lines
+                    .set(number, key, value)
+                    .map_err(|what| format!("{}:{number}: {what}", path.display()))?;
             }
         }
         Ok(lines)

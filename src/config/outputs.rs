@@ -14,29 +14,29 @@ pub fn views(
     zone: Zone,
     log_url: &Option<LogUrl>,
 ) -> Result<Vec<View>> {
-    let (feed, page) = (lines.value("feed"), lines.value("page"));
     let scheme = if lines.value("tls") == "no" { "irc" } else { "ircs" };
-    let server = format!("{scheme}://{}", lines.value("server"));
     let items = lines.get("feed_items", number(1, 10_000))? as usize;
     let channels: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
     let mut views: Vec<View> = vec![];
-    for (key, pattern) in [("feed", feed), ("page", page)] {
-        let group_size = if pattern.contains(CHANNEL) { 1 } else { channels.len() };
+    for key in ["feed", "page"] {
+        let group_size = if lines.value(key).contains(CHANNEL) { 1 } else { channels.len() };
         for group in channels.chunks(group_size) {
             let is_other = |c: char| !c.is_alphanumeric() && c != '-' && c != '_';
             let name = group[0][1..].replace(is_other, "_");
             let feed_url = lines.option("feed_url", |url| {
-                let is_right = url.contains(CHANNEL) == feed.contains(CHANNEL);
+                let is_right = url.contains(CHANNEL) == lines.value("feed").contains(CHANNEL);
                 address(&with_channel(url, &name)).ok().filter(|_| is_right)
             })?;
             // Feeds and pages are served from one directory.
             let page_url = feed_url.as_ref().map(|url| {
                 let directory = url.trim_end_matches(|c| c != '/');
-                format!("{directory}{}", relative_url(&page.replace(CHANNEL, &name)))
+                let page = lines.value("page").replace(CHANNEL, &name);
+                format!("{directory}{}", relative_url(&page))
             });
             let (url, format) = if key == "feed" {
-                let channel = || format!("{server}/{}", percent_encode(&group[0]));
-                (feed_url, Format::Feed { about: page_url.unwrap_or_else(channel) })
+                let (server, channel) = (lines.value("server"), percent_encode(&group[0]));
+                let about = page_url.unwrap_or(format!("{scheme}://{server}/{channel}"));
+                (feed_url, Format::Feed { about })
             } else {
                 // No two pages have a channel in common.
                 let shows_some = |view: &&View| group.iter().any(|channel| view.shows(channel));
@@ -44,13 +44,14 @@ pub fn views(
                     title: feed.title.clone(),
                     href: feed.url.clone().unwrap_or(relative_url(&feed.path.to_string_lossy())),
                 });
-                let feeds = feeds.collect();
-                (page_url, Format::Page(Page { feeds, zone, prefix: irc.prefix.clone() }))
+                let (feeds, prefix) = (feeds.collect(), irc.prefix.clone());
+                (page_url, Format::Page(Page { feeds, zone, prefix }))
             };
             let title = lines.value("feed_title").replace("{channels}", &group.join(", "));
             views.push(View {
-                path: lines
-                    .get(key, |_| own_file(&lines.path, files, &pattern.replace(CHANNEL, &name)))?,
+                path: lines.get(key, |pattern| {
+                    own_file(&lines.path, files, &pattern.replace(CHANNEL, &name))
+                })?,
                 url,
                 channels: group.to_vec(),
                 title: title.replace(CHANNEL, &group[0][1..]),
