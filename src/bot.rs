@@ -144,7 +144,7 @@ impl<'a> Bot<'a> {
     /// Runs the commands among `requests` and commits what they wrote. The outcomes are certain
     /// only after the commit.
     pub fn run_batch(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
-        if self.journal.check(self.delivery.as_ref().map(Delivery::position)) {
+        if self.journal.check(self.delivery.as_ref().map_or(u64::MAX, Delivery::position)) {
             for channel in &self.config.irc.channels {
                 self.publisher.mark_dirty(&channel.name);
             }

@@ -197,13 +197,13 @@ impl Delivery {
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
             let is_turn = self.backoff.is_zero() && self.accepted.is_multiple_of(LONGEST_QUEUE);
-            let goes_next = |first: &Address| is_turn || first.failures < MAX_FAILURES;
-            if !self.queue.front().is_some_and(goes_next)
+            let is_next = |first: &Address| is_turn || first.failures < MAX_FAILURES;
+            if !self.queue.front().is_some_and(is_next)
                 && let Some(line) = self.pending.next(journal)?
             {
                 let url = &line.event.link.url;
-                let mut queue = self.queue.iter_mut();
-                if let Some(same) = queue.find(|same| same.lines[0].event.link.url == *url) {
+                let is_same = |same: &&mut Address| same.lines[0].event.link.url == *url;
+                if let Some(same) = self.queue.iter_mut().find(is_same) {
                     same.lines.push_back(line);
                     continue;
                 }
@@ -312,7 +312,8 @@ impl Delivery {
         }
     }
 
-    /// Schedules another attempt for the first event of `address`.
+    /// Schedules another attempt for the first event of `address`. Logs a new reason at once, and
+    /// repeats the same one every [`REMINDER`].
     fn wait(&mut self, address: Address, failure: Failure, now: Instant, clock: OffsetDateTime) {
         let Failure { why, cause, at_least } = failure;
         self.backoff = match cause {
@@ -321,30 +322,23 @@ impl Delivery {
         };
         self.next_request = self.next_request.max(now + self.backoff.max(at_least));
         self.last_error = format!("; last error: {why} ({})", format_time(clock));
-        self.log_stop(&address.lines[0].event.link.url, &why, now);
+        let is_told = |(last, logged): &(String, Instant)| *last == why && now < *logged + REMINDER;
+        if !self.last_stop.as_ref().is_some_and(is_told) {
+            let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
+            log!(
+                "{priority}delivery stopped: {}: {why}; {} pending, none lost; next try in {}",
+                address.lines[0].event.link.url,
+                self.pending.count,
+                describe_wait(self.next_request - now)
+            );
+            self.is_stopped = true;
+            self.last_stop = Some((why, now));
+        }
         if address.failures < MAX_FAILURES {
             self.queue.push_front(address);
         } else {
             self.queue.push_back(address);
         }
-    }
-
-    /// Logs a new reason at once, and repeats the same one every [`REMINDER`].
-    fn log_stop(&mut self, url: &str, why: &str, now: Instant) {
-        if let Some((reason, logged)) = &self.last_stop
-            && reason == why
-            && now < *logged + REMINDER
-        {
-            return;
-        }
-        self.is_stopped = true;
-        self.last_stop = Some((why.to_owned(), now));
-        let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
-        log!(
-            "{priority}delivery stopped: {url}: {why}; {} pending, none lost; next try in {}",
-            self.pending.count,
-            describe_wait(self.next_request - now)
-        );
     }
 
     /// The service works: it took a link, or said what is wrong with one.

@@ -247,8 +247,8 @@ impl Journal {
     /// have changed. After an error nothing can be saved until a later check succeeds.
     ///
     /// Returns true if someone else has changed the file. Copies the events from the offset
-    /// `pending` on into a new file, if there is a bookmark account.
-    pub fn check(&mut self, pending: Option<u64>) -> bool {
+    /// `pending` on into a new file.
+    pub fn check(&mut self, pending: u64) -> bool {
         let changed = self.resync(pending).map_err(log::os_error);
         if let Err(why) = &changed {
             self.log_failure(Some(why));
@@ -258,7 +258,7 @@ impl Journal {
         is_changed
     }
 
-    fn resync(&mut self, pending: Option<u64>) -> io::Result<bool> {
+    fn resync(&mut self, pending: u64) -> io::Result<bool> {
         self.truncate_to_committed()?;
         let Some(meta) = self.meta_there()? else { return self.reopen(pending).and(Ok(true)) };
         let (len, modified) = (meta.len(), meta.modified().ok());
@@ -297,45 +297,45 @@ impl Journal {
 
     /// Opens the file that is now at the journal's path, or creates one. Copies the pending events
     /// into it, because delivery reads no other file.
-    fn reopen(&mut self, pending: Option<u64>) -> io::Result<()> {
+    fn reopen(&mut self, pending: u64) -> io::Result<()> {
         let meta = self.file.metadata()?;
         // Someone may have appended to the old file before moving it.
         self.len = meta.len();
-        let (mut copied, mut there) = (0, HashSet::new());
+        let pending = pending.min(self.len);
+        let (mut copied, mut was_empty) = (0, true);
         let is_gone = what_is_at(&self.path)?.is_none();
         if is_gone {
             // The new file appears with all pending events in it: after a crash linkbot would not
             // find the old one.
             file::write_durably(&self.path, meta.mode(), |new| {
-                copied = self.copy_pending(pending, &there, new)?;
+                copied = self.copy_pending(pending, &HashSet::new(), new)?;
                 Ok(())
             })?;
         }
         let mut new = Journal::recover(&self.path)?;
-        if let Some(offset) = pending
-            && !is_gone
-        {
+        if !is_gone {
             // An editor's copy already has the pending events, except links saved while the editor
             // was open. A pending link that someone deleted on purpose looks the same, so it comes
             // back.
-            let from = new.len.saturating_sub(VIEW_WINDOW + self.len.saturating_sub(offset));
-            for line in ForwardReader::from_middle(&new.file, from, new.len)? {
-                there.insert(line?.event.time);
-            }
+            let from = new.len.saturating_sub(VIEW_WINDOW + self.len - pending);
+            let there = ForwardReader::from_middle(&new.file, from, new.len)?;
+            let there =
+                there.map(|line| Ok(line?.event.time)).collect::<io::Result<HashSet<_>>>()?;
+            was_empty = there.is_empty();
             copied = self.copy_pending(pending, &there, &new.file)?;
             new.file.sync_data()?;
             let meta = new.file.metadata()?;
             (new.len, new.modified) = (meta.len(), meta.modified().ok());
         }
         let mut what = "was moved or replaced; continuing with the new file".to_owned();
-        if pending.is_some() {
+        if copied > 0 {
             what += &format!("; pending links copied into it: {copied}");
         }
         log!("{}: {what}", self.path.display());
         // The cursor may still be a time from the old file; new events must be later.
         new.not_before(self.last);
         new.is_failing = self.is_failing;
-        new.edits = (self.edits.0 + 1, there.is_empty());
+        new.edits = (self.edits.0 + 1, was_empty);
         *self = new;
         Ok(())
     }
@@ -345,17 +345,16 @@ impl Journal {
     /// pending.
     fn copy_pending(
         &self,
-        pending: Option<u64>,
+        pending: u64,
         there: &HashSet<OffsetDateTime>,
         new: impl Write,
     ) -> io::Result<usize> {
-        let Some(offset) = pending else { return Ok(0) };
         let mut new = BufWriter::new(new);
         let mut copied = 0;
-        let from = offset.saturating_sub(VIEW_WINDOW);
+        let from = pending.saturating_sub(VIEW_WINDOW);
         for line in ForwardReader::from_middle(&self.file, from, self.len)? {
             let Line { event, start, .. } = line?;
-            let is_pending = start >= offset;
+            let is_pending = start >= pending;
             let is_wanted = is_pending || event.action == Action::Foreign && there.is_empty();
             if is_wanted && !there.contains(&event.time) {
                 new.write_all(format_line(&event).as_bytes())?;

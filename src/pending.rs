@@ -177,13 +177,15 @@ impl Pending {
         }
         let own = known.iter().position(|known| known.channel == link.channel);
         let own = own.map(|own| known.remove(own));
-        Ok(Some(match (action, own, known.into_iter().next()) {
-            // The new title with the rest of its link.
-            (Action::Title, Some(own), _) => (Change::Replace, Link { title: link.title, ..own }),
-            (Action::Title, None, _) => (Change::Replace, link),
-            // If another link with this address still exists, bookmark that one.
-            (_, _, Some(other)) => (Change::Replace, other),
-            _ => (Change::Delete, link),
+        if *action == Action::Title {
+            // With the rest of the link as it was posted.
+            let own = own.unwrap_or_else(|| link.clone());
+            known.insert(0, Link { title: link.title.clone(), ..own });
+        }
+        // The account shows the newest link that exists after this event.
+        Ok(Some(match known.into_iter().next() {
+            Some(newest) => (Change::Replace, newest),
+            None => (Change::Delete, link),
         }))
     }
 

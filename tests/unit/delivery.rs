@@ -814,7 +814,7 @@ fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stor
     let path = world.folder.path().join("links.tsv");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\tbob\t", "\tbobby\t")).unwrap();
-    assert!(world.journal.check(Some(world.delivery.position())));
+    assert!(world.journal.check(world.delivery.position()));
     world.delivery.refresh(&world.journal, world.boot + world.now);
     world.run(HOUR, |_, _| Verdict::AlreadyThere);
     let foreign = |i| world.foreign().iter().any(|line| line.contains(&link(i).url));
@@ -837,7 +837,7 @@ fn after_an_edit_a_link_that_was_never_sent_is_not_deleted() {
     let path = world.folder.path().join("links.tsv");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\tbob\t", "\tbobby\t")).unwrap();
-    assert!(world.journal.check(Some(world.delivery.position())));
+    assert!(world.journal.check(world.delivery.position()));
     world.delivery.refresh(&world.journal, world.boot + world.now);
     assert_eq!(world.deliver(), ["1"]);
 }
@@ -853,7 +853,7 @@ fn lines_with_one_time_are_all_delivered() {
         text += &format!("{time}\tadd\t#dev\tbob\t\t{}\t{i}\n", link(i).url);
     }
     fs::write(&path, text).unwrap();
-    assert!(world.journal.check(Some(world.delivery.position())));
+    assert!(world.journal.check(world.delivery.position()));
     world.delivery.refresh(&world.journal, world.boot + world.now);
     assert_eq!(world.deliver(), ["2", "3", "4"]);
     assert!(world.status().starts_with("pending: 0;"), "{}", world.status());
@@ -936,7 +936,7 @@ fn if_the_journal_cannot_be_written_the_link_waits() {
         (1, NEVER)
     );
     fs::rename(&aside, &path).unwrap();
-    world.journal.check(None);
+    world.journal.check(u64::MAX);
     world.step(&mut |_, _| Verdict::AlreadyThere);
     assert_eq!(world.foreign().len(), 1);
 }
@@ -1120,7 +1120,7 @@ impl World {
 
     /// As before each batch.
     fn check(&mut self) {
-        if self.journal.check(Some(self.delivery.position())) {
+        if self.journal.check(self.delivery.position()) {
             self.delivery.refresh(&self.journal, self.boot + self.now);
         }
     }

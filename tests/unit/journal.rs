@@ -37,7 +37,7 @@ fn link(url: &str, title: &str) -> Link {
 
 /// Saves a link as a turn does it, without an account.
 fn save(journal: &mut Journal, title: &str) -> OffsetDateTime {
-    journal.check(None);
+    journal.check(u64::MAX);
     let time = journal.append(Action::Add, &link("x", title), NOON).unwrap();
     journal.commit().unwrap();
     time
@@ -67,8 +67,8 @@ fn owed(journal: &Journal, cursor: OffsetDateTime) -> Vec<String> {
 }
 
 /// The pending part of the journal, for a check.
-fn from(journal: &Journal, cursor: OffsetDateTime) -> Option<u64> {
-    Some(journal.find_after(cursor).unwrap())
+fn from(journal: &Journal, cursor: OffsetDateTime) -> u64 {
+    journal.find_after(cursor).unwrap()
 }
 
 fn time(ms: u32) -> OffsetDateTime {
@@ -303,10 +303,10 @@ fn lines_that_others_append_are_seen_at_the_next_check_and_stay_lines_of_their_o
     let (_folder, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
-    assert!(!journal.check(None), "what linkbot wrote is nothing new");
+    assert!(!journal.check(u64::MAX), "what linkbot wrote is nothing new");
     append_by_hand(&path, line(900, "by-hand").as_bytes());
-    assert!(journal.check(None));
-    assert!(!journal.check(None));
+    assert!(journal.check(u64::MAX));
+    assert!(!journal.check(u64::MAX));
     assert_eq!(titles(&journal), ["by-hand", "one"]);
     assert_eq!(owed(&journal, OffsetDateTime::UNIX_EPOCH), ["one", "by-hand"]);
     let saved = save(&mut journal, "two");
@@ -390,18 +390,18 @@ fn an_edit_that_leaves_the_length_as_it_is_is_noticed_once() {
     let (_folder, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
-    assert!(!journal.check(None));
+    assert!(!journal.check(u64::MAX));
     let text = fs::read_to_string(&path).unwrap();
     // The mtime may be as coarse as the kernel's timer.
     let before = fs::metadata(&path).unwrap().modified().unwrap();
     while fs::metadata(&path).unwrap().modified().unwrap() == before {
         fs::write(&path, text.replace("one", "two")).unwrap();
     }
-    assert!(journal.check(None));
-    assert!(!journal.check(None));
+    assert!(journal.check(u64::MAX));
+    assert!(!journal.check(u64::MAX));
     assert_eq!(titles(&journal), ["two"]);
     save(&mut journal, "three");
-    assert!(!journal.check(None), "linkbot's own write is no edit");
+    assert!(!journal.check(u64::MAX), "linkbot's own write is no edit");
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn after_the_journal_is_replaced_or_deleted_saves_go_to_the_file_there_now_with_
     let mut journal = open(&path);
     let first = save(&mut journal, "one");
     fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
-    assert!(journal.check(None));
+    assert!(journal.check(u64::MAX));
     assert!(save(&mut journal, "two") > first);
     assert_eq!(titles(&open(&folder.path().join("links.tsv.1"))), ["one"]);
     assert_eq!(titles(&journal), ["two"]);
@@ -431,7 +431,7 @@ fn a_file_put_there_by_another_linkbot_is_not_written_to() {
     let other = folder.path().join("other");
     let theirs = open(&other);
     fs::rename(&other, &path).unwrap();
-    assert!(!journal.check(None), "there is nothing new to be shown");
+    assert!(!journal.check(u64::MAX), "there is nothing new to be shown");
     journal.append(Action::Add, &link("", "T"), NOON).unwrap();
     let error = journal.commit().unwrap_err();
     assert!(error.to_string().contains("in use by another linkbot"), "{error}");
@@ -506,7 +506,7 @@ fn without_an_account_nothing_is_carried_over() {
     let (_folder, path) = place();
     let (mut journal, _) = with_owed(&path);
     fs::remove_file(&path).unwrap();
-    assert!(journal.check(None));
+    assert!(journal.check(u64::MAX));
     assert_eq!(fs::read(&path).unwrap(), b"");
 }
 
@@ -600,7 +600,7 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
     let real = std::mem::replace(&mut journal.file, full);
     assert_eq!(journal.commit().unwrap_err().to_string(), "No space left on device");
-    assert!(!journal.check(None));
+    assert!(!journal.check(u64::MAX));
     journal.append(Action::Add, &link("b", "refused"), NOON).unwrap();
     assert!(journal.commit().is_err());
     journal.commit().unwrap();
@@ -706,7 +706,7 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
         let mut lines = whole.clone();
         make(&mut lines);
         fs::write(&path, lines.concat()).unwrap();
-        journal.check(Some(0));
+        journal.check(0);
         assert_eq!(owed(&journal, cursor), expected, "{edit}, while running");
         drop(journal);
         journal = open(&path);
