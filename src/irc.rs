@@ -159,8 +159,8 @@ pub struct Session<'a> {
     pub is_irc: bool,
     /// The reasons of `log_once`.
     logged_reasons: HashSet<String>,
-    /// Limits the answers to CTCP queries and the private notices in the log to ten a minute.
-    limit: Bucket,
+    /// Limits the log to ten private notices a minute.
+    notices: Bucket,
 }
 
 impl<'a> Session<'a> {
@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
             is_pinged: false,
             is_irc: false,
             logged_reasons: HashSet::new(),
-            limit: Bucket::new(5, Duration::from_secs(12), now.instant),
+            notices: Bucket::new(5, Duration::from_secs(12), now.instant),
         };
         session.register();
         session
@@ -256,7 +256,8 @@ impl<'a> Session<'a> {
 
     /// Handles one line of the server. Returns a request if someone said something for us.
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
-        if self.registered.is_some() {
+        let registered = self.registered.is_some();
+        if registered {
             self.wait_until = now.instant + PING_AFTER;
             self.is_pinged = false;
         }
@@ -266,7 +267,6 @@ impl<'a> Session<'a> {
         }
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
-        let registered = self.registered.is_some();
         let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
         let is_ours = self.is_me(who);
         let logging_in = self.phase == Phase::Login;

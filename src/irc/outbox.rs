@@ -53,16 +53,14 @@ pub struct Line {
 }
 
 impl Line {
-    fn merges_with(&self, other: &Line) -> bool {
-        let is_same = match self.kind {
-            ReplyKind::Saved => self.verb() == other.verb(),
-            _ => self.text == other.text,
+    /// Replies with the same kind, target and topic can be merged: with the same first word for
+    /// saves, with the same text for all others.
+    fn topic(&self) -> (ReplyKind, &str, &str) {
+        let topic = match self.kind {
+            ReplyKind::Saved => self.text.split(':').next().unwrap_or_default(),
+            _ => &self.text,
         };
-        is_same && self.kind == other.kind && self.target == other.target
-    }
-
-    fn verb(&self) -> &str {
-        self.text.split(':').next().unwrap_or_default()
+        (self.kind, &self.target, topic)
     }
 }
 
@@ -83,9 +81,13 @@ impl Outbox {
         let line = Line { target: target.to_owned(), text, kind, count: 1 };
         let waiting = self.queue.len();
         if waiting >= BURST as usize
-            && let Some(same) = self.queue.iter_mut().rfind(|queued| queued.merges_with(&line))
+            && let Some(same) = self.queue.iter_mut().rfind(|queued| queued.topic() == line.topic())
         {
             same.count += 1;
+            if kind == ReplyKind::Saved {
+                let (_, _, verb) = line.topic();
+                same.text = format!("{verb}: {} more links", same.count);
+            }
             return;
         }
         if waiting >= LONGEST_QUEUE {
@@ -105,11 +107,7 @@ impl Outbox {
             return None;
         }
         let first = self.queue.iter().position(|line| line.kind != ReplyKind::Look);
-        let mut line = self.queue.remove(first.unwrap_or(0));
-        if line.kind == ReplyKind::Saved && line.count > 1 {
-            line.text = format!("{}: {} more links", line.verb(), line.count);
-        }
-        Some(line)
+        Some(self.queue.remove(first.unwrap_or(0)))
     }
 
     /// When the next line may be sent; `None`: nothing waits.

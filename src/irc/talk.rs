@@ -1,7 +1,5 @@
 //! What people say: decides which lines are for linkbot, and returns these as requests.
 
-use std::time::Instant;
-
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -72,7 +70,7 @@ impl Session<'_> {
         // A server that cuts between characters leaves up to three bytes unused.
         let length = ": PRIVMSG  :\r\n".len() + message.source.len() + target.len() + text.len();
         let is_cut = length + 3 >= self.line_length;
-        text = self.without_ctcp(message, text, now.instant)?;
+        text = self.without_ctcp(message, text)?;
         // ngIRCd marks the cut.
         let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
         text = text.strip_suffix(mark).unwrap_or(text);
@@ -121,17 +119,12 @@ impl Session<'_> {
     }
 
     /// Returns the text of an ACTION, or of a line without CTCP. Replies to other queries.
-    fn without_ctcp<'t>(
-        &mut self,
-        message: &Message,
-        text: &'t [u8],
-        now: Instant,
-    ) -> Option<&'t [u8]> {
+    fn without_ctcp<'t>(&mut self, message: &Message, text: &'t [u8]) -> Option<&'t [u8]> {
         let Some(query) = text.strip_prefix(b"\x01") else { return Some(text) };
         let query = query.strip_suffix(b"\x01").unwrap_or(query);
         let action = query.strip_prefix(b"ACTION ");
         if action.is_none() && self.is_me(message.param(0)) {
-            self.ctcp(message, query, now);
+            self.ctcp(message, query);
         }
         action
     }
@@ -177,7 +170,7 @@ impl Session<'_> {
             self.origin(self.configured(message.param(0)), message, false, now);
         } else if message.source.contains(&b'!') {
             // A notice from the server itself has no user in its source.
-            if self.limit.take(now.instant) {
+            if self.notices.take(now.instant) {
                 self.log.push(format!("notice from {}: {}", message.sender(), message.text(1)));
             }
         }
@@ -216,7 +209,7 @@ impl Session<'_> {
     }
 
     /// Answers the three queries that every client answers, in private and by NOTICE.
-    fn ctcp(&mut self, message: &Message, query: &[u8], now: Instant) {
+    fn ctcp(&mut self, message: &Message, query: &[u8]) {
         let query = message::text(query);
         let (name, argument) = query.split_once(' ').unwrap_or((&query, ""));
         let answer = match name.to_ascii_uppercase().as_str() {
@@ -225,7 +218,7 @@ impl Session<'_> {
             "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
             _ => return,
         };
-        if !self.is_ignored(message, false, false) && self.limit.take(now) {
+        if !self.is_ignored(message, false, false) {
             self.outbox.push(&message.sender(), format!("\x01{answer}\x01"), ReplyKind::Look);
         }
     }
