@@ -24,9 +24,9 @@ use crate::log_url::{LogUrl, Zone};
 use crate::page::{FeedLink, Page};
 use crate::view::{Format, View};
 
-use lines::Lines;
-use outputs::{own_file, views};
-use secrets::{check_mode, secrets};
+use lines::*;
+use outputs::*;
+use secrets::*;
 use values::*;
 
 type Result<T> = std::result::Result<T, String>;
@@ -110,8 +110,9 @@ fn server(lines: &Lines) -> Result<connection::Settings> {
     if identity.is_some() {
         check_mode(&key)?;
     }
-    let is_plain = pin.is_none() && identity.is_none();
-    let tls = lines.get("tls", |value| yes_or_no(value).filter(|&tls| tls || is_plain))?;
+    let tls = lines.get("tls", |value| {
+        yes_or_no(value).filter(|&tls| tls || pin.is_none() && identity.is_none())
+    })?;
     Ok(connection::Settings { host, port, tls, pin, identity })
 }
 
@@ -123,7 +124,7 @@ fn irc(lines: &Lines) -> Result<irc::Settings> {
         _ => return Err(lines.wrong("sasl")),
     };
     Ok(irc::Settings {
-        nick: lines.get("nick", |nick| Some(nick.into()).filter(|_| irc::is_nick(nick)))?,
+        nick: lines.get("nick", |nick| irc::is_nick(nick).then(|| nick.into()))?,
         owner: lines.value("owner").to_owned(),
         channels: lines.get("channels", channels)?,
         server_password: lines.text("server_password"),
@@ -142,7 +143,7 @@ fn irc(lines: &Lines) -> Result<irc::Settings> {
 fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     let tags = lines.get("delicious_tags", |tags| {
         // Punctuation alone is no tag: it is dropped when the tags are sent.
-        Some(list(tags)).filter(|_| tags.contains(char::is_alphanumeric))
+        tags.contains(char::is_alphanumeric).then(|| list(tags))
     })?;
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
@@ -160,12 +161,11 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
         return if has_login { Err(lines.wrong("delicious")) } else { Ok(None) };
     };
     check_proxies().map_err(|what| lines.error("delicious", &what))?;
-    let host = add.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let path = add.path();
     // Settings that are probably wrong, but may be meant.
     for (is_so, what) in [
         (
-            has_login && add.scheme() == "http" && !is_loopback(host),
+            has_login && add.scheme() == "http" && !is_loopback(add.host_str().unwrap_or_default()),
             "the login crosses the network unencrypted; use https:// if the service supports it",
         ),
         (
@@ -188,8 +188,7 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     }
     // The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
     // parentheses.
-    let is_other = |c: char| !matches!(c, ' '..='~') || "()\\".contains(c);
-    let owner = lines.value("owner").replace(is_other, "");
+    let owner = lines.value("owner").replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
     let user_agent =
         format!("linkbot/{} ({})", env!("CARGO_PKG_VERSION"), owner.trim()).replace(" ()", "");
     Ok(Some(delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))

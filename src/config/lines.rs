@@ -75,7 +75,7 @@ impl Lines {
     pub fn new(path: &Path, text: &str) -> Result<Lines> {
         let mut lines = Lines { path: path.into(), settings: BTreeMap::new(), warnings: vec![] };
         for line in KEYS.lines() {
-            let (line, right) = line.split_once('|').unwrap_or((line, ""));
+            let (line, right) = line.split_once("| ").unwrap_or((line, ""));
             let (key, value) = split(line);
             lines.settings.insert(key.into(), Setting { line: 0, value: value.into(), right });
         }
@@ -110,8 +110,10 @@ impl Lines {
         } else if matches!(key, "on_connect" | "ignore" | "relay" | "moderators") {
             setting.value += &format!("\n{value}");
         } else {
-            let line = setting.line;
-            return Err(format!("{key}: already set in line {line}; remove one of the two lines"));
+            return Err(format!(
+                "{key}: already set in line {}; remove one of the two lines",
+                setting.line
+            ));
         }
         setting.line = line;
         if value.starts_with(|c| "\"'`“”„‘’«»".contains(c)) {
@@ -168,7 +170,7 @@ impl Lines {
 
     /// The error that says what a correct value of `key` is.
     pub fn wrong(&self, key: &str) -> String {
-        self.error(key, &format!("must be {}", self.settings[key].right.trim()))
+        self.error(key, &format!("must be {}", self.settings[key].right))
     }
 
     /// An error or a warning about `key`, with the file's name and the line.

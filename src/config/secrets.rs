@@ -13,10 +13,10 @@ pub fn secrets(
     irc: &irc::Settings,
     account: &Option<delicious::Settings>,
 ) -> Result<Vec<String>> {
-    let mut secrets: Vec<String> =
+    let commands: Vec<String> =
         irc.on_connect.iter().flat_map(|line| passwords(line, &irc.nick)).collect();
     if !server.tls && !is_loopback(&server.host) {
-        if irc.sasl.is_some() || !secrets.is_empty() {
+        if irc.sasl.is_some() || !commands.is_empty() {
             return Err(lines.wrong("tls"));
         }
         if irc.server_password.is_some() {
@@ -26,14 +26,16 @@ pub fn secrets(
             ));
         }
     }
-    secrets.extend(lines.text("server_password"));
-    secrets.extend(lines.text("sasl_password"));
-    secrets.extend(irc.channels.iter().filter_map(|channel| channel.key.clone()));
-    // Also the base64 of a login.
-    secrets.extend(irc.sasl.iter().flat_map(Sasl::chunks));
-    secrets.extend(account.iter().flat_map(|account| account.login.secrets()));
-    secrets.retain(|secret| !secret.is_empty());
-    Ok(secrets.into_iter().flat_map(|secret| [percent_encode(&secret), secret]).collect())
+    let secrets = commands
+        .into_iter()
+        .chain(lines.text("server_password"))
+        .chain(lines.text("sasl_password"))
+        .chain(irc.channels.iter().filter_map(|channel| channel.key.clone()))
+        // These two also contain the base64 of a login.
+        .chain(irc.sasl.iter().flat_map(Sasl::chunks))
+        .chain(account.iter().flat_map(|account| account.login.secrets()))
+        .filter(|secret| !secret.is_empty());
+    Ok(secrets.flat_map(|secret| [percent_encode(&secret), secret]).collect())
 }
 
 /// A file that contains a secret must not be accessible to others. Its group may read it.
@@ -47,17 +49,15 @@ pub fn check_mode(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The words of an `on_connect` line that may be a password. Hides too much rather than too little.
+/// The words of an `on_connect` line that may be a password: the last one, and all after the third.
+/// Hides too much rather than too little.
 fn passwords(line: &str, nick: &str) -> Vec<String> {
-    let mut words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
-    let command = words.next().unwrap_or_default();
-    let words: Vec<&str> = words.collect();
-    // The first of several words is a subcommand. A lone word may be a password.
-    let not_secret = if matches!(command, "PRIVMSG" | "NOTICE") { 2 } else { 1 };
-    let not_secret = words.len().saturating_sub(1).min(not_secret);
+    let arguments = line.split_whitespace().skip(1).map(|word| word.trim_start_matches(':'));
+    let arguments: Vec<&str> = arguments.collect();
+    let not_secret = arguments.len().saturating_sub(1).min(2);
     // Hiding shorter words would make the log unreadable.
     let may_be_secret = |word: &&str| {
         word.len() > 3 && !word.starts_with(['#', '+']) && !word.eq_ignore_ascii_case(nick)
     };
-    words.into_iter().skip(not_secret).filter(may_be_secret).map(str::to_owned).collect()
+    arguments.into_iter().skip(not_secret).filter(may_be_secret).map(str::to_owned).collect()
 }

@@ -33,7 +33,8 @@ pub fn host_and_port(value: &str) -> Option<(String, u16)> {
 }
 
 pub fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    matches!(host, "localhost" | "[::1]")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 pub fn reply(value: &str) -> Option<ReplyStyle> {

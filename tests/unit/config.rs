@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
 use time::macros::datetime;
 
-use super::lines::KEYS;
 use super::*;
 use crate::irc::ReplyStyle;
 use crate::irc::message;
@@ -420,7 +419,7 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
     for (line, shown) in [
         ("PRIVMSG NickServ :IDENTIFY hunter2", "PRIVMSG NickServ :IDENTIFY ***"),
         ("PRIVMSG NickServ :IDENTIFY linkbot hunter2", "PRIVMSG NickServ :IDENTIFY linkbot ***"),
-        ("privmsg nickserv :identify LinkBot hunter2", "privmsg nickserv :*** LinkBot ***"),
+        ("privmsg nickserv :identify LinkBot hunter2", "privmsg nickserv :identify LinkBot ***"),
         (
             "PRIVMSG NickServ@services. :GHOST linkbot hunter2",
             "PRIVMSG NickServ@services. :GHOST linkbot ***",
@@ -445,8 +444,8 @@ fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
         ("OPER linkbot hunter2", "OPER linkbot ***"),
         ("PASS hunter2", "PASS ***"),
         ("PRIVMSG UserServ :LOGIN linkbot hunter2pass", "PRIVMSG UserServ :LOGIN linkbot ***"),
-        ("SQUERY Any :login hunter2", "SQUERY Any :*** ***"),
-        ("/msg NickServ IDENTIFY hunter2", "/msg NickServ *** ***"),
+        ("SQUERY Any :login hunter2", "SQUERY Any :login ***"),
+        ("/msg NickServ IDENTIFY hunter2", "/msg NickServ IDENTIFY ***"),
         ("IDENTIFY hunter2", "IDENTIFY ***"),
         ("LOGIN linkbot hunter2", "LOGIN linkbot ***"),
         ("PRIVMSG a-bot :hunter2", "PRIVMSG a-bot :***"),
