@@ -148,8 +148,8 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
-    let login = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
-    let login = match login.map(|key| lines.text(key)) {
+    let keys = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+    let login = match keys.map(|key| lines.text(key)) {
         [None, None, None, None] => Login::Nobody,
         [Some(user), Some(password), None, None] => Login::Basic { user, password },
         [None, None, Some(token), None] => Login::Token(token),

@@ -137,9 +137,8 @@ impl Lines {
         // The same but for two bytes in a row.
         let is_near = |known: &&String| {
             (0..key.len()).any(|start| {
-                let end = key.get(start + 2..).unwrap_or_default();
                 known.starts_with(&key[..start])
-                    && known.ends_with(end)
+                    && known.ends_with(key.get(start + 2..).unwrap_or_default())
                     && known.len() < key.len() + 2
             })
         };

@@ -43,8 +43,8 @@ pub fn views(
                     title: feed.title.clone(),
                     href: feed.url.clone().unwrap_or(relative_url(&feed.path.to_string_lossy())),
                 });
-                let prefix = irc.prefix.clone();
-                (page_url, Format::Page(Page { feeds: feeds.collect(), zone, prefix }))
+                let feeds = feeds.collect();
+                (page_url, Format::Page(Page { feeds, zone, prefix: irc.prefix.clone() }))
             };
             let title = lines.value("feed_title").replace("{channels}", &group.join(", "));
             views.push(View {
@@ -72,8 +72,7 @@ fn relative_url(file: &str) -> String {
 pub fn own_file(config: &Path, files: &mut Vec<PathBuf>, name: &str) -> Option<PathBuf> {
     // Without a leading `./`, equal paths compare equal.
     let path = config.with_file_name(name.trim_start_matches("./"));
-    let directory = Path::new(".").join(path.parent()?);
-    if !directory.is_dir() || path == config || files.contains(&path) {
+    if !Path::new(".").join(path.parent()?).is_dir() || path == config || files.contains(&path) {
         return None;
     }
     files.push(path.clone());

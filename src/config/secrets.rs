@@ -52,12 +52,12 @@ pub fn check_mode(path: &Path) -> Result<()> {
 /// The words of an `on_connect` line that may be a password: the last one, and all after the third.
 /// Hides too much rather than too little.
 fn passwords(line: &str, nick: &str) -> Vec<String> {
-    let arguments = line.split_whitespace().skip(1).map(|word| word.trim_start_matches(':'));
-    let arguments: Vec<&str> = arguments.collect();
+    let words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
+    let arguments: Vec<&str> = words.skip(1).collect();
     let not_secret = arguments.len().saturating_sub(1).min(2);
-    // Hiding shorter words would make the log unreadable.
-    let may_be_secret = |word: &&str| {
+    let may_be_secret = arguments.into_iter().skip(not_secret).filter(|word| {
+        // Hiding shorter words would make the log unreadable.
         word.len() > 3 && !word.starts_with(['#', '+']) && !word.eq_ignore_ascii_case(nick)
-    };
-    arguments.into_iter().skip(not_secret).filter(may_be_secret).map(str::to_owned).collect()
+    });
+    may_be_secret.map(str::to_owned).collect()
 }

@@ -54,9 +54,12 @@ pub fn channels(value: &str) -> Option<Vec<Channel>> {
             [name, key] if !key.starts_with('#') => (name, Some(key.to_owned())),
             _ => return None,
         };
-        let is_same =
-            |other: &Channel| CaseMapping::Rfc1459.eq(other.name.as_bytes(), name.as_bytes());
-        if name.len() < 2 || !name.starts_with('#') || channels.iter().any(is_same) {
+        if name.len() < 2
+            || !name.starts_with('#')
+            || channels
+                .iter()
+                .any(|other| CaseMapping::Rfc1459.eq(other.name.as_bytes(), name.as_bytes()))
+        {
             return None;
         }
         channels.push(Channel { name: name.to_owned(), key });
@@ -105,8 +108,8 @@ pub fn pin(path: &Path) -> Option<Vec<u8>> {
 
 /// The certificates in one PEM file with the key in another, or in the same.
 pub fn identity(path: &Path, key_path: &Path) -> Option<Identity> {
-    let (certificates, key) = (fs::read(path).ok()?, fs::read_to_string(key_path).ok()?);
+    let key = fs::read_to_string(key_path).ok()?;
     // native-tls accepts PKCS#8 only, and no text before it.
     let start = key.find("-----BEGIN PRIVATE KEY-----")?;
-    Identity::from_pkcs8(&certificates, &key.as_bytes()[start..]).ok()
+    Identity::from_pkcs8(&fs::read(path).ok()?, &key.as_bytes()[start..]).ok()
 }
