@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::irc::outbox::Bucket;
+use crate::irc::outbox::{Bucket, ReplyKind};
 use crate::irc::{Form, relay_head};
 use crate::journal::{Action, Entry, Event, Journal};
 use crate::link::{self, Link, begins_address};
@@ -55,27 +55,28 @@ pub type Answer = Result<String, String>;
 /// The most buckets to keep.
 const MAX_BUCKETS: usize = 1024;
 
-/// Where an outcome is reported.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Report {
-    /// To the person who asked; may be dropped under the rate limit.
-    Reply,
-    /// To the person and to the log.
-    ReplyAndLog,
-    /// To the log only: captured, or replayed.
-    Log,
-}
-
 /// The outcome of a request.
 pub struct Outcome {
     pub request: Request,
     pub answer: Answer,
-    pub report: Report,
+    pub is_look: bool,
     /// The number of new links.
     pub links: usize,
 }
 
 impl Outcome {
+    /// How the reply may be dropped or merged. `None`: it is only logged, for it was replayed, or no
+    /// one asked the functions in `HEARD`.
+    pub fn kind(&self) -> Option<ReplyKind> {
+        match self.answer {
+            _ if self.request.history => None,
+            Err(_) if self.request.name.is_empty() => None,
+            Err(_) => Some(ReplyKind::Failed),
+            Ok(_) if self.is_look => Some(ReplyKind::Look),
+            Ok(_) => Some(ReplyKind::Saved),
+        }
+    }
+
     /// False if the reply is `could not save: ...`.
     pub fn is_saved(&self) -> bool {
         !matches!(&self.answer, Err(why) if why.starts_with(COULD_NOT_SAVE))
@@ -144,11 +145,12 @@ impl<'a> Bot<'a> {
     /// Runs the commands among `requests` and commits what they wrote. The outcomes are certain
     /// only after the commit.
     pub fn run_batch(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
-        if self.journal.check(self.delivery.as_ref().map_or(u64::MAX, Delivery::position)) {
+        let pending = self.delivery.as_ref().map_or(u64::MAX, Delivery::position);
+        let is_edited = self.journal.check(pending);
+        if is_edited {
             for channel in &self.config.irc.channels {
                 self.publisher.mark_dirty(&channel.name);
             }
-            self.refresh_delivery();
         }
         self.saved.clear();
         let mut outcomes = Vec::new();
@@ -160,13 +162,15 @@ impl<'a> Bot<'a> {
             self.run(request, &mut outcomes);
         }
         let committed = self.journal.commit();
-        if !self.saved.is_empty() {
-            self.refresh_delivery();
+        if let Some(delivery) = &mut self.delivery
+            && (is_edited || !self.saved.is_empty())
+        {
+            delivery.refresh(&self.journal, Instant::now());
         }
         if let Err(why) = committed {
             let failed = could_not_save(why);
             for outcome in &mut outcomes {
-                if outcome.report != Report::Reply && outcome.answer.is_ok() {
+                if !outcome.is_look && outcome.answer.is_ok() {
                     outcome.answer = Err(failed.clone());
                 }
             }
@@ -181,27 +185,20 @@ impl<'a> Bot<'a> {
         let may_look = !request.history && self.lookups(&request).next <= now;
         for run in functions {
             let before = self.saved.len();
-            let (mut answer, mut report) = match run {
-                Run::Look(look) if may_look => (look(self, &request), Report::Reply),
+            let (answer, is_look) = match run {
+                Run::Look(look) if may_look => (look(self, &request), true),
                 Run::Look(_) => continue,
-                Run::Save(save) => (save(self, &request), Report::ReplyAndLog),
+                Run::Save(save) => (save(self, &request), false),
             };
             let saved = &self.saved[before..];
-            if answer.as_ref().is_ok_and(String::is_empty) {
-                if saved.is_empty() {
-                    continue;
-                }
-                (answer, report) = (Ok(format!("captured: {}", saved.len())), Report::Log);
-            }
-            // No one asked the functions in `HEARD` for a reply, so their errors are only logged.
-            if request.history || answer.is_err() && request.name.is_empty() {
-                report = Report::Log;
-            }
             let links = saved.iter().filter(|&&action| action == Action::Add).count();
-            outcomes.push(Outcome { request: request.clone(), answer, report, links });
-        }
-        if outcomes.last().is_some_and(|outcome| outcome.report == Report::Reply) {
-            self.lookups(&request).take(now);
+            if saved.is_empty() && answer.as_ref().is_ok_and(String::is_empty) {
+                continue;
+            }
+            if is_look {
+                self.lookups(&request).take(now);
+            }
+            outcomes.push(Outcome { request: request.clone(), answer, is_look, links });
         }
     }
 
@@ -246,12 +243,6 @@ impl<'a> Bot<'a> {
                 vec![command.run]
             }
             None => self.heard.clone(),
-        }
-    }
-
-    fn refresh_delivery(&mut self) {
-        if let Some(delivery) = &mut self.delivery {
-            delivery.refresh(&self.journal, Instant::now());
         }
     }
 

@@ -286,15 +286,14 @@ fn help(bot: &Bot, request: &Request) -> Answer {
 }
 
 fn status(bot: &Bot, _: &Request) -> Answer {
-    let up = bot.started.elapsed().as_secs();
-    let up = format!("up {} d {} h {} min", up / 86400, up / 3600 % 24, up / 60 % 60);
+    let started = age(Duration::seconds(bot.started.elapsed().as_secs() as i64));
     let pending = match &bot.delivery {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
     let is_failing = bot.publisher.failing().is_some();
     let files = if is_failing { "; the feed or page cannot be written: see the log" } else { "" };
-    Ok(format!("status: {VERSION}, {up}; {pending}{files}"))
+    Ok(format!("status: {VERSION}, started {started}; {pending}{files}"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use crate::bot::{Bot, Report, Request};
+use crate::bot::{Bot, Request};
 use crate::irc::message::{self, LONGEST_LINE};
 use crate::irc::names::CaseMapping;
 use crate::irc::{self, VERSION};
@@ -28,8 +28,9 @@ pub fn run(bot: &mut Bot) -> Result<(), String> {
         let outcomes = bot.run_batch(vec![request(bot, &you, &line)]);
         bot.publisher.publish(&bot.journal, Instant::now());
         for outcome in outcomes {
-            if outcome.report != Report::Log {
-                if !say(&outcome.text()) {
+            if outcome.kind().is_some() {
+                // An empty reply has no line.
+                if !outcome.text().lines().all(say) {
                     return Ok(());
                 }
             } else if let Err(why) = &outcome.answer {

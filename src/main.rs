@@ -31,6 +31,7 @@ mod scan;
 mod title;
 mod view;
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
@@ -63,13 +64,6 @@ const STARTUP_SCAN: u64 = 1 << 20;
 /// The longest a delivery waits for IRC to go quiet.
 const OVERDUE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Serve,
-    Console,
-    Check,
-}
-
 fn main() -> ExitCode {
     // The message of a panic could contain a secret.
     std::panic::set_hook(Box::new(|panic| {
@@ -88,64 +82,62 @@ fn main() -> ExitCode {
 
 /// Reads the arguments. An error is one line for the operator.
 fn run() -> Result<(), String> {
-    let (mut verbose, mut mode, mut path) = (false, Mode::Serve, None);
+    let (mut verbose, mut console, mut check, mut path) = (false, false, false, None);
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
             Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
             Some("--version") => return print(VERSION),
             Some("-v") => verbose = true,
-            Some("--console") if mode == Mode::Serve => mode = Mode::Console,
-            Some("--check") if mode == Mode::Serve => mode = Mode::Check,
+            Some("--console") => console = true,
+            Some("--check") => check = true,
             flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => {
                 return Err(USAGE.into());
             }
             _ => path = Some(argument),
         }
     }
-    let path = path.ok_or(USAGE)?;
-    start(Path::new(&path), mode, verbose)
+    let path = path.filter(|_| !(console && check)).ok_or(USAGE)?;
+    start(Path::new(&path), verbose, console, check)
 }
 
 fn print(text: impl Display) -> Result<(), String> {
     writeln!(io::stdout(), "{text}").map_err(|e| format!("standard output: {}", log::os_error(e)))
 }
 
-fn start(path: &Path, mode: Mode, verbose: bool) -> Result<(), String> {
+fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears_all = !local::HEARD.is_empty();
     let config = &config;
     log::set_secrets(config.secrets.clone());
-    let within = if mode == Mode::Check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
+    let within = if check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
     let cursor_file = file::beside(&config.journal, ".delivered");
     let warnings = journal::warnings(&config.journal, within)
         .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(e)))?;
     for warning in config.warnings.iter().chain(&warnings) {
         log!("{WARNING}{warning}");
     }
-    if mode == Mode::Check {
+    if check {
         check::files(config)?;
         return print(format_args!("{}: ok", path.display()));
     }
     let mut journal = Journal::open(&config.journal)?;
     let now = Instant::now();
     // In the console, write the files after every command.
-    let pause = if mode == Mode::Console { Duration::ZERO } else { Duration::from_secs(1) };
+    let pause = if console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(&config.views, pause, now);
     publisher.publish(&journal, now);
     let delivery = config
         .account
         .as_ref()
         .map(|account| Delivery::new(cursor_file, account.interval, &mut journal, now));
-    let mut commands: Vec<&bot::Command> = local::COMMANDS.iter().collect();
-    for built_in in commands::COMMANDS {
-        // A fork's row replaces a built-in row of the same name.
-        if local::COMMANDS.iter().all(|row| row.name != built_in.name) {
-            commands.push(built_in);
-        }
-    }
+    // A fork's row replaces a built-in row of the same name.
+    let mut commands: Vec<_> =
+        [local::COMMANDS, commands::COMMANDS].into_iter().flatten().collect();
+    let mut names = HashSet::new();
+    commands.retain(|row| names.insert(row.name));
     let heard = [local::HEARD, commands::HEARD].concat();
     let mut bot = Bot::new(config, journal, delivery, publisher, commands, heard);
-    if mode == Mode::Console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
+    if console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
 /// The loop: receive, run and commit, reply, deliver, publish.

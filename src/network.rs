@@ -9,12 +9,11 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use crate::bot::{Outcome, Report, Request};
+use crate::bot::{Outcome, Request};
 use crate::config::Config;
 use crate::delivery::describe_wait;
 use crate::irc::connection::{Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
-use crate::irc::outbox::ReplyKind;
 use crate::irc::{Now, Session};
 use crate::last_seen::LastSeen;
 use crate::log;
@@ -94,21 +93,18 @@ impl<'a> Network<'a> {
     pub fn answer(&mut self, outcomes: Vec<Outcome>) {
         let Some(online) = &mut self.online else { return };
         for outcome in outcomes {
-            let Outcome { request, answer, report, links } = &outcome;
+            let Outcome { request, answer, is_look, links } = &outcome;
             let target = request.channel.as_ref().unwrap_or(&request.nick);
             online.session.record_replayed(request, outcome.is_saved().then_some(*links));
             // One line sums up what was caught up.
-            if *report != Report::Reply && !(request.history && answer.is_ok()) {
+            if !is_look && !(request.history && answer.is_ok()) {
                 let (Ok(text) | Err(text)) = answer;
+                let text = if text.is_empty() { "captured" } else { text };
                 log!("{target} {}: {text}", request.nick);
             }
-            let kind = match (answer, report) {
-                (_, Report::Log) => continue,
-                (Err(_), _) => ReplyKind::Failed,
-                (Ok(_), Report::ReplyAndLog) => ReplyKind::Saved,
-                (Ok(_), Report::Reply) => ReplyKind::Look,
-            };
-            online.session.answer(target, &outcome.text(), kind);
+            if let Some(kind) = outcome.kind() {
+                online.session.answer(target, &outcome.text(), kind);
+            }
         }
         online.session.tick(Instant::now());
         let bytes = mem::take(&mut online.session.out);
