@@ -309,26 +309,25 @@ impl<'a> Bot<'a> {
         let (mut recorded, mut is_overridden) = (Vec::new(), false);
         for event in self.journal.events(RECOGNITION_WINDOW) {
             let Event { time, action, link: other } = event.map_err(could_not_save)?;
+            let other_key = link::comparison_key(&other.url);
             if other.channel != link.channel
-                || other.posted < second_of(link.posted)
                 || self.replayed.contains(&time)
+                || !key.is_empty() && other_key != key
             {
                 continue;
             }
-            let other_key = link::comparison_key(&other.url);
-            if !key.is_empty() && other_key != key {
-                continue;
-            }
-            let is_posters = other.nick == link.nick;
-            let is_removal = action == Action::Remove;
-            let is_same_moment = is_same_moment(other.posted, link.posted);
-            if is_posters && is_removal == is_undo && is_same_moment {
+            // Some servers replay whole seconds only.
+            let is_same_moment =
+                [other.posted, other.posted.truncate_to_second()].contains(&link.posted);
+            if !is_same_moment {
+                is_overridden |= !key.is_empty() && other.posted > link.posted;
+            } else if other.nick == link.nick && is_undo == (action == Action::Remove) {
                 recorded.push((time, other_key));
-            } else if is_undo && action == Action::Add && is_same_moment {
+            } else if !is_undo {
+                is_overridden |= matches!(action, Action::Remove | Action::Title);
+            } else if action == Action::Add {
                 // The line that added this link comes later, and so does the one that removed it.
                 recorded.retain(|(_, removed)| *removed != other_key);
-            } else if !is_undo && other.posted >= link.posted {
-                is_overridden |= is_removal || action == Action::Title;
             }
         }
         // The events came newest first. If several match, use the oldest.
@@ -373,16 +372,6 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
     let Request { channel, nick, account, posted, .. } = request;
     let channel = channel.clone().unwrap_or_default();
     Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
-}
-
-/// True if a posting time in the journal matches a replayed line's. Some servers replay whole
-/// seconds only.
-fn is_same_moment(recorded: OffsetDateTime, replayed: OffsetDateTime) -> bool {
-    recorded == replayed || second_of(recorded) == replayed
-}
-
-fn second_of(time: OffsetDateTime) -> OffsetDateTime {
-    time.truncate_to_second()
 }
 
 /// A nick that highlights no one: with a zero-width space after its first character.
