@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::irc::outbox::{Bucket, ReplyKind};
-use crate::irc::{Form, relay_head};
+use crate::irc::{Form, Settings, relay_head};
 use crate::journal::{Action, Entry, Event, Journal};
 use crate::link::{self, Link, begins_address};
 use crate::log;
@@ -44,8 +44,9 @@ pub enum Run {
 /// The start of an error that says something was not saved.
 const COULD_NOT_SAVE: &str = "could not save: ";
 
-/// How far back to look for the event of a replayed line, in bytes: about 8,000 links.
-const RECOGNITION_WINDOW: u64 = 1 << 20;
+/// How far back to look for an address, or for the event of a replayed line, in bytes: about 8,000
+/// links.
+pub const ADDRESS_WINDOW: u64 = 1 << 20;
 
 /// The reply, or what was wrong. Each line of it becomes one IRC line; an empty reply is not sent.
 /// A reply starts with fixed words, never with a user's text, which could make a bot with operator
@@ -109,7 +110,7 @@ pub struct Bot<'a> {
     /// True if the running request was replayed: the journal may have it already.
     history: bool,
     /// The last line with an unsaved link in each channel.
-    pub last_posted: HashMap<String, Request>,
+    pub last_posted: HashMap<Option<String>, Request>,
     /// The times of the events of the replayed requests with the newest posting time. Other events
     /// with that posting time belong to requests that are still to come.
     replayed: Vec<OffsetDateTime>,
@@ -125,7 +126,7 @@ impl<'a> Bot<'a> {
         publisher: Publisher<'a>,
         commands: Vec<&'static Command>,
         heard: Vec<Run>,
-    ) -> Bot<'a> {
+    ) -> Self {
         Bot {
             config,
             journal,
@@ -225,16 +226,13 @@ impl<'a> Bot<'a> {
         }
         let said = mem::take(&mut request.args);
         let (name, args) = split_name(&said);
-        let asks = |word: &str| word.is_empty() || word.contains('?') || word.starts_with("help");
+        let asks = said.is_empty() || said.contains('?') || said.starts_with("help");
         let (command, args) = match (request.form, self.command(name)) {
-            (Form::Talk, _) => (None, said),
-            (_, Some(command)) => (Some(command), args.to_owned()),
+            (Form::Prefixed | Form::Named, Some(command)) => (Some(command), args.to_owned()),
             (Form::Prefixed, None) => (None, format!("{}{said}", self.config.irc.prefix)),
             (Form::Named, None) if scan::has_address(&said) => (self.command("url"), said),
-            (Form::Named, None) if asks(&said.to_lowercase()) => {
-                (self.command("help"), String::new())
-            }
-            (Form::Named, None) => (None, said),
+            (Form::Named, None) if asks => (self.command("help"), said),
+            _ => (None, said),
         };
         request.args = args;
         match command {
@@ -307,7 +305,7 @@ impl<'a> Bot<'a> {
         }
         let key = link::comparison_key(&link.url);
         let (mut recorded, mut is_overridden) = (Vec::new(), false);
-        for event in self.journal.events(RECOGNITION_WINDOW) {
+        for event in self.journal.events(ADDRESS_WINDOW) {
             let Event { time, action, link: other } = event.map_err(could_not_save)?;
             let other_key = link::comparison_key(&other.url);
             if other.channel != link.channel
@@ -344,7 +342,8 @@ impl<'a> Bot<'a> {
 
 /// Replies to a private message.
 fn how_to_share(bot: &Bot, _: &Request) -> Answer {
-    let (prefix, channel) = (&bot.config.irc.prefix, &bot.config.irc.channels[0].name);
+    let Settings { prefix, channels, .. } = &bot.config.irc;
+    let channel = &channels[0].name;
     Ok(format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest"))
 }
 

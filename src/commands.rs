@@ -7,7 +7,8 @@ use std::time::Instant;
 use time::Duration;
 
 use crate::bot::{
-    Answer, Bot, Command, Request, Run, age, could_not_save, is_off, link_of, unhighlighted,
+    ADDRESS_WINDOW, Answer, Bot, Command, Request, Run, age, could_not_save, is_off, link_of,
+    unhighlighted,
 };
 use crate::irc::VERSION;
 use crate::journal::{Action, Entry, VIEW_WINDOW};
@@ -52,17 +53,12 @@ pub const HEARD: &[Run] = &[Run::Save(capture)];
 
 /// How long a link without an account belongs to its poster's nick: nicks change hands.
 const NICK_OWNERSHIP: Duration = Duration::hours(24);
-/// How far back to look for an address, in bytes: about 8,000 links.
-const ADDRESS_WINDOW: u64 = 1 << 20;
 /// The most links in a reply to `.find`.
 const MAX_RESULTS: usize = 3;
 /// Capture saves 20 links of one person at once, then one per pause.
 const CAPTURE_PAUSE: std::time::Duration = std::time::Duration::from_secs(20);
 /// The longest title in a reply, in characters.
 const MAX_TITLE: usize = 120;
-
-/// For the log: a replayed request that was run before.
-const RECORDED: &str = "recorded before";
 
 fn url(bot: &mut Bot, request: &Request) -> Answer {
     let link = bot.link(request)?;
@@ -72,9 +68,9 @@ fn url(bot: &mut Bot, request: &Request) -> Answer {
 /// Saves a link that someone posted: a new one, a new title, or another post of a saved one.
 fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
     if bot.already_recorded(&link, false)? {
-        return Ok(RECORDED.into());
+        return Ok("recorded before".into());
     }
-    let Some(entry) = newest_with(bot, request, &link.url)? else {
+    let Some(entry) = newest_with(bot, &link)? else {
         bot.save(Action::Add, &link)?;
         return Ok(format!("saved: {}", shown(&link)));
     };
@@ -98,10 +94,9 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
     Ok(format!("saved before: {nick}, {age}: {}{kept}", shown(&before)))
 }
 
-/// The newest link with this address in the channel.
-fn newest_with(bot: &Bot, request: &Request, url: &str) -> Result<Option<Entry>, String> {
-    let Some(channel) = &request.channel else { return Ok(None) };
-    bot.journal.newest_with(url, channel, ADDRESS_WINDOW).map_err(could_not_save)
+/// The newest link with the address of `link` in its channel.
+fn newest_with(bot: &Bot, link: &Link) -> Result<Option<Entry>, String> {
+    bot.journal.newest_with(&link.url, &link.channel, ADDRESS_WINDOW).map_err(could_not_save)
 }
 
 /// True if `link` belongs to the person: by its account, or without one by nick for a while.
@@ -114,23 +109,24 @@ fn is_yours(link: &Link, request: &Request) -> bool {
 }
 
 fn is_moderator(bot: &Bot, request: &Request) -> bool {
-    let is_own = |account: &String| request.case.eq(account.as_bytes(), request.account.as_bytes());
-    bot.config.moderators.iter().any(is_own)
+    let account = request.account.as_bytes();
+    bot.config.moderators.iter().any(|name| request.case.eq(name.as_bytes(), account))
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
     const UNKNOWN: &str = "not among the newest links";
-    let url = scan::links_in(&request.args, false).pop().map(|(url, _)| url);
-    if url.is_none() && !request.args.is_empty() {
+    let (url, _) = scan::links_in(&request.args, false).pop().unwrap_or_default();
+    if url.is_empty() && !request.args.is_empty() {
         return Err(UNKNOWN.into());
     }
-    let mut removed = link_of(request, url.clone().unwrap_or_default(), String::new());
+    let mut removed = link_of(request, url, String::new());
     if bot.already_recorded(&removed, true)? {
-        return Ok(RECORDED.into());
+        return Ok("recorded before".into());
     }
-    let before = match url {
-        None => your_latest(bot, request)?,
-        Some(url) => newest_with(bot, request, &url)?.ok_or(UNKNOWN)?,
+    let before = if removed.url.is_empty() {
+        your_latest(bot, request)?
+    } else {
+        newest_with(bot, &removed)?.ok_or(UNKNOWN)?
     };
     if !bot.may_change(&before, request) {
         return Err(UNKNOWN.into());
@@ -162,10 +158,11 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
     if scan::has_address(&request.args) {
         return url(bot, request);
     }
-    let channel = request.channel.as_deref().unwrap_or_default();
-    let said = bot.last_posted.remove(channel);
-    let said = said.filter(|said| request.posted - said.posted <= Duration::DAY);
-    let said = said.ok_or("nothing to keep: no link was posted here lately")?;
+    let said = bot
+        .last_posted
+        .remove(&request.channel)
+        .filter(|said| request.posted - said.posted <= Duration::DAY)
+        .ok_or("nothing to keep: no link was posted here lately")?;
     let (url, line) = scan::links_in(&said.args, said.is_cut).pop().unwrap_or_default();
     let mut title = title::tidy(&request.args);
     if title::split_tags(&title).0.is_empty() {
@@ -183,11 +180,11 @@ fn capture(bot: &mut Bot, request: &Request) -> Answer {
     if links.is_empty() || is_off(&request.args) {
         return Ok(String::new());
     }
-    let channel = request.channel.clone().unwrap_or_default();
     if !bot.config.capture {
         // A replayed line may be older than a live one.
-        if bot.last_posted.get(&channel).is_none_or(|last| last.posted <= request.posted) {
-            bot.last_posted.insert(channel, request.clone());
+        let last = bot.last_posted.get(&request.channel);
+        if last.is_none_or(|last| last.posted <= request.posted) {
+            bot.last_posted.insert(request.channel.clone(), request.clone());
         }
         return Ok(String::new());
     }
@@ -291,8 +288,10 @@ fn status(bot: &Bot, _: &Request) -> Answer {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
-    let is_failing = bot.publisher.failing().is_some();
-    let files = if is_failing { "; the feed or page cannot be written: see the log" } else { "" };
+    let files = match bot.publisher.failing() {
+        Some(_) => "; the feed or page cannot be written: see the log",
+        None => "",
+    };
     Ok(format!("status: {VERSION}, started {started}; {pending}{files}"))
 }
 
