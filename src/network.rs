@@ -97,7 +97,7 @@ impl<'a> Network<'a> {
             let target = request.channel.as_ref().unwrap_or(&request.nick);
             online.session.record_replayed(request, outcome.is_saved().then_some(*links));
             // One line sums up what was caught up.
-            if !is_look && !(request.history && answer.is_ok()) {
+            if !(*is_look || request.history && answer.is_ok()) {
                 let (Ok(text) | Err(text)) = answer;
                 let text = if text.is_empty() { "captured" } else { text };
                 log!("{target} {}: {text}", request.nick);
