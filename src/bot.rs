@@ -226,7 +226,8 @@ impl<'a> Bot<'a> {
         }
         let said = mem::take(&mut request.args);
         let (name, args) = split_name(&said);
-        let asks = said.is_empty() || said.contains('?') || said.starts_with("help");
+        let lower = said.to_lowercase();
+        let asks = said.is_empty() || said.contains('?') || lower.starts_with("help");
         let (command, args) = match (request.form, self.command(name)) {
             (Form::Prefixed | Form::Named, Some(command)) => (Some(command), args.to_owned()),
             (Form::Prefixed, None) => (None, format!("{}{said}", self.config.irc.prefix)),
