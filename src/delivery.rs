@@ -72,12 +72,12 @@ struct Address {
     failures: u32,
     strikes: u32,
     /// The number of links accepted before the last failure that this link may have caused.
-    accepted_before: Option<u64>,
+    accepted_before: u64,
 }
 
 impl Address {
-    /// Counts a failure of the first event. If another link was accepted since the last one, that
-    /// one was the first strike, and this one is another.
+    /// Counts a failure of the first event. It is a strike if another link was accepted since the
+    /// last failure. The first one counts too, but alone leads to nothing.
     fn count_failure(&mut self, cause: Cause, accepted: u64) {
         self.failures += match cause {
             Cause::Misconfigured | Cause::RefusedByStatus => MAX_FAILURES,
@@ -86,10 +86,10 @@ impl Address {
         if matches!(cause, Cause::Busy | Cause::Overloaded) {
             return;
         }
-        if self.accepted_before.is_some_and(|before| before < accepted) {
-            self.strikes = self.strikes.max(1) + 1;
+        if self.strikes == 0 || self.accepted_before < accepted {
+            self.strikes += 1;
         }
-        self.accepted_before = Some(accepted);
+        self.accepted_before = accepted;
     }
 }
 

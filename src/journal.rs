@@ -521,7 +521,7 @@ struct Later {
 }
 
 /// The key by which an event finds its link.
-fn key(link: &Link) -> (String, String) {
+pub fn key(link: &Link) -> (String, String) {
     (link.channel.clone(), link::comparison_key(&link.url))
 }
 

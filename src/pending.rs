@@ -11,7 +11,7 @@ use std::io;
 use time::OffsetDateTime;
 
 use crate::delicious::Change;
-use crate::journal::{Action, Event, Journal, Line, VIEW_WINDOW, is_far_ahead};
+use crate::journal::{Action, Event, Journal, Line, VIEW_WINDOW, is_far_ahead, key};
 use crate::link::Link;
 
 pub struct Pending {
@@ -82,12 +82,7 @@ impl Pending {
                     if let Some((title, _)) = self.titles.remove(&key(&link)) {
                         self.skip(title);
                     }
-                    if let Some(add) = self.pending_add(&link, start, journal)? {
-                        self.skip(add.start);
-                        if !self.may_be_stored(&add) {
-                            self.skip(start);
-                        }
-                    }
+                    self.skip_removed(&link, start, journal)?;
                 }
                 Action::Repost => self.skip(start),
                 Action::Foreign => {
@@ -109,18 +104,23 @@ impl Pending {
         self.count -= 1;
     }
 
-    /// Returns the `add` of the link that the `remove` at `start` removes, if that `add` is
-    /// pending.
-    fn pending_add(&self, link: &Link, start: u64, journal: &Journal) -> io::Result<Option<Line>> {
+    /// Skips the `add` of the link that the `remove` at `start` removes, if it is pending. If the link
+    /// was certainly never stored, skips the `remove` too.
+    fn skip_removed(&mut self, link: &Link, start: u64, journal: &Journal) -> io::Result<()> {
         for found in journal.about(&link.url, start, start - self.start()) {
-            let (line, known) = found?;
-            if known.is_some_and(|known| known.channel == link.channel) {
-                let is_pending =
-                    line.start >= self.read_to || self.waiting.contains_key(&line.start);
-                return Ok(Some(line).filter(|_| is_pending));
+            let (add, known) = found?;
+            if known.is_none_or(|known| known.channel != link.channel) {
+                continue;
             }
+            if add.start >= self.read_to || self.waiting.contains_key(&add.start) {
+                self.skip(add.start);
+                if !self.may_be_stored(&add) {
+                    self.skip(start);
+                }
+            }
+            break;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// True if an earlier run, or a request without a clear response, may have stored the link.
@@ -130,13 +130,13 @@ impl Pending {
 
     /// The offset of the first event that is not done.
     pub fn start(&self) -> u64 {
-        self.waiting.first_key_value().map_or(self.read_to, |(&start, _)| start)
+        *self.waiting.keys().next().unwrap_or(&self.read_to)
     }
 
     /// The newest time above the first event that is not done. `None` while later lines have older
     /// times: then this time might not find its line again.
     pub fn cursor(&self) -> Option<OffsetDateTime> {
-        let newest = self.waiting.first_key_value().map_or(self.newest, |(_, &newest)| newest);
+        let newest = *self.waiting.values().next().unwrap_or(&self.newest);
         (self.start() >= self.ordered_from).then_some(newest)
     }
 
@@ -223,11 +223,6 @@ impl Pending {
             self.unnecessary.clear();
         }
     }
-}
-
-/// The key that all events of one link share.
-fn key(link: &Link) -> (String, String) {
-    (link.channel.clone(), link.url.clone())
 }
 
 /// The later of two times. A newest time far ahead of the clock is a mistake and gives way to the
