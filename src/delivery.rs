@@ -398,8 +398,7 @@ fn read_cursor(path: &Path) -> OffsetDateTime {
 pub fn describe_wait(wait: Duration) -> String {
     match wait.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
-        seconds @ ..7200 => format!("{} min", seconds.div_ceil(60)),
-        seconds => format!("{} h", seconds / 3600),
+        seconds => format!("{} min", seconds.div_ceil(60)),
     }
 }
 

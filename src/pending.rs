@@ -142,8 +142,7 @@ impl Pending {
 
     /// The time of the first event that is not done.
     pub fn oldest(&self, journal: &Journal) -> Option<OffsetDateTime> {
-        let first = journal.read_from(self.start()).next()?;
-        first.ok().map(|line| line.event.time)
+        Some(journal.read_from(self.start()).next()?.ok()?.event.time)
     }
 
     /// Returns the next event, in the journal's order. All must be scanned.
