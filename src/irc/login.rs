@@ -1,16 +1,10 @@
 //! Registration: capabilities, SASL, the welcome and our nick. Takes in the server's lines about
 //! them, and either reaches `Phase::Ready` or ends the connection with a reason and a retry.
 
-use std::fmt::Display;
-use std::time::{Duration, Instant};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::connection::{End, Retry};
-use super::message::{self, Message};
-use super::names::CaseMapping;
-use super::{PING_AFTER, Phase, Sasl, Session, VERSION};
+use super::*;
 
 /// Useful only together, so requested together: a server grants a request as a whole.
 const HISTORY: &str = "batch draft/chathistory message-tags server-time";
