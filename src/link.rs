@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 use url::Url;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::{self, byte_serialize};
 use url::quirks::domain_to_unicode;
 
 use crate::title::{is_invisible, split_tags};
@@ -82,19 +82,18 @@ pub fn address(mut text: &str) -> Result<String, String> {
 
 /// False for a name that no one means as a host: `http`, `example,com`, `a..b`, `$HOST`.
 fn is_host(name: &str) -> bool {
-    let is_odd = |c: char| !c.is_alphanumeric() && !"-_".contains(c);
-    let is_label = |label: &str| label.contains(char::is_alphanumeric) && !label.contains(is_odd);
     let name = name.strip_suffix('.').unwrap_or(name);
-    name.split('.').all(is_label) && !matches!(name, "http" | "https")
+    name.split('.').all(|label| label.contains(char::is_alphanumeric))
+        && !name.contains([',', '$', '{'])
+        && !matches!(name, "http" | "https")
 }
 
 /// Returns a key that is the same for all spellings of one address. Ignores the scheme, `www.`, the
 /// trailing slash, tracking parameters and text fragments.
 pub fn comparison_key(url: &str) -> String {
-    let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let place = place.strip_prefix("www.").unwrap_or(place);
+    let place = without_scheme(place).trim_start_matches("www.");
     let is_own = |parameter: &&str| {
         let name = parameter.split('=').next().unwrap_or_default();
         let tracking = ["", "fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "si"];
@@ -108,34 +107,30 @@ pub fn comparison_key(url: &str) -> String {
     key.trim_end_matches(['#', '/']).to_owned()
 }
 
+fn without_scheme(url: &str) -> &str {
+    url.trim_start_matches("https://").trim_start_matches("http://")
+}
+
 /// Returns the title of a link that was posted without one: its address without scheme and trailing
 /// slash, decoded.
 pub fn readable(url: &str) -> String {
-    let (_, bare) = url.split_once("://").unwrap_or_default();
-    decode(bare.strip_suffix('/').unwrap_or(bare))
+    let bare = without_scheme(url);
+    let bare = bare.strip_suffix('/').unwrap_or(bare);
+    bare.split('/').map(decode).collect::<Vec<_>>().join("/")
 }
 
-/// Decodes percent-encoding. Spaces, invisible characters and invalid UTF-8 stay encoded.
-fn decode(text: &str) -> String {
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.unwrap_or(b'%'));
-        bytes.extend(piece.bytes().skip(if byte.is_some() { 2 } else { 0 }));
+/// Decodes the percent-encoding of a part of a path. Spaces and invisible characters stay encoded,
+/// and so does a part that is not UTF-8.
+fn decode(part: &str) -> String {
+    // In a form these three have a meaning of their own.
+    let form = part.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    let (decoded, _) = form_urlencoded::parse(form.as_bytes()).next().unwrap_or_default();
+    if decoded.contains(char::REPLACEMENT_CHARACTER) {
+        return part.to_owned();
     }
-    let mut decoded = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_whitespace() || is_invisible(c) {
-                decoded += &percent_encode(&c.to_string());
-            } else {
-                decoded.push(c);
-            }
-        }
-        decoded.extend(byte_serialize(chunk.invalid()));
-    }
-    decoded
+    let is_hidden = |c: char| c.is_whitespace() || is_invisible(c);
+    let shown = |c| if is_hidden(c) { percent_encode(&c.to_string()) } else { c.to_string() };
+    decoded.chars().map(shown).collect()
 }
 
 /// True if `text` begins with `http://` or `https://`, in any case.

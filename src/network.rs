@@ -64,8 +64,11 @@ impl<'a> Network<'a> {
         let mut until = until.into_iter().fold(online.session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
-            match online.lines.fill(|buffer| online.connection.read(buffer, until)) {
-                Ok(Some(n)) => taken += n,
+            match online.connection.read(online.lines.space(), until) {
+                Ok(Some(n)) => {
+                    online.lines.filled(n);
+                    taken += n;
+                }
                 Ok(None) => break,
                 Err(e) => break online.broken(&e),
             }

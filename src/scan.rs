@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::link::{address, begins_address, readable};
-use crate::title::{ADDRESS, is_invisible, normalize, split_tags, tidy, without_colors};
+use crate::title::{ADDRESS, is_invisible, normalize, split_tags, tidy};
 
 /// The most addresses that are read from one line.
 const MAX_LINKS: usize = 5;
@@ -19,11 +19,10 @@ const DELIMITERS: &str =
 /// Returns the addresses in `text`, each as stored or with the reason it is refused, and the title.
 /// `is_cut`: the line may have lost its end.
 pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
-    let text = without_colors(text);
     let mut found = Vec::new();
     let mut words = String::new();
     let mut end = 0;
-    for span in addresses(&text) {
+    for span in addresses(text) {
         words += &text[end..span.start];
         words += ADDRESS;
         end = span.end;
@@ -89,10 +88,8 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     for (i, c) in address.char_indices() {
         let step = bracket(c);
         let closes_outer = step < 0 && inner == 0 && outer > 0;
-        // `[url]http://example.com/[/url]`
-        let is_markup = address[i..].starts_with("[/");
         let begins_next = c == ',' && begins_address(&address[i + 1..]);
-        if ends_address(c) || closes_outer || is_markup || begins_next {
+        if ends_address(c) || closes_outer || begins_next {
             break;
         }
         let has_partner = step < 0 && inner > 0;
@@ -103,9 +100,8 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     }
     // `_http://example.com/_`: a mark is dropped if the same mark is directly before the address.
     let mut address = &address[..length];
-    let mut before = text[..start].trim_end_matches(is_invisible);
-    while let Some(mark) = before.chars().next_back().filter(|c| "_*~$'".contains(*c)) {
-        before = &before[..before.len() - 1];
+    let before = text[..start].trim_end_matches(is_invisible).chars().rev();
+    for mark in before.take_while(|c| "_*~$'".contains(*c)) {
         address = address.strip_suffix(mark).unwrap_or(address);
         address = address.trim_end_matches(|c| PUNCTUATION.contains(c) || bracket(c) > 0);
     }

@@ -79,10 +79,9 @@ impl<'a> Message<'a> {
     pub fn tag(&self, name: &str) -> Option<Cow<'a, str>> {
         // If a tag is repeated, the last one counts.
         self.tags.split(|&b| b == b';').rev().find_map(|tag| {
-            match tag.strip_prefix(name.as_bytes())? {
-                b"" => Some(Cow::Borrowed("")),
-                value => value.strip_prefix(b"=").map(unescape),
-            }
+            let mut parts = tag.splitn(2, |&b| b == b'=');
+            let is_named = parts.next()? == name.as_bytes();
+            is_named.then(|| unescape(parts.next().unwrap_or_default()))
         })
     }
 }
@@ -143,21 +142,17 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
 /// Formats a line with its newline. A line longer than `most` bytes is cut between characters. The
 /// last parameter may contain anything: CR, LF and NUL become spaces.
 pub fn format(verb: &str, params: &[&str], most: usize) -> String {
-    let mut line = String::from(verb);
+    let mut line = verb.to_owned();
     for (i, param) in (1..).zip(params) {
-        let needs_colon =
-            param.is_empty() || param.starts_with(':') || param.contains([' ', '\r', '\n', '\0']);
+        let param = param.replace(['\r', '\n', '\0'], " ");
+        let needs_colon = param.is_empty() || param.starts_with(':') || param.contains(' ');
         line += if i == params.len() && needs_colon { " :" } else { " " };
-        line += param;
+        line += &param;
     }
-    let mut line = line.replace(['\r', '\n', '\0'], " ");
-    let mut end = line.len().min(most.saturating_sub("\r\n".len()));
-    while !line.is_char_boundary(end) {
-        end -= 1;
+    while line.len() > most.saturating_sub("\r\n".len()) {
+        line.pop();
     }
-    line.truncate(end);
-    line.push_str("\r\n");
-    line
+    line + "\r\n"
 }
 
 /// Cuts the bytes that arrive into lines, however they are split into reads.
@@ -175,17 +170,16 @@ impl Lines {
         Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0, dropping: false }
     }
 
-    /// Lets `read` fill the buffer; it returns the number of bytes, if any. Call [`Lines::next`]
+    /// Where to put what arrives; [`Lines::filled`] says how much that was. Call [`Lines::next`]
     /// until it returns `None` first: then more than half of [`AT_ONCE`] is free.
-    pub fn fill<E>(
-        &mut self,
-        read: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>,
-    ) -> Result<Option<usize>, E> {
+    pub fn space(&mut self) -> &mut [u8] {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
-        let n = read(&mut self.buffer[self.end..])?;
-        self.end += n.unwrap_or(0);
-        Ok(n)
+        &mut self.buffer[self.end..]
+    }
+
+    pub fn filled(&mut self, bytes: usize) {
+        self.end += bytes;
     }
 
     /// The next line without its newline (CR LF or a bare LF). A line that is too long is empty.

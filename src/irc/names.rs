@@ -1,12 +1,16 @@
 //! Compares nicks, channel names and masks under the network's case mapping (ISUPPORT CASEMAPPING).
 
+use super::message::text;
+
+/// Each byte from `A` to the value of the variant has a lower case, which is 32 higher.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CaseMapping {
-    Ascii,
-    /// `{}|^` are the lower case of `[]\~`.
-    Rfc1459,
-    /// The same without `^` and `~`.
-    Rfc1459Strict,
+    Ascii = b'Z',
+    /// `{}|` are the lower case of `[]\`.
+    Rfc1459Strict = b']',
+    /// Also, `^` and `~` are two cases of one letter.
+    Rfc1459 = b'^',
 }
 
 impl CaseMapping {
@@ -20,12 +24,7 @@ impl CaseMapping {
     }
 
     fn lower(self, byte: u8) -> u8 {
-        match byte {
-            // In ASCII these follow each other in the same order as their lower case.
-            b'[' | b'\\' | b']' if self != CaseMapping::Ascii => byte - b'[' + b'{',
-            b'~' if self == CaseMapping::Rfc1459 => b'^',
-            _ => byte.to_ascii_lowercase(),
-        }
+        if (b'A'..=self as u8).contains(&byte) { byte + 32 } else { byte }
     }
 
     /// True if both are the same name. Two names that are not ASCII compare by Unicode lower case
@@ -34,7 +33,7 @@ impl CaseMapping {
         let mut pairs = a.iter().zip(b);
         a == b
             || a.len() == b.len() && pairs.all(|(&a, &b)| self.lower(a) == self.lower(b))
-            || !a.is_ascii() && !b.is_ascii() && eq_unicode(a, b)
+            || !a.is_ascii() && !b.is_ascii() && text(a).to_lowercase() == text(b).to_lowercase()
     }
 
     /// True if `name` matches `mask`, where `*` matches any run of bytes and `?` any one byte.
@@ -47,11 +46,6 @@ impl CaseMapping {
             _ => mask.is_empty() && name.is_empty(),
         }
     }
-}
-
-fn eq_unicode(a: &[u8], b: &[u8]) -> bool {
-    let (Ok(a), Ok(b)) = (str::from_utf8(a), str::from_utf8(b)) else { return false };
-    a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
 #[cfg(test)]

@@ -63,21 +63,22 @@ impl Session<'_> {
         let mut params = message.params();
         let (target, mut text) = (params.next()?, params.next()?);
         let index = self.configured(target);
-        let private = index.is_none() && self.is_me(target);
-        if index.is_none() && !private {
+        let private = index.is_none();
+        if private && !self.is_me(target) {
             return None;
         }
-        // A server that cuts between characters leaves up to three bytes unused.
         let length = ": PRIVMSG  :\r\n".len() + message.source.len() + target.len() + text.len();
-        let is_cut = length + 3 >= self.line_length;
-        text = self.without_ctcp(message, text)?;
-        // ngIRCd marks the cut.
-        let mark: &[u8] = if is_cut { b"[CUT]" } else { b"" };
-        text = text.strip_suffix(mark).unwrap_or(text);
-        let relays = &self.settings.relay;
+        if let Some(query) = text.strip_prefix(b"\x01") {
+            let query = query.strip_suffix(b"\x01").unwrap_or(query);
+            let Some(action) = query.strip_prefix(b"ACTION ") else {
+                self.ctcp(message, query);
+                return None;
+            };
+            text = action;
+        }
         let is_relay = !private
-            && !relays.is_empty()
-            && self.is_listed(relays, message.source, message.nick());
+            && !self.settings.relay.is_empty()
+            && self.is_listed(&self.settings.relay, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
             self.skip_line(index?, line, message, now);
             return None;
@@ -87,7 +88,7 @@ impl Session<'_> {
         let split = |text| split_command(text, self.settings, &self.nick, self.case);
         let (form, args) = split(&text);
         // `linkbot: ...` addresses us: it is the relay's own.
-        let relayed = if is_relay && form == Form::Talk { relay_head(args) } else { None };
+        let relayed = relay_head(args).filter(|_| is_relay && form == Form::Talk);
         let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
         let is_wanted =
             private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
@@ -109,24 +110,14 @@ impl Session<'_> {
             form,
             name: String::new(),
             args: args.to_owned(),
-            is_cut,
+            // A server that cuts between characters leaves up to three bytes unused.
+            is_cut: length + 3 >= self.line_length,
             room: self.room().saturating_sub("PRIVMSG  \r\n".len() + target.len()),
         };
         match relayed {
             Some((nick, _)) => self.relayed(request, message.source, nick),
             None => Some(request),
         }
-    }
-
-    /// Returns the text of an ACTION, or of a line without CTCP. Replies to other queries.
-    fn without_ctcp<'t>(&mut self, message: &Message, text: &'t [u8]) -> Option<&'t [u8]> {
-        let Some(query) = text.strip_prefix(b"\x01") else { return Some(text) };
-        let query = query.strip_suffix(b"\x01").unwrap_or(query);
-        let action = query.strip_prefix(b"ACTION ");
-        if action.is_none() && self.is_me(message.param(0)) {
-            self.ctcp(message, query);
-        }
-        action
     }
 
     /// Changes the request of a bridge to one of the person who said it.
@@ -150,13 +141,11 @@ impl Session<'_> {
     fn may_be_wanted(&self, text: &[u8]) -> bool {
         let Some(first) = text.first() else { return self.settings.hears_all };
         // A nick may be in capitals.
-        let starts_like = |ours: &str| ours.as_bytes()[0] | 0x20 == first | 0x20;
+        let ours = [&self.settings.prefix, &self.nick, &self.settings.nick];
         self.settings.hears_all
             || !first.is_ascii_graphic()
             || *first == b'@'
-            || starts_like(&self.settings.prefix)
-            || starts_like(&self.nick)
-            || starts_like(&self.settings.nick)
+            || ours.iter().any(|ours| ours.as_bytes()[0] | 0x20 == first | 0x20)
             || message::find(b'/', text).is_some()
     }
 
@@ -208,17 +197,18 @@ impl Session<'_> {
         clock
     }
 
-    /// Answers the three queries that every client answers, in private and by NOTICE.
+    /// Answers the three queries that every client answers, by NOTICE, if they came in private.
     fn ctcp(&mut self, message: &Message, query: &[u8]) {
         let query = message::text(query);
         let (name, argument) = query.split_once(' ').unwrap_or((&query, ""));
         let answer = match name.to_ascii_uppercase().as_str() {
             "VERSION" => format!("VERSION {VERSION}"),
             "CLIENTINFO" => "CLIENTINFO ACTION CLIENTINFO PING VERSION".to_owned(),
-            "PING" => format!("PING {}", argument.chars().take(100).collect::<String>()),
+            "PING" => format!("PING {argument:.100}"),
             _ => return,
         };
-        if !self.is_ignored(message, false, false) {
+        let is_private = self.is_me(message.param(0));
+        if is_private && !self.is_ignored(message, false, false) {
             self.outbox.push(&message.sender(), format!("\x01{answer}\x01"), ReplyKind::Look);
         }
     }
@@ -233,52 +223,36 @@ pub fn split_command<'t>(
     case: CaseMapping,
 ) -> (Form, &'t str) {
     let prefix = settings.prefix.as_str();
-    let text = skip_invisible(text).trim_end();
+    let text = text.trim_start_matches(is_blank).trim_end();
     if let Some(command) = text.strip_prefix(prefix)
         && command.starts_with(|c: char| c.is_ascii_alphabetic())
     {
         return (Form::Prefixed, command);
     }
-    match [nick, &settings.nick].iter().find_map(|nick| after_nick(text, nick, case)) {
-        Some(said) => (Form::Named, said.strip_prefix(prefix).unwrap_or(said)),
-        None => (Form::Talk, text),
+    // `linkbot:`, `linkbot,` or `linkbot `, with or without `@` before it.
+    let addressed = text.strip_prefix('@').unwrap_or(text);
+    for nick in [nick, &settings.nick] {
+        let (name, rest) = addressed.split_at_checked(nick.len()).unwrap_or_default();
+        let said = rest.trim_start_matches(|c| is_blank(c) || ":,：，".contains(c));
+        let is_end = rest.is_empty() || rest.starts_with('?') || said.len() < rest.len();
+        if is_end && case.eq(name.as_bytes(), nick.as_bytes()) {
+            return (Form::Named, said.strip_prefix(prefix).unwrap_or(said));
+        }
     }
+    (Form::Talk, text)
 }
 
-/// What follows `linkbot:`, `linkbot,` or `linkbot `, with or without `@` before it.
-fn after_nick<'t>(text: &'t str, nick: &str, case: CaseMapping) -> Option<&'t str> {
-    let text = text.strip_prefix('@').unwrap_or(text);
-    let (name, rest) = text.split_at_checked(nick.len())?;
-    if !case.eq(name.as_bytes(), nick.as_bytes()) {
-        return None;
-    }
-    let said = skip_invisible(rest);
-    if let Some(said) = said.strip_prefix([':', ',', '：', '，']) {
-        return Some(skip_invisible(said));
-    }
-    let is_end = said.is_empty() || said.starts_with('?') || said.len() < rest.len();
-    is_end.then_some(said)
-}
-
-/// Drops white space, formatting codes and invisible characters from the start of a line.
-fn skip_invisible(mut text: &str) -> &str {
-    while let Some(c) = text.chars().next()
-        && (c.is_whitespace() || c.is_control() || title::is_invisible(c))
-    {
-        text = &text[c.len_utf8()..];
-    }
-    text
+/// True for white space, formatting codes and invisible characters.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || title::is_invisible(c)
 }
 
 /// Splits a line that a bridge relays into the nick and the text: `<alice> text`,
 /// `[net] <alice> text` or `alice: text`.
 pub fn relay_head(text: &str) -> Option<(&str, &str)> {
-    let text = skip_invisible(text);
+    let text = text.trim_start_matches(is_blank);
     let network = text.strip_prefix('[').and_then(|text| text.split_once(']'));
-    let head = match network {
-        Some((network, head)) if !network.eq_ignore_ascii_case("off") => skip_invisible(head),
-        _ => text,
-    };
+    let head = network.map_or(text, |(_, head)| head.trim_start_matches(is_blank));
     let (nick, said) = match head.strip_prefix('<') {
         Some(head) => head.split_once('>')?,
         None => head.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
@@ -291,10 +265,9 @@ pub fn relay_head(text: &str) -> Option<(&str, &str)> {
 /// for another bot: it starts with a letter, a digit or `_`, and contains no space. Empty if
 /// nothing is left.
 fn clean_nick(nick: &str) -> String {
-    let nick = title::normalize(nick);
-    let can_start = |c: char| c.is_alphanumeric() || c == '_';
-    let visible = nick.chars().filter(|&c| !title::is_invisible(c)).skip_while(|&c| !can_start(c));
-    visible.take(MAX_NICK).map(|c| if is_nick_char(c) { c } else { '_' }).collect()
+    let nick = nick.replace(title::is_invisible, "");
+    let nick = nick.trim().trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
+    nick.chars().take(MAX_NICK).map(|c| if is_nick_char(c) { c } else { '_' }).collect()
 }
 
 /// True if `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.

@@ -10,12 +10,10 @@ fn tag(line: &str, name: &str) -> Option<String> {
 }
 
 fn arrive(lines: &mut Lines, bytes: &[u8]) {
-    let read = |buffer: &mut [u8]| {
-        assert!(buffer.len() > AT_ONCE / 2);
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        Ok::<_, ()>(Some(bytes.len()))
-    };
-    assert_eq!(lines.fill(read), Ok(Some(bytes.len())));
+    let space = lines.space();
+    assert!(space.len() > AT_ONCE / 2);
+    space[..bytes.len()].copy_from_slice(bytes);
+    lines.filled(bytes.len());
 }
 
 /// All the lines in `pieces` that are not empty, each of which arrives by itself.
