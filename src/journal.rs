@@ -335,7 +335,7 @@ impl Journal {
         // The cursor may still be a time from the old file; new events must be later.
         new.not_before(self.last);
         new.is_failing = self.is_failing;
-        new.edits = (self.edits.0 + 1, was_empty && copied > 0);
+        new.edits = (self.edits.0 + 1, was_empty);
         *self = new;
         Ok(())
     }
@@ -413,7 +413,7 @@ impl Journal {
     }
 
     /// The number of edits and replacements of the file: an offset is valid only while it is
-    /// unchanged. True if the last of them left the pending events alone in a new file.
+    /// unchanged. True if the last of them left a new file without any event that is not pending.
     pub fn edits(&self) -> (u64, bool) {
         self.edits
     }

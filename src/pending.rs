@@ -36,6 +36,8 @@ pub struct Pending {
     pub count: usize,
     /// The offsets of events that need no request, because of what they are or of a later event.
     unnecessary: HashSet<u64>,
+    /// The offsets of `add`s that were removed before a request could store their links.
+    never_stored: HashSet<u64>,
     /// The newest pending `title` of each channel's address, and its text.
     titles: HashMap<(String, String), (u64, String)>,
     /// Addresses whose bookmark is not ours, according to pending events.
@@ -61,6 +63,7 @@ impl Pending {
             ordered_from: start,
             count: 0,
             unnecessary: HashSet::new(),
+            never_stored: HashSet::new(),
             titles: HashMap::new(),
             foreign: HashSet::new(),
         }
@@ -116,6 +119,7 @@ impl Pending {
                 self.skip(add.start);
                 if !self.may_be_stored(&add) {
                     self.skip(start);
+                    self.never_stored.insert(add.start);
                 }
             }
             break;
@@ -198,9 +202,7 @@ impl Pending {
             let (line, link) = found?;
             // The newest link decides: a `foreign` event refers to the links before it.
             is_ours &= line.event.action != Action::Foreign || !links.is_empty();
-            let was_never_stored =
-                self.unnecessary.contains(&line.start) && !self.may_be_stored(&line);
-            links.extend(link.filter(|_| !was_never_stored));
+            links.extend(link.filter(|_| !self.never_stored.contains(&line.start)));
         }
         Ok((links, is_ours))
     }
@@ -220,6 +222,7 @@ impl Pending {
         }
         if self.start() == self.scanned_to {
             self.unnecessary.clear();
+            self.never_stored.clear();
         }
     }
 }

@@ -802,6 +802,19 @@ fn a_link_that_was_never_stored_does_not_replace_a_removed_one() {
 }
 
 #[test]
+fn a_removed_link_that_may_be_stored_is_replaced_by_the_one_that_is_left() {
+    let mut world = World::new(0);
+    let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
+    world.post(1);
+    world.write(Action::Add, elsewhere);
+    world.step(&mut |_, _| later());
+    world.remove(1);
+    world.step(&mut |_, _| Verdict::AlreadyThere);
+    assert_eq!(world.deliver(), ["1: ops"]);
+    assert_eq!(world.foreign(), [""; 0]);
+}
+
+#[test]
 fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stored_it() {
     let mut world = World::new(0);
     (1..=4).for_each(|i| world.post(i));
