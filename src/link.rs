@@ -108,7 +108,7 @@ pub fn comparison_key(url: &str) -> String {
 }
 
 fn without_scheme(url: &str) -> &str {
-    url.trim_start_matches("https://").trim_start_matches("http://")
+    url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 
 /// Returns the title of a link that was posted without one: its address without scheme and trailing

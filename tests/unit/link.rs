@@ -161,6 +161,8 @@ fn two_spellings_of_one_address_have_the_same_key() {
     ] {
         assert_eq!(super::comparison_key(&address(url).unwrap()), key, "{url}");
     }
+    // An operator appended this one by hand.
+    assert_eq!(comparison_key("HTTP://www.example.com/"), "example.com");
 }
 
 proptest! {
