@@ -288,10 +288,8 @@ fn status(bot: &Bot, _: &Request) -> Answer {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
-    let files = match bot.publisher.failing() {
-        Some(_) => "; the feed or page cannot be written: see the log",
-        None => "",
-    };
+    let is_failing = bot.publisher.is_failing();
+    let files = if is_failing { "; the feed or page cannot be written: see the log" } else { "" };
     Ok(format!("status: {VERSION}, started {started}; {pending}{files}"))
 }
 

@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc2822;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
+use crate::journal::format_time;
 use crate::link::Link;
 use crate::log;
 use crate::title::clean_tag;
@@ -41,11 +42,11 @@ const LONGEST_MESSAGE: usize = 200;
 const REVEALING: usize = 4;
 
 const NOT_SHOWN: &str = "message not shown";
-const CHECK_LOGIN: &str = "check delicious_user and delicious_password, and whether the server \
+const CHECK_LOGIN: &str = ": check delicious_user and delicious_password, and whether the server \
     receives Authorization; or delicious_token, at Pinboard the whole user:HEX; or \
     delicious_bearer, which must be allowed to write";
 const CHECK_ADDRESS: &str =
-    "an error page, or delicious is not the full posts/add address (https? a slash?)";
+    ": an error page, or delicious is not the full posts/add address (https? a slash?)";
 
 /// The bookmark account: the `delicious*` keys of bot.conf.
 #[derive(Clone)]
@@ -218,12 +219,8 @@ impl Account {
         // If the body breaks off, use what has arrived: it may contain a complete result.
         let read = reader.read_to_end(&mut body);
         let body = String::from_utf8_lossy(&body).to_ascii_lowercase();
-        match read.map_err(ureq::Error::from) {
-            Err(e @ ureq::Error::Timeout(_))
-                if is_success(status) && result_code(&body).is_none() =>
-            {
-                failed(&e)
-            }
+        match (read.map_err(ureq::Error::from), status, result_code(&body)) {
+            (Err(e @ ureq::Error::Timeout(_)), 200..=299, None) => failed(&e),
             _ => self.judge(change, status, retry_after, &body),
         }
     }
@@ -250,27 +247,45 @@ impl Account {
         retry_after: Option<Duration>,
         body: &str,
     ) -> Verdict {
+        use Cause::*;
+        use Verdict::*;
+        let is_delete = change == Change::Delete;
         let code = result_code(body);
         let mut why = format!("HTTP {status}");
         if let Some(code) = code {
-            why += &format!(": {}", self.service_message(code));
+            why = format!("{why}: {}", self.service_message(code));
         }
-        let verdict = match code {
-            Some(code) if is_success(status) => judge_result(change, code, why),
-            _ => judge_status(change, status, code.is_some(), why),
-        };
-        match (verdict, retry_after) {
-            // A service that asks us to slow down says nothing about the link.
-            (Verdict::TryLater(failure), Some(at_least)) => {
-                let cause = match failure.cause {
-                    Cause::Unclear => Cause::Overloaded,
-                    Cause::RefusedByStatus => Cause::Busy,
-                    cause => cause,
-                };
-                Verdict::TryLater(Failure { cause, at_least, ..failure })
+        let (cause, hint) = match (status, code) {
+            (200..=299, Some("done" | "ok")) => return Done,
+            (200..=299, Some("item not found" | "something went wrong")) | (404, _)
+                if is_delete =>
+            {
+                return Done;
             }
-            (verdict, _) => verdict,
-        }
+            (405 | 409 | 501, _) if is_delete => return Refused { why },
+            (200..=299, Some("item already exists" | "bookmark does already exist")) | (409, _) => {
+                return AlreadyThere;
+            }
+            (200..=299, Some("something went wrong")) => return RefusedOrThere { why },
+            (200..=299, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
+                (Misconfigured, CHECK_LOGIN)
+            }
+            (200..=299, None) => (Unclear, CHECK_ADDRESS),
+            (300..=399 | 404..=406, _) => (Misconfigured, CHECK_ADDRESS),
+            (408 | 425 | 429, _) => (Busy, ""),
+            // 5xx, and the 999 of Delicious and linkhut.
+            (500 | 502.., _) => (Unclear, ": see the service's own log"),
+            (_, Some(_)) => return Refused { why },
+            (_, None) => (RefusedByStatus, CHECK_ADDRESS),
+        };
+        let cause = match (cause, retry_after) {
+            // A service that asks us to slow down says nothing about the link.
+            (Unclear, Some(_)) => Overloaded,
+            (RefusedByStatus, Some(_)) => Busy,
+            _ => cause,
+        };
+        let at_least = retry_after.unwrap_or_default();
+        TryLater(Failure { why: why + hint, cause, at_least })
     }
 
     /// The service's message in lower case, for the log: up to the first unusual character, and
@@ -288,43 +303,8 @@ impl Account {
     }
 }
 
-fn is_success(status: u16) -> bool {
-    (200..300).contains(&status)
-}
-
-/// Judges a result that came with a 2xx status.
-fn judge_result(change: Change, code: &str, why: String) -> Verdict {
-    match code {
-        "done" | "ok" => Verdict::Done,
-        "item not found" | "something went wrong" if change == Change::Delete => Verdict::Done,
-        "item already exists" | "bookmark does already exist" => Verdict::AlreadyThere,
-        "something went wrong" => Verdict::RefusedOrThere { why },
-        "access denied" | "bad auth token" => {
-            later(format!("{why}: {CHECK_LOGIN}"), Cause::Misconfigured)
-        }
-        _ => Verdict::Refused { why },
-    }
-}
-
-/// Judges an HTTP status. A 2xx status comes here only without a result.
-fn judge_status(change: Change, status: u16, has_result: bool, why: String) -> Verdict {
-    match status {
-        404 if change == Change::Delete => Verdict::Done,
-        405 | 409 | 501 if change == Change::Delete => Verdict::Refused { why },
-        200..=299 => later(format!("{why} without a result: {CHECK_ADDRESS}"), Cause::Unclear),
-        409 => Verdict::AlreadyThere,
-        401 | 403 => later(format!("{why}: {CHECK_LOGIN}"), Cause::Misconfigured),
-        300..=399 | 404..=406 => later(format!("{why}: {CHECK_ADDRESS}"), Cause::Misconfigured),
-        408 | 425 | 429 => later(why, Cause::Busy),
-        400..=499 | 501 if has_result => Verdict::Refused { why },
-        400..=499 | 501 => later(format!("{why}: {CHECK_ADDRESS}"), Cause::RefusedByStatus),
-        // 5xx, and the 999 of Delicious and linkhut.
-        _ => later(format!("{why}: see the service's own log"), Cause::Unclear),
-    }
-}
-
-fn later(why: String, cause: Cause) -> Verdict {
-    Verdict::TryLater(Failure { why, cause, at_least: Duration::ZERO })
+fn later(why: &str, cause: Cause) -> Verdict {
+    Verdict::TryLater(Failure { why: why.into(), cause, at_least: Duration::ZERO })
 }
 
 impl Settings {
@@ -351,51 +331,52 @@ impl Settings {
             Change::Delete => return self.delete(link),
         };
         // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.
-        let plain =
-            |c| if self.scuttle && c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c };
-        let plain = |text: &str| text.chars().map(plain).collect::<String>();
-        // Scuttle decodes `url` once more than it should.
-        let url = if self.scuttle {
-            link.url.replace('%', "%25").replace('+', "%2B")
-        } else {
-            link.url.clone()
+        let plain = |text: &str| match self.scuttle {
+            true => text.replace(|c| c > '\u{ffff}', "\u{fffd}"),
+            false => text.into(),
         };
-        let dt = if link.posted > now + MAX_LEAD { now } else { link.posted };
-        let (h, m, s) = dt.to_hms();
-        let dt = format!("{}T{h:02}:{m:02}:{s:02}Z", dt.date());
+        let mut url = link.url.clone();
+        if self.scuttle {
+            // Scuttle decodes `url` once more than it should.
+            url = url.replace('%', "%25").replace('+', "%2B");
+        }
+        let posted = if link.posted > now + MAX_LEAD { now } else { link.posted };
+        // Without its milliseconds.
+        let dt = format!("{}Z", &format_time(posted)[..19]);
         let (title, own) = link.title_and_tags();
-        let tags = plain(&[self.tags(&link.channel), own.join(" ")].join(" "));
-        let tags = tags.trim();
-        let build = |title: &str, note: &str| {
+        let mut title: String = plain(title).chars().take(LONGEST_TITLE).collect();
+        let tags = plain(&format!("{} {}", self.tags(&link.channel), own.join(" ")));
+        let poster = plain(&format!("posted by {}", link.nick));
+        let with_log = |log_url| format!("{poster}: {}", plain(log_url));
+        let mut note = log_url.map_or(poster.clone(), with_log);
+        loop {
+            // For a new link, only `replace=no` works with every service, and it never overwrites
+            // an older bookmark.
             let mut query = vec![
                 ("url", url.as_str()),
-                ("description", title),
-                ("extended", note),
-                ("tags", tags),
+                ("description", &title),
+                ("extended", &note),
+                ("tags", tags.trim()),
+                ("dt", &dt),
+                ("replace", replace),
             ];
-            // For a new link, only `no` works with every service, and it never overwrites an older
-            // bookmark.
-            query.extend([("dt", dt.as_str()), ("replace", replace)]);
-            query.extend(self.shared.map(|shared| ("shared", if shared { "yes" } else { "no" })));
-            // Scuttle ignores `shared`, and SemanticScuttle ignores `shared=yes`.
-            let status = self.shared.filter(|_| self.scuttle);
-            query.extend(status.map(|shared| ("status", if shared { "0" } else { "2" })));
-            self.with(self.add.clone(), &query)
-        };
-        let fits = |request: &Url| request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
-
-        let mut title: String = plain(title).chars().take(LONGEST_TITLE).collect();
-        let note = plain(&format!("posted by {}", link.nick));
-        let with_log = log_url.map(|log_url| build(&title, &format!("{note}: {}", plain(log_url))));
-        if let Some(request) = with_log.filter(fits) {
-            return Some(request);
+            if let Some(shared) = self.shared {
+                query.push(("shared", if shared { "yes" } else { "no" }));
+                // Scuttle ignores `shared`, and SemanticScuttle ignores `shared=yes`.
+                if self.scuttle {
+                    query.push(("status", if shared { "0" } else { "2" }));
+                }
+            }
+            let request = self.with(self.add.clone(), &query);
+            let is_short = request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
+            if is_short || title.chars().nth(1).is_none() {
+                return Some(request);
+            }
+            if note == poster {
+                title.pop();
+            }
+            note.clone_from(&poster);
         }
-        let mut request = build(&title, &note);
-        while !fits(&request) && title.chars().nth(1).is_some() {
-            title.pop();
-            request = build(&title, &note);
-        }
-        Some(request)
     }
 
     /// The tags from bot.conf for a link in this channel.
@@ -418,28 +399,28 @@ impl Settings {
 
 /// Judges an error of ureq. Does not show its text, which may contain the address and so the token.
 fn failed(error: &ureq::Error) -> Verdict {
+    use Cause::*;
     use ureq::Error::*;
     match error {
         NativeTls(e) => later(
-            format!(
+            &format!(
                 "TLS failed ({e}): check the service's certificate, \
                  and the trust store or SSL_CERT_FILE"
             ),
-            Cause::Misconfigured,
+            Misconfigured,
         ),
         Http(_) | BadUri(_) | InvalidProxyUrl => later(
             "the request cannot be made: check the delicious keys, \
-             HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
-                .into(),
-            Cause::Misconfigured,
+             HTTP_PROXY, HTTPS_PROXY and ALL_PROXY",
+            Misconfigured,
         ),
         Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => {
-            later("no connection".into(), Cause::Busy)
+            later("no connection", Busy)
         }
         // A slow server needs time to finish the last request.
         Timeout(_) => Verdict::TryLater(Failure {
             why: "no response in time".into(),
-            cause: Cause::Unclear,
+            cause: Unclear,
             at_least: TIMEOUT_PAUSE,
         }),
         Io(e) => {
@@ -448,9 +429,9 @@ fn failed(error: &ureq::Error) -> Verdict {
             let is_unconnected =
                 matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
                     || why.starts_with("failed to lookup");
-            later(why, if is_unconnected { Cause::Busy } else { Cause::Unclear })
+            later(&why, if is_unconnected { Busy } else { Unclear })
         }
-        _ => later("the response is not HTTP".into(), Cause::Unclear),
+        _ => later("the response is not HTTP", Unclear),
     }
 }
 
@@ -478,9 +459,8 @@ fn result_code(body: &str) -> Option<&str> {
         None => quoted(rest.split_once("code")?.1, '='),
     });
     // An HTML page may contain "result":"ok" in one of its scripts.
-    let json =
-        Some(body.trim_start_matches('\u{feff}').trim_start()).filter(|body| body.starts_with('{'));
-    let json = |key| quoted(json?.split_once(key)?.1, ':');
+    let is_json = body.trim_start_matches('\u{feff}').trim_start().starts_with('{');
+    let json = |key| is_json.then(|| quoted(body.split_once(key)?.1, ':'))?;
     let code = element.or_else(|| json("\"result_code\"")).or_else(|| json("\"result\""))?;
     Some(code.trim()).filter(|code| !code.is_empty())
 }

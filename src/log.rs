@@ -56,31 +56,22 @@ fn write(time: &str, text: impl Display) {
 /// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
 /// any ASCII case, and with `+` for a space, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
-    // Neither step changes a length, so both texts have the same offsets.
+    // Neither step changes a length, so all three texts have the same offsets.
     let fold = |text: &str| text.replace('+', " ").to_ascii_lowercase();
     let text = visible(text);
     let folded = fold(&text);
-    let mut is_secret = vec![false; text.len()];
+    let mut shown = text.into_bytes();
     for secret in secrets {
-        let secret = fold(&visible(secret));
-        if secret.is_empty() {
-            continue;
-        }
-        for (start, window) in folded.as_bytes().windows(secret.len()).enumerate() {
-            if window == secret.as_bytes() {
-                is_secret[start..start + secret.len()].fill(true);
-            }
+        for (start, secret) in folded.match_indices(&fold(&visible(secret))) {
+            // Only secrets are NUL, which is a control character.
+            shown[start..start + secret.len()].fill(0);
         }
     }
-    let mut shown = String::new();
-    for (i, c) in text.char_indices() {
-        if !is_secret[i] {
-            shown.push(c);
-        } else if i == 0 || !is_secret[i - 1] {
-            shown += "***";
-        }
+    let mut shown = String::from_utf8_lossy(&shown).into_owned();
+    while shown.contains("\0\0") {
+        shown = shown.replace("\0\0", "\0");
     }
-    shown
+    shown.replace('\0', "***")
 }
 
 fn visible(text: &str) -> String {

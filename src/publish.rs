@@ -3,7 +3,6 @@
 
 use std::cmp::Reverse;
 use std::io;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::feed;
@@ -50,44 +49,39 @@ impl<'a> Publisher<'a> {
         self.files.iter().filter(|file| file.dirty).map(|file| file.next).min()
     }
 
-    /// A file whose last write failed.
-    pub fn failing(&self) -> Option<&Path> {
-        let failing = self.files.iter().find(|file| !file.backoff.is_zero())?;
-        Some(&failing.view.path)
+    /// True if the last write of a file failed.
+    pub fn is_failing(&self) -> bool {
+        self.files.iter().any(|file| !file.backoff.is_zero())
     }
 
     /// The public address of the page that shows `channel`, if it is known.
     pub fn page(&self, channel: &str) -> Option<&str> {
-        let mut views = self.files.iter().map(|file| file.view);
-        let is_page = |view: &&View| matches!(view.format, Format::Page(_)) && view.shows(channel);
-        views.find(is_page)?.url.as_deref()
+        let views = self.files.iter().map(|file| file.view);
+        let mut pages = views.filter(|view| matches!(view.format, Format::Page(_)));
+        pages.find(|page| page.shows(channel))?.url.as_deref()
     }
 
     /// Writes the files that are due. Logs a failure and tries again later.
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
         for file in &mut self.files {
-            if file.dirty && file.next <= now {
-                file.update(journal, now, self.pause);
+            if !file.dirty || now < file.next {
+                continue;
             }
+            let path = file.view.path.display();
+            if let Err(e) = write(file.view, journal) {
+                file.backoff = (file.backoff * 2).clamp(FIRST_BACKOFF, FIRST_BACKOFF * 15);
+                file.next = now + file.backoff;
+                let (why, wait) = (log::os_error(e), file.backoff.as_secs());
+                log!("{ERROR}{path}: {why}; next try in {wait} s");
+                continue;
+            }
+            if !file.backoff.is_zero() {
+                log!("{path}: can be written again");
+            }
+            file.dirty = false;
+            file.next = now + self.pause;
+            file.backoff = Duration::ZERO;
         }
-    }
-}
-
-impl Watched<'_> {
-    fn update(&mut self, journal: &Journal, now: Instant, pause: Duration) {
-        let path = self.view.path.display();
-        if let Err(e) = write(self.view, journal) {
-            self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, FIRST_BACKOFF * 15);
-            self.next = now + self.backoff;
-            let (why, wait) = (log::os_error(&e), self.backoff.as_secs());
-            return log!("{ERROR}{path}: {why}; next try in {wait} s");
-        }
-        if !self.backoff.is_zero() {
-            log!("{path}: can be written again");
-        }
-        self.dirty = false;
-        self.next = now + pause;
-        self.backoff = Duration::ZERO;
     }
 }
 

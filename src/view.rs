@@ -98,17 +98,19 @@ pub fn uri(address: &str) -> String {
     let address = parsed.as_ref().map_or(address, Url::as_str);
     // Brackets are allowed around an IPv6 address only.
     let path = address.match_indices('/').nth(2).map_or(0, |(slash, _)| slash);
-    let (fragment, bytes) = (address.find('#'), address.as_bytes());
+    let bytes = address.as_bytes();
     let mut out = String::new();
     for (i, &byte) in bytes.iter().enumerate() {
         let is_allowed = match byte {
             b'[' | b']' => i < path,
-            b'#' => fragment == Some(i),
-            b'%' => bytes.len() > i + 2 && bytes[i + 1..i + 3].iter().all(u8::is_ascii_hexdigit),
+            b'#' => !out.contains('#'),
+            b'%' => {
+                bytes.get(i + 1..i + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+            }
             byte => byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte),
         };
         if is_allowed {
-            out.push(byte as char);
+            out.push(byte.into());
         } else {
             out += &format!("%{byte:02X}");
         }

@@ -323,7 +323,7 @@ fn a_refusal_with_a_result_is_for_good_and_one_by_the_status_alone_is_not() {
         (501, "", true, "HTTP 501"),
     ] {
         let expected = match by_status {
-            true => later(format!("{why}: {CHECK_ADDRESS}"), Cause::RefusedByStatus),
+            true => later(&format!("{why}{CHECK_ADDRESS}"), Cause::RefusedByStatus),
             false => Refused { why: why.into() },
         };
         assert_eq!(verdict(status, body), expected, "{status} {body}");
@@ -642,7 +642,7 @@ fn a_connection_that_is_refused_has_stored_nothing() {
     let add = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     drop(listener);
     let verdict = Account::new(Settings { add, ..settings() }).send(ADD, &link(), None, NOW);
-    assert_eq!(verdict, later("Connection refused".into(), Cause::Busy));
+    assert_eq!(verdict, later("Connection refused", Cause::Busy));
 }
 
 #[test]
@@ -650,7 +650,7 @@ fn a_name_that_is_not_found_has_stored_nothing() {
     // As std words it.
     let why = "failed to lookup address information: Name or service not known";
     let verdict = failed(&ureq::Error::Io(std::io::Error::other(why)));
-    assert_eq!(verdict, later(why.into(), Cause::Busy));
+    assert_eq!(verdict, later(why, Cause::Busy));
 }
 
 #[test]
