@@ -90,7 +90,7 @@ impl Login {
 }
 
 /// The change that a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
     /// Stores a new link. An existing bookmark stays as it is.
     Add,
@@ -100,7 +100,7 @@ pub enum Change {
 }
 
 /// The meaning of a response for the link. `why` is for the operator and contains no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// The account is as requested.
     Done,
@@ -116,7 +116,7 @@ pub enum Verdict {
 }
 
 /// Why and when to send a request again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Failure {
     pub why: String,
     pub cause: Cause,
@@ -124,7 +124,7 @@ pub struct Failure {
     pub at_least: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cause {
     /// Nothing was stored, but not because of the link: no connection, or a rate limit.
     Busy,
@@ -227,15 +227,13 @@ impl Account {
 
     /// Gives a slow service more time, and a quick one less.
     fn adapt_timeout<T>(&mut self, response: &Result<T, ureq::Error>, took: Duration) {
-        match response {
-            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse)) => {
-                self.response_timeout = (self.response_timeout * 2).min(LONGEST_TIMEOUT);
-            }
-            Ok(_) if took < self.response_timeout / 2 => {
-                self.response_timeout = (self.response_timeout / 2).max(SHORTEST_TIMEOUT);
-            }
-            _ => {}
-        }
+        let timeout = self.response_timeout;
+        let next = match response {
+            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse)) => timeout * 2,
+            Ok(_) if took < timeout / 2 => timeout / 2,
+            _ => timeout,
+        };
+        self.response_timeout = next.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
     }
 
     /// Judges a response; `body` is in lower case. With a 2xx status the result decides, otherwise
@@ -293,13 +291,14 @@ impl Account {
     fn service_message(&self, code: &str) -> String {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
         let message: String = code.chars().take_while(is_plain).take(LONGEST_MESSAGE).collect();
-        for secret in self.settings.login.secrets() {
+        let is_shown = |secret: &String| {
             let start: String = secret.chars().take(REVEALING).collect();
-            if !start.is_empty() && message.contains(&start.to_ascii_lowercase()) {
-                return NOT_SHOWN.into();
-            }
+            message.contains(&start.to_ascii_lowercase())
+        };
+        if message.is_empty() || self.settings.login.secrets().iter().any(is_shown) {
+            return NOT_SHOWN.into();
         }
-        if message.is_empty() { NOT_SHOWN.into() } else { message }
+        message
     }
 }
 

@@ -73,7 +73,7 @@ pub fn reposters_html(entry: &Entry) -> String {
 }
 
 /// Escapes text for an element of XML or HTML, or for an attribute in double quotes. Leaves out
-/// what XML 1.0 forbids, even as a reference. The references are numeric, as the RSS profile wants
+/// control characters and what XML 1.0 forbids, even as a reference. The references are numeric, as the RSS profile wants
 /// them in titles.
 pub fn escape(text: &str) -> String {
     let mut out = String::new();
@@ -83,7 +83,6 @@ pub fn escape(text: &str) -> String {
             '<' => out += "&#x3C;",
             '>' => out += "&#x3E;",
             '"' => out += "&#x22;",
-            '\t' | '\n' | '\r' => out.push(c),
             ..' ' | '\u{fffe}' | '\u{ffff}' => {}
             c => out.push(c),
         }
