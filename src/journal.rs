@@ -15,7 +15,6 @@ use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use time::{Duration, OffsetDateTime};
 
@@ -28,8 +27,8 @@ pub use inspect::warnings;
 pub use line::{Action, Event, format_time, parse_time};
 pub use reader::Line;
 
-use inspect::{Findings, count, inspect, unmatched};
-use line::format_line;
+use inspect::inspect;
+use line::{Parsed, format_line, parse_line};
 use reader::{BLOCK, ForwardReader, ReverseReader};
 
 /// How far back a view reads, in bytes: about 130,000 links.
@@ -53,22 +52,19 @@ pub struct Entry {
 pub struct Journal {
     path: PathBuf,
     file: File,
-    /// Device and inode, to detect that another file has replaced this one.
-    id: (u64, u64),
     /// The length of the file as of the last commit or check.
     len: u64,
     /// See [`Journal::edits`].
     edits: (u64, bool),
-    /// The file's mtime, to detect an edit that does not change the length.
-    modified: Option<SystemTime>,
+    /// As of the last commit or check, to detect that another file has replaced this one, and an
+    /// edit that does not change the length.
+    meta: Metadata,
     /// The lines of the next commit.
     unwritten: String,
     /// True if a failed commit may have left part of its lines after `len`.
     needs_truncate: bool,
     /// The time of the last event, or a later time. The next event must be later.
     last: OffsetDateTime,
-    /// The error says why nothing can be saved until the next [`Journal::check`].
-    usable: Result<(), String>,
     /// True if the last commit or check failed.
     is_failing: bool,
 }
@@ -79,14 +75,8 @@ impl Journal {
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
         Self::recover(path).map_err(|e| {
-            let (path, why) = (path.display(), log::os_error(&e));
-            match e.kind() {
-                io::ErrorKind::ResourceBusy => format!("{path}: {why}"),
-                _ => format!(
-                    "{path}: {why}; the journal must be a file that linkbot \
-                     may create, read and write"
-                ),
-            }
+            let (path, why) = (path.display(), log::os_error(e));
+            format!("{path}: {why}; linkbot must be able to read and write it; only one may use it")
         })
     }
 
@@ -95,8 +85,7 @@ impl Journal {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let why = "in use by another linkbot; stop that one first";
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+                return Err(io::Error::other("in use by another linkbot"));
             }
             locked => locked?,
         }
@@ -104,7 +93,7 @@ impl Journal {
         let mut len = meta.len();
         let mut lines = ReverseReader::new(&file, 0, len);
         let lacks_end = !ends_with_newline(&file, len)?;
-        if lacks_end && lines.line()?.is_some_and(|line| line.is_err()) {
+        if lacks_end && lines.line()?.is_some_and(|line| line.and_then(parse_line).is_err()) {
             len = lines.offset();
             let torn = meta.len() - len;
             let mut bytes = vec![0; torn.min(1000) as usize];
@@ -122,27 +111,22 @@ impl Journal {
         file.sync_all()?;
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
-        let last = last_time(&file, len, OffsetDateTime::now_utc())?;
-        let id = (meta.dev(), meta.ino());
-        let modified = file.metadata()?.modified().ok();
         Ok(Journal {
             path: path.to_owned(),
+            last: last_time(&file, len)?,
+            meta: file.metadata()?,
             file,
-            id,
             len,
             edits: (0, false),
-            modified,
             unwritten: String::new(),
             needs_truncate: false,
-            last,
-            usable: Ok(()),
             is_failing: false,
         })
     }
 
     /// Gives the next event a time later than `time`, unless `time` is too far ahead of the clock.
     pub fn not_before(&mut self, time: OffsetDateTime) {
-        if time <= OffsetDateTime::now_utc() + MAX_AHEAD {
+        if !is_far_ahead(time) {
             self.last = self.last.max(time);
         }
     }
@@ -161,9 +145,9 @@ impl Journal {
         link: &Link,
         now: OffsetDateTime,
     ) -> io::Result<OffsetDateTime> {
-        if self.last > now + MAX_AHEAD {
+        if is_far_ahead(self.last) {
             // The clock was set back.
-            self.last = last_time(&self.file, self.len, now)?;
+            self.last = last_time(&self.file, self.len)?;
         }
         let next = self.last + Duration::MILLISECOND;
         let posted = link.posted.truncate_to_millisecond();
@@ -186,10 +170,7 @@ impl Journal {
         if lines.is_empty() {
             return Ok(());
         }
-        let written = match &self.usable {
-            Ok(()) => self.write(&lines).map_err(log::os_error),
-            Err(why) => Err(why.clone()),
-        };
+        let written = self.write(&lines).map_err(log::os_error);
         self.log_failure(written.as_ref().err());
         // If this fails too, the next check tries again before anything else is written.
         let _ = self.truncate_to_committed();
@@ -212,6 +193,8 @@ impl Journal {
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
+        self.truncate_to_committed()?;
+        self.must_reach(self.len)?;
         // Keep our first line separate from someone's unfinished line.
         let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
@@ -220,13 +203,16 @@ impl Journal {
         (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         // The lines are on disk, but not saved if the file was moved or truncated in the meantime.
-        let there = self.meta_there()?.filter(|meta| meta.len() >= end);
-        let meta = there
-            .ok_or_else(|| io::Error::other("the journal was replaced or truncated meanwhile"))?;
+        self.meta = self.must_reach(end)?;
         self.len = end;
-        self.modified = meta.modified().ok();
         self.needs_truncate = false;
         Ok(())
+    }
+
+    /// An error unless the open file is at the journal's path and has at least this length.
+    fn must_reach(&self, len: u64) -> io::Result<Metadata> {
+        let meta = self.meta_there()?.filter(|meta| meta.len() >= len);
+        meta.ok_or_else(|| io::Error::other("the journal was replaced or truncated"))
     }
 
     fn truncate_to_committed(&mut self) -> io::Result<()> {
@@ -238,61 +224,55 @@ impl Journal {
         // A failed sync is reported only once. Later syncs say nothing about lines after `len`, so
         // no wanted line may be there.
         self.file.sync_data()?;
-        self.modified = self.file.metadata()?.modified().ok();
+        self.meta = self.file.metadata()?;
         self.needs_truncate = false;
         Ok(())
     }
 
     /// Checks before each batch whether the file is as linkbot left it, and accepts what others
-    /// have changed. After an error nothing can be saved until a later check succeeds.
+    /// have changed. Logs an error; until it is over, commits fail too.
     ///
     /// Returns true if someone else has changed the file. Copies the events from the offset
     /// `pending` on into a new file.
     pub fn check(&mut self, pending: u64) -> bool {
-        let changed = self.resync(pending).map_err(log::os_error);
-        if let Err(why) = &changed {
-            self.log_failure(Some(why));
-        }
-        let is_changed = changed == Ok(true);
-        self.usable = changed.map(drop);
-        is_changed
+        self.resync(pending).unwrap_or_else(|e| {
+            self.log_failure(Some(&log::os_error(e)));
+            false
+        })
     }
 
     fn resync(&mut self, pending: u64) -> io::Result<bool> {
         self.truncate_to_committed()?;
         let Some(meta) = self.meta_there()? else { return self.reopen(pending).and(Ok(true)) };
-        let (len, modified) = (meta.len(), meta.modified().ok());
-        if len == self.len && modified == self.modified {
+        let len = meta.len();
+        if len == self.len && meta.modified()? == self.meta.modified()? {
             return Ok(false);
         }
         let path = self.path.display();
-        if len < self.len {
-            log!("{WARNING}{path}: edited; {} bytes are gone", self.len - len);
-            self.edits = (self.edits.0 + 1, false);
-        } else if len == self.len || !ends_with_newline(&self.file, self.len)? {
-            log!("{path}: edited");
-            self.edits = (self.edits.0 + 1, false);
-        } else {
-            let Findings { lines, malformed, .. } = inspect(&self.file, self.len, len)?;
-            for warning in unmatched(&self.file, self.len, len)? {
+        if len > self.len && ends_with_newline(&self.file, self.len)? {
+            let (lines, warnings) = inspect(&self.file, self.len, len)?;
+            log!("{path}: lines appended: {lines}");
+            for warning in warnings {
                 log!("{WARNING}{path}: {warning}");
             }
-            let mut what = format!("{} appended", count(lines));
-            if let Some((_, why)) = malformed.first() {
-                what += &format!(", {} of them skipped: {why}", malformed.len());
+        } else {
+            self.edits = (self.edits.0 + 1, false);
+            match self.len.saturating_sub(len) {
+                0 => log!("{path}: edited"),
+                gone => log!("{WARNING}{path}: edited; {gone} bytes are gone"),
             }
-            log!("{path}: {what}");
         }
-        self.not_before(last_time(&self.file, len, OffsetDateTime::now_utc())?);
+        self.not_before(last_time(&self.file, len)?);
         self.len = len;
-        self.modified = modified;
+        self.meta = meta;
         Ok(true)
     }
 
     /// The metadata of the file at the journal's path; `None` unless that is the open file.
     fn meta_there(&self) -> io::Result<Option<Metadata>> {
         let meta = what_is_at(&self.path)?;
-        Ok(meta.filter(|meta| (meta.dev(), meta.ino()) == self.id))
+        let id = |meta: &Metadata| (meta.dev(), meta.ino());
+        Ok(meta.filter(|meta| id(meta) == id(&self.meta)))
     }
 
     /// Opens the file that is now at the journal's path, or creates one. Copies the pending events
@@ -324,8 +304,8 @@ impl Journal {
             was_empty = there.is_empty();
             copied = self.copy_pending(pending, &there, &new.file)?;
             new.file.sync_data()?;
-            let meta = new.file.metadata()?;
-            (new.len, new.modified) = (meta.len(), meta.modified().ok());
+            new.meta = new.file.metadata()?;
+            new.len = new.meta.len();
         }
         let mut what = "was moved or replaced; continuing with the new file".to_owned();
         if copied > 0 {
@@ -446,7 +426,7 @@ impl Journal {
     }
 
     /// The committed events from an offset on, oldest first.
-    pub fn read_from(&self, offset: u64) -> impl Iterator<Item = io::Result<Line>> {
+    pub fn read_from(&self, offset: u64) -> io::Result<ForwardReader<'_>> {
         ForwardReader::new(&self.file, offset, self.len)
     }
 
@@ -498,12 +478,12 @@ fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
 }
 
 /// The latest time among the last 100 events: a line appended by hand may be older than the lines
-/// above it. Ignores times too far ahead of `now`.
-fn last_time(file: &File, end: u64, now: OffsetDateTime) -> io::Result<OffsetDateTime> {
+/// above it. Ignores times too far ahead of the clock.
+fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
     let mut last = OffsetDateTime::UNIX_EPOCH;
     for event in ReverseReader::new(file, 0, end).take(100) {
         let time = event?.time;
-        if time <= now + MAX_AHEAD {
+        if !is_far_ahead(time) {
             last = last.max(time);
         }
     }
@@ -529,34 +509,28 @@ pub fn key(link: &Link) -> (String, String) {
 /// nearest earlier `add` of their channel and address that is not removed.
 fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<Entry> {
     let Event { time, action, mut link } = event;
-    if action == Action::Foreign {
-        return None;
-    }
+    // Most links have no later events, and then their keys are not needed.
     if action == Action::Add && later.is_empty() {
         return Some(Entry { time, link, reposters: Vec::new() });
     }
     let key = key(&link);
-    if action == Action::Add {
-        if let Some(of) = later.get_mut(&key).filter(|later| later.removes > 0) {
-            of.removes -= 1;
-            if *of == Later::default() {
-                later.remove(&key);
-            }
-            return None;
-        }
-        let Later { title, mut reposters, .. } = later.remove(&key).unwrap_or_default();
-        link.title = title.unwrap_or(link.title);
-        reposters.reverse();
-        return Some(Entry { time, link, reposters });
-    }
-    let later = later.entry(key).or_default();
+    let mut of = later.remove(&key).unwrap_or_default();
     match action {
-        Action::Remove => later.removes += 1,
-        // This event belongs to a removed link.
-        _ if later.removes > 0 => {}
-        Action::Title => later.title = later.title.take().or(Some(link.title)),
-        Action::Repost => later.reposters.push(link.nick),
-        Action::Add | Action::Foreign => {}
+        Action::Add if of.removes == 0 => {
+            link.title = of.title.unwrap_or(link.title);
+            of.reposters.reverse();
+            return Some(Entry { time, link, reposters: of.reposters });
+        }
+        Action::Add => of.removes -= 1,
+        Action::Remove => of.removes += 1,
+        Action::Foreign => {}
+        // These belong to a removed link.
+        _ if of.removes > 0 => {}
+        Action::Title => of.title = of.title.or(Some(link.title)),
+        Action::Repost => of.reposters.push(link.nick),
+    }
+    if of != Later::default() {
+        later.insert(key, of);
     }
     None
 }

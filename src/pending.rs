@@ -71,7 +71,7 @@ impl Pending {
 
     /// Scans the lines written since the last scan.
     pub fn scan(&mut self, journal: &Journal) -> io::Result<()> {
-        for line in journal.read_from(self.scanned_to) {
+        for line in journal.read_from(self.scanned_to)? {
             let Line { event: Event { time, action, link }, start, end } = line?;
             self.count += 1;
             match action {
@@ -146,12 +146,12 @@ impl Pending {
 
     /// The time of the first event that is not done.
     pub fn oldest(&self, journal: &Journal) -> Option<OffsetDateTime> {
-        Some(journal.read_from(self.start()).next()?.ok()?.event.time)
+        Some(journal.read_from(self.start()).ok()?.next()?.ok()?.event.time)
     }
 
     /// Returns the next event, in the journal's order. All must be scanned.
     pub fn next(&mut self, journal: &Journal) -> io::Result<Option<Line>> {
-        let line = journal.read_from(self.read_to).next().transpose()?;
+        let line = journal.read_from(self.read_to)?.next().transpose()?;
         if let Some(line) = &line {
             self.waiting.insert(line.start, self.newest);
             self.newest = newer(self.newest, line.event.time);

@@ -130,7 +130,8 @@ fn lines_that_someone_appends_are_said_in_the_log_and_shown_without_a_new_link()
     file.write_all((good + "2026-01-01T00:00:01.000Z\tadd\t#dev\n").as_bytes()).unwrap();
     client.send("PING :anything");
     client.expect("PONG ");
-    bot.logs("links.tsv: 2 lines appended, 1 of them skipped: fewer than seven columns");
+    bot.logs("links.tsv: lines appended: 2");
+    bot.logs("links.tsv: lines skipped: 1; the first is line 2: not an address");
     client.barrier();
     home.await_feed(&["appended"]);
     home.await_cursor("2026-01-01T00:00:00.000Z");
@@ -368,7 +369,8 @@ fn a_line_from_next_year_is_named_and_sets_no_later_time() {
     let now = OffsetDateTime::now_utc();
     let ahead = format!("{}-12-31T23:59:59.999Z", now.year() + 1);
     home.write("links.tsv", line(&ahead, "from the future"));
-    let warning = format!("links.tsv: 1 line in the future; the first is line 1: {ahead}; correct");
+    let warning =
+        format!("links.tsv: lines in the future: 1; the first is line 1: {ahead}; correct");
     assert!(home.run(&["--check", "bot.conf"]).stderr.contains(&warning));
     let mut bot = home.start();
     let mut client = server.welcome();

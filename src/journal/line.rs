@@ -1,9 +1,11 @@
 //! One line of the journal: defines an event, and converts it to a line and back.
 
-use time::OffsetDateTime;
+use std::array;
+
 use time::format_description::well_known::Rfc3339;
 
-use crate::link::{self, LONGEST_ADDRESS, Link};
+use super::*;
+use crate::link::LONGEST_ADDRESS;
 use crate::title;
 
 /// The kind of an event.
@@ -62,16 +64,13 @@ pub fn parse_line(line: &[u8]) -> Parsed {
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);
     }
-    let mut columns =
-        line.split(|&b| b == b'\t').map(|column| str::from_utf8(column).map_err(|_| "not UTF-8"));
-    let mut next = || columns.next().ok_or("fewer than seven columns")?;
-    let (time, action, channel, nick, account, url) =
-        (next()?, next()?, next()?, next()?, next()?, next()?);
-    let (title, posted) =
-        (columns.next().transpose()?.unwrap_or_default(), columns.next().transpose()?);
-    let posted = posted.filter(|posted| !posted.is_empty());
-    let time = parse_time(time).ok_or("not a time")?;
-    let posted = posted.map_or(Some(time), parse_time).ok_or("not a posting time")?;
+    let mut columns = str::from_utf8(line).map_err(|_| "not UTF-8")?.split('\t');
+    let [time, action, channel, nick, account, url, title, posted] =
+        array::from_fn(|_| columns.next().unwrap_or_default());
+    let posted = if posted.is_empty() { time } else { posted };
+    let (Some(time), Some(posted)) = (parse_time(time), parse_time(posted)) else {
+        return Err("not a time");
+    };
     let &(_, action) = ACTIONS.iter().find(|(name, _)| *name == action).ok_or("unknown action")?;
     // A cheap check for what link::address returns: parsing 100,000 addresses would be slow.
     if !link::begins_address(url)

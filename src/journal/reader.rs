@@ -1,11 +1,9 @@
 //! Reads a part of the journal line by line, forward or backward, and returns its events. A line
 //! that is too long counts as malformed.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
 
-use super::line::{Event, Parsed, parse_line};
+use super::*;
 
 /// The bytes to read at once. linkbot never writes a longer line.
 pub const BLOCK: usize = 32 << 10;
@@ -17,9 +15,6 @@ pub struct Line {
     pub start: u64,
     pub end: u64,
 }
-
-/// A line without its newline, or an error if it is too long.
-type Raw<'a> = Result<&'a [u8], &'static str>;
 
 const TOO_LONG: &str = "longer than 32 KiB";
 
@@ -52,11 +47,8 @@ impl<'a> ReverseReader<'a> {
         self.at + self.end as u64
     }
 
-    pub fn line(&mut self) -> io::Result<Option<Parsed>> {
-        Ok(self.raw()?.map(|raw| raw.and_then(parse_line)))
-    }
-
-    fn raw(&mut self) -> io::Result<Option<Raw<'_>>> {
+    /// The line before the last returned one, without its newline; an error if it is too long.
+    pub fn line(&mut self) -> io::Result<Option<Result<&[u8], &'static str>>> {
         let mut is_too_long = false;
         loop {
             let unread = &self.buf[..self.end];
@@ -101,8 +93,8 @@ impl<'a> ReverseReader<'a> {
     pub fn find(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Line>> {
         loop {
             let end = self.offset();
-            let Some(raw) = self.raw()? else { return Ok(None) };
-            if let Ok(line) = raw
+            let Some(line) = self.line()? else { return Ok(None) };
+            if let Ok(line) = line
                 && is_wanted(line)
                 && let Ok(Some(event)) = parse_line(line)
             {
@@ -130,40 +122,26 @@ fn last_newline(text: &[u8]) -> Option<usize> {
     text[..text.len() - passed].iter().rposition(|&b| b == b'\n')
 }
 
-/// A part of a file, for reading.
-struct Part<'a> {
-    file: &'a File,
-    at: u64,
-    to: u64,
-}
-
-impl Read for Part<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let length = self.to.saturating_sub(self.at).min(buf.len() as u64) as usize;
-        let read = self.file.read_at(&mut buf[..length], self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
 /// Reads forward from the start of a line. Iterates over the events.
 pub struct ForwardReader<'a> {
-    reader: BufReader<Part<'a>>,
+    reader: BufReader<Take<&'a File>>,
     line: Vec<u8>,
     /// Where the next line starts.
-    pub position: u64,
+    position: u64,
 }
 
 impl<'a> ForwardReader<'a> {
-    pub fn new(file: &'a File, from: u64, to: u64) -> ForwardReader<'a> {
-        let part = Part { file, at: from, to };
-        ForwardReader { reader: BufReader::new(part), line: Vec::new(), position: from }
+    /// Uses the file's position, so two of these cannot read one file in turns.
+    pub fn new(mut file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
+        file.seek(SeekFrom::Start(from))?;
+        let reader = BufReader::new(file.take(to.saturating_sub(from)));
+        Ok(ForwardReader { reader, line: Vec::new(), position: from })
     }
 
     /// Reads from an offset in the middle of the file, skipping a partial first line.
     pub fn from_middle(file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
         // One byte early, to see whether a line ends there.
-        let mut lines = ForwardReader::new(file, from.saturating_sub(1), to);
+        let mut lines = ForwardReader::new(file, from.saturating_sub(1), to)?;
         if from > 0 {
             lines.line()?;
         }
@@ -172,21 +150,16 @@ impl<'a> ForwardReader<'a> {
 
     pub fn line(&mut self) -> io::Result<Option<Parsed>> {
         self.line.clear();
-        let mut length =
-            self.reader.by_ref().take(BLOCK as u64).read_until(b'\n', &mut self.line)?;
-        if length == 0 {
+        self.position +=
+            (&mut self.reader).take(BLOCK as u64).read_until(b'\n', &mut self.line)? as u64;
+        if self.line.is_empty() {
             return Ok(None);
         }
-        let is_too_long = length == BLOCK && !self.line.ends_with(b"\n");
-        if is_too_long {
-            length += self.reader.skip_until(b'\n')?;
-        }
-        self.position += length as u64;
-        if is_too_long {
+        if self.line.len() == BLOCK && !self.line.ends_with(b"\n") {
+            self.position += self.reader.skip_until(b'\n')? as u64;
             return Ok(Some(Err(TOO_LONG)));
         }
-        let text = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        Ok(Some(parse_line(text)))
+        Ok(Some(parse_line(self.line.strip_suffix(b"\n").unwrap_or(&self.line))))
     }
 
     fn event(&mut self) -> io::Result<Option<Line>> {
