@@ -119,8 +119,12 @@ fn server(lines: &Lines) -> Result<connection::Settings> {
 fn irc(lines: &Lines) -> Result<irc::Settings> {
     let sasl = match (lines.value("sasl"), lines.text("sasl_user"), lines.text("sasl_password")) {
         ("", None, None) => None,
-        ("plain", Some(user), Some(password)) => Some(Sasl::Plain { user, password }),
-        ("external", None, None) if !lines.value("tls_cert").is_empty() => Some(Sasl::External),
+        ("plain", Some(user), Some(password)) => {
+            Some(Sasl { mechanism: "PLAIN", login: format!("{user}\0{user}\0{password}") })
+        }
+        ("external", None, None) if !lines.value("tls_cert").is_empty() => {
+            Some(Sasl { mechanism: "EXTERNAL", login: String::new() })
+        }
         _ => return Err(lines.wrong("sasl")),
     };
     Ok(irc::Settings {

@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use channels::{Membership, Presence};
 use connection::{End, Retry};
 use history::Replay;
+use login::{RECLAIM, is_outage};
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
@@ -75,13 +76,11 @@ pub struct Channel {
     pub key: Option<String>,
 }
 
-pub enum Sasl {
-    Plain {
-        user: String,
-        password: String,
-    },
-    /// By the TLS client certificate.
-    External,
+/// A login by SASL: PLAIN, or EXTERNAL with the TLS client certificate.
+pub struct Sasl {
+    pub mechanism: &'static str,
+    /// What is sent (RFC 4616), before base64; empty for EXTERNAL.
+    pub login: String,
 }
 
 #[derive(Debug, PartialEq)]
@@ -127,18 +126,16 @@ pub struct Session<'a> {
     pub log: Vec<String>,
     outbox: Outbox,
 
-    /// The number of CAP REQ without an answer.
-    unanswered: usize,
     /// The credentials, until they are sent.
     sasl: Option<&'a Sasl>,
-    /// The value of the `sasl` capability, empty if it names no mechanisms; `None`: not offered.
-    mechanisms: Option<String>,
-    /// A notice said that services cannot be reached.
+    /// The server offers SASL with our mechanism.
+    offers_login: bool,
+    /// The server has said that services cannot be reached.
     are_services_away: bool,
 
     nick: String,
-    /// Why the server refused the nicks that we tried.
-    nick_refusals: Vec<End>,
+    /// How many of the nicks that we tried the server refused.
+    nick_refusals: usize,
     /// When to ask for the wanted nick again.
     reclaim: Option<Instant>,
     case: CaseMapping,
@@ -188,12 +185,11 @@ impl<'a> Session<'a> {
             out: String::new(),
             log: Vec::new(),
             outbox: Outbox::new(now.instant),
-            unanswered: 0,
             sasl: settings.sasl.as_ref(),
-            mechanisms: None,
+            offers_login: false,
             are_services_away: false,
             nick: settings.nick.clone(),
-            nick_refusals: Vec::new(),
+            nick_refusals: 0,
             reclaim: None,
             case: CaseMapping::Rfc1459,
             line_length: 512,
@@ -239,7 +235,8 @@ impl<'a> Session<'a> {
             }
         }
         if self.reclaim.is_some_and(|at| now >= at) {
-            self.ask_for_nick(now);
+            self.send("NICK", &[&self.settings.nick]);
+            self.reclaim = Some(now + RECLAIM);
         }
         if let Some((at, index)) = self.join_due()
             && now >= at
@@ -270,8 +267,9 @@ impl<'a> Session<'a> {
         let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
         let is_ours = self.is_me(who);
         let logging_in = self.phase == Phase::Login;
+        self.are_services_away |= !registered && is_outage(&message.last());
         match message.verb {
-            b"NOTICE" => self.notice(message, now),
+            b"NOTICE" if registered => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
                 self.login_refused(message)
@@ -282,7 +280,7 @@ impl<'a> Session<'a> {
 
             b"CAP" => self.cap(message),
             b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
-            b"903" if logging_in => self.logged_in(),
+            b"903" if logging_in => self.end_capabilities(),
             [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(message),
             // Once registered, 464 answers an OPER in `on_connect`.
             b"464" if !registered => {
@@ -291,8 +289,9 @@ impl<'a> Session<'a> {
             b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(message),
             b"001" if !registered => self.welcome(message, now.instant),
             b"005" => self.isupport(message),
-            b"376" | b"422" => self.burst_over(now.instant),
-            b"NICK" if is_ours => self.renamed(message, now.instant),
+            b"376" | b"422" if self.phase == Phase::Burst => self.burst_over(now.instant),
+            b"900" => self.services_answered(now.instant),
+            b"NICK" if is_ours => self.take_nick(message, now.instant),
             b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
 
             b"JOIN" if is_ours => self.joined(message, now),
@@ -324,12 +323,12 @@ impl<'a> Session<'a> {
     }
 
     /// Ends the connection. The first reason counts; later ones are only logged.
-    fn close(&mut self, retry: Retry, why: impl Display) {
+    pub fn close(&mut self, retry: Retry, why: impl Display) {
         if self.end.is_some() {
             return self.log.push(why.to_string());
         }
         self.send("QUIT", &[]);
-        self.end = Some(End::new(retry, why));
+        self.end = Some(End(retry, why.to_string()));
     }
 
     /// Logs a warning, but only once per `reason` and connection.

@@ -367,8 +367,8 @@ fn an_endless_refusal_of_nicks_is_given_up_and_tried_again() {
         }
     }
     assert_eq!(tried, 12);
-    bot.logs("the server refuses the nick linkbot: Nickname is already in use; change nick");
-    server.welcome();
+    let why = "the server refuses the nick linkbot: Nickname is already in use; change nick";
+    assert!(bot.logs(why).contains("retrying in 15 min"));
 }
 
 #[test]
@@ -532,7 +532,7 @@ fn late_services_are_asked_again_soon_and_a_password_that_worked_is_not_blamed_a
 }
 
 #[test]
-fn a_network_without_sasl_gets_the_on_connect_lines_before_channels_are_joined() {
+fn a_network_without_sasl_gets_the_on_connect_lines_and_channels_are_joined_when_services_answer() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "on_connect = PRIVMSG NickServ :IDENTIFY 5ecre7\n"));
     let _bot = home.start();

@@ -147,7 +147,7 @@ fn a_taken_nick_is_taken_back_when_its_holder_leaves(ircd: Ircd) {
     bot.logs("registered as linkbot_, not as linkbot: asking for that nick every 5 min");
     bot.logs("joined #dev");
     holder.quit();
-    bot.logs("the nick is now linkbot");
+    bot.logs("registered as linkbot");
     a_link_is_saved(&mut alice);
 }
 
@@ -222,7 +222,6 @@ fn logs_in(ircd: &Ircd, home: Home) {
     alice.send("MODE #dev +R");
     alice.hears("the mode", |line| line.contains(" MODE #dev "));
     let mut bot = home.start();
-    bot.logs("logged in");
     bot.logs("joined #dev");
     alice.send("WHOIS linkbot");
     alice.hears("the account in WHOIS", |line| line.contains(" 330 alice linkbot linkbot "));
@@ -260,7 +259,6 @@ fn services_that_start_after_the_server_are_waited_for(mut ircd: Ircd) {
     let line = bot.logs("not connected: login failed: ");
     assert!(line.contains("(are services down?); retrying in ") && line.ends_with(" s"), "{line}");
     ircd.start_services_again();
-    bot.logs("logged in");
     bot.logs("joined #dev");
 }
 

@@ -5,6 +5,8 @@ use super::*;
 
 /// The wait after the first JOIN of a channel; doubles up to an hour.
 const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+/// Servers penalize many JOINs at once.
+const JOIN_INTERVAL: Duration = Duration::from_millis(500);
 const WAITING: &str = "waiting for an INVITE or a restart";
 
 /// One configured channel.
@@ -38,6 +40,11 @@ impl Session<'_> {
         self.memberships.iter().position(|m| self.case.eq(name, &m.server_name))
     }
 
+    /// 900 or a private NOTICE: services have read `on_connect`, so join soon.
+    pub fn services_answered(&mut self, now: Instant) {
+        self.next_join = self.next_join.min(now + JOIN_INTERVAL);
+    }
+
     /// When the next JOIN is due, and the index of its channel.
     pub fn join_due(&self) -> Option<(Instant, usize)> {
         let due = self.memberships.iter().enumerate().filter_map(|(index, m)| match m.presence {
@@ -60,8 +67,7 @@ impl Session<'_> {
             _ => Presence::Out { join_at: None },
         };
         membership.is_join_open = true;
-        // Servers penalize many JOINs at once.
-        self.next_join = now + Duration::from_millis(500);
+        self.next_join = now + JOIN_INTERVAL;
         let Channel { name, key } = membership.channel;
         match key {
             Some(key) => self.send("JOIN", &[name, key]),

@@ -2,18 +2,21 @@
 //! a host and how far to trust it; returns a connection, or why there is none. Knows nothing of
 //! IRC.
 
-use std::fmt::Display;
+use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use native_tls::{Identity, TlsConnector, TlsStream};
+use native_tls::{HandshakeError, Identity, TlsConnector, TlsStream};
 
 use crate::log;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server that does not finish the TLS handshake, or accepts no bytes, for this long is dead.
 const IO_TIMEOUT: Duration = Duration::from_secs(30);
+/// In each of OpenSSL's errors about a certificate.
+const UNTRUSTED: &str = "verify failed";
 /// After a login that worked, how many refused logins in a row are retried soon.
 const SOON_REFUSALS: u32 = 3;
 
@@ -43,18 +46,9 @@ pub enum Retry {
     Banned,
 }
 
-/// Why a connection ended or failed, for the operator.
+/// When to connect again, and why the connection ended or failed, for the operator.
 #[derive(Debug, PartialEq)]
-pub struct End {
-    pub why: String,
-    pub retry: Retry,
-}
-
-impl End {
-    pub fn new(retry: Retry, why: impl Display) -> End {
-        End { why: why.to_string(), retry }
-    }
-}
+pub struct End(pub Retry, pub String);
 
 /// The wait before the next connection: doubles up to 10 min, and starts again after 5 min
 /// registered.
@@ -73,11 +67,11 @@ impl Backoff {
     /// Returns the wait after a connection that was `registered` for this long; `None`: it never
     /// was. `random` is any number.
     pub fn wait(&mut self, retry: Retry, registered: Option<Duration>, random: u64) -> Duration {
-        if let Some(registered) = registered {
+        if registered.is_some() {
             self.soon_refusals = SOON_REFUSALS;
-            if registered >= Duration::from_secs(5 * 60) {
-                self.next = self.first;
-            }
+        }
+        if registered >= Some(Duration::from_secs(5 * 60)) {
+            self.next = self.first;
         }
         match retry {
             Retry::Banned => return Duration::from_secs(30 * 60),
@@ -92,9 +86,15 @@ impl Backoff {
     }
 }
 
-pub enum Connection {
-    Plain(Socket),
-    Tls(TlsStream<Socket>),
+/// Plain or TLS.
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+pub struct Connection {
+    stream: Box<dyn Stream>,
+    /// The deadline of the socket's reads.
+    until: Rc<Cell<Instant>>,
 }
 
 /// A TCP socket whose reads end at a deadline. A read that got nothing is always `WouldBlock`, as
@@ -102,17 +102,17 @@ pub enum Connection {
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
-    until: Instant,
+    until: Rc<Cell<Instant>>,
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.until.get().saturating_duration_since(Instant::now());
         // A zero timeout is an error in std, and the shortest one lasts 4 ms.
         self.tcp.set_nonblocking(left.is_zero())?;
         self.tcp.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;
         self.tcp.read(buffer).map_err(|e| match e.kind() {
-            ErrorKind::TimedOut | ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
+            ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
             _ => e,
         })
     }
@@ -121,6 +121,7 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tcp.set_nonblocking(false)?;
+        self.tcp.set_write_timeout(Some(IO_TIMEOUT))?;
         // `write_all` goes on after a signal.
         self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
             ErrorKind::WouldBlock => io::Error::other("the server has accepted no bytes for 30 s"),
@@ -135,80 +136,57 @@ impl Write for Socket {
 
 impl Connection {
     /// Connects to the first of the server's addresses that accepts, beginning with the one after
-    /// `failed`, and under TLS checks who the server is. `failed` becomes the address of this
-    /// attempt.
-    pub fn open(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<Connection, End> {
-        let tcp = connect(settings, failed)?;
-        let socket = Socket { tcp, until: Instant::now() + IO_TIMEOUT };
-        if settings.tls {
-            handshake(settings, socket).map(Connection::Tls)
-        } else {
-            Ok(Connection::Plain(socket))
-        }
+    /// `last`, and under TLS checks who the server is. `last` becomes the address of this attempt.
+    pub fn open(settings: &Settings, last: &mut Option<SocketAddr>) -> Result<Connection, End> {
+        let tcp = connect(settings, last)?;
+        let until = Rc::new(Cell::new(Instant::now() + IO_TIMEOUT));
+        let socket = Socket { tcp, until: until.clone() };
+        let stream: Box<dyn Stream> =
+            if settings.tls { Box::new(handshake(settings, socket)?) } else { Box::new(socket) };
+        Ok(Connection { stream, until })
     }
 
-    /// Waits for bytes until `until` at most. `None`: nothing came. The end of the stream is an
-    /// error.
-    pub fn read(&mut self, buffer: &mut [u8], until: Instant) -> io::Result<Option<usize>> {
-        let result = match self {
-            Connection::Plain(socket) => {
-                socket.until = until;
-                socket.read(buffer)
-            }
-            Connection::Tls(stream) => {
-                stream.get_mut().until = until;
-                stream.read(buffer)
-            }
-        };
-        match result {
+    /// Waits for bytes until `until` at most. 0: nothing came. The end of the stream is an error.
+    pub fn read(&mut self, buffer: &mut [u8], until: Instant) -> io::Result<usize> {
+        self.until.set(until);
+        match self.stream.read(buffer) {
             Ok(0) => Err(io::Error::other("the server closed the connection")),
-            Ok(n) => Ok(Some(n)),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(e) => Err(e),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(0),
+            result => result,
         }
     }
 
     /// Writes all of `bytes`. After an error the connection is dead.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Connection::Plain(socket) => socket.write_all(bytes),
-            Connection::Tls(stream) => stream.write_all(bytes),
-        }
+        self.stream.write_all(bytes)
     }
 }
 
-fn connect(settings: &Settings, failed: &mut Option<SocketAddr>) -> Result<TcpStream, End> {
+fn connect(settings: &Settings, last: &mut Option<SocketAddr>) -> Result<TcpStream, End> {
     let Settings { host, port, .. } = settings;
-    let addresses = (host.as_str(), *port).to_socket_addrs().map_err(|e| {
-        End::new(Retry::Soon, format_args!("cannot find {host}: {}", log::os_error(&e)))
-    })?;
+    let addresses = (host.as_str(), *port)
+        .to_socket_addrs()
+        .map_err(|e| End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e))))?;
     let mut why = format!("{host} has no address");
-    for address in starting_after(*failed, addresses.collect()) {
+    for address in starting_after(*last, addresses.collect()) {
         log!("connecting to {host} at {address}");
-        match connect_to(address) {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
             Ok(tcp) => {
-                *failed = Some(address);
+                *last = Some(address);
                 return Ok(tcp);
             }
-            Err(e) => why = format!("cannot connect to {address}: {}", log::os_error(&e)),
+            Err(e) => why = format!("cannot connect to {address}: {}", log::os_error(e)),
         }
     }
-    Err(End::new(Retry::Soon, why))
+    Err(End(Retry::Soon, why))
 }
 
-fn starting_after(failed: Option<SocketAddr>, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+fn starting_after(last: Option<SocketAddr>, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     // The resolver may return them in another order each time.
-    if let Some(index) = addresses.iter().position(|&address| Some(address) == failed) {
+    if let Some(index) = addresses.iter().position(|&address| Some(address) == last) {
         addresses.rotate_left(index + 1);
     }
     addresses
-}
-
-fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
-    tcp.set_nodelay(true)?;
-    tcp.set_write_timeout(Some(IO_TIMEOUT))?;
-    Ok(tcp)
 }
 
 fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, End> {
@@ -220,10 +198,9 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, E
     // A pin replaces the authorities: name, dates and issuer add nothing to it.
     let is_pinned = pin.is_some();
     builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
-    let connector = builder.build().map_err(|e| End::new(Retry::Slow, format_args!("TLS: {e}")))?;
+    let connector = builder.build().map_err(|e| End(Retry::Slow, format!("TLS: {e}")))?;
 
-    let stream =
-        connector.connect(host, socket).map_err(|e| handshake_failure(host, &log::os_error(e)))?;
+    let stream = connector.connect(host, socket).map_err(|e| handshake_failure(host, e))?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
@@ -232,29 +209,25 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, E
              if the server has a new one, fetch it as bot.conf shows",
             fingerprint(&stream)
         );
-        return Err(End::new(Retry::Slow, why));
+        return Err(End(Retry::Slow, why));
     }
     Ok(stream)
 }
 
 /// Puts OpenSSL's message, which is all that native-tls passes on, into plain words.
-fn handshake_failure(host: &str, openssl: &str) -> End {
-    use Retry::{Slow, Soon};
-    const KNOWN: [(&str, Retry, &str); 5] = [
-        ("has expired", Slow, "the certificate has expired; ask the network to renew it"),
-        ("not yet valid", Slow, "the certificate is not yet valid; check this machine's clock"),
-        ("mismatch", Slow, "the certificate was issued for another name; check the name in server"),
-        (
-            "verify failed",
-            Slow,
-            "the certificate is self-signed or from an unknown issuer; see tls_pin",
-        ),
-        ("wrong version", Soon, "this port does not speak TLS; try 6697, or set tls = no"),
+fn handshake_failure(host: &str, error: HandshakeError<Socket>) -> End {
+    const KNOWN: [(&str, &str); 6] = [
+        ("has expired", "the certificate has expired; ask the network to renew it"),
+        ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
+        ("mismatch", "the certificate was issued for another name; check the name in server"),
+        (UNTRUSTED, "the certificate is self-signed or from an unknown issuer; see tls_pin"),
+        ("wrong version", "this port does not speak TLS; try 6697, or set tls = no"),
+        ("", "the TLS handshake failed; does this port speak TLS?"),
     ];
-    let unknown = ("", Soon, "the TLS handshake failed; does this port speak TLS?");
-    let known = KNOWN.into_iter().find(|(text, ..)| openssl.contains(text));
-    let (_, retry, what) = known.unwrap_or(unknown);
-    End::new(retry, format_args!("{host}: {what} ({openssl})"))
+    let openssl = log::os_error(error);
+    let (_, what) = KNOWN.into_iter().find(|(text, _)| openssl.contains(text)).unwrap_or_default();
+    let retry = if openssl.contains(UNTRUSTED) { Retry::Slow } else { Retry::Soon };
+    End(retry, format!("{host}: {what} ({openssl})"))
 }
 
 /// The hash of the server's certificate, written as `openssl x509 -fingerprint` does. That is

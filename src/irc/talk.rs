@@ -4,7 +4,6 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::history::Origin;
-use super::login::is_outage;
 use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::ReplyKind;
@@ -152,13 +151,12 @@ impl Session<'_> {
     /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a
     /// login failed.
     pub(super) fn notice(&mut self, message: &Message, now: Now) {
-        if self.registered.is_none() {
-            self.are_services_away |= is_outage(&message.text(1));
-        } else if !self.is_me(message.param(0)) {
+        if !self.is_me(message.param(0)) {
             // In a channel, each line counts for catch-up.
             self.origin(self.configured(message.param(0)), message, false, now);
         } else if message.source.contains(&b'!') {
             // A notice from the server itself has no user in its source.
+            self.services_answered(now.instant);
             if self.notices.take(now.instant) {
                 self.log.push(format!("notice from {}: {}", message.sender(), message.text(1)));
             }
