@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::log;
+
 /// Replaces the file at `path` with `text` in one step, readable by everyone. Does not touch a file
 /// that would not change.
 ///
@@ -50,6 +52,26 @@ fn put(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) 
         fs::rename(&temporary, &path)
     };
     create().inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// Tests whether linkbot can write the file at `path`, and leaves nothing behind. An error is one line
+/// that names the file.
+pub fn check(path: &Path) -> Result<(), String> {
+    try_writing(&resolve(path)).map_err(|e| {
+        let (path, why) = (path.display(), log::os_error(e));
+        format!("{path}: {why}; linkbot must be able to write it, and to create files beside it")
+    })
+}
+
+fn try_writing(path: &Path) -> io::Result<()> {
+    if what_is_at(path)?.is_some() {
+        OpenOptions::new().append(true).open(path)?;
+    }
+    // Files are replaced, so permission to write them is not enough.
+    let probe = beside(path, ".check");
+    // A full disk still takes an empty file.
+    let written = File::create_new(&probe)?.write_all(b"linkbot");
+    fs::remove_file(&probe).and(written)
 }
 
 /// The metadata of the file at `path`, if there is one. Anything but a regular file is an error:

@@ -89,34 +89,34 @@ impl Journal {
             }
             locked => locked?,
         }
-        let meta = file.metadata()?;
-        let mut len = meta.len();
+        let len = file.metadata()?.len();
         let mut lines = ReverseReader::new(&file, 0, len);
-        let lacks_end = !ends_with_newline(&file, len)?;
-        if lacks_end && lines.line()?.is_some_and(|line| line.and_then(parse_line).is_err()) {
-            len = lines.offset();
-            let torn = meta.len() - len;
-            let mut bytes = vec![0; torn.min(1000) as usize];
-            file.read_exact_at(&mut bytes, len)?;
-            let (path, bytes) = (path.display(), bytes.escape_ascii());
-            log!("{WARNING}{path}: truncated a torn last line of {torn} bytes: {bytes}");
-            file.set_len(len)?;
-        } else if lacks_end {
-            // A complete event stays: an editor left out the newline. Add it, to keep the next line
-            // separate.
-            (&file).write_all(b"\n")?;
-            len += 1;
+        if !ends_with_newline(&file, len)?
+            && let Some(last) = lines.line()?
+        {
+            if last.and_then(parse_line).is_ok() {
+                // A complete event stays: an editor left out the newline. Add it, to keep the next
+                // line separate.
+                (&file).write_all(b"\n")?;
+            } else {
+                let torn = last.map_or(String::new(), |line| line.escape_ascii().to_string());
+                let (path, start) = (path.display(), lines.offset());
+                let bytes = len - start;
+                log!("{WARNING}{path}: truncated a torn last line of {bytes} bytes: {torn:.1000}");
+                file.set_len(start)?;
+            }
         }
         // From here on, the contents of the file and its name in the directory count as saved.
         file.sync_all()?;
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()?;
+        let meta = file.metadata()?;
         Ok(Journal {
             path: path.to_owned(),
-            last: last_time(&file, len)?,
-            meta: file.metadata()?,
+            last: last_time(&file, meta.len())?,
+            len: meta.len(),
             file,
-            len,
+            meta,
             edits: (0, false),
             unwritten: String::new(),
             needs_truncate: false,

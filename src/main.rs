@@ -9,7 +9,6 @@
 mod log;
 
 mod bot;
-mod check;
 mod commands;
 mod config;
 mod console;
@@ -117,7 +116,7 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
         log!("{WARNING}{warning}");
     }
     if check {
-        check::files(config)?;
+        config.files.iter().try_for_each(|path| file::check(path))?;
         return print(format_args!("{}: ok", path.display()));
     }
     let mut journal = Journal::open(&config.journal)?;

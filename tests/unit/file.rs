@@ -1,7 +1,6 @@
 use std::os::unix::fs::{MetadataExt, symlink};
 
 use super::*;
-use crate::log;
 
 fn path_in(dir: &tempfile::TempDir) -> PathBuf {
     dir.path().join("links.xml")
