@@ -90,7 +90,3 @@ fn description(entry: &Entry, log_uri: Option<&str>) -> String {
 fn date(name: &str, time: OffsetDateTime) -> String {
     time.format(&Rfc2822).map_or(String::new(), |date| element(name, &date))
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/feed.rs"]
-mod tests;

@@ -98,7 +98,3 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.push(suffix);
     path.into()
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/file.rs"]
-mod tests;

@@ -80,7 +80,3 @@ impl<'a> LastSeen<'a> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/last_seen.rs"]
-mod tests;

@@ -121,7 +121,7 @@ pub fn readable(url: &str) -> String {
 
 /// Decodes the percent-encoding of a part of a path. Spaces and invisible characters stay encoded,
 /// and so does a part that is not UTF-8.
-fn decode(part: &str) -> String {
+pub fn decode(part: &str) -> String {
     // In a form these three have a meaning of their own.
     let form = part.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     let (decoded, _) = form_urlencoded::parse(form.as_bytes()).next().unwrap_or_default();
@@ -149,7 +149,3 @@ pub fn percent_encode(text: &str) -> String {
 pub fn with_channel(pattern: &str, channel: &str) -> String {
     pattern.replace("{channel}", &percent_encode(channel.strip_prefix('#').unwrap_or(channel)))
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/link.rs"]
-mod tests;

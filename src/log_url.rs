@@ -48,7 +48,3 @@ impl LogUrl {
         with_channel(&text, &link.channel)
     }
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/log_url.rs"]
-mod tests;

@@ -168,3 +168,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let clock = OffsetDateTime::now_utc();
     delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
 }
+
+#[cfg(test)]
+#[path = "../tests/unit/mod.rs"]
+mod tests;

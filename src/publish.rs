@@ -98,7 +98,3 @@ fn write(view: &View, journal: &Journal) -> io::Result<()> {
     };
     replace(&view.path, text.as_bytes())
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/publish.rs"]
-mod tests;

@@ -59,7 +59,7 @@ pub fn has_address(text: &str) -> bool {
 }
 
 /// Returns where the addresses in a line are, in linear time.
-fn addresses(text: &str) -> Vec<Range<usize>> {
+pub fn addresses(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     let mut depth = 0;
@@ -117,7 +117,3 @@ fn ends_address(c: char) -> bool {
     let is_invisible = is_invisible(c) && !PUNCTUATION.contains(c);
     is_invisible || c.is_whitespace() || DELIMITERS.contains(c) || matches!(c, '！'..='･')
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/scan.rs"]
-mod tests;

@@ -160,7 +160,3 @@ fn without_codes(text: &str, control: char, most: usize, radix: u32) -> String {
     }
     plain
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/title.rs"]
-mod tests;

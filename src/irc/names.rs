@@ -47,7 +47,3 @@ impl CaseMapping {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "../../tests/unit/names.rs"]
-mod tests;

@@ -2,12 +2,11 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use url::Url;
 
-use super::*;
-use crate::journal::{Action, Journal};
+use crate::journal::{Action, Entry, Journal};
 use crate::link::Link;
 use crate::log_url::{LogUrl, Zone};
 use crate::title::normalize;
-use crate::view::Format;
+use crate::view::{Format, View, uri};
 
 const ABOUT: &str = "ircs://irc.example.org/%23dev";
 
@@ -49,13 +48,13 @@ fn titled(title: &str) -> Entry {
 
 fn render(view: &View, entries: Vec<Entry>) -> String {
     let changed = entries.first().map(|entry| entry.time);
-    super::render(view, ABOUT, changed, &entries)
+    crate::feed::render(view, ABOUT, changed, &entries)
 }
 
 /// The feed of all that is in the journal.
 fn of(view: &View, journal: &Journal) -> String {
     let (entries, _) = view.links(journal).unwrap();
-    super::render(view, ABOUT, view.changed(journal).unwrap(), &entries)
+    crate::feed::render(view, ABOUT, view.changed(journal).unwrap(), &entries)
 }
 
 fn parse(xml: &str) -> feed_rs::model::Feed {

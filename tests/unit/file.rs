@@ -1,6 +1,10 @@
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
 
-use super::*;
+use crate::file::*;
+use crate::log;
 
 fn path_in(dir: &tempfile::TempDir) -> PathBuf {
     dir.path().join("links.xml")
@@ -37,7 +41,7 @@ fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
 
 #[test]
 fn the_umask_makes_no_difference() {
-    let test = "file::tests::a_file_is_replaced_as_a_whole_and_everyone_may_read_it";
+    let test = "tests::file::a_file_is_replaced_as_a_whole_and_everyone_may_read_it";
     let mut shell = std::process::Command::new("sh");
     shell
         .args(["-c", "umask 077; exec \"$0\" --exact \"$1\""])

@@ -1,5 +1,11 @@
-use super::*;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
 use time::macros::datetime;
+
+use crate::config::Config;
+use crate::last_seen::*;
 
 const TIME: OffsetDateTime = datetime!(2026-11-26 10:31:19.123 UTC);
 

@@ -1,10 +1,12 @@
 use proptest::prelude::*;
+use time::OffsetDateTime;
 use time::macros::datetime;
+use url::Url;
 
-use super::*;
+use crate::link::*;
 use crate::log_url::{LogUrl, Zone};
 use crate::scan::links_in;
-use crate::title::split_tags;
+use crate::title::{is_invisible, split_tags};
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());
@@ -159,7 +161,7 @@ fn two_spellings_of_one_address_have_the_same_key() {
         ("http://wwwexample.com/", "wwwexample.com"),
         ("http://www.com/", "com"),
     ] {
-        assert_eq!(super::comparison_key(&address(url).unwrap()), key, "{url}");
+        assert_eq!(crate::link::comparison_key(&address(url).unwrap()), key, "{url}");
     }
     // An operator appended this one by hand.
     assert_eq!(comparison_key("HTTP://www.example.com/"), "example.com");

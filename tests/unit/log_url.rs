@@ -1,6 +1,8 @@
 use time::macros::{datetime, offset};
+use time::{OffsetDateTime, UtcOffset};
 
-use super::*;
+use crate::link::Link;
+use crate::log_url::*;
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());

@@ -1,4 +1,4 @@
-use super::*;
+use crate::irc::names::*;
 
 fn same(mapping: CaseMapping, a: &str, b: &str) -> bool {
     mapping.eq(a.as_bytes(), b.as_bytes())

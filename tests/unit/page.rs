@@ -1,12 +1,14 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
+use time::OffsetDateTime;
 use time::macros::{datetime, offset};
 
-use super::*;
+use crate::journal::Entry;
 use crate::link::Link;
-use crate::log_url::LogUrl;
-use crate::view::Format;
+use crate::log_url::{LogUrl, Zone};
+use crate::page::*;
+use crate::view::{Format, View};
 
 impl Page {
     fn document(&self, view: &View, entries: &[Entry]) -> String {

@@ -1,10 +1,13 @@
 use std::fs;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::*;
 use crate::journal::Action;
+use crate::journal::Journal;
 use crate::link::Link;
+use crate::publish::*;
+use crate::view::{Format, View};
 
 const SECOND: Duration = Duration::from_secs(1);
 

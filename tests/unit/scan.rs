@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::link::address;
+use crate::scan::*;
 use crate::title::without_colors;
+use crate::title::{normalize, split_tags};
 
 /// The addresses in a line, as they are spelled there.
 fn spans(text: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use crate::title::*;
 
 #[test]
 fn a_title_has_no_formatting_no_controls_and_single_blanks() {

@@ -1,0 +1,13 @@
+//! The tests of the modules whose public items are enough to test them. The others declare their own
+//! tests, which see private items too.
+
+mod feed;
+mod file;
+mod last_seen;
+mod link;
+mod log_url;
+mod names;
+mod page;
+mod publish;
+mod scan;
+mod title;
