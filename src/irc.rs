@@ -1,5 +1,4 @@
-//! The IRC protocol as a state machine: lines and the clock come in; bytes, log lines and requests
-//! go out. It has no socket, so tests check every rule by feeding it lines.
+//! The IRC protocol as a state machine: lines and the clock come in; bytes and requests go out. It has no socket, so tests check every rule by feeding it lines.
 //!
 //! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's
 //! capability-negotiation, sasl-3.1, server-time, message-tags, account-tag, batch, chathistory and
@@ -20,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use channels::{Membership, Presence};
+use channels::{FIRST_BACKOFF, Membership};
 use connection::{End, Retry};
 use history::Replay;
 use login::{RECLAIM, is_outage};
@@ -122,8 +121,6 @@ pub struct Session<'a> {
     pub end: Option<End>,
     /// Bytes to send. The caller takes and writes all of them.
     pub out: String,
-    /// Lines for the log. The caller takes them.
-    pub log: Vec<String>,
     outbox: Outbox,
 
     /// The credentials, until they are sent.
@@ -171,8 +168,10 @@ impl<'a> Session<'a> {
         let membership = |(channel, &last_seen): (&'a Channel, _)| Membership {
             channel,
             server_name: channel.name.clone().into(),
-            presence: Presence::Asking { join_at: now.instant, wait: Duration::ZERO },
+            join_at: Some(now.instant),
+            backoff: Some(FIRST_BACKOFF),
             is_join_open: false,
+            joined: None,
             newest_live: last_seen,
             replay: None,
             skipped_line: Vec::with_capacity(message::LONGEST_LINE),
@@ -183,7 +182,6 @@ impl<'a> Session<'a> {
             registered: None,
             end: None,
             out: String::new(),
-            log: Vec::new(),
             outbox: Outbox::new(now.instant),
             sasl: settings.sasl.as_ref(),
             offers_login: false,
@@ -325,7 +323,8 @@ impl<'a> Session<'a> {
     /// Ends the connection. The first reason counts; later ones are only logged.
     pub fn close(&mut self, retry: Retry, why: impl Display) {
         if self.end.is_some() {
-            return self.log.push(why.to_string());
+            log!("{why}");
+            return;
         }
         self.send("QUIT", &[]);
         self.end = Some(End(retry, why.to_string()));
@@ -334,7 +333,7 @@ impl<'a> Session<'a> {
     /// Logs a warning, but only once per `reason` and connection.
     fn log_once(&mut self, reason: &str, details: impl Display) {
         if self.logged_reasons.len() < MAX_REASONS && self.logged_reasons.insert(reason.into()) {
-            self.log.push(format!("{WARNING}{reason}{details}"));
+            log!("{WARNING}{reason}{details}");
         }
     }
 

@@ -18,8 +18,8 @@ pub struct LastSeen<'a> {
     /// In the order of bot.conf; `None`: the channel is new to us.
     pub times: Vec<Option<OffsetDateTime>>,
     next_write: Instant,
-    /// The last write failed.
-    is_failing: bool,
+    /// Why the last write failed.
+    failure: Option<String>,
 }
 
 impl<'a> LastSeen<'a> {
@@ -36,7 +36,7 @@ impl<'a> LastSeen<'a> {
             let mut lines = text.lines();
             lines.find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
         });
-        LastSeen { config, times: times.collect(), next_write: Instant::now(), is_failing: false }
+        LastSeen { config, times: times.collect(), next_write: Instant::now(), failure: None }
     }
 
     /// Takes new times and writes them if they have changed: at most once a minute, and when the
@@ -51,32 +51,28 @@ impl<'a> LastSeen<'a> {
             return;
         }
         let times: Vec<_> = times.collect();
-        if times == self.times && !self.is_failing {
+        if times == self.times && self.failure.is_none() {
             return;
         }
         self.times = times;
         // After a crash, the lines since the last write are replayed, and recognized.
         self.next_write = now + Duration::from_secs(60);
-        let mut text = String::new();
-        for (channel, time) in self.config.irc.channels.iter().zip(&self.times) {
-            if let Some(time) = time {
-                text += &format!("{}\t{}\n", channel.name, format_time(*time));
-            }
-        }
+        let channels = self.config.irc.channels.iter().zip(&self.times);
+        let lines = channels.filter_map(|(channel, time)| {
+            Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
+        });
         let path = file::beside(&self.config.journal, ".heard");
-        let written = file::replace(&path, text.as_bytes());
-        let path = path.display();
-        match written {
-            Err(e) if !self.is_failing => {
-                let why = log::os_error(e);
-                log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
-                self.is_failing = true;
+        let written = file::replace(&path, lines.collect::<String>().as_bytes());
+        let failure = written.err().map(log::os_error);
+        if failure != self.failure {
+            let path = path.display();
+            match &failure {
+                Some(why) => {
+                    log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
+                }
+                None => log!("{path}: can be written again"),
             }
-            Ok(()) if self.is_failing => {
-                log!("{path}: can be written again");
-                self.is_failing = false;
-            }
-            _ => {}
+            self.failure = failure;
         }
     }
 }

@@ -110,7 +110,6 @@ impl<'a> Network<'a> {
         if self.verbose {
             bytes.lines().for_each(|line| log!("-> {line}"));
         }
-        session.log.drain(..).for_each(log::line);
         connection.write(bytes.as_bytes()).unwrap_or_else(|e| {
             // Only the first reason counts: the server's last words, if there are any.
             session.close(Retry::Soon, log::os_error(e));

@@ -4,7 +4,7 @@
 use super::*;
 
 /// The wait after the first JOIN of a channel; doubles up to an hour.
-const FIRST_BACKOFF: Duration = Duration::from_secs(10);
+pub const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 /// Servers penalize many JOINs at once.
 const JOIN_INTERVAL: Duration = Duration::from_millis(500);
 const WAITING: &str = "waiting for an INVITE or a restart";
@@ -14,24 +14,19 @@ pub struct Membership<'a> {
     pub channel: &'a Channel,
     /// As the server spells it.
     pub server_name: Vec<u8>,
-    pub presence: Presence,
+    /// When the next JOIN is due, and the wait after it; `None`: there is none, until an INVITE.
+    pub join_at: Option<Instant>,
+    pub backoff: Option<Duration>,
     /// A JOIN was sent and neither answered nor refused.
     pub is_join_open: bool,
+    /// We are in the channel. A line with a server-time before this one is replayed.
+    pub joined: Option<OffsetDateTime>,
     /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
     /// to us.
     pub newest_live: Option<OffsetDateTime>,
     pub replay: Option<Replay>,
     /// The newest live line that was not for us; empty if it was read.
     pub skipped_line: Vec<u8>,
-}
-
-pub enum Presence {
-    /// Not in the channel. A JOIN is due at `join_at`, `wait` after the last one, if any.
-    Asking { join_at: Instant, wait: Duration },
-    /// Kept out until an INVITE or the next connection, but for one JOIN.
-    Out { join_at: Option<Instant> },
-    /// In the channel. A line with a server-time before `since` is replayed.
-    In { since: OffsetDateTime },
 }
 
 impl Session<'_> {
@@ -47,32 +42,21 @@ impl Session<'_> {
 
     /// When the next JOIN is due, and the index of its channel.
     pub fn join_due(&self) -> Option<(Instant, usize)> {
-        let due = self.memberships.iter().enumerate().filter_map(|(index, m)| match m.presence {
-            Presence::Asking { join_at, .. } | Presence::Out { join_at: Some(join_at) } => {
-                Some((join_at, index))
-            }
-            _ => None,
-        });
+        let due = self.memberships.iter().zip(0..).filter_map(|(m, i)| Some((m.join_at?, i)));
         let (join_at, index) = due.min().filter(|_| self.phase == Phase::Ready)?;
         Some((join_at.max(self.next_join), index))
     }
 
     pub fn join(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
-        membership.presence = match membership.presence {
-            Presence::Asking { wait, .. } => {
-                let wait = (wait * 2).clamp(FIRST_BACKOFF, Duration::from_secs(60 * 60));
-                Presence::Asking { join_at: now + wait, wait }
-            }
-            _ => Presence::Out { join_at: None },
-        };
+        membership.join_at = membership.backoff.map(|wait| now + wait);
+        membership.backoff =
+            membership.backoff.map(|wait| (wait * 2).min(Duration::from_secs(60 * 60)));
         membership.is_join_open = true;
         self.next_join = now + JOIN_INTERVAL;
         let Channel { name, key } = membership.channel;
-        match key {
-            Some(key) => self.send("JOIN", &[name, key]),
-            None => self.send("JOIN", &[name]),
-        }
+        let key = key.as_deref().unwrap_or_default();
+        self.send(format!("JOIN {name} {key}").trim_end(), &[]);
     }
 
     /// Our own JOIN: we are in a channel.
@@ -84,14 +68,13 @@ impl Session<'_> {
             self.memberships.iter().position(|m| m.is_join_open && !m.channel.name.is_ascii())
         });
         let Some(index) = index else {
-            let name = message.text(0);
-            let what = format!("in {name}, which is not in bot.conf");
+            let what = format!("in {}, which is not in bot.conf", message.text(0));
             return self.log_once(&what, ": ignoring what is said there");
         };
         let membership = &mut self.memberships[index];
         membership.server_name = name.to_vec();
         membership.is_join_open = false;
-        self.log.push(format!("joined {}", membership.channel.name));
+        log!("joined {}", membership.channel.name);
         let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
         self.catch_up(index, since, now);
     }
@@ -102,16 +85,16 @@ impl Session<'_> {
         let mut words = message.params().skip(1).flat_map(|param| param.split(|&b| b == b' '));
         let Some(index) = words.find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];
+        membership.is_join_open = false;
         let name = &membership.channel.name;
         let mut why = format!("{} {}", message::text(message.verb), message.last());
         if message.verb == b"470" {
-            why = format!("{why} ({})", message.text(2));
+            why += &format!(" ({})", message.text(2));
         }
-        membership.is_join_open = false;
-        let text = match membership.presence {
-            Presence::In { .. } => format!("the server refused a message to {name}: {why}"),
-            Presence::Asking { .. } => format!("not in {name}: {why}; retrying with backoff"),
-            Presence::Out { .. } => format!("not in {name}: {why}; {WAITING}"),
+        let then = if membership.backoff.is_some() { "retrying with backoff" } else { WAITING };
+        let text = match membership.joined {
+            Some(_) => format!("the server refused a message to {name}: {why}"),
+            None => format!("not in {name}: {why}; {then}"),
         };
         self.log_once(&text, "");
     }
@@ -121,21 +104,23 @@ impl Session<'_> {
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
         let then = if returns { "rejoining once, in 60 s" } else { WAITING };
-        let Membership { channel, presence, .. } = &mut self.memberships[index];
-        *presence = Presence::Out { join_at: returns.then(|| now + Duration::from_secs(60)) };
+        let membership = &mut self.memberships[index];
+        membership.joined = None;
+        membership.join_at = returns.then(|| now + Duration::from_secs(60));
+        membership.backoff = None;
         let (verb, why) = (message::text(message.verb), message.last());
-        let (name, by) = (&channel.name, message.sender());
-        self.log.push(format!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}"));
+        let (name, by) = (&membership.channel.name, message.sender());
+        log!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}");
     }
 
     /// An INVITE never adds a channel. It changes nothing if a JOIN is due within 10 s anyway.
     pub fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
-        let presence = &mut self.memberships[index].presence;
-        match *presence {
-            Presence::In { .. } => {}
-            Presence::Asking { wait, .. } if wait <= FIRST_BACKOFF => {}
-            _ => *presence = Presence::Asking { join_at: now, wait: Duration::ZERO },
+        let membership = &mut self.memberships[index];
+        let is_soon = membership.backoff.is_some_and(|wait| wait <= FIRST_BACKOFF * 2);
+        if membership.joined.is_none() && !is_soon {
+            membership.join_at = Some(now);
+            membership.backoff = Some(FIRST_BACKOFF);
         }
     }
 }

@@ -11,15 +11,13 @@ const MAX_LINES: usize = 1000;
 /// After this much silence a replay is over, and a request for a page has failed.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a line in a channel comes from.
+/// Where a line comes from.
 #[derive(PartialEq)]
 pub enum Origin {
     Live,
     Replayed,
     /// Replayed, with the posting time of the replayed request before it.
     SameMoment,
-    /// Replayed, but not to be read; or we are not in the channel.
-    Ignored,
 }
 
 /// What was replayed in a channel since our JOIN. All times are the server's.
@@ -50,9 +48,9 @@ impl Replay {
     /// the limit.
     fn count(&mut self, time: OffsetDateTime, now: Now) -> bool {
         // Some servers replay whole seconds: this line may be one of those after `since`.
-        let is_same_second = time != self.since && time == self.since.truncate_to_second();
-        let is_old = time <= self.since && !is_same_second;
-        if is_old || time > now.clock + MAX_CLOCK_SKEW || self.lines == MAX_LINES {
+        let is_new =
+            time > self.since || time < self.since && time == self.since.truncate_to_second();
+        if !is_new || time > now.clock + MAX_CLOCK_SKEW || self.lines == MAX_LINES {
             return false;
         }
         self.deadline = Some(now.instant + REPLAY_TIMEOUT);
@@ -70,31 +68,28 @@ impl Replay {
         true
     }
 
-    /// The line for the log once the replay is over; `None`: nothing was replayed, and nothing is
-    /// missing.
-    fn summary(&self, channel: &str) -> Option<String> {
+    /// Says in the log what was replayed, unless that is nothing and nothing is missing.
+    fn log_summary(&self, channel: &str) {
+        let Replay { links, lines, unsaved, .. } = *self;
         let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
         let plural = |n| if n == 1 { "" } else { "s" };
         let retry = "asking again on the next connection";
-        let rest = if self.unsaved > 0 {
-            format!("; {} could not be saved: {retry}", self.unsaved)
-        } else if self.lines == MAX_LINES {
+        let rest = if unsaved > 0 {
+            format!("; {unsaved} could not be saved: {retry}")
+        } else if lines == MAX_LINES {
             format!("; that is the limit: the lines from {} on are missing", minute(self.newest))
         } else if self.open_page.is_some() {
             format!("; the server did not send the rest: {retry}")
-        } else if self.lines > 0 {
+        } else if lines > 0 {
             String::new()
         } else {
-            return None;
+            return;
         };
-        Some(format!(
-            "caught up in {channel}: {} link{} from {} line{} since {}{rest}",
-            self.links,
-            plural(self.links),
-            self.lines,
-            plural(self.lines),
-            minute(self.since)
-        ))
+        let (link_s, line_s, since) = (plural(links), plural(lines), minute(self.since));
+        log!(
+            "caught up in {channel}: {links} link{link_s} from {lines} line{line_s} since \
+             {since}{rest}"
+        );
     }
 }
 
@@ -102,27 +97,24 @@ impl Membership<'_> {
     /// Where the next catch-up begins. Does not advance while anything is missing that was said
     /// before.
     pub fn last_seen(&mut self, now: Now) -> Option<OffsetDateTime> {
-        if let Some(time) = Message::parse(&self.skipped_line).as_ref().and_then(server_time) {
-            self.was_seen(time, now);
-        }
+        let time = Message::parse(&self.skipped_line).as_ref().and_then(server_time);
+        self.was_seen(time, now);
         self.skipped_line.clear();
         match &self.replay {
-            Some(replay)
-                if replay.deadline.is_some()
-                    || replay.open_page.is_some()
-                    || replay.unsaved > 0 =>
+            Some(Replay { since, deadline, open_page, unsaved, .. })
+                if deadline.is_some() || open_page.is_some() || *unsaved > 0 =>
             {
-                Some(replay.since)
+                Some(*since)
             }
             _ => self.newest_live,
         }
     }
 
     /// A live line was said at `time`, or we joined. False if that is not believable.
-    fn was_seen(&mut self, time: OffsetDateTime, now: Now) -> bool {
-        let is_near = (time - now.clock).abs() <= MAX_CLOCK_SKEW;
+    fn was_seen(&mut self, time: Option<OffsetDateTime>, now: Now) -> bool {
+        let is_near = time.is_some_and(|time| (time - now.clock).abs() <= MAX_CLOCK_SKEW);
         if is_near {
-            self.newest_live = self.newest_live.max(Some(time));
+            self.newest_live = self.newest_live.max(time);
         }
         is_near
     }
@@ -135,15 +127,17 @@ impl Session<'_> {
         // A time in the future is a mistake, as if the channel was new to us.
         let last_seen =
             membership.last_seen(now).filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
-        membership.presence = Presence::In { since: joined };
+        membership.join_at = None;
+        membership.joined = Some(joined);
         membership.newest_live = last_seen;
         membership.replay = None;
-        if !membership.was_seen(joined, now) {
-            return self.log.push(format!(
+        if !membership.was_seen(membership.joined, now) {
+            log!(
                 "not caught up in {}: the server's clock and this machine's differ by more than \
                  10 min",
                 membership.channel.name
-            ));
+            );
+            return;
         }
         if let Some(last_seen) = last_seen
             && self.settings.catch_up
@@ -168,8 +162,9 @@ impl Session<'_> {
 
     /// Expects more lines, and requests them if the server keeps history.
     fn request_history(&mut self, index: usize, now: Instant) {
-        let Membership { channel, replay, .. } = &mut self.memberships[index];
-        let Some(replay) = replay else { return };
+        let Membership { channel, replay: Some(replay), .. } = &mut self.memberships[index] else {
+            return;
+        };
         replay.deadline = Some(now + REPLAY_TIMEOUT);
         if !self.keeps_history {
             return;
@@ -197,9 +192,7 @@ impl Session<'_> {
                     replay.batch = reference.to_vec();
                     replay.deadline = Some(now + REPLAY_TIMEOUT);
                 }
-                [b'-', reference @ ..]
-                    if replay.deadline.is_some() && replay.batch == reference =>
-                {
+                [b'-', reference @ ..] if replay.batch == reference => {
                     // A page that is not full need not be the last, for servers leave out some
                     // lines. A page without a newer line is the last.
                     let is_last = replay.open_page.take() == Some(replay.newest);
@@ -214,44 +207,39 @@ impl Session<'_> {
         }
     }
 
-    /// Returns where a line comes from. `index`: its channel; `None`: it was sent in private.
-    /// History is what is in a batch, or has a time before our JOIN. Any other line is live, even
-    /// if it is late.
+    /// Returns where a line comes from; `None`: it is not to be read. `index`: its channel, unless
+    /// it was sent in private. History is what is in a batch, or has a time before our JOIN. Any
+    /// other line is live, even if it is late.
     pub fn origin(
         &mut self,
         index: Option<usize>,
         message: &Message,
         is_request: bool,
         now: Now,
-    ) -> Origin {
+    ) -> Option<Origin> {
         let time = server_time(message);
         let Some(index) = index else {
             // A bouncer replays what was said in private too.
             let is_old = time.is_some_and(|said| now.clock - said > MAX_CLOCK_SKEW);
-            return if is_old { Origin::Ignored } else { Origin::Live };
+            return if is_old { None } else { Some(Origin::Live) };
         };
         let membership = &mut self.memberships[index];
-        let Presence::In { since: joined } = membership.presence else { return Origin::Ignored };
-        let is_batched = message.tag("batch").is_some();
-        let Some(time) = time else {
-            return if is_batched { Origin::Ignored } else { Origin::Live };
-        };
+        let joined = membership.joined?;
         let newest = membership.replay.as_ref().and_then(|replay| replay.newest_request);
-        if !is_batched && time >= joined {
+        if message.tag("batch").is_none() && time.is_none_or(|time| time >= joined) {
             membership.was_seen(time, now);
-            let is_told = newest.is_some_and(|newest| time <= newest);
-            return if is_told { Origin::Replayed } else { Origin::Live };
+            let is_told = time.is_some() && time <= newest;
+            return Some(if is_told { Origin::Replayed } else { Origin::Live });
         }
-        if let Some(replay) = &mut membership.replay
-            && replay.count(time, now)
-        {
-            // A time in the future must not make live lines history.
-            if is_request && time <= now.clock {
-                replay.newest_request = newest.max(Some(time));
-            }
-            return if newest == Some(time) { Origin::SameMoment } else { Origin::Replayed };
+        let (time, replay) = (time?, membership.replay.as_mut()?);
+        if !replay.count(time, now) {
+            return None;
         }
-        Origin::Ignored
+        // A time in the future must not make live lines history.
+        if is_request && time <= now.clock {
+            replay.newest_request = newest.max(Some(time));
+        }
+        Some(if newest == Some(time) { Origin::SameMoment } else { Origin::Replayed })
     }
 
     /// Keeps a live line without reading it: only the newest says when the channel was last seen.
@@ -260,7 +248,7 @@ impl Session<'_> {
         let membership = &mut self.memberships[index];
         if membership.replay.as_ref().is_some_and(|replay| replay.deadline.is_some()) {
             self.origin(Some(index), message, false, now);
-        } else if line.starts_with(b"@") && matches!(membership.presence, Presence::In { .. }) {
+        } else if line.starts_with(b"@") && membership.joined.is_some() {
             line.clone_into(&mut membership.skipped_line);
         }
     }
@@ -293,7 +281,7 @@ impl Session<'_> {
             if let Some(replay) = replay
                 && replay.deadline.take_if(|deadline| now >= *deadline).is_some()
             {
-                self.log.extend(replay.summary(&channel.name));
+                replay.log_summary(&channel.name);
                 if replay.lines == MAX_LINES {
                     // The next catch-up begins here, unless something is said before.
                     replay.open_page = None;

@@ -165,10 +165,9 @@ impl Session<'_> {
 
     pub fn burst_over(&mut self, now: Instant) {
         if self.settings.catch_up && !self.keeps_history {
-            self.log.push(
+            log!(
                 "no history on this network (draft/chathistory): links posted while linkbot is \
                  away are lost, unless the server replays them"
-                    .to_owned(),
             );
         }
         for line in &self.settings.on_connect {
@@ -220,7 +219,7 @@ impl Session<'_> {
             self.reclaim = Some(now + RECLAIM);
             news += &format!(", not as {wanted}: asking for that nick every 5 min");
         }
-        self.log.push(news);
+        log!("{news}");
     }
 
     /// Someone gave up a nick: take it if it is the wanted one.

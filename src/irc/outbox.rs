@@ -52,18 +52,6 @@ pub struct Line {
     count: usize,
 }
 
-impl Line {
-    /// Replies with the same kind, target and topic can be merged: with the same first word for
-    /// saves, with the same text for all others.
-    fn topic(&self) -> (ReplyKind, &str, &str) {
-        let topic = match self.kind {
-            ReplyKind::Saved => self.text.split(':').next().unwrap_or_default(),
-            _ => &self.text,
-        };
-        (self.kind, &self.target, topic)
-    }
-}
-
 /// The replies that wait for the bucket: 4 lines, one more every 2 s.
 pub struct Outbox {
     queue: Vec<Line>,
@@ -78,36 +66,42 @@ impl Outbox {
     /// Merges a reply into the newest one like it, if as many wait as may be sent at once. A full
     /// queue drops its oldest reply to a look.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
-        let line = Line { target: target.to_owned(), text, kind, count: 1 };
-        let waiting = self.queue.len();
-        if waiting >= BURST as usize
-            && let Some(same) = self.queue.iter_mut().rfind(|queued| queued.topic() == line.topic())
+        // Replies with the same kind, target and topic can be merged: with the same words before the
+        // colon for saves, with the same text for all others.
+        let topic = match kind {
+            ReplyKind::Saved => text.split_inclusive(':').next().unwrap_or_default(),
+            _ => &text,
+        };
+        let is_same = |queued: &&mut Line| {
+            queued.kind == kind && queued.target == target && queued.text.starts_with(topic)
+        };
+        if self.queue.len() >= BURST as usize
+            && let Some(same) = self.queue.iter_mut().rfind(is_same)
         {
             same.count += 1;
             if kind == ReplyKind::Saved {
-                let (_, _, verb) = line.topic();
-                same.text = format!("{verb}: {} more links", same.count);
+                same.text = format!("{topic} {} more links", same.count);
             }
             return;
         }
-        if waiting >= LONGEST_QUEUE {
-            match self.queue.iter().position(|queued| queued.kind == ReplyKind::Look) {
-                Some(look) => drop(self.queue.remove(look)),
+        // Replies to saves come before replies to looks.
+        let looks = self.queue.partition_point(|queued| queued.kind != ReplyKind::Look);
+        if self.queue.len() >= LONGEST_QUEUE {
+            if looks < self.queue.len() {
+                self.queue.remove(looks);
+            } else if kind != ReplyKind::Saved {
                 // A reply to a save is never dropped. With no line to merge into, it gets its own.
-                None if kind != ReplyKind::Saved => return,
-                None => {}
+                return;
             }
         }
-        self.queue.push(line);
+        let index = if kind == ReplyKind::Look { self.queue.len() } else { looks };
+        self.queue.insert(index, Line { target: target.to_owned(), text, kind, count: 1 });
     }
 
-    /// The next line that may be sent now. Replies to saves come before replies to looks.
+    /// The next line that may be sent now.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
-        if self.queue.is_empty() || !self.bucket.take(now) {
-            return None;
-        }
-        let first = self.queue.iter().position(|line| line.kind != ReplyKind::Look);
-        Some(self.queue.remove(first.unwrap_or(0)))
+        let may_send = !self.queue.is_empty() && self.bucket.take(now);
+        may_send.then(|| self.queue.remove(0))
     }
 
     /// When the next line may be sent; `None`: nothing waits.

@@ -91,9 +91,9 @@ impl Session<'_> {
         let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
         let is_wanted =
             private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
-        let origin = self.origin(index, message, is_wanted, now);
+        let origin = self.origin(index, message, is_wanted, now)?;
         let history = origin != Origin::Live;
-        if origin == Origin::Ignored || !is_wanted || self.is_ignored(message, history, is_relay) {
+        if !is_wanted || self.is_ignored(message, history, is_relay) {
             return None;
         }
         let source = message::text(message.source);
@@ -158,7 +158,7 @@ impl Session<'_> {
             // A notice from the server itself has no user in its source.
             self.services_answered(now.instant);
             if self.notices.take(now.instant) {
-                self.log.push(format!("notice from {}: {}", message.sender(), message.text(1)));
+                log!("notice from {}: {}", message.sender(), message.text(1));
             }
         }
     }

@@ -6,6 +6,7 @@ use time::macros::datetime;
 
 use super::talk::MAX_NICK;
 use super::*;
+use crate::log::tests::LOG;
 
 /// The own clock when a [`Talk`] begins.
 const START: OffsetDateTime = datetime!(2026-11-22 10:30:00 UTC);
@@ -146,7 +147,12 @@ impl Talk {
 
     /// What the operator read since the last call.
     fn logged(&mut self) -> String {
-        std::mem::take(&mut self.session.log).join("\n").replace(WARNING, "")
+        let text = |line: String| {
+            let priority = line.strip_prefix("<6>").or(line.strip_prefix(WARNING));
+            // Without a priority, there is a time of 21 characters.
+            priority.unwrap_or_else(|| &line[21..]).to_owned()
+        };
+        LOG.take().into_iter().map(text).collect::<Vec<_>>().join("\n")
     }
 
     fn forget(&mut self) {
@@ -1014,7 +1020,7 @@ fn standard_replies_are_logged_with_their_words_once_per_reason() {
         ("WARN * LOW_SPACE :Disk is nearly full", "WARN * LOW_SPACE: Disk is nearly full"),
         ("NOTE JOIN SLOW #dev :Wait 1 s", "NOTE JOIN SLOW: Wait 1 s"),
         ("FAIL JOIN SLOW #dev :Wait 2 s", "FAIL JOIN SLOW: Wait 2 s"),
-        ("FAIL", "FAIL  : "),
+        ("FAIL", "FAIL  :"),
     ];
     for (line, logged) in replies {
         talk.says(&format!(":server {line}"));
