@@ -102,7 +102,7 @@ pub struct Now {
 enum Phase {
     /// Listing and requesting capabilities.
     Capabilities,
-    /// AUTHENTICATE was sent.
+    /// The server offers our login.
     Login,
     /// CAP END was sent.
     Welcome,
@@ -125,8 +125,6 @@ pub struct Session<'a> {
 
     /// The credentials, until they are sent.
     sasl: Option<&'a Sasl>,
-    /// The server offers SASL with our mechanism.
-    offers_login: bool,
     /// The server has said that services cannot be reached.
     are_services_away: bool,
 
@@ -184,7 +182,6 @@ impl<'a> Session<'a> {
             out: String::new(),
             outbox: Outbox::new(now.instant),
             sasl: settings.sasl.as_ref(),
-            offers_login: false,
             are_services_away: false,
             nick: settings.nick.clone(),
             nick_refusals: 0,
@@ -261,13 +258,13 @@ impl<'a> Session<'a> {
             return self.privmsg(line, message, now);
         }
         // A TLS server answers plain text with an alert, which may end in a newline.
-        self.is_irc |= message.verb.iter().all(u8::is_ascii_alphanumeric);
+        self.is_irc |= message.verb[0].is_ascii_alphanumeric();
         let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
         let is_ours = self.is_me(who);
         let logging_in = self.phase == Phase::Login;
         self.are_services_away |= !registered && is_outage(&message.last());
         match message.verb {
-            b"NOTICE" if registered => self.notice(message, now),
+            b"NOTICE" => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),
             b"FAIL" if logging_in && message.param(0) == b"AUTHENTICATE" => {
                 self.login_refused(message)
@@ -275,9 +272,8 @@ impl<'a> Session<'a> {
             b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(message),
             b"PING" => self.send("PONG", &[&message.text(0)]),
             b"ERROR" | b"465" => self.error(message),
-
             b"CAP" => self.cap(message),
-            b"AUTHENTICATE" if logging_in && message.param(0) == b"+" => self.authenticate(),
+            b"AUTHENTICATE" if logging_in => self.authenticate(),
             b"903" if logging_in => self.end_capabilities(),
             [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(message),
             // Once registered, 464 answers an OPER in `on_connect`.
@@ -290,8 +286,10 @@ impl<'a> Session<'a> {
             b"376" | b"422" if self.phase == Phase::Burst => self.burst_over(now.instant),
             b"900" => self.services_answered(now.instant),
             b"NICK" if is_ours => self.take_nick(message, now.instant),
-            b"NICK" | b"QUIT" => self.nick_is_free(message.nick(), now.instant),
-
+            // Someone gives up the nick that we want, so ask for it now.
+            b"NICK" | b"QUIT" if self.case.eq(message.nick(), self.settings.nick.as_bytes()) => {
+                self.reclaim = self.reclaim.and(Some(now.instant));
+            }
             b"JOIN" if is_ours => self.joined(message, now),
             b"PART" | b"KICK" if is_ours => self.removed_from_channel(message, now.instant),
             b"INVITE" => self.invited(message, now.instant),
@@ -321,7 +319,7 @@ impl<'a> Session<'a> {
     }
 
     /// Ends the connection. The first reason counts; later ones are only logged.
-    pub fn close(&mut self, retry: Retry, why: impl Display) {
+    fn close(&mut self, retry: Retry, why: impl Display) {
         if self.end.is_some() {
             log!("{why}");
             return;

@@ -2,6 +2,7 @@
 //! outcomes and sends the replies.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
 use std::mem;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -17,13 +18,11 @@ use crate::irc::{Now, Session};
 use crate::last_seen::LastSeen;
 use crate::log;
 
-/// The most reads before what they brought is answered.
-const MOST_READS: usize = 100;
-
 pub struct Network<'a> {
     config: &'a Config,
     verbose: bool,
-    online: Option<Online<'a>>,
+    /// While connected: what has arrived and is not read yet is in the lines.
+    online: Option<(Connection, Session<'a>, Lines)>,
     last_seen: LastSeen<'a>,
     backoff: Backoff,
     /// The next attempt begins with the address after it.
@@ -32,12 +31,6 @@ pub struct Network<'a> {
     next_attempt: Instant,
     /// No bytes are waiting to be read.
     pub idle: bool,
-}
-
-struct Online<'a> {
-    connection: Connection,
-    session: Session<'a>,
-    lines: Lines,
 }
 
 impl<'a> Network<'a> {
@@ -59,18 +52,20 @@ impl<'a> Network<'a> {
     pub fn take_in(&mut self, until: Option<Instant>) -> Vec<Request> {
         self.idle = true;
         let mut requests = Vec::new();
-        let Some(Online { connection, session, lines }) = &mut self.online else {
+        let Some((connection, session, lines)) = &mut self.online else {
             self.wait_and_connect(until);
             return requests;
         };
         let mut until = until.into_iter().fold(session.deadline(), Instant::min);
-        // All requests share one commit. TLS returns one record per read, so read what is there.
-        for _ in 0..MOST_READS {
+        // All requests share one commit. TLS returns one record per read, so read what is there, up
+        // to a limit: PING must be answered.
+        for _ in 0..100 {
             match connection.read(lines.space(), until) {
                 Ok(0) => return requests,
                 Ok(n) => lines.filled(n),
                 Err(e) => {
-                    session.close(Retry::Soon, log::os_error(e));
+                    // The server's last words say more.
+                    session.end.get_or_insert(End(Retry::Soon, log::os_error(e)));
                     return requests;
                 }
             }
@@ -89,7 +84,7 @@ impl<'a> Network<'a> {
 
     /// Sends the replies, and everything else that is due.
     pub fn answer(&mut self, outcomes: Vec<Outcome>) {
-        let Some(Online { connection, session, .. }) = &mut self.online else { return };
+        let Some((connection, session, _)) = &mut self.online else { return };
         for outcome in outcomes {
             let Outcome { request, answer, is_look, links } = &outcome;
             let target = request.channel.as_ref().unwrap_or(&request.nick);
@@ -110,9 +105,9 @@ impl<'a> Network<'a> {
         if self.verbose {
             bytes.lines().for_each(|line| log!("-> {line}"));
         }
-        connection.write(bytes.as_bytes()).unwrap_or_else(|e| {
-            // Only the first reason counts: the server's last words, if there are any.
-            session.close(Retry::Soon, log::os_error(e));
+        connection.stream.write_all(bytes.as_bytes()).unwrap_or_else(|e| {
+            let why = format!("cannot send to the server: {}", log::os_error(e));
+            session.end.get_or_insert(End(Retry::Soon, why));
         });
         let end = session.end.take();
         self.last_seen.update(session.last_seen(now), now.instant, end.is_some());
@@ -130,7 +125,7 @@ impl<'a> Network<'a> {
         match Connection::open(&self.config.server, &mut self.last_address) {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.last_seen.times, now());
-                self.online = Some(Online { connection, session, lines: Lines::new() });
+                self.online = Some((connection, session, Lines::new()));
             }
             Err(end) => self.lost(end),
         }
@@ -140,7 +135,7 @@ impl<'a> Network<'a> {
     fn lost(&mut self, End(retry, why): End) {
         let mut registered = None;
         let mut hint = "";
-        if let Some(Online { session, .. }) = self.online.take() {
+        if let Some((_, session, _)) = self.online.take() {
             registered = session.registered.map(|since| since.elapsed());
             if !session.is_irc && !self.config.server.tls {
                 hint = "; the server sent no line of IRC: if this port speaks TLS, set tls = yes";

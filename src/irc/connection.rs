@@ -8,20 +8,27 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use native_tls::{HandshakeError, Identity, TlsConnector, TlsStream};
+use native_tls::{Identity, TlsConnector, TlsStream};
 
 use crate::log;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A server that does not finish the TLS handshake, or accepts no bytes, for this long is dead.
-const IO_TIMEOUT: Duration = Duration::from_secs(30);
-/// In each of OpenSSL's errors about a certificate.
+/// A server that does not accept the connection, finish the TLS handshake, or accept bytes within
+/// this time is dead.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// In each of OpenSSL's messages about a certificate.
 const UNTRUSTED: &str = "verify failed";
-/// After a login that worked, how many refused logins in a row are retried soon.
-const SOON_REFUSALS: u32 = 3;
+/// Words in OpenSSL's messages, which are all that native-tls passes on, and what they mean.
+const TLS_ERRORS: [(&str, &str); 6] = [
+    ("has expired", "the certificate has expired; ask the network to renew it"),
+    ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
+    ("mismatch", "the certificate was issued for another name; check the name in server"),
+    (UNTRUSTED, "the certificate is self-signed or from an unknown issuer; see tls_pin"),
+    ("wrong version", "this port does not speak TLS; try 6697, or set tls = no"),
+    ("", "the TLS handshake failed; does this port speak TLS?"),
+];
 
 /// Where the server is, and how far it is trusted.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Settings {
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
@@ -55,7 +62,8 @@ pub struct End(pub Retry, pub String);
 pub struct Backoff {
     first: Duration,
     next: Duration,
-    /// How many more refused logins are retried soon: services that start may refuse everyone.
+    /// How many more refused logins are retried soon, after one that worked: services that start
+    /// may refuse everyone.
     soon_refusals: u32,
 }
 
@@ -68,7 +76,7 @@ impl Backoff {
     /// was. `random` is any number.
     pub fn wait(&mut self, retry: Retry, registered: Option<Duration>, random: u64) -> Duration {
         if registered.is_some() {
-            self.soon_refusals = SOON_REFUSALS;
+            self.soon_refusals = 3;
         }
         if registered >= Some(Duration::from_secs(5 * 60)) {
             self.next = self.first;
@@ -87,12 +95,13 @@ impl Backoff {
 }
 
 /// Plain or TLS.
-trait Stream: Read + Write {}
+pub trait Stream: Read + Write {}
 
 impl<T: Read + Write> Stream for T {}
 
 pub struct Connection {
-    stream: Box<dyn Stream>,
+    /// After an error in writing, the connection is dead.
+    pub stream: Box<dyn Stream>,
     /// The deadline of the socket's reads.
     until: Rc<Cell<Instant>>,
 }
@@ -121,12 +130,9 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tcp.set_nonblocking(false)?;
-        self.tcp.set_write_timeout(Some(IO_TIMEOUT))?;
+        self.tcp.set_write_timeout(Some(TIMEOUT))?;
         // `write_all` goes on after a signal.
-        self.tcp.write_all(bytes).map(|()| bytes.len()).map_err(|e| match e.kind() {
-            ErrorKind::WouldBlock => io::Error::other("the server has accepted no bytes for 30 s"),
-            _ => e,
-        })
+        self.tcp.write_all(bytes).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -138,11 +144,32 @@ impl Connection {
     /// Connects to the first of the server's addresses that accepts, beginning with the one after
     /// `last`, and under TLS checks who the server is. `last` becomes the address of this attempt.
     pub fn open(settings: &Settings, last: &mut Option<SocketAddr>) -> Result<Connection, End> {
-        let tcp = connect(settings, last)?;
-        let until = Rc::new(Cell::new(Instant::now() + IO_TIMEOUT));
+        let Settings { host, port, tls, .. } = settings;
+        let found = (host.as_str(), *port)
+            .to_socket_addrs()
+            .map_err(|e| End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e))))?;
+        let mut addresses: Vec<_> = found.collect();
+        // The resolver may return them in another order each time.
+        if let Some(index) = addresses.iter().position(|&address| Some(address) == *last) {
+            addresses.rotate_left(index + 1);
+        }
+        let mut connected = Err(io::Error::other("it has no address"));
+        for address in addresses {
+            log!("connecting to {host} at {address}");
+            *last = Some(address);
+            connected = TcpStream::connect_timeout(&address, TIMEOUT);
+            if connected.is_ok() {
+                break;
+            }
+        }
+        let tcp = connected.map_err(|e| {
+            let why = log::os_error(e);
+            End(Retry::Soon, format!("cannot connect to {host}, port {port}: {why}"))
+        })?;
+        let until = Rc::new(Cell::new(Instant::now() + TIMEOUT));
         let socket = Socket { tcp, until: until.clone() };
         let stream: Box<dyn Stream> =
-            if settings.tls { Box::new(handshake(settings, socket)?) } else { Box::new(socket) };
+            if *tls { Box::new(handshake(settings, socket)?) } else { Box::new(socket) };
         Ok(Connection { stream, until })
     }
 
@@ -155,38 +182,6 @@ impl Connection {
             result => result,
         }
     }
-
-    /// Writes all of `bytes`. After an error the connection is dead.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
-    }
-}
-
-fn connect(settings: &Settings, last: &mut Option<SocketAddr>) -> Result<TcpStream, End> {
-    let Settings { host, port, .. } = settings;
-    let addresses = (host.as_str(), *port)
-        .to_socket_addrs()
-        .map_err(|e| End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e))))?;
-    let mut why = format!("{host} has no address");
-    for address in starting_after(*last, addresses.collect()) {
-        log!("connecting to {host} at {address}");
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(tcp) => {
-                *last = Some(address);
-                return Ok(tcp);
-            }
-            Err(e) => why = format!("cannot connect to {address}: {}", log::os_error(e)),
-        }
-    }
-    Err(End(Retry::Soon, why))
-}
-
-fn starting_after(last: Option<SocketAddr>, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    // The resolver may return them in another order each time.
-    if let Some(index) = addresses.iter().position(|&address| Some(address) == last) {
-        addresses.rotate_left(index + 1);
-    }
-    addresses
 }
 
 fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, End> {
@@ -200,7 +195,13 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, E
     builder.danger_accept_invalid_certs(is_pinned).danger_accept_invalid_hostnames(is_pinned);
     let connector = builder.build().map_err(|e| End(Retry::Slow, format!("TLS: {e}")))?;
 
-    let stream = connector.connect(host, socket).map_err(|e| handshake_failure(host, e))?;
+    let stream = connector.connect(host, socket).map_err(|e| {
+        let openssl = log::os_error(e);
+        let known = TLS_ERRORS.into_iter().find(|(text, _)| openssl.contains(text));
+        let (_, what) = known.unwrap_or_default();
+        let retry = if openssl.contains(UNTRUSTED) { Retry::Slow } else { Retry::Soon };
+        End(retry, format!("{host}: {what} ({openssl})"))
+    })?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
@@ -212,22 +213,6 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, E
         return Err(End(Retry::Slow, why));
     }
     Ok(stream)
-}
-
-/// Puts OpenSSL's message, which is all that native-tls passes on, into plain words.
-fn handshake_failure(host: &str, error: HandshakeError<Socket>) -> End {
-    const KNOWN: [(&str, &str); 6] = [
-        ("has expired", "the certificate has expired; ask the network to renew it"),
-        ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
-        ("mismatch", "the certificate was issued for another name; check the name in server"),
-        (UNTRUSTED, "the certificate is self-signed or from an unknown issuer; see tls_pin"),
-        ("wrong version", "this port does not speak TLS; try 6697, or set tls = no"),
-        ("", "the TLS handshake failed; does this port speak TLS?"),
-    ];
-    let openssl = log::os_error(error);
-    let (_, what) = KNOWN.into_iter().find(|(text, _)| openssl.contains(text)).unwrap_or_default();
-    let retry = if openssl.contains(UNTRUSTED) { Retry::Slow } else { Retry::Soon };
-    End(retry, format!("{host}: {what} ({openssl})"))
 }
 
 /// The hash of the server's certificate, written as `openssl x509 -fingerprint` does. That is

@@ -6,14 +6,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::*;
 
-/// Useful only together, so requested together: a server grants a request as a whole.
-const HISTORY: &str = "batch draft/chathistory message-tags server-time";
-/// How long services have to answer `on_connect` before we join channels.
-const SERVICES_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two requests for a nick that we did not get.
 pub const RECLAIM: Duration = Duration::from_secs(5 * 60);
-/// The most nicks to try on one connection.
-const NICK_TRIES: usize = 12;
 
 impl Sasl {
     /// What `AUTHENTICATE` sends: the login in base64, in chunks of 400 bytes. A shorter one,
@@ -45,9 +39,14 @@ impl Session<'_> {
         match message.param(1) {
             b"LS" => {
                 self.request(&list);
-                // An asterisk says that more lines follow.
-                if message.param(2) != b"*" {
-                    self.end_listing();
+                // An asterisk says that more lines follow. A login goes on at its ACK.
+                if message.param(2) == b"*" || self.phase == Phase::Login {
+                    return;
+                }
+                match self.sasl {
+                    None => self.end_capabilities(),
+                    Some(Sasl { mechanism, .. }) => self
+                        .login_unavailable(format_args!("the server offers no SASL {mechanism}")),
                 }
             }
             b"NEW" => self.request(&list),
@@ -57,23 +56,10 @@ impl Session<'_> {
             b"ACK" if list.contains("draft/chathistory") => self.keeps_history = true,
             b"ACK" if list.trim() == "sasl" => {
                 if let Some(Sasl { mechanism, .. }) = self.sasl {
-                    self.phase = Phase::Login;
                     self.send("AUTHENTICATE", &[mechanism]);
                 }
             }
             _ => {}
-        }
-    }
-
-    /// All capabilities are known. Where we log in, `sasl` was requested and an answer will come.
-    fn end_listing(&mut self) {
-        match self.sasl {
-            None => self.end_capabilities(),
-            Some(_) if self.offers_login => {}
-            Some(Sasl { mechanism, .. }) => {
-                let why = format_args!("the server offers no SASL {mechanism}");
-                self.login_unavailable(why);
-            }
         }
     }
 
@@ -84,10 +70,15 @@ impl Session<'_> {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             let request = match (name, self.sasl) {
                 ("account-tag" | "batch" | "message-tags" | "server-time", _) => name,
-                ("draft/chathistory", _) if self.settings.catch_up => HISTORY,
+                // Useful only together, so requested together.
+                ("draft/chathistory", _) if self.settings.catch_up => {
+                    "batch draft/chathistory message-tags server-time"
+                }
                 ("sasl", Some(sasl)) => {
                     // A server need not name its mechanisms.
-                    self.offers_login = value.is_empty() || value.contains(sasl.mechanism);
+                    if value.is_empty() || value.contains(sasl.mechanism) {
+                        self.phase = Phase::Login;
+                    }
                     name
                 }
                 _ => continue,
@@ -112,8 +103,10 @@ impl Session<'_> {
         if !is_about_them || self.sasl.is_some() || self.are_services_away {
             return self.login_unavailable(why);
         }
-        let remedy = "check sasl_user and sasl_password, or tls_cert for sasl = external";
-        self.close(Retry::Refused, format_args!("login failed: {why}; {remedy}"));
+        let why = format!(
+            "login failed: {why}; check sasl_user and sasl_password, or tls_cert for sasl = external"
+        );
+        self.close(Retry::Refused, why);
     }
 
     /// The login failed, but not because of the credentials. Never join without it: that would be
@@ -151,10 +144,9 @@ impl Session<'_> {
             match name {
                 "BOT" => self.send(&format!("MODE {} +{value}", self.nick), &[]),
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
-                "CHATHISTORY" => {
-                    if let Ok(limit @ 1..) = value.parse() {
-                        self.history_limit = limit;
-                    }
+                // 0: any number.
+                "CHATHISTORY" if value != "0" => {
+                    self.history_limit = value.parse().unwrap_or(self.history_limit);
                 }
                 // Less than the protocol's own 512 would leave no room for text.
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
@@ -172,7 +164,8 @@ impl Session<'_> {
         }
         for line in &self.settings.on_connect {
             self.send(line, &[]);
-            self.next_join = now + SERVICES_TIMEOUT;
+            // The time that services have to answer.
+            self.next_join = now + Duration::from_secs(5);
         }
         self.phase = Phase::Ready;
     }
@@ -186,18 +179,20 @@ impl Session<'_> {
         self.close(retry, format_args!("the server says: {words}"));
     }
 
-    /// Tries another nick: the wanted one with `_`, then its beginning with a number.
+    /// Tries another nick: the wanted one with `_`, then its beginning with a number, 12 in all.
     pub fn nick_refused(&mut self, message: &Message) {
         let wanted = &self.settings.nick;
         self.nick_refusals += 1;
         let nick = match self.nick_refusals {
             1 => format!("{wanted}_"),
             // Nine characters are allowed everywhere (RFC 2812).
-            n @ ..NICK_TRIES => format!("{wanted:.7}{}", n - 1),
+            n @ ..12 => format!("{wanted:.7}{}", n - 1),
             _ => {
-                let words = message.last();
-                let remedy = "change nick, unless services hold it only for now";
-                let why = format_args!("the server refuses the nick {wanted}: {words}; {remedy}");
+                let why = format!(
+                    "the server refuses the nick {wanted}: {}; change nick, unless services hold \
+                     it only for now",
+                    message.last()
+                );
                 return self.close(Retry::Slow, why);
             }
         };
@@ -220,13 +215,6 @@ impl Session<'_> {
             news += &format!(", not as {wanted}: asking for that nick every 5 min");
         }
         log!("{news}");
-    }
-
-    /// Someone gave up a nick: take it if it is the wanted one.
-    pub fn nick_is_free(&mut self, nick: &[u8], now: Instant) {
-        if self.case.eq(nick, self.settings.nick.as_bytes()) {
-            self.reclaim = self.reclaim.and(Some(now));
-        }
     }
 }
 
