@@ -277,8 +277,9 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     }
     let names: String =
         bot.commands.iter().map(|command| format!(" {prefix}{}", command.name)).collect();
-    let page = bot.publisher.page(request.channel.as_deref().unwrap_or_default());
-    let links = page.map(|page| format!("; links: {page}")).unwrap_or_default();
+    let page = bot.config.page(request.channel.as_deref().unwrap_or_default());
+    let url = page.and_then(|page| page.url.as_ref());
+    let links = url.map(|url| format!("; links: {url}")).unwrap_or_default();
     Ok(format!("commands:{names}; details: {prefix}help url{links}"))
 }
 

@@ -20,9 +20,8 @@ use crate::file::beside;
 use crate::irc::{self, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
 use crate::log;
-use crate::log_url::{LogUrl, Zone};
-use crate::page::{FeedLink, Page};
-use crate::view::{Format, View};
+use crate::log_url::{self, LogUrl, Zone};
+use crate::view::{View, relative_url};
 
 use lines::*;
 use outputs::*;
@@ -44,7 +43,7 @@ pub struct Config {
     pub moderators: Vec<String>,
     /// The feeds, then the pages.
     pub views: Vec<View>,
-    pub log_url: Option<LogUrl>,
+    pub log_url: LogUrl,
     pub account: Option<delicious::Settings>,
     /// The values of `local.NAME` by NAME, for src/local.rs.
     #[allow(dead_code, reason = "only a fork reads them")]
@@ -75,11 +74,11 @@ impl Config {
         let account = account(&mut lines)?;
         let secrets = secrets(&mut lines, &server, &irc, &account)?;
         let zone = lines.get("timezone", zone)?;
-        let log_url = lines.option("log_url", |value| LogUrl::new(value, zone))?;
+        let log_url = LogUrl { pattern: lines.option("log_url", log_url::pattern)?, zone };
         let mut files = vec![];
         let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
         files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
-        let views = views(&lines, &mut files, &irc, zone, &log_url)?;
+        let views = views(&lines, &mut files, &irc)?;
         let local = lines.settings.iter().filter_map(|(key, setting)| {
             Some((key.strip_prefix("local.")?.to_owned(), setting.value.clone()))
         });
@@ -98,6 +97,12 @@ impl Config {
             files,
             warnings: lines.warnings,
         })
+    }
+
+    /// The page that shows `channel`.
+    pub fn page(&self, channel: &str) -> Option<&View> {
+        // Pages follow feeds.
+        self.views.iter().rfind(|view| view.shows(channel))
     }
 }
 
@@ -200,4 +205,4 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
 
 #[cfg(test)]
 #[path = "../tests/unit/config.rs"]
-mod tests;
+pub mod tests;

@@ -49,9 +49,8 @@ fn say(text: &str) -> bool {
 fn greeting(bot: &Bot, you: &str) -> String {
     let channel = &bot.config.irc.channels[0].name;
     let prefix = &bot.config.irc.prefix;
-    // Pages follow feeds.
-    let page = bot.config.views.iter().rfind(|view| view.shows(channel));
-    let page = page.map(|view| view.path.display().to_string()).unwrap_or_default();
+    let page =
+        bot.config.page(channel).map(|view| view.path.display().to_string()).unwrap_or_default();
     format!(
         "{VERSION}: you are {you} in {channel}; {prefix}help lists the commands; \
          your links will be in {page}: open it in a browser"

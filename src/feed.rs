@@ -7,12 +7,13 @@ use time::format_description::well_known::Rfc2822;
 
 use crate::journal::{Entry, format_time};
 use crate::link::percent_encode;
+use crate::log_url::LogUrl;
 use crate::view::{View, escape, reposters_html, uri};
 
 /// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
 pub fn render(
     view: &View,
-    about: &str,
+    log_url: &LogUrl,
     changed: Option<OffsetDateTime>,
     entries: &[Entry],
 ) -> String {
@@ -26,7 +27,7 @@ xmlns:dc=\"http://purl.org/dc/elements/1.1/\">
 <description>Links posted in {channels}</description>
 ",
         title = escape(&view.title),
-        link = escape(&uri(about)),
+        link = escape(&uri(&view.about)),
         channels = escape(&view.channels.join(", ")),
     );
     if let Some(url) = &view.url {
@@ -37,15 +38,22 @@ xmlns:dc=\"http://purl.org/dc/elements/1.1/\">
         out += &date("lastBuildDate", changed);
     }
     for entry in entries {
-        out += &item(view, entry);
+        out += &item(log_url, entry);
     }
     out + "</channel>\n</rss>\n"
 }
 
-fn item(view: &View, entry: &Entry) -> String {
+fn item(log_url: &LogUrl, entry: &Entry) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
-    let log_uri = view.log_uri(link);
+    let (nick, channel) = (escape(&link.nick), escape(&link.channel));
+    let log_url = log_url.of(link);
+    // HTML: who posted it, itself a link into the log, and who posted it again.
+    let mut description = format!("posted by {nick} in {channel}");
+    if let Some(url) = &log_url {
+        description = format!("<a href=\"{}\">{description}</a>", escape(url));
+    }
+    description += &reposters_html(entry);
     let mut out = format!(
         "<item>
 <title>{title}</title>
@@ -57,33 +65,21 @@ fn item(view: &View, entry: &Entry) -> String {
 ",
         title = escape(title),
         url = escape(&uri(&link.url)),
-        description = escape(&description(entry, log_uri.as_deref())),
-        nick = escape(&link.nick),
+        description = escape(&description),
         guid_channel = percent_encode(&link.channel),
         time = format_time(entry.time),
-        channel = escape(&link.channel),
     );
     for tag in tags {
         out += &element("category", tag);
     }
-    if let Some(log_uri) = log_uri {
-        out += &element("comments", &log_uri);
+    if let Some(url) = log_url {
+        out += &element("comments", &url);
     }
     out + &date("pubDate", link.posted) + "</item>\n"
 }
 
 fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>\n", escape(text))
-}
-
-/// HTML: who posted the link, itself a link into the log, and who posted it again.
-fn description(entry: &Entry, log_uri: Option<&str>) -> String {
-    let (nick, channel) = (escape(&entry.link.nick), escape(&entry.link.channel));
-    let mut html = format!("posted by {nick} in {channel}");
-    if let Some(log_uri) = log_uri {
-        html = format!("<a href=\"{}\">{html}</a>", escape(log_uri));
-    }
-    html + &reposters_html(entry)
 }
 
 /// Empty for a time that RFC 2822 cannot express: before 1900.

@@ -56,22 +56,23 @@ fn write(time: &str, text: impl Display) {
 /// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
 /// any ASCII case, and with `+` for a space, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
-    // Neither step changes a length, so all three texts have the same offsets.
-    let fold = |text: &str| text.replace('+', " ").to_ascii_lowercase();
+    let fold = |text: &str| text.replace('+', " ").to_ascii_lowercase().into_bytes();
     let text = visible(text);
+    // All three have the same offsets.
     let folded = fold(&text);
     let mut shown = text.into_bytes();
     for secret in secrets {
-        for (start, secret) in folded.match_indices(&fold(&visible(secret))) {
-            // Only secrets are NUL, which is a control character.
-            shown[start..start + secret.len()].fill(0);
+        let secret = fold(&visible(secret));
+        // Copies of a secret may overlap.
+        for start in 0..folded.len() {
+            if folded[start..].starts_with(&secret) {
+                // Only secrets are NUL, which is a control character.
+                shown[start..start + secret.len()].fill(0);
+            }
         }
     }
-    let mut shown = String::from_utf8_lossy(&shown).into_owned();
-    while shown.contains("\0\0") {
-        shown = shown.replace("\0\0", "\0");
-    }
-    shown.replace('\0', "***")
+    shown.dedup_by(|a, b| *a == 0 && *b == 0);
+    String::from_utf8_lossy(&shown).replace('\0', "***")
 }
 
 fn visible(text: &str) -> String {

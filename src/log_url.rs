@@ -1,11 +1,12 @@
 //! The address in the channel's web log of the second in which a link was posted.
 
-use time::format_description::OwnedFormatItem;
+use time::format_description::{self, OwnedFormatItem};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::link::{Link, address, with_channel};
+use crate::view::uri;
 
-/// The time zone of the channel's web log.
+/// The time zone of the channel's web log, and of the page.
 #[derive(Clone, Copy)]
 pub enum Zone {
     Fixed(UtcOffset),
@@ -26,25 +27,22 @@ impl Zone {
 }
 
 /// The settings `log_url` and `timezone` of bot.conf.
-#[derive(Clone)]
 pub struct LogUrl {
-    pattern: OwnedFormatItem,
-    zone: Zone,
+    pub pattern: Option<OwnedFormatItem>,
+    pub zone: Zone,
 }
 
 impl LogUrl {
-    /// `pattern` is a format description of the time crate, version 1 (a literal `[` is `[[`).
-    pub fn new(pattern: &str, zone: Zone) -> Option<LogUrl> {
-        let pattern = time::format_description::parse_owned::<1>(pattern).ok()?;
-        let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).ok()?;
-        address(&with_channel(&example, "")).ok()?;
-        Some(LogUrl { pattern, zone })
+    /// The address of the second in which `link` was posted, if the log's is known.
+    pub fn of(&self, link: &Link) -> Option<String> {
+        let text = self.zone.at(link.posted).format(self.pattern.as_ref()?).ok()?;
+        Some(uri(&with_channel(&text, &link.channel)))
     }
+}
 
-    /// Returns the address of the second in which `link` was posted.
-    pub fn of(&self, link: &Link) -> String {
-        // `new` has tried the pattern; only a year out of range can fail here.
-        let text = self.zone.at(link.posted).format(&self.pattern).unwrap_or_default();
-        with_channel(&text, &link.channel)
-    }
+/// `text` is a format description of the time crate, version 1 (a literal `[` is `[[`).
+pub fn pattern(text: &str) -> Option<OwnedFormatItem> {
+    let pattern = format_description::parse_owned::<1>(text).ok()?;
+    let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).ok()?;
+    address(&with_channel(&example, "")).ok().map(|_| pattern)
 }

@@ -123,7 +123,7 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let now = Instant::now();
     // In the console, write the files after every command.
     let pause = if console { Duration::ZERO } else { Duration::from_secs(1) };
-    let mut publisher = Publisher::new(&config.views, pause, now);
+    let mut publisher = Publisher::new(config, pause, now);
     publisher.publish(&journal, now);
     let delivery = config
         .account
@@ -163,7 +163,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
         return;
     }
     let Some((change, link)) = delivery.next(&bot.journal, Instant::now()) else { return };
-    let log_url = bot.config.log_url.as_ref().map(|log_url| log_url.of(&link));
+    let log_url = bot.config.log_url.of(&link);
     let verdict = account.send(change, &link, log_url.as_deref(), OffsetDateTime::now_utc());
     let clock = OffsetDateTime::now_utc();
     delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);

@@ -3,8 +3,9 @@
 //! HTML with the classes of microformats2 (h-feed, h-entry). The page has no scripts and
 //! loads nothing.
 
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
+use crate::config::Config;
 use crate::journal::{Entry, format_time};
 use crate::log_url::Zone;
 use crate::view::{View, escape, reposters_html, uri};
@@ -15,30 +16,13 @@ pub const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";
 /// For every link to another site: people posted them, so linkbot does not recommend them.
 const REL: &str = "noopener nofollow ugc";
 
-/// The part of a view that only a page has.
-pub struct Page {
-    /// The feeds of its channels.
-    pub feeds: Vec<FeedLink>,
-    /// The time zone of the page.
-    pub zone: Zone,
-    /// The start of every command.
-    pub prefix: String,
-}
-
-pub struct FeedLink {
-    pub title: String,
-    /// The feed's public address, or the name of its file.
-    pub href: String,
-}
-
-impl Page {
-    /// `entries` are newest first; `has_older` is true if the journal has older ones.
-    pub fn render(&self, view: &View, entries: &[Entry], has_older: bool) -> String {
-        let (title, prefix) = (escape(&view.title), escape(&self.prefix));
-        let (alternates, feeds) = self.links_to_feeds();
-        let style = style();
-        let mut out = format!(
-            "<!DOCTYPE html>
+/// `entries` are newest first; `has_older` is true if the journal has older ones.
+pub fn render(config: &Config, view: &View, entries: &[Entry], has_older: bool) -> String {
+    let (title, prefix) = (escape(&view.title), escape(&config.irc.prefix));
+    let (alternates, feeds) = links_to_feeds(config, view);
+    let style = style();
+    let mut out = format!(
+        "<!DOCTYPE html>
 <html lang=\"en\">
 <head>
 <meta charset=\"utf-8\">
@@ -53,43 +37,46 @@ style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'\">
 <h1 class=\"p-name\">{title}</h1>
 <p>{feeds}</p>
 "
+    );
+    if entries.is_empty() {
+        let channels = escape(&view.channels.join(" or "));
+        out += &format!(
+            "<p>No links yet. Share one in {channels}:</p>\n\
+             <p><code>{prefix}url http://www.example.com/ Title For Link</code></p>\n"
         );
-        if let Some(newest) = entries.first() {
-            // One offset for all times on the page, even across a change of clocks.
-            let offset = self.zone.at(newest.link.posted).offset();
-            out += &list(view, entries, offset);
-        } else {
-            let channels = escape(&view.channels.join(" or "));
-            out += &format!(
-                "<p>No links yet. Share one in {channels}:</p>\n\
-                 <p><code>{prefix}url http://www.example.com/ Title For Link</code></p>\n"
-            );
-        }
-        if has_older {
-            out += &format!("<p>Older links: {prefix}find in the channel</p>\n");
-        }
-        out + "</main>\n</body>\n</html>\n"
+    } else {
+        out += &list(config, view, entries);
     }
+    if has_older {
+        out += &format!("<p>Older links: {prefix}find in the channel</p>\n");
+    }
+    out + "</main>\n</body>\n</html>\n"
+}
 
-    /// The links to the feeds: for feed readers in the head, and for people in the body.
-    fn links_to_feeds(&self) -> (String, String) {
-        let (mut alternates, mut links) = (String::new(), Vec::new());
-        for feed in &self.feeds {
-            let (title, href) = (escape(&feed.title), escape(&feed.href));
-            alternates += &format!(
-                "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" \
-                 href=\"{href}\">\n"
-            );
-            // The title of a lone feed would repeat the page's.
-            let name = if self.feeds.len() == 1 { "RSS" } else { &title };
-            links.push(format!("<a rel=\"{REL}\" href=\"{href}\">{name}</a>"));
-        }
-        (alternates, links.join(", "))
+/// The links to the feeds of the page's channels: for feed readers in the head, and for people in
+/// the body.
+fn links_to_feeds(config: &Config, view: &View) -> (String, String) {
+    let is_ours =
+        |feed: &&View| !feed.is_page && feed.channels.iter().any(|channel| view.shows(channel));
+    let feeds: Vec<_> = config.views.iter().filter(is_ours).collect();
+    let (mut alternates, mut links) = (String::new(), Vec::new());
+    for feed in &feeds {
+        let (title, href) = (escape(&feed.title), escape(&feed.href()));
+        alternates += &format!(
+            "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"{title}\" \
+             href=\"{href}\">\n"
+        );
+        // The title of a lone feed would repeat the page's.
+        let name = if feeds.len() == 1 { "RSS" } else { &title };
+        links.push(format!("<a rel=\"{REL}\" href=\"{href}\">{name}</a>"));
     }
+    (alternates, links.join(", "))
 }
 
 /// The links day by day, newest first.
-fn list(view: &View, entries: &[Entry], offset: UtcOffset) -> String {
+fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
+    // One offset for all times on the page, even across a change of clocks.
+    let offset = config.log_url.zone.at(entries[0].link.posted).offset();
     // Without its seconds.
     let zone = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
     let mut out = format!("<p>Newest first, times in {zone}.</p>\n");
@@ -97,22 +84,21 @@ fn list(view: &View, entries: &[Entry], offset: UtcOffset) -> String {
     for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
         let date = posted(&entries[0]).date();
         out += &format!(
-            "<h2><time datetime=\"{date}\">{}, {} {} {}</time></h2>\n",
+            "<h2><time datetime=\"{date}\">{}, {} {} {}</time></h2>\n<ul role=\"list\">\n",
             date.weekday(),
             date.day(),
             date.month(),
             date.year()
         );
-        out += "<ul role=\"list\">\n";
         for entry in entries {
-            out += &item(view, entry, posted(entry));
+            out += &item(config, view, entry, posted(entry));
         }
         out += "</ul>\n";
     }
     out
 }
 
-fn item(view: &View, entry: &Entry, posted: OffsetDateTime) -> String {
+fn item(config: &Config, view: &View, entry: &Entry, posted: OffsetDateTime) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
     // Without its milliseconds.
@@ -120,8 +106,8 @@ fn item(view: &View, entry: &Entry, posted: OffsetDateTime) -> String {
     let (hour, minute, _) = posted.to_hms();
     let mut time =
         format!("<time class=\"dt-published\" datetime=\"{utc}Z\">{hour:02}:{minute:02}</time>");
-    if let Some(log_uri) = view.log_uri(link) {
-        time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", escape(&log_uri));
+    if let Some(url) = config.log_url.of(link) {
+        time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", escape(&url));
     }
     let (href, title) = (escape(&uri(&link.url)), escape(title));
     let mut note = format!("<b class=\"p-author\">{}</b>", escape(&link.nick));

@@ -5,17 +5,19 @@ use std::cmp::Reverse;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::feed;
+use crate::config::Config;
 use crate::file::replace;
-use crate::journal::Journal;
+use crate::journal::{Journal, VIEW_WINDOW};
 use crate::log::{self, ERROR};
-use crate::view::{Format, View};
+use crate::view::View;
+use crate::{feed, page};
 
 /// The wait after the first failure. It doubles up to 15 min.
 const FIRST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Keeps all feeds and pages up to date. A file that cannot be written does not hold up the others.
 pub struct Publisher<'a> {
+    config: &'a Config,
     files: Vec<Watched<'a>>,
     /// The shortest time between two writes of a file.
     pause: Duration,
@@ -33,9 +35,9 @@ struct Watched<'a> {
 
 impl<'a> Publisher<'a> {
     /// Every file is dirty: links or settings may be newer.
-    pub fn new(views: &'a [View], pause: Duration, now: Instant) -> Publisher<'a> {
+    pub fn new(config: &'a Config, pause: Duration, now: Instant) -> Publisher<'a> {
         let watched = |view| Watched { view, dirty: true, next: now, backoff: Duration::ZERO };
-        Publisher { files: views.iter().map(watched).collect(), pause }
+        Publisher { config, files: config.views.iter().map(watched).collect(), pause }
     }
 
     pub fn mark_dirty(&mut self, channel: &str) {
@@ -54,13 +56,6 @@ impl<'a> Publisher<'a> {
         self.files.iter().any(|file| !file.backoff.is_zero())
     }
 
-    /// The public address of the page that shows `channel`, if it is known.
-    pub fn page(&self, channel: &str) -> Option<&str> {
-        let views = self.files.iter().map(|file| file.view);
-        let mut pages = views.filter(|view| matches!(view.format, Format::Page(_)));
-        pages.find(|page| page.shows(channel))?.url.as_deref()
-    }
-
     /// Writes the files that are due. Logs a failure and tries again later.
     pub fn publish(&mut self, journal: &Journal, now: Instant) {
         for file in &mut self.files {
@@ -68,7 +63,9 @@ impl<'a> Publisher<'a> {
                 continue;
             }
             let path = file.view.path.display();
-            if let Err(e) = write(file.view, journal) {
+            let written = text(self.config, file.view, journal)
+                .and_then(|text| replace(&file.view.path, text.as_bytes()));
+            if let Err(e) = written {
                 file.backoff = (file.backoff * 2).clamp(FIRST_BACKOFF, FIRST_BACKOFF * 15);
                 file.next = now + file.backoff;
                 let (why, wait) = (log::os_error(e), file.backoff.as_secs());
@@ -85,16 +82,16 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// Brings the file up to date with the journal. Does not touch a file that would not change.
-fn write(view: &View, journal: &Journal) -> io::Result<()> {
-    let (mut entries, has_older) = view.links(journal)?;
-    let text = match &view.format {
-        Format::Feed { about } => feed::render(view, about, view.changed(journal)?, &entries),
-        Format::Page(page) => {
-            // Links that were caught up are after later ones in the journal.
-            entries.sort_by_key(|entry| Reverse(entry.link.posted));
-            page.render(view, &entries, has_older)
-        }
-    };
-    replace(&view.path, text.as_bytes())
+/// The text of a file: the newest links of its channels.
+pub fn text(config: &Config, view: &View, journal: &Journal) -> io::Result<String> {
+    let mut links = journal.links(VIEW_WINDOW, |channel| view.shows(channel));
+    let mut entries: Vec<_> = links.by_ref().take(view.items).collect::<io::Result<_>>()?;
+    if view.is_page {
+        // Links that were caught up are after later ones in the journal.
+        entries.sort_by_key(|entry| Reverse(entry.link.posted));
+        return Ok(page::render(config, view, &entries, links.next().is_some()));
+    }
+    let mut events = journal.events(VIEW_WINDOW).map_while(Result::ok);
+    let newest = events.find(|event| view.shows(&event.link.channel));
+    Ok(feed::render(view, &config.log_url, newest.map(|event| event.time), &entries))
 }

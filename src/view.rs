@@ -1,17 +1,12 @@
-//! A feed or a page: which links it shows, and how their text is escaped.
-//!
-//! Reads links from the journal; escapes text and addresses for XML and HTML.
+//! A feed or a page: what bot.conf says about it, and what both share. Escapes text and addresses
+//! for XML and HTML.
 
-use std::io;
 use std::path::PathBuf;
 
-use time::OffsetDateTime;
 use url::Url;
 
-use crate::journal::{Entry, Journal, VIEW_WINDOW};
-use crate::link::Link;
-use crate::log_url::LogUrl;
-use crate::page::Page;
+use crate::journal::Entry;
+use crate::link::percent_encode;
 
 /// A file that shows the newest links of some channels.
 pub struct View {
@@ -21,47 +16,27 @@ pub struct View {
     /// The channels whose links it shows, as spelled in bot.conf.
     pub channels: Vec<String>,
     pub title: String,
+    /// The address of the page, or else of the channel: `ircs://host/channel`.
+    pub about: String,
     /// The most links that it shows: the newest.
     pub items: usize,
-    pub log_url: Option<LogUrl>,
-    pub format: Format,
-}
-
-pub enum Format {
-    /// RSS. `about` is the address of the page, or else of the channel: `ircs://host/channel`.
-    Feed {
-        about: String,
-    },
-    Page(Page),
+    pub is_page: bool,
 }
 
 impl View {
-    /// The links to show, newest first, and true if the journal has older ones.
-    pub fn links(&self, journal: &Journal) -> io::Result<(Vec<Entry>, bool)> {
-        let mut links = journal.links(VIEW_WINDOW, |channel| self.shows(channel));
-        let newest = links.by_ref().take(self.items).collect::<io::Result<_>>()?;
-        Ok((newest, links.next().is_some()))
-    }
-
-    /// The time of the newest event.
-    pub fn changed(&self, journal: &Journal) -> io::Result<Option<OffsetDateTime>> {
-        for event in journal.events(VIEW_WINDOW) {
-            let event = event?;
-            if self.shows(&event.link.channel) {
-                return Ok(Some(event.time));
-            }
-        }
-        Ok(None)
-    }
-
     pub fn shows(&self, channel: &str) -> bool {
         self.channels.iter().any(|own| own == channel)
     }
 
-    /// The address of the link's second in the channel's log.
-    pub fn log_uri(&self, link: &Link) -> Option<String> {
-        self.log_url.as_ref().map(|log_url| uri(&log_url.of(link)))
+    /// The address for a page in the same directory.
+    pub fn href(&self) -> String {
+        self.url.clone().unwrap_or_else(|| relative_url(&self.path.to_string_lossy()))
     }
+}
+
+/// The address of `file` for a page in the same directory.
+pub fn relative_url(file: &str) -> String {
+    percent_encode(file.rsplit('/').next().unwrap_or_default())
 }
 
 /// HTML: the nicks of later posters, if there are any.
@@ -73,16 +48,13 @@ pub fn reposters_html(entry: &Entry) -> String {
 }
 
 /// Escapes text for an element of XML or HTML, or for an attribute in double quotes. Leaves out
-/// control characters and what XML 1.0 forbids, even as a reference. The references are numeric, as the RSS profile wants
-/// them in titles.
+/// control characters and what XML 1.0 forbids, even as a reference. The references are numeric, as
+/// the RSS profile wants them in titles.
 pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
-            '&' => out += "&#x26;",
-            '<' => out += "&#x3C;",
-            '>' => out += "&#x3E;",
-            '"' => out += "&#x22;",
+            '&' | '<' | '>' | '"' => out += &format!("&#x{:X};", u32::from(c)),
             ..' ' | '\u{fffe}' | '\u{ffff}' => {}
             c => out.push(c),
         }
@@ -97,21 +69,21 @@ pub fn uri(address: &str) -> String {
     let address = parsed.as_ref().map_or(address, Url::as_str);
     // Brackets are allowed around an IPv6 address only.
     let path = address.match_indices('/').nth(2).map_or(0, |(slash, _)| slash);
-    let bytes = address.as_bytes();
     let mut out = String::new();
-    for (i, &byte) in bytes.iter().enumerate() {
-        let is_allowed = match byte {
-            b'[' | b']' => i < path,
-            b'#' => !out.contains('#'),
-            b'%' => {
-                bytes.get(i + 1..i + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    for (i, c) in address.char_indices() {
+        let is_allowed = match c {
+            '[' | ']' => i < path,
+            '#' => !out.contains('#'),
+            '%' => {
+                let hex = address.as_bytes().get(i + 1..i + 3);
+                hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
             }
-            byte => byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte),
+            c => c.is_ascii_graphic() && !"\"<>\\^`{|}".contains(c),
         };
         if is_allowed {
-            out.push(byte.into());
+            out.push(c);
         } else {
-            out += &format!("%{byte:02X}");
+            out += &percent_encode(&c.to_string());
         }
     }
     out

@@ -5,22 +5,18 @@ use super::*;
 
 /// The feeds, then the pages: one for all channels, or one for each if the file's name contains
 /// `{channel}`.
-pub fn views(
-    lines: &Lines,
-    files: &mut Vec<PathBuf>,
-    irc: &irc::Settings,
-    zone: Zone,
-    log_url: &Option<LogUrl>,
-) -> Result<Vec<View>> {
+pub fn views(lines: &Lines, files: &mut Vec<PathBuf>, irc: &irc::Settings) -> Result<Vec<View>> {
     let scheme = if lines.value("tls") == "no" { "irc" } else { "ircs" };
     let items = lines.get("feed_items", number(1, 10_000))? as usize;
-    let channels: Vec<String> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
-    let mut views: Vec<View> = vec![];
+    let channels: Vec<_> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
+    let mut views = vec![];
     for key in ["feed", "page"] {
         let group_size = if lines.value(key).contains("{channel}") { 1 } else { channels.len() };
         for group in channels.chunks(group_size) {
+            let channel = &group[0];
             let name =
-                group[0][1..].replace(|c: char| !c.is_alphanumeric() && !"-_".contains(c), "_");
+                channel[1..].replace(|c: char| !c.is_alphanumeric() && !"-_".contains(c), "_");
+            let file = |key| lines.value(key).replace("{channel}", &name);
             let feed_url = lines.option("feed_url", |url| {
                 let is_right =
                     url.contains("{channel}") == lines.value("feed").contains("{channel}");
@@ -29,42 +25,25 @@ pub fn views(
             // Feeds and pages are served from one directory.
             let page_url = feed_url.as_ref().map(|url| {
                 let directory = url.trim_end_matches(|c| c != '/');
-                let page = lines.value("page").replace("{channel}", &name);
-                format!("{directory}{}", relative_url(&page))
+                format!("{directory}{}", relative_url(&file("page")))
             });
-            let (url, format) = if key == "feed" {
-                let channel = percent_encode(&group[0]);
-                let channel = format!("{scheme}://{}/{channel}", lines.value("server"));
-                (feed_url, Format::Feed { about: page_url.unwrap_or(channel) })
-            } else {
-                // No two pages have a channel in common.
-                let shows_some = |feed: &&View| group.iter().any(|channel| feed.shows(channel));
-                let feeds = views.iter().filter(shows_some).map(|feed| FeedLink {
-                    title: feed.title.clone(),
-                    href: feed.url.clone().unwrap_or(relative_url(&feed.path.to_string_lossy())),
-                });
-                let feeds = feeds.collect();
-                (page_url, Format::Page(Page { feeds, zone, prefix: irc.prefix.clone() }))
-            };
+            let about = page_url.clone().unwrap_or_else(|| {
+                format!("{scheme}://{}/{}", lines.value("server"), percent_encode(channel))
+            });
+            let is_page = key == "page";
             let title = lines.value("feed_title").replace("{channels}", &group.join(", "));
             views.push(View {
-                path: lines.get(key, |pattern| {
-                    own_file(&lines.path, files, &pattern.replace("{channel}", &name))
-                })?,
-                url,
+                path: lines.get(key, |_| own_file(&lines.path, files, &file(key)))?,
+                url: if is_page { page_url } else { feed_url },
                 channels: group.to_vec(),
-                title: title.replace("{channel}", &group[0][1..]),
+                title: title.replace("{channel}", &channel[1..]),
+                about,
                 items,
-                log_url: log_url.clone(),
-                format,
+                is_page,
             });
         }
     }
     Ok(views)
-}
-
-fn relative_url(file: &str) -> String {
-    percent_encode(file.rsplit('/').next().unwrap_or_default())
 }
 
 /// The path of a file that linkbot writes: in a directory that exists, and not used for anything

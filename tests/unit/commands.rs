@@ -262,7 +262,7 @@ proptest! {
             model.0.push(Shown { channel, url, title, poster, old: true, again: vec![] });
         }
         std::fs::write(&config.journal, journal).unwrap();
-        let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
+        let publisher = Publisher::new(&config, std::time::Duration::ZERO, Instant::now());
         let journal = open(&config.journal);
         let mut bot =
             Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), HEARD.to_vec());
@@ -301,7 +301,7 @@ type View = Vec<(String, String, String, OffsetDateTime, Vec<String>)>;
 fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View {
     let (_folder, mut config) = config();
     config.journal = path.to_owned();
-    let publisher = Publisher::new(&[], std::time::Duration::ZERO, Instant::now());
+    let publisher = Publisher::new(&config, std::time::Duration::ZERO, Instant::now());
     let journal = open(path);
     let commands = COMMANDS.iter().collect();
     run(&mut Bot::new(&config, journal, None, publisher, commands, HEARD.to_vec()))

@@ -11,12 +11,12 @@ use crate::irc::ReplyStyle;
 use crate::irc::message;
 use crate::link::Link;
 use crate::log;
-use crate::view::Format;
+use crate::page;
 
 /// What every bot.conf needs, in two lines.
 const BASE: &str = "server = localhost:6667\nchannels = #dev, #Rust key\n";
 
-fn good(more: &str) -> Config {
+pub fn good(more: &str) -> Config {
     Config::parse(Path::new("bot.conf"), &format!("{BASE}{more}")).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -44,7 +44,9 @@ fn defaults() {
     assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
-    assert!(config.log_url.is_none() && config.account.is_none() && config.warnings.is_empty());
+    assert!(
+        config.log_url.pattern.is_none() && config.account.is_none() && config.warnings.is_empty()
+    );
     let [feed, page] = &config.views[..] else { panic!("one feed and one page for all channels") };
     assert_eq!(
         (feed.path.as_path(), page.path.as_path()),
@@ -539,10 +541,10 @@ fn a_feed_for_each_channel_has_its_own_names() {
     assert_eq!((dev.title.as_str(), dev.items), ("News of dev", 7));
     assert_eq!(dev.channels, ["#dev"]);
     assert_eq!(rust.url.as_deref(), Some("https://example.org/f/Rust.xml"));
-    assert_eq!(about(rust), "https://example.org/f/links.html");
+    assert_eq!(rust.about, "https://example.org/f/links.html");
     assert_eq!(page.channels, ["#dev", "#Rust"]);
     assert_eq!(
-        alternates(page),
+        alternates(&config, 2),
         ["https://example.org/f/dev.xml", "https://example.org/f/Rust.xml"]
     );
     assert_eq!(good("feed = {channel}.xml").views[1].title, "Links from #Rust");
@@ -562,15 +564,12 @@ fn a_feed_for_each_channel_has_its_own_names() {
     );
 }
 
-fn about(view: &View) -> &str {
-    let Format::Feed { about } = &view.format else { panic!("not a feed") };
-    about
-}
-
 /// Where the page says that its feeds are.
-fn alternates(view: &View) -> Vec<&str> {
-    let Format::Page(page) = &view.format else { panic!("not a page") };
-    page.feeds.iter().map(|feed| feed.href.as_str()).collect()
+fn alternates(config: &Config, page: usize) -> Vec<String> {
+    let html = page::render(config, &config.views[page], &[], false);
+    let links = html.split("<link rel=\"alternate\"").skip(1);
+    let hrefs = links.map(|link| link.split("href=\"").nth(1).unwrap());
+    hrefs.map(|href| href.split('"').next().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -582,13 +581,11 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
         (Path::new("tests/dev.html"), Path::new("tests/Rust.html"))
     );
     assert_eq!(
-        (alternates(dev), alternates(rust)),
-        (vec!["all%20links.xml"], vec!["all%20links.xml"])
+        (alternates(&config, 1), alternates(&config, 2)),
+        (vec!["all%20links.xml".to_owned()], vec!["all%20links.xml".to_owned()])
     );
-    let config = good("page = {channel}.html\nfeed = {channel}.xml\nprefix = !");
-    assert_eq!(alternates(&config.views[2]), ["dev.xml"]);
-    let Format::Page(page) = &config.views[3].format else { panic!("a page for each channel") };
-    assert_eq!(page.prefix, "!");
+    let config = good("page = {channel}.html\nfeed = {channel}.xml");
+    assert_eq!(alternates(&config, 2), ["dev.xml"]);
     let meeting = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
     let fault = Config::parse(Path::new("bot.conf"), meeting).err().unwrap();
     assert_eq!(
@@ -603,7 +600,7 @@ fn a_feed_without_an_address_is_about_its_channel() {
         let text = format!("server = {server}\nchannels = #dev, #b\ntls = {tls}");
         Config::parse(Path::new("bot.conf"), &text).unwrap().views.remove(0)
     };
-    let of = |server, tls| about(&of(server, tls)).to_owned();
+    let of = |server, tls| of(server, tls).about;
     assert_eq!(of("irc.libera.chat:6697", "yes"), "ircs://irc.libera.chat:6697/%23dev");
     assert_eq!(of("localhost:6667", "no"), "irc://localhost:6667/%23dev");
     assert_eq!(of("[::1]:7000", "no"), "irc://[::1]:7000/%23dev");
@@ -681,7 +678,7 @@ fn a_zone_is_utc_local_or_an_offset() {
         let more = format!(
             "log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}"
         );
-        good(&more).log_url.unwrap().of(&link)
+        good(&more).log_url.of(&link).unwrap()
     };
     assert_eq!(of("utc"), "http://x/dev?20261122#234519");
     assert_eq!(of("+01:00"), "http://x/dev?20261123#004519");
@@ -690,8 +687,8 @@ fn a_zone_is_utc_local_or_an_offset() {
     for bad in ["1:00", "+1:00", "+01:60", "+0100", "+-1:00", "UTC", ""] {
         assert!(zone(bad).is_none(), "{bad}");
     }
-    let bracket = good("log_url = http://x/[[[year]").log_url.unwrap();
-    assert_eq!(bracket.of(&link), "http://x/[2026");
+    let bracket = good("log_url = http://x/[[[year]").log_url;
+    assert_eq!(bracket.of(&link).unwrap(), "http://x/%5B2026");
 }
 
 #[test]

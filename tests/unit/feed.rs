@@ -2,31 +2,25 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use url::Url;
 
+use crate::config::tests::good;
 use crate::journal::{Action, Entry, Journal};
 use crate::link::Link;
-use crate::log_url::{LogUrl, Zone};
+use crate::publish;
 use crate::title::normalize;
-use crate::view::{Format, View, uri};
+use crate::view::{View, uri};
 
-const ABOUT: &str = "ircs://irc.example.org/%23dev";
+const LOG: &str =
+    "log_url = http://logs.example.org/{channel}?y=[year]&m=[month]#[hour][minute][second]";
 
 fn view() -> View {
     View {
         path: "links.xml".into(),
         url: None,
-        format: Format::Feed { about: ABOUT.into() },
         channels: vec!["#dev".into()],
         title: "Links from #dev".into(),
+        about: "ircs://irc.example.org/%23dev".into(),
         items: 100,
-        log_url: None,
-    }
-}
-
-fn with_log() -> View {
-    let pattern = "http://logs.example.org/{channel}?y=[year]&m=[month]#[hour][minute][second]";
-    View {
-        log_url: Some(LogUrl::new(pattern, Zone::Fixed(time::UtcOffset::UTC)).unwrap()),
-        ..view()
+        is_page: false,
     }
 }
 
@@ -46,15 +40,13 @@ fn titled(title: &str) -> Entry {
     Entry { link: Link { title: title.into(), ..entry().link }, ..entry() }
 }
 
-fn render(view: &View, entries: Vec<Entry>) -> String {
-    let changed = entries.first().map(|entry| entry.time);
-    crate::feed::render(view, ABOUT, changed, &entries)
+fn with_log(entry: Entry) -> String {
+    crate::feed::render(&view(), &good(LOG).log_url, Some(entry.time), &[entry])
 }
 
-/// The feed of all that is in the journal.
-fn of(view: &View, journal: &Journal) -> String {
-    let (entries, _) = view.links(journal).unwrap();
-    crate::feed::render(view, ABOUT, view.changed(journal).unwrap(), &entries)
+fn render(view: &View, entries: Vec<Entry>) -> String {
+    let changed = entries.first().map(|entry| entry.time);
+    crate::feed::render(view, &good("").log_url, changed, &entries)
 }
 
 fn parse(xml: &str) -> feed_rs::model::Feed {
@@ -63,7 +55,10 @@ fn parse(xml: &str) -> feed_rs::model::Feed {
 
 /// The only item of the feed with this entry in it, as text.
 fn item(view: &View, entry: Entry) -> String {
-    let xml = render(view, vec![entry]);
+    only_item(&render(view, vec![entry]))
+}
+
+fn only_item(xml: &str) -> String {
     let begin = xml.find("<item>").unwrap();
     xml[begin..xml.find("</item>").unwrap()].to_owned()
 }
@@ -97,7 +92,7 @@ fn a_known_address_is_the_feeds_own_link() {
 
 #[test]
 fn an_item_tells_its_link() {
-    let parsed = parse(&render(&with_log(), vec![entry()]));
+    let parsed = parse(&with_log(entry()));
     assert_eq!(
         parsed.updated,
         parsed.entries[0].published.map(|_| "2026-11-22T10:31:19Z".parse().unwrap())
@@ -109,7 +104,7 @@ fn an_item_tells_its_link() {
     assert_eq!(item.published, Some("2026-11-22T10:31:17Z".parse().unwrap()));
     assert_eq!(item.authors[0].name, "alice");
     assert_eq!(item.categories.iter().map(|c| c.term.as_str()).collect::<Vec<_>>(), ["#dev"]);
-    let xml = self::item(&with_log(), entry());
+    let xml = only_item(&with_log(entry()));
     holds(&xml, "<guid isPermaLink=\"false\">linkbot:%23dev/2026-11-22T10:31:19.123Z</guid>");
     holds(&xml, "<pubDate>Sun, 22 Nov 2026 10:31:17 +0000</pubDate>");
     holds(&xml, "<comments>http://logs.example.org/dev?y=2026&#x26;m=11#103117</comments>");
@@ -136,18 +131,17 @@ fn dates_that_rss_cannot_express_are_left_out() {
 
 #[test]
 fn the_description_is_html_that_links_into_the_log() {
-    let html = |view: &View, entry| {
-        parse(&render(view, vec![entry])).entries[0].summary.clone().unwrap().content
-    };
-    assert_eq!(html(&view(), entry()), "posted by alice in #dev");
+    let html = |xml: &str| parse(xml).entries[0].summary.clone().unwrap().content;
+    let without_log = render(&view(), vec![entry()]);
+    assert_eq!(html(&without_log), "posted by alice in #dev");
     let log = "http://logs.example.org/dev?y=2026&#x26;m=11#103117";
-    assert_eq!(
-        html(&with_log(), entry()),
-        format!("<a href=\"{log}\">posted by alice in #dev</a>")
-    );
+    assert_eq!(html(&with_log(entry())), format!("<a href=\"{log}\">posted by alice in #dev</a>"));
     let again = Entry { reposters: vec!["bob".into(), "<carol>".into()], ..entry() };
-    assert_eq!(html(&view(), again), "posted by alice in #dev; again by bob, &#x3C;carol&#x3E;");
-    assert!(!item(&view(), entry()).contains("<comments>"));
+    assert_eq!(
+        html(&render(&view(), vec![again])),
+        "posted by alice in #dev; again by bob, &#x3C;carol&#x3E;"
+    );
+    assert!(!without_log.contains("<comments>"));
 }
 
 #[test]
@@ -214,6 +208,8 @@ fn links_are_ascii_uris_as_rfc_3986_has_them() {
 fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
+    let config = good("");
+    let of = |view: &View, journal: &Journal| publish::text(&config, view, journal).unwrap();
     let view = View { items: 2, ..view() };
     assert!(!of(&view, &journal).contains("lastBuildDate"));
     let mut add = |action, channel: &str, title: &str, second: i64| {
@@ -240,10 +236,13 @@ fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
     holds(&xml, "<lastBuildDate>Sun, 22 Nov 2026 10:00:07 +0000</lastBuildDate>");
     // The limit counts the links of all channels together.
     let both = View { channels: vec!["#dev".into(), "#other".into()], ..view };
-    let (entries, has_older) = both.links(&journal).unwrap();
-    let titles: Vec<_> = entries.iter().map(|entry| entry.link.title.as_str()).collect();
-    assert_eq!((titles, has_older), (vec!["foreign", "three!"], true));
-    assert!(!View { items: 100, ..both }.links(&journal).unwrap().1);
+    let parsed = parse(&of(&both, &journal));
+    let titles: Vec<_> =
+        parsed.entries.iter().map(|e| e.title.as_ref().unwrap().content.as_str()).collect();
+    assert_eq!(titles, ["foreign", "three!"]);
+    let page = View { is_page: true, ..both };
+    assert!(of(&page, &journal).contains("Older links"));
+    assert!(!of(&View { items: 100, ..page }, &journal).contains("Older links"));
 }
 
 proptest! {
@@ -260,7 +259,7 @@ proptest! {
         (entry.link.nick, entry.link.channel, entry.link.url, entry.reposters) = (nick, channel, url, again);
         entry.link.posted = entry.link.posted.replace_year(year).unwrap();
         let legal = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-        let xml = render(&with_log(), vec![entry]);
+        let xml = with_log(entry);
         prop_assert!(xml.chars().all(|c| legal(&c)));
         let parsed = parse(&xml);
         prop_assert_eq!(parsed.entries.len(), 1);

@@ -43,6 +43,8 @@ fn a_secret_is_hidden_wherever_it_is() {
     assert_eq!(shown("hunter2 and HUNTER2, xhunter2x", &["hunter2"]), "*** and ***, x***x");
     assert_eq!(shown("a b+c", &["a b", "b c"]), "***");
     assert_eq!(shown("aaaa b", &["aa", ""]), "*** b");
+    assert_eq!(shown("xababax", &["aba"]), "x***x", "also where its copies overlap");
+    assert_eq!(shown("ababab!", &["abab"]), "***!");
     assert_eq!(shown("hun\u{200b}ter2", &["hunter2"]), "***", "also between invisible characters");
     assert_eq!(shown("hunter2", &["hun\u{200b}ter2"]), "***");
     assert_eq!(shown("a", &["longer"]), "a");

@@ -16,36 +16,37 @@ fn link(posted: OffsetDateTime) -> Link {
     }
 }
 
+fn log_url(text: &str, zone: Zone) -> LogUrl {
+    LogUrl { pattern: Some(pattern(text).unwrap()), zone }
+}
+
 #[test]
 fn a_log_url_names_the_second_in_its_zone() {
     let pattern = "http://logs/?y=[year]&m=[month]&d=[day]&c={channel}#[year][month][day][hour][minute][second]";
-    let of = |zone| {
-        LogUrl::new(pattern, zone).unwrap().of(&link(datetime!(2026-12-31 23:31:19.999 UTC)))
-    };
+    let of =
+        |zone| log_url(pattern, zone).of(&link(datetime!(2026-12-31 23:31:19.999 UTC))).unwrap();
     assert_eq!(
         of(Zone::Fixed(UtcOffset::UTC)),
         "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119"
     );
     assert_eq!(of(Zone::Fixed(offset!(+1))), "http://logs/?y=2027&m=01&d=01&c=dev#20270101003119");
     assert_eq!(
-        LogUrl::new("http://x/[[a]", Zone::Local)
-            .unwrap()
-            .of(&link(datetime!(2026-01-01 0:00 UTC))),
-        "http://x/[a]"
+        log_url("http://x/[[a]", Zone::Local).of(&link(datetime!(2026-01-01 0:00 UTC))).unwrap(),
+        "http://x/%5Ba%5D"
     );
 }
 
 #[test]
 fn the_last_second_that_there_is_has_a_log_url_in_every_zone() {
     for zone in [offset!(+1), offset!(-1)] {
-        let log_url = LogUrl::new("http://x/[year]", Zone::Fixed(zone)).unwrap();
-        assert_eq!(log_url.of(&link(datetime!(9999-12-31 23:59:59 UTC))), "http://x/9999");
+        let log_url = log_url("http://x/[year]", Zone::Fixed(zone));
+        assert_eq!(log_url.of(&link(datetime!(9999-12-31 23:59:59 UTC))).unwrap(), "http://x/9999");
     }
 }
 
 #[test]
 fn a_bad_pattern_is_an_error() {
     for bad in ["[yaer]", "http://x/[year", "[offset_hour"] {
-        assert!(LogUrl::new(bad, Zone::Local).is_none(), "{bad}");
+        assert!(pattern(bad).is_none(), "{bad}");
     }
 }

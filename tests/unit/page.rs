@@ -2,36 +2,28 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use time::OffsetDateTime;
-use time::macros::{datetime, offset};
+use time::macros::datetime;
 
+use crate::config::Config;
+use crate::config::tests::good;
 use crate::journal::Entry;
 use crate::link::Link;
-use crate::log_url::{LogUrl, Zone};
 use crate::page::*;
-use crate::view::{Format, View};
+use crate::view::View;
 
-impl Page {
-    fn document(&self, view: &View, entries: &[Entry]) -> String {
-        self.render(view, entries, false)
-    }
-}
-
-fn page() -> Page {
-    let feeds = vec![FeedLink { title: "Links from #dev".into(), href: "links.xml".into() }];
-    Page { feeds, zone: Zone::Fixed(offset!(UTC)), prefix: ".".into() }
+fn config(more: &str) -> Config {
+    good(&format!("feed_title = Links from #dev\n{more}"))
 }
 
 fn view() -> View {
-    let pattern = "http://logs.example.org/?y=[year]&m=[month]&d=[day]#[year][month][day][hour][minute][second]";
-    let log_url = LogUrl::new(pattern, Zone::Fixed(offset!(UTC))).unwrap();
     View {
         path: "links.html".into(),
         url: None,
-        format: Format::Page(page()),
         channels: vec!["#dev".into()],
         title: "Links from #dev".into(),
+        about: String::new(),
         items: 100,
-        log_url: Some(log_url),
+        is_page: true,
     }
 }
 
@@ -55,8 +47,15 @@ fn titled(title: &str) -> Entry {
     Entry { link: Link { title: title.into(), ..entry().link }, ..entry() }
 }
 
+/// The page with a web log.
 fn render(entries: &[Entry]) -> String {
-    page().document(&view(), entries)
+    let log = "log_url = http://logs.example.org/?y=[year]&m=[month]&d=[day]#[year][month][day][hour][minute][second]";
+    crate::page::render(&config(log), &view(), entries, false)
+}
+
+/// The page without a web log, and with `more` in bot.conf.
+fn with(more: &str, view: &View, entries: &[Entry]) -> String {
+    crate::page::render(&config(more), view, entries, false)
 }
 
 #[track_caller]
@@ -134,7 +133,7 @@ fn an_item_tells_when_who_what_and_where() {
     }
     assert_eq!(html.matches("<h1").count(), 1);
     assert_eq!(html.matches("<a ").count(), html.matches("rel=\"noopener nofollow ugc\"").count());
-    let without_log = page().document(&View { log_url: None, ..view() }, &[entry.clone()]);
+    let without_log = with("", &view(), &[entry.clone()]);
     holds(
         &without_log,
         "<li class=\"h-entry\"><time class=\"dt-published\" datetime=\"2026-11-22T10:31:17Z\">10:31</time>\n",
@@ -142,7 +141,7 @@ fn an_item_tells_when_who_what_and_where() {
     // Where there are more channels than one, each item names its own.
     let channels = vec!["#dev".into(), "#ops".into()];
     holds(
-        &page().document(&View { channels, ..view() }, &[entry]),
+        &with("", &View { channels, ..view() }, &[entry]),
         "<b class=\"p-author\">alice</b> in #dev; again by",
     );
 }
@@ -162,21 +161,21 @@ fn what_people_write_stays_text() {
 #[test]
 fn links_stand_under_their_day_in_the_pages_zone() {
     let entries = [at(datetime!(2026-11-22 23:30 UTC)), at(datetime!(2026-11-22 22:59 UTC))];
-    let html = Page { zone: Zone::Fixed(offset!(+1)), ..page() }.document(&view(), &entries);
+    let html = with("timezone = +01:00", &view(), &entries);
     assert_eq!(html.matches("<h2>").count(), 2);
     holds(&html, "Monday, 23 November 2026</time></h2>");
     holds(&html, "datetime=\"2026-11-22T23:30:00Z\">00:30</time>");
     holds(&html, "Sunday, 22 November 2026</time></h2>");
     holds(&html, "times in +01:00.");
     assert_eq!(render(&entries).matches("<h2>").count(), 1);
-    let west = Page { zone: Zone::Fixed(offset!(-03:30)), ..page() }.document(&view(), &entries);
+    let west = with("timezone = -03:30", &view(), &entries);
     holds(&west, "times in -03:30.");
 }
 
 #[test]
 fn an_empty_page_says_what_to_type() {
     let channels = vec!["#dev".into(), "#ops".into()];
-    let html = Page { prefix: "<".into(), ..page() }.document(&View { channels, ..view() }, &[]);
+    let html = with("prefix = <", &View { channels, ..view() }, &[]);
     holds(
         &html,
         "<p>No links yet. Share one in #dev or #ops:</p>\n<p><code>&#x3C;url http://www.example.com/ Title For Link</code></p>",
@@ -186,9 +185,10 @@ fn an_empty_page_says_what_to_type() {
 
 #[test]
 fn a_page_that_does_not_show_all_links_says_where_older_ones_are() {
-    let page = Page { prefix: "!".into(), ..page() };
-    holds(&page.render(&view(), &[entry()], true), "<p>Older links: !find in the channel</p>");
-    assert!(!page.render(&view(), &[entry()], false).contains("Older links"));
+    let page =
+        |has_older| crate::page::render(&config("prefix = !"), &view(), &[entry()], has_older);
+    holds(&page(true), "<p>Older links: !find in the channel</p>");
+    assert!(!page(false).contains("Older links"));
 }
 
 #[test]
@@ -200,13 +200,11 @@ fn a_lone_feed_is_not_named_by_the_pages_title_again() {
 
 #[test]
 fn a_page_of_all_channels_names_the_feed_of_each() {
-    let alternate = |name: &str| FeedLink {
-        title: name.into(),
-        href: format!("https://x.example/{name}.xml?a&b"),
-    };
-    let html =
-        Page { feeds: vec![alternate("dev"), alternate("ops")], ..page() }.document(&view(), &[]);
-    for name in ["dev", "ops"] {
+    let feeds = "feed = {channel}.xml\nfeed_title = {channel}\n\
+                 feed_url = https://x.example/{channel}.xml?a&b";
+    let config = good(feeds);
+    let html = crate::page::render(&config, &config.views[2], &[], false);
+    for name in ["dev", "Rust"] {
         holds(&html, &format!("title=\"{name}\" href=\"https://x.example/{name}.xml?a&#x26;b\">"));
         holds(&html, &format!("href=\"https://x.example/{name}.xml?a&#x26;b\">{name}</a>"));
     }

@@ -3,11 +3,13 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use crate::config::Config;
+use crate::config::tests::good;
 use crate::journal::Action;
 use crate::journal::Journal;
 use crate::link::Link;
 use crate::publish::*;
-use crate::view::{Format, View};
+use crate::view::View;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Place {
     dir: tempfile::TempDir,
     journal: Journal,
-    views: Vec<View>,
+    config: Option<Config>,
 }
 
 impl Place {
@@ -25,13 +27,12 @@ impl Place {
             let folder = dir.path().join(channel);
             fs::create_dir(&folder).unwrap();
             let (channels, title) = (vec![channel.to_string()], "Links".into());
-            let format = Format::Feed { about: "irc://irc.example.org/".into() };
-            let path = folder.join("links.xml");
-            View { path, url: None, channels, title, items: 100, log_url: None, format }
+            let (about, path) = ("irc://irc.example.org/".into(), folder.join("links.xml"));
+            View { path, url: None, channels, title, about, items: 100, is_page: false }
         };
         let views = channels.iter().map(view).collect();
         let journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
-        Place { dir, journal, views }
+        Place { dir, journal, config: Some(Config { views, ..good("") }) }
     }
 
     fn add(&mut self, channel: &str) {
@@ -61,9 +62,9 @@ impl Place {
 fn at_the_start_every_file_is_brought_up_to_date() {
     let mut place = Place::new(&["a", "b"]);
     place.add("a");
-    let views = std::mem::take(&mut place.views);
+    let config = place.config.take().unwrap();
     let now = Instant::now();
-    let mut publisher = Publisher::new(&views, SECOND, now);
+    let mut publisher = Publisher::new(&config, SECOND, now);
     assert_eq!(publisher.deadline(), Some(now));
     publisher.publish(&place.journal, now);
     assert_eq!((place.shown("a"), place.shown("b")), (Some(1), Some(0)));
@@ -73,9 +74,9 @@ fn at_the_start_every_file_is_brought_up_to_date() {
 #[test]
 fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     let mut place = Place::new(&["a", "b"]);
-    let views = std::mem::take(&mut place.views);
+    let config = place.config.take().unwrap();
     let start = Instant::now();
-    let mut publisher = Publisher::new(&views, SECOND, start);
+    let mut publisher = Publisher::new(&config, SECOND, start);
     publisher.publish(&place.journal, start);
     let quiet = start + SECOND;
     for (after, shown) in [(0, 1), (1, 1), (999, 1), (1000, 4), (1001, 4)] {
@@ -97,9 +98,9 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
 #[test]
 fn a_file_of_another_channel_is_not_written() {
     let mut place = Place::new(&["a", "b"]);
-    let views = std::mem::take(&mut place.views);
+    let config = place.config.take().unwrap();
     let now = Instant::now();
-    let mut publisher = Publisher::new(&views, Duration::ZERO, now);
+    let mut publisher = Publisher::new(&config, Duration::ZERO, now);
     publisher.publish(&place.journal, now);
     place.add("a");
     publisher.mark_dirty("b");
@@ -110,11 +111,11 @@ fn a_file_of_another_channel_is_not_written() {
 #[test]
 fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
     let mut place = Place::new(&["a", "b"]);
-    let views = std::mem::take(&mut place.views);
+    let config = place.config.take().unwrap();
     let folder = place.dir.path().join("a");
     fs::remove_dir(&folder).unwrap();
     let mut now = Instant::now();
-    let mut publisher = Publisher::new(&views, SECOND, now);
+    let mut publisher = Publisher::new(&config, SECOND, now);
     // 1, 2, 4, 8 min, then 15 each time; from the first try on.
     for (n, wait) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
         place.add("b");
