@@ -5,8 +5,8 @@ use super::*;
 /// Every key with its default, if it has one, and what a correct value is.
 pub const KEYS: &str = "\
     server =               | host:port, for example irc.libera.chat:6697 or [::1]:6697
-    tls = yes              | yes or no; only yes with tls_pin or tls_cert, or to keep a password in \
-                             sasl_password or on_connect from crossing the network unencrypted
+    tls = yes              | yes or no; it must be yes with tls_pin or tls_cert, and if a password \
+                             in sasl_password or on_connect would cross the network unencrypted
     tls_pin =              | a PEM file that linkbot can read, with an undamaged certificate
     tls_cert =             | a PEM file that linkbot can read, with an undamaged certificate; its \
                              key, there or in tls_key, must be in plain PKCS#8; convert one with: \

@@ -275,9 +275,10 @@ fn a_password_crosses_only_an_encrypted_connection_or_none() {
         {
             let plain = parse(host, "no", login);
             assert_eq!(plain.is_ok(), is_loopback, "{host} {login}");
-            assert!(plain.err().is_none_or(
-                |e| e.contains("tls: must be yes or no; only yes ") && !e.contains("hunter2")
-            ));
+            assert!(
+                plain.err().is_none_or(|e| e.contains("tls: must be yes or no; it must be yes ")
+                    && !e.contains("hunter2"))
+            );
             assert!(parse(host, "yes", login).is_ok());
         }
         // Inside a house a server has a password and no certificate.
@@ -760,7 +761,9 @@ fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
     let plain =
         read_in(&folder("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
     assert!(
-        plain.starts_with("bot.conf:3: tls: must be yes or no; only yes with tls_pin or tls_cert"),
+        plain.starts_with(
+            "bot.conf:3: tls: must be yes or no; it must be yes with tls_pin or tls_cert"
+        ),
         "{plain}"
     );
 }
