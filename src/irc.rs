@@ -22,7 +22,7 @@ use time::OffsetDateTime;
 use channels::{FIRST_BACKOFF, Membership};
 use connection::{End, Retry};
 use history::Replay;
-use login::{RECLAIM, is_outage};
+use login::is_outage;
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Outbox, ReplyKind};
@@ -38,6 +38,8 @@ pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
 const PING_AFTER: Duration = Duration::from_secs(90);
 /// 001 must arrive within this time, and the answer to a PING.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// The time between two requests for a nick that we did not get.
+const RECLAIM: Duration = Duration::from_secs(5 * 60);
 /// Limits the memory that `log_once` takes.
 const MAX_REASONS: usize = 1000;
 /// The bytes that servers add to a text, not counting the nick: `:`, ` :`, and the longest

@@ -3,7 +3,6 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::mem;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -101,14 +100,14 @@ impl<'a> Network<'a> {
         }
         let now = now();
         session.tick(now.instant);
-        let bytes = mem::take(&mut session.out);
         if self.verbose {
-            bytes.lines().for_each(|line| log!("-> {line}"));
+            session.out.lines().for_each(|line| log!("-> {line}"));
         }
-        connection.stream.write_all(bytes.as_bytes()).unwrap_or_else(|e| {
+        connection.stream.write_all(session.out.as_bytes()).unwrap_or_else(|e| {
             let why = format!("cannot send to the server: {}", log::os_error(e));
             session.end.get_or_insert(End(Retry::Soon, why));
         });
+        session.out.clear();
         let end = session.end.take();
         self.last_seen.update(session.last_seen(now), now.instant, end.is_some());
         if let Some(end) = end {
@@ -119,7 +118,7 @@ impl<'a> Network<'a> {
     fn wait_and_connect(&mut self, until: Option<Instant>) {
         let wake = until.into_iter().fold(self.next_attempt, Instant::min);
         std::thread::sleep(wake.saturating_duration_since(Instant::now()));
-        if Instant::now() < self.next_attempt {
+        if wake < self.next_attempt {
             return;
         }
         match Connection::open(&self.config.server, &mut self.last_address) {

@@ -15,6 +15,7 @@ use crate::log;
 /// A server that does not accept the connection, finish the TLS handshake, or accept bytes within
 /// this time is dead.
 const TIMEOUT: Duration = Duration::from_secs(15);
+const MINUTE: Duration = Duration::from_secs(60);
 /// In each of OpenSSL's messages about a certificate.
 const UNTRUSTED: &str = "verify failed";
 /// Words in OpenSSL's messages, which are all that native-tls passes on, and what they mean.
@@ -78,18 +79,18 @@ impl Backoff {
         if registered.is_some() {
             self.soon_refusals = 3;
         }
-        if registered >= Some(Duration::from_secs(5 * 60)) {
+        if registered >= Some(5 * MINUTE) {
             self.next = self.first;
         }
         match retry {
-            Retry::Banned => return Duration::from_secs(30 * 60),
+            Retry::Banned => return 30 * MINUTE,
             Retry::Refused if self.soon_refusals > 0 => self.soon_refusals -= 1,
-            Retry::Refused | Retry::Slow => return Duration::from_secs(15 * 60),
+            Retry::Refused | Retry::Slow => return 15 * MINUTE,
             Retry::Soon => {}
         }
         // ±25 % jitter, to keep a network's bots from reconnecting in the same second.
         let wait = self.next * (750 + (random % 501) as u32) / 1000;
-        self.next = (self.next * 2).min(Duration::from_secs(10 * 60));
+        self.next = (self.next * 2).min(10 * MINUTE);
         wait
     }
 }
@@ -153,7 +154,7 @@ impl Connection {
         if let Some(index) = addresses.iter().position(|&address| Some(address) == *last) {
             addresses.rotate_left(index + 1);
         }
-        let mut connected = Err(io::Error::other("it has no address"));
+        let mut connected = Err(ErrorKind::AddrNotAvailable.into());
         for address in addresses {
             log!("connecting to {host} at {address}");
             *last = Some(address);

@@ -6,9 +6,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::*;
 
-/// The time between two requests for a nick that we did not get.
-pub const RECLAIM: Duration = Duration::from_secs(5 * 60);
-
 impl Sasl {
     /// What `AUTHENTICATE` sends: the login in base64, in chunks of 400 bytes. A shorter one,
     /// perhaps empty, ends it.
@@ -30,7 +27,8 @@ impl Session<'_> {
         self.send("CAP", &["LS", "302"]);
         self.send("NICK", &[nick]);
         let realname = format!("{VERSION}, run by {owner}");
-        let realname = if owner.is_empty() { VERSION } else { &realname };
+        // The owner may be empty.
+        let realname = realname.trim_end_matches(", run by ");
         self.send("USER", &["linkbot", "0", "*", realname]);
     }
 
@@ -50,11 +48,11 @@ impl Session<'_> {
                 }
             }
             b"NEW" => self.request(&list),
-            b"NAK" if list.trim() == "sasl" => {
+            b"NAK" if list.contains("sasl") => {
                 self.login_unavailable("the server rejects the capability sasl");
             }
             b"ACK" if list.contains("draft/chathistory") => self.keeps_history = true,
-            b"ACK" if list.trim() == "sasl" => {
+            b"ACK" if list.contains("sasl") => {
                 if let Some(Sasl { mechanism, .. }) = self.sasl {
                     self.send("AUTHENTICATE", &[mechanism]);
                 }
@@ -103,10 +101,8 @@ impl Session<'_> {
         if !is_about_them || self.sasl.is_some() || self.are_services_away {
             return self.login_unavailable(why);
         }
-        let why = format!(
-            "login failed: {why}; check sasl_user and sasl_password, or tls_cert for sasl = external"
-        );
-        self.close(Retry::Refused, why);
+        let remedy = "check sasl_user and sasl_password, or tls_cert for sasl = external";
+        self.close(Retry::Refused, format_args!("login failed: {why}; {remedy}"));
     }
 
     /// The login failed, but not because of the credentials. Never join without it: that would be
@@ -173,8 +169,8 @@ impl Session<'_> {
     /// ERROR or 465.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
-        let is_ban =
-            message.verb == b"465" || mentions(&words, &["-line", "kline", "akill", "banned"]);
+        let ban = ["-line", "kline", "akill", "banned"];
+        let is_ban = message.verb == b"465" || mentions(&words, &ban);
         let retry = if is_ban { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
@@ -207,14 +203,15 @@ impl Session<'_> {
         if nick.is_empty() {
             return;
         }
-        let mut news = format!("registered as {nick}");
         self.nick = nick.into_owned();
-        self.reclaim = None;
-        if !self.is_me(wanted.as_bytes()) {
+        if self.is_me(wanted.as_bytes()) {
+            self.reclaim = None;
+            log!("registered as {}", self.nick);
+        } else {
             self.reclaim = Some(now + RECLAIM);
-            news += &format!(", not as {wanted}: asking for that nick every 5 min");
+            let nick = &self.nick;
+            log!("registered as {nick}, not as {wanted}: asking for that nick every 5 min");
         }
-        log!("{news}");
     }
 }
 
