@@ -75,6 +75,8 @@ impl Session<'_> {
             };
             text = action;
         }
+        // ngIRCd marks a line that it has cut.
+        text = text.strip_suffix(b"[CUT]").unwrap_or(text);
         let is_relay = !private
             && !self.settings.relay.is_empty()
             && self.is_listed(&self.settings.relay, message.source, message.nick());
