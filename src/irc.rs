@@ -102,12 +102,10 @@ pub struct Now {
 /// The stages of a connection.
 #[derive(PartialEq)]
 enum Phase {
-    /// Listing and requesting capabilities.
-    Capabilities,
-    /// The server offers our login.
-    Login,
-    /// CAP END was sent.
+    /// Waiting for the capabilities and 001.
     Welcome,
+    /// The server offers our login, which is not over.
+    Login,
     /// 001 has arrived. 376 or 422 ends the burst.
     Burst,
     /// `on_connect` was sent. JOIN may follow.
@@ -178,7 +176,7 @@ impl<'a> Session<'a> {
         };
         let mut session = Session {
             settings,
-            phase: Phase::Capabilities,
+            phase: Phase::Welcome,
             registered: None,
             end: None,
             out: String::new(),
@@ -217,7 +215,7 @@ impl<'a> Session<'a> {
         if now >= self.wait_until {
             match self.phase {
                 Phase::Login => self.login_unavailable("no answer for 60 s"),
-                Phase::Capabilities | Phase::Welcome => {
+                Phase::Welcome => {
                     self.close(Retry::Soon, "no welcome (001) from the server for 60 s")
                 }
                 _ if self.is_pinged => {

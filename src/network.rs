@@ -3,7 +3,6 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -11,7 +10,7 @@ use time::OffsetDateTime;
 use crate::bot::{Outcome, Request};
 use crate::config::Config;
 use crate::delivery::describe_wait;
-use crate::irc::connection::{Backoff, Connection, End, Retry};
+use crate::irc::connection::{Addresses, Backoff, Connection, End, Retry};
 use crate::irc::message::{self, Lines};
 use crate::irc::{Now, Session};
 use crate::last_seen::LastSeen;
@@ -24,8 +23,8 @@ pub struct Network<'a> {
     online: Option<(Connection, Session<'a>, Lines)>,
     last_seen: LastSeen<'a>,
     backoff: Backoff,
-    /// The next attempt begins with the address after it.
-    last_address: Option<SocketAddr>,
+    /// The server's addresses that the next attempt begins with.
+    addresses: Addresses,
     /// When to connect, while not connected.
     next_attempt: Instant,
     /// No bytes are waiting to be read.
@@ -40,7 +39,7 @@ impl<'a> Network<'a> {
             online: None,
             last_seen: LastSeen::read(config),
             backoff: Backoff::new(config.reconnect),
-            last_address: None,
+            addresses: Addresses::default(),
             next_attempt: Instant::now(),
             idle: true,
         }
@@ -63,8 +62,13 @@ impl<'a> Network<'a> {
                 Ok(0) => return requests,
                 Ok(n) => lines.filled(n),
                 Err(e) => {
+                    let mut why = log::os_error(e);
+                    if !session.is_irc && !self.config.server.tls {
+                        why += "; the server sent no line of IRC: if this port speaks TLS, \
+                                set tls = yes";
+                    }
                     // The server's last words say more.
-                    session.end.get_or_insert(End(Retry::Soon, log::os_error(e)));
+                    session.end.get_or_insert(End(Retry::Soon, why));
                     return requests;
                 }
             }
@@ -121,7 +125,7 @@ impl<'a> Network<'a> {
         if wake < self.next_attempt {
             return;
         }
-        match Connection::open(&self.config.server, &mut self.last_address) {
+        match Connection::open(&self.config.server, &mut self.addresses) {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.last_seen.times, now());
                 self.online = Some((connection, session, Lines::new()));
@@ -132,18 +136,12 @@ impl<'a> Network<'a> {
 
     /// Handles a failed or lost connection: schedules the next attempt.
     fn lost(&mut self, End(retry, why): End) {
-        let mut registered = None;
-        let mut hint = "";
-        if let Some((_, session, _)) = self.online.take() {
-            registered = session.registered.map(|since| since.elapsed());
-            if !session.is_irc && !self.config.server.tls {
-                hint = "; the server sent no line of IRC: if this port speaks TLS, set tls = yes";
-            }
-        }
+        let registered = self.online.take().and_then(|(_, session, _)| session.registered);
+        let registered = registered.map(|since| since.elapsed());
         // Each RandomState has a new seed: the standard library's only source of randomness.
         let wait = self.backoff.wait(retry, registered, RandomState::new().hash_one(""));
         let priority = if retry == Retry::Soon { log::WARNING } else { log::ERROR };
-        log!("{priority}not connected: {why}{hint}; retrying in {}", describe_wait(wait));
+        log!("{priority}not connected: {why}; retrying in {}", describe_wait(wait));
         self.next_attempt = Instant::now() + wait;
     }
 }

@@ -95,6 +95,8 @@ impl Backoff {
     }
 }
 
+pub type Addresses = std::vec::IntoIter<SocketAddr>;
+
 /// Plain or TLS.
 pub trait Stream: Read + Write {}
 
@@ -142,22 +144,19 @@ impl Write for Socket {
 }
 
 impl Connection {
-    /// Connects to the first of the server's addresses that accepts, beginning with the one after
-    /// `last`, and under TLS checks who the server is. `last` becomes the address of this attempt.
-    pub fn open(settings: &Settings, last: &mut Option<SocketAddr>) -> Result<Connection, End> {
+    /// Connects to the first address that accepts, and under TLS checks who the server is.
+    /// `addresses` are those that were found and not tried yet: if this connection fails early,
+    /// the next attempt goes on there.
+    pub fn open(settings: &Settings, addresses: &mut Addresses) -> Result<Connection, End> {
         let Settings { host, port, tls, .. } = settings;
-        let found = (host.as_str(), *port)
-            .to_socket_addrs()
-            .map_err(|e| End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e))))?;
-        let mut addresses: Vec<_> = found.collect();
-        // The resolver may return them in another order each time.
-        if let Some(index) = addresses.iter().position(|&address| Some(address) == *last) {
-            addresses.rotate_left(index + 1);
+        if addresses.len() == 0 {
+            *addresses = (host.as_str(), *port).to_socket_addrs().map_err(|e| {
+                End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e)))
+            })?;
         }
         let mut connected = Err(ErrorKind::AddrNotAvailable.into());
         for address in addresses {
             log!("connecting to {host} at {address}");
-            *last = Some(address);
             connected = TcpStream::connect_timeout(&address, TIMEOUT);
             if connected.is_ok() {
                 break;

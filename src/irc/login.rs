@@ -124,7 +124,7 @@ impl Session<'_> {
     }
 
     pub fn welcome(&mut self, message: &Message, now: Instant) {
-        if self.settings.sasl.is_some() && self.phase != Phase::Welcome {
+        if self.sasl.is_some() || self.phase == Phase::Login {
             return self.login_unavailable("the server goes on without it");
         }
         self.phase = Phase::Burst;

@@ -71,7 +71,7 @@ fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
 }
 
 fn open(settings: &Settings) -> Result<Connection, End> {
-    Connection::open(settings, &mut None)
+    Connection::open(settings, &mut Addresses::default())
 }
 
 fn end(settings: &Settings) -> End {
