@@ -15,7 +15,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::delicious::{self, Login};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::delicious;
 use crate::file::beside;
 use crate::irc::{self, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
@@ -158,14 +161,21 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
     let keys = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
-    let login = match keys.map(|key| lines.text(key)) {
-        [None, None, None, None] => Login::Nobody,
-        [Some(user), Some(password), None, None] => Login::Basic { user, password },
-        [None, None, Some(token), None] => Login::Token(token),
-        [None, None, None, Some(bearer)] => Login::Bearer(bearer),
+    let (authorization, token, secrets) = match keys.map(|key| lines.text(key)) {
+        [None, None, None, None] => (None, None, vec![]),
+        [Some(user), Some(password), None, None] => {
+            let login = STANDARD.encode(format!("{user}:{password}"));
+            (Some(format!("Basic {login}")), None, vec![login, password])
+        }
+        [None, None, Some(token), None] => {
+            // In `user:HEX`, HEX alone is already the secret.
+            let hex = token.rsplit(':').next().unwrap_or_default().to_owned();
+            (None, Some(token.clone()), vec![token, hex])
+        }
+        [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),
         _ => return Err(lines.wrong("delicious")),
     };
-    let has_login = !matches!(login, Login::Nobody);
+    let has_login = !secrets.is_empty();
     let Some(add) = lines.option("delicious", endpoint)? else {
         return if has_login { Err(lines.wrong("delicious")) } else { Ok(None) };
     };
@@ -200,7 +210,17 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     let owner = lines.value("owner").replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
     let user_agent =
         format!("linkbot/{} ({})", env!("CARGO_PKG_VERSION"), owner.trim()).replace(" ()", "");
-    Ok(Some(delicious::Settings { add, login, tags, shared, interval, scuttle, user_agent }))
+    Ok(Some(delicious::Settings {
+        add,
+        authorization,
+        token,
+        secrets,
+        tags,
+        shared,
+        interval,
+        scuttle,
+        user_agent,
+    }))
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable}
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
@@ -36,12 +34,7 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
 /// The shortest wait after a timeout.
 const TIMEOUT_PAUSE: Duration = Duration::from_secs(30);
-/// The longest part of the service's message that is shown, in characters.
-const LONGEST_MESSAGE: usize = 200;
-/// How many leading characters would reveal a secret.
-const REVEALING: usize = 4;
 
-const NOT_SHOWN: &str = "message not shown";
 const CHECK_LOGIN: &str = ": check delicious_user and delicious_password, and whether the server \
     receives Authorization; or delicious_token, at Pinboard the whole user:HEX; or \
     delicious_bearer, which must be allowed to write";
@@ -53,7 +46,12 @@ const CHECK_ADDRESS: &str =
 pub struct Settings {
     /// The full address of `posts/add`.
     pub add: Url,
-    pub login: Login,
+    /// The `Authorization` header: `Basic ...` or `Bearer ...`.
+    pub authorization: Option<String>,
+    /// The `auth_token` in every query.
+    pub token: Option<String>,
+    /// The parts of the login that no log may show, also in the form in which they are sent.
+    pub secrets: Vec<String>,
     /// At least one.
     pub tags: Vec<String>,
     pub shared: Option<bool>,
@@ -62,31 +60,6 @@ pub struct Settings {
     /// The service decodes `url` twice and cannot store characters above U+FFFF.
     pub scuttle: bool,
     pub user_agent: String,
-}
-
-#[derive(Clone)]
-pub enum Login {
-    Nobody,
-    Basic { user: String, password: String },
-    Token(String),
-    Bearer(String),
-}
-
-impl Login {
-    /// The parts that no log may show, also in the form in which they are sent.
-    pub fn secrets(&self) -> Vec<String> {
-        match self {
-            Login::Nobody => vec![],
-            Login::Basic { user, password } => {
-                vec![password.clone(), STANDARD.encode(format!("{user}:{password}"))]
-            }
-            // In `user:HEX`, HEX alone is already the secret.
-            Login::Token(token) => {
-                vec![token.clone(), token.rsplit(':').next().unwrap_or_default().into()]
-            }
-            Login::Bearer(token) => vec![token.clone()],
-        }
-    }
 }
 
 /// The change that a request asks for.
@@ -99,19 +72,15 @@ pub enum Change {
     Delete,
 }
 
-/// The meaning of a response for the link. `why` is for the operator and contains no secret.
+/// The meaning of a response for the link. Texts are for the operator and contain no secret.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// The account is as requested.
     Done,
     AlreadyThere,
     /// Refused, or already there: linkhut and Scuttle have one message for both.
-    RefusedOrThere {
-        why: String,
-    },
-    Refused {
-        why: String,
-    },
+    RefusedOrThere(String),
+    Refused(String),
     TryLater(Failure),
 }
 
@@ -179,38 +148,44 @@ impl Account {
         &mut self,
         change: Change,
         link: &Link,
-        log_url: Option<&str>,
+        log_url: Option<String>,
         now: OffsetDateTime,
     ) -> Verdict {
-        let Some(request) = self.settings.request(change, link, log_url, now) else {
-            let why = "the address of posts/delete cannot be derived from delicious".into();
-            return Verdict::Refused { why };
-        };
+        match self.settings.request(change, link, log_url, now) {
+            Some(request) => self.get(&request, change, now).unwrap_or_else(failed),
+            None => Verdict::Refused(
+                "the address of posts/delete cannot be derived from delicious".into(),
+            ),
+        }
+    }
+
+    fn get(
+        &mut self,
+        request: &Url,
+        change: Change,
+        now: OffsetDateTime,
+    ) -> Result<Verdict, ureq::Error> {
         let mut request = self
             .agent
             .get(request.as_str())
             .header("User-Agent", &self.settings.user_agent)
             // With any other value, Pinbook returns JSON and linkhut 406.
             .header("Accept", "application/xml");
-        match &self.settings.login {
-            Login::Basic { user, password } => {
-                // Sent without waiting for a challenge: the Shaarli bridge never sends one.
-                let login = STANDARD.encode(format!("{user}:{password}"));
-                request = request.header("Authorization", format!("Basic {login}"));
-            }
-            Login::Bearer(token) => {
-                request = request.header("Authorization", format!("Bearer {token}"))
-            }
-            Login::Nobody | Login::Token(_) => {}
+        if let Some(authorization) = &self.settings.authorization {
+            // Sent without waiting for a challenge: the Shaarli bridge never sends one.
+            request = request.header("Authorization", authorization);
         }
         let started = Instant::now();
-        let timeout = Some(self.response_timeout);
-        let response = request.config().timeout_recv_response(timeout).build().call();
-        self.adapt_timeout(&response, started.elapsed());
-        let response = match response {
-            Ok(response) => response,
-            Err(e) => return failed(&e),
+        let timeout = self.response_timeout;
+        let response = request.config().timeout_recv_response(Some(timeout)).build().call();
+        // Give a slow service more time, and a quick one less.
+        let next = match response {
+            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse)) => timeout * 2,
+            Ok(_) if started.elapsed() < timeout / 2 => timeout / 2,
+            _ => timeout,
         };
+        self.response_timeout = next.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+        let response = response?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("Retry-After");
         let retry_after = retry_after.and_then(|text| wait_for(text.to_str().ok()?, now));
@@ -219,21 +194,10 @@ impl Account {
         // If the body breaks off, use what has arrived: it may contain a complete result.
         let read = reader.read_to_end(&mut body);
         let body = String::from_utf8_lossy(&body).to_ascii_lowercase();
-        match (read.map_err(ureq::Error::from), status, result_code(&body)) {
-            (Err(e @ ureq::Error::Timeout(_)), 200..=299, None) => failed(&e),
-            _ => self.judge(change, status, retry_after, &body),
+        if (200..300).contains(&status) && result_code(&body).is_none() {
+            read?;
         }
-    }
-
-    /// Gives a slow service more time, and a quick one less.
-    fn adapt_timeout<T>(&mut self, response: &Result<T, ureq::Error>, took: Duration) {
-        let timeout = self.response_timeout;
-        let next = match response {
-            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse)) => timeout * 2,
-            Ok(_) if took < timeout / 2 => timeout / 2,
-            _ => timeout,
-        };
-        self.response_timeout = next.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+        Ok(self.judge(change, status, retry_after, &body))
     }
 
     /// Judges a response; `body` is in lower case. With a 2xx status the result decides, otherwise
@@ -260,11 +224,11 @@ impl Account {
             {
                 return Done;
             }
-            (405 | 409 | 501, _) if is_delete => return Refused { why },
+            (405 | 409 | 501, _) if is_delete => return Refused(why),
             (200..=299, Some("item already exists" | "bookmark does already exist")) | (409, _) => {
                 return AlreadyThere;
             }
-            (200..=299, Some("something went wrong")) => return RefusedOrThere { why },
+            (200..=299, Some("something went wrong")) => return RefusedOrThere(why),
             (200..=299, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
                 (Misconfigured, CHECK_LOGIN)
             }
@@ -273,7 +237,7 @@ impl Account {
             (408 | 425 | 429, _) => (Busy, ""),
             // 5xx, and the 999 of Delicious and linkhut.
             (500 | 502.., _) => (Unclear, ": see the service's own log"),
-            (_, Some(_)) => return Refused { why },
+            (_, Some(_)) => return Refused(why),
             (_, None) => (RefusedByStatus, CHECK_ADDRESS),
         };
         let cause = match (cause, retry_after) {
@@ -289,50 +253,35 @@ impl Account {
     /// The service's message in lower case, for the log: up to the first unusual character, and
     /// without anything that could reveal a login.
     fn service_message(&self, code: &str) -> String {
-        let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '%' | '&' | '\\');
-        let message: String = code.chars().take_while(is_plain).take(LONGEST_MESSAGE).collect();
+        let is_plain = |c: &char| matches!(c, ' '..='~') && !"%&\\".contains(*c);
+        let message: String = code.chars().take_while(is_plain).take(200).collect();
         let is_shown = |secret: &String| {
-            let start: String = secret.chars().take(REVEALING).collect();
+            let start: String = secret.chars().take(4).collect();
             message.contains(&start.to_ascii_lowercase())
         };
-        if message.is_empty() || self.settings.login.secrets().iter().any(is_shown) {
-            return NOT_SHOWN.into();
+        if message.is_empty() || self.settings.secrets.iter().any(is_shown) {
+            return "message not shown".into();
         }
         message
     }
 }
 
-fn later(why: &str, cause: Cause) -> Verdict {
-    Verdict::TryLater(Failure { why: why.into(), cause, at_least: Duration::ZERO })
-}
-
 impl Settings {
-    /// The request's address for `posts/delete`. Here, even Scuttle decodes `url` only once.
-    fn delete(&self, link: &Link) -> Option<Url> {
-        let (host, path) = self.add.as_str().split_at(self.add[..url::Position::BeforePath].len());
-        let (before, after) = path.rsplit_once("add")?;
-        let request = Url::parse(&format!("{host}{before}delete{after}")).ok()?;
-        Some(self.with(request, &[("url", &link.url)]))
-    }
-
     /// The request's address, with the parameters in its query; `None` if no `posts/delete` can be
     /// derived.
     fn request(
         &self,
         change: Change,
         link: &Link,
-        log_url: Option<&str>,
+        log_url: Option<String>,
         now: OffsetDateTime,
     ) -> Option<Url> {
         let replace = match change {
+            // For a new link, only this works with every service, and it never overwrites an older
+            // bookmark.
             Change::Add => "no",
             Change::Replace => "yes",
             Change::Delete => return self.delete(link),
-        };
-        // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.
-        let plain = |text: &str| match self.scuttle {
-            true => text.replace(|c| c > '\u{ffff}', "\u{fffd}"),
-            false => text.into(),
         };
         let mut url = link.url.clone();
         if self.scuttle {
@@ -343,19 +292,23 @@ impl Settings {
         // Without its milliseconds.
         let dt = format!("{}Z", &format_time(posted)[..19]);
         let (title, own) = link.title_and_tags();
-        let mut title: String = plain(title).chars().take(LONGEST_TITLE).collect();
-        let tags = plain(&format!("{} {}", self.tags(&link.channel), own.join(" ")));
-        let poster = plain(&format!("posted by {}", link.nick));
-        let with_log = |log_url| format!("{poster}: {}", plain(log_url));
-        let mut note = log_url.map_or(poster.clone(), with_log);
+        let mut title: String = title.chars().take(LONGEST_TITLE).collect();
+        let tags = self.tags.iter().map(|tag| clean_tag(&tag.replace("{channel}", &link.channel)));
+        let tags = tags.chain(own.into_iter().map(str::to_owned));
+        let mut tags: Vec<_> = tags.filter(|tag| !tag.is_empty()).collect();
+        if tags.is_empty() {
+            // SemanticScuttle fails without a tag, and a channel's name may be punctuation only.
+            tags.push("irc".into());
+        }
+        let tags = tags.join(" ");
+        let mut log = log_url.map_or(String::new(), |url| format!(": {url}"));
         loop {
-            // For a new link, only `replace=no` works with every service, and it never overwrites
-            // an older bookmark.
+            let note = format!("posted by {}{log}", link.nick);
             let mut query = vec![
                 ("url", url.as_str()),
                 ("description", &title),
                 ("extended", &note),
-                ("tags", tags.trim()),
+                ("tags", &tags),
                 ("dt", &dt),
                 ("replace", replace),
             ];
@@ -371,25 +324,29 @@ impl Settings {
             if is_short || title.chars().nth(1).is_none() {
                 return Some(request);
             }
-            if note == poster {
+            if log.is_empty() {
                 title.pop();
             }
-            note.clone_from(&poster);
+            log.clear();
         }
     }
 
-    /// The tags from bot.conf for a link in this channel.
-    fn tags(&self, channel: &str) -> String {
-        let tags = self.tags.iter().map(|tag| clean_tag(&tag.replace("{channel}", channel)));
-        let tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).collect();
-        // SemanticScuttle fails without a tag, and a channel's name may be punctuation only.
-        if tags.is_empty() { "irc".into() } else { tags.join(" ") }
+    /// The request's address for `posts/delete`. Here, even Scuttle decodes `url` only once.
+    fn delete(&self, link: &Link) -> Option<Url> {
+        let (before, after) = self.add.as_str().rsplit_once("add")?;
+        let request = Url::parse(&format!("{before}delete{after}")).ok()?;
+        let is_same_host = request.host() == self.add.host();
+        is_same_host.then(|| self.with(request, &[("url", &link.url)]))
     }
 
     /// Returns `request` with these parameters, and the token if there is one.
     fn with(&self, mut request: Url, parameters: &[(&str, &str)]) -> Url {
-        request.query_pairs_mut().extend_pairs(parameters);
-        if let Login::Token(token) = &self.login {
+        for (name, value) in parameters {
+            // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.
+            let value = value.replace(|c| self.scuttle && c > '\u{ffff}', "\u{fffd}");
+            request.query_pairs_mut().append_pair(name, &value);
+        }
+        if let Some(token) = &self.token {
             request.query_pairs_mut().append_pair("auth_token", token);
         }
         request
@@ -397,7 +354,7 @@ impl Settings {
 }
 
 /// Judges an error of ureq. Does not show its text, which may contain the address and so the token.
-fn failed(error: &ureq::Error) -> Verdict {
+fn failed(error: ureq::Error) -> Verdict {
     use Cause::*;
     use ureq::Error::*;
     match error {
@@ -423,25 +380,28 @@ fn failed(error: &ureq::Error) -> Verdict {
             at_least: TIMEOUT_PAUSE,
         }),
         Io(e) => {
-            let why = log::os_error(e);
             // For a failed DNS lookup, std has neither a named kind nor an error number.
             let is_unconnected =
                 matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
-                    || why.starts_with("failed to lookup");
-            later(&why, if is_unconnected { Busy } else { Unclear })
+                    || e.to_string().starts_with("failed to lookup");
+            later(&log::os_error(e), if is_unconnected { Busy } else { Unclear })
         }
         _ => later("the response is not HTTP", Unclear),
     }
 }
 
+fn later(why: &str, cause: Cause) -> Verdict {
+    Verdict::TryLater(Failure { why: why.into(), cause, at_least: Duration::ZERO })
+}
+
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
 fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
-    let wait = match text.trim().parse() {
+    let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         // A date in the past means now.
-        Err(_) => (OffsetDateTime::parse(text.trim(), &Rfc2822).ok()? - now)
-            .try_into()
-            .unwrap_or_default(),
+        Err(_) => {
+            (OffsetDateTime::parse(text, &Rfc2822).ok()? - now).try_into().unwrap_or_default()
+        }
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -450,16 +410,14 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
 /// anywhere in it, because some services put warnings before the document; otherwise `result_code`
 /// or `result` of a JSON object. `None` if the result is truncated or empty.
 fn result_code(body: &str) -> Option<&str> {
-    // `<results>` is a different element.
-    let mut elements =
-        body.split("<result").skip(1).filter(|rest| rest.starts_with([' ', '\t', '\r', '\n', '>']));
+    let mut elements = body.split("<result").skip(1);
     let element = elements.find_map(|rest| match rest.trim_start().strip_prefix('>') {
-        Some(text) => text.split_once('<').map(|(text, _)| text),
+        Some(text) => Some(text.split_once('<')?.0),
         None => quoted(rest.split_once("code")?.1, '='),
     });
     // An HTML page may contain "result":"ok" in one of its scripts.
-    let is_json = body.trim_start_matches('\u{feff}').trim_start().starts_with('{');
-    let json = |key| is_json.then(|| quoted(body.split_once(key)?.1, ':'))?;
+    let json = body.trim_start_matches('\u{feff}').trim_start().strip_prefix('{');
+    let json = |key| quoted(json?.split_once(key)?.1, ':');
     let code = element.or_else(|| json("\"result_code\"")).or_else(|| json("\"result\""))?;
     Some(code.trim()).filter(|code| !code.is_empty())
 }
@@ -467,8 +425,8 @@ fn result_code(body: &str) -> Option<&str> {
 /// The quoted text after `sign`.
 fn quoted(rest: &str, sign: char) -> Option<&str> {
     let value = rest.trim_start().strip_prefix(sign)?.trim_start();
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    Some(value[1..].split_once(quote)?.0)
+    let quote = if value.starts_with('\'') { '\'' } else { '"' };
+    Some(value.strip_prefix(quote)?.split_once(quote)?.0)
 }
 
 #[cfg(test)]

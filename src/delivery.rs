@@ -235,12 +235,12 @@ impl Delivery {
         let refusal = match verdict {
             Verdict::Done | Verdict::AlreadyThere => None,
             // An earlier request of this run may have stored it.
-            Verdict::RefusedOrThere { .. } if self.pending.maybe_stored.contains(&time) => None,
-            Verdict::RefusedOrThere { why } if change == Change::Replace => {
+            Verdict::RefusedOrThere(_) if self.pending.maybe_stored.contains(&time) => None,
+            Verdict::RefusedOrThere(why) if change == Change::Replace => {
                 Some(why + mem::take(&mut self.title_hint))
             }
-            Verdict::RefusedOrThere { why } => Some(format!("refused, or already there: {why}")),
-            Verdict::Refused { why } => Some(why),
+            Verdict::RefusedOrThere(why) => Some(format!("refused, or already there: {why}")),
+            Verdict::Refused(why) => Some(why),
             Verdict::TryLater(failure) => {
                 address.count_failure(failure.cause, self.accepted);
                 if matches!(failure.cause, Cause::Overloaded | Cause::Unclear) {

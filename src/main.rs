@@ -164,7 +164,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     }
     let Some((change, link)) = delivery.next(&bot.journal, Instant::now()) else { return };
     let log_url = bot.config.log_url.of(&link);
-    let verdict = account.send(change, &link, log_url.as_deref(), OffsetDateTime::now_utc());
+    let verdict = account.send(change, &link, log_url, OffsetDateTime::now_utc());
     let clock = OffsetDateTime::now_utc();
     delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
 }

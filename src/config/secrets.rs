@@ -33,7 +33,7 @@ pub fn secrets(
         .chain(irc.channels.iter().filter_map(|channel| channel.key.clone()))
         // These two also contain the base64 of a login.
         .chain(irc.sasl.iter().flat_map(Sasl::chunks))
-        .chain(account.iter().flat_map(|account| account.login.secrets()))
+        .chain(account.iter().flat_map(|account| account.secrets.clone()))
         .filter(|secret| !secret.is_empty());
     Ok(secrets.flat_map(|secret| [percent_encode(&secret), secret]).collect())
 }

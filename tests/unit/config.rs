@@ -316,13 +316,17 @@ fn sasl_has_what_it_needs_and_nothing_else() {
 #[test]
 fn the_account_has_one_login_or_none() {
     let login = |more: &str| {
-        good(&format!("delicious = https://x.example/add\n{more}")).account.unwrap().login
+        let account = good(&format!("delicious = https://x.example/add\n{more}")).account.unwrap();
+        (account.authorization, account.token, account.secrets)
     };
-    assert!(matches!(login(""), Login::Nobody));
-    assert!(matches!(login("delicious_token = a:B"), Login::Token(token) if token == "a:B"));
-    assert!(matches!(login("delicious_bearer = b"), Login::Bearer(token) if token == "b"));
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(login(""), (None, None, vec![]));
+    let secrets = vec!["a:B".to_owned(), "B".to_owned()];
+    assert_eq!(login("delicious_token = a:B"), (None, text("a:B"), secrets));
+    assert_eq!(login("delicious_bearer = b"), (text("Bearer b"), None, vec!["b".to_owned()]));
     let basic = login("delicious_user = u\ndelicious_password = p:q");
-    assert!(matches!(basic, Login::Basic { user, password } if user == "u" && password == "p:q"));
+    let secrets = vec!["dTpwOnE=".to_owned(), "p:q".to_owned()];
+    assert_eq!(basic, (text("Basic dTpwOnE="), None, secrets));
     let refused = |more: &str, beginning| {
         refused(&format!("delicious = https://x.example/add\n{more}"), beginning)
     };

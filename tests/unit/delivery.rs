@@ -169,7 +169,7 @@ fn misconfigured() -> Verdict {
 }
 
 fn refused() -> Verdict {
-    Verdict::Refused { why: "HTTP 400".into() }
+    Verdict::Refused("HTTP 400".into())
 }
 
 fn logged(text: &str) -> usize {
@@ -263,7 +263,7 @@ fn after_an_unclear_answer_refused_or_there_means_there() {
         LOG.take();
         let mut world = World::new(1);
         let mut answers = [first].into_iter();
-        let no = || Verdict::RefusedOrThere { why: "HTTP 200: something went wrong".into() };
+        let no = || Verdict::RefusedOrThere("HTTP 200: something went wrong".into());
         world.run(HOUR, |_, _| answers.next().unwrap_or_else(no));
         assert_eq!(
             (logged("skipped: refused, or already there: HTTP"), logged("already there: http")),
@@ -727,7 +727,7 @@ const LEFT_ALONE: &str = "left alone: http://example.com/1: it was in the accoun
 
 #[test]
 fn a_bookmark_that_was_there_before_is_never_changed_or_deleted_also_after_a_restart() {
-    let refused_or_there = || Verdict::RefusedOrThere { why: "something went wrong".into() };
+    let refused_or_there = || Verdict::RefusedOrThere("something went wrong".into());
     for there in [|| Verdict::AlreadyThere, refused_or_there, refused] {
         for restarts in [false, true] {
             LOG.take();
