@@ -139,9 +139,7 @@ pub struct Session<'a> {
     memberships: Vec<Membership<'a>>,
     /// The earliest time of the next JOIN.
     next_join: Instant,
-    /// `draft/chathistory` was granted.
-    keeps_history: bool,
-    /// The most lines of a page of history: 100 if the server does not say.
+    /// The most lines of a page of history; 0 until `draft/chathistory` is granted.
     history_limit: usize,
     /// Until 001 has arrived, when to give up. Then, when to send PING, or to give up if it was
     /// sent.
@@ -190,8 +188,7 @@ impl<'a> Session<'a> {
             line_length: 512,
             memberships: settings.channels.iter().zip(last_seen).map(membership).collect(),
             next_join: now.instant,
-            keeps_history: false,
-            history_limit: 100,
+            history_limit: 0,
             wait_until: now.instant + TIMEOUT,
             is_pinged: false,
             is_irc: false,

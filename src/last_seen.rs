@@ -15,11 +15,9 @@ use crate::log::{self, WARNING};
 
 pub struct LastSeen<'a> {
     config: &'a Config,
-    /// In the order of bot.conf; `None`: the channel is new to us.
+    /// As written, in the order of bot.conf; `None`: the channel is new to us.
     pub times: Vec<Option<OffsetDateTime>>,
     next_write: Instant,
-    /// Why the last write failed.
-    failure: Option<String>,
 }
 
 impl<'a> LastSeen<'a> {
@@ -36,7 +34,7 @@ impl<'a> LastSeen<'a> {
             let mut lines = text.lines();
             lines.find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
         });
-        LastSeen { config, times: times.collect(), next_write: Instant::now(), failure: None }
+        LastSeen { config, times: times.collect(), next_write: Instant::now() }
     }
 
     /// Takes new times and writes them if they have changed: at most once a minute, and when the
@@ -51,28 +49,23 @@ impl<'a> LastSeen<'a> {
             return;
         }
         let times: Vec<_> = times.collect();
-        if times == self.times && self.failure.is_none() {
+        if times == self.times {
             return;
         }
-        self.times = times;
         // After a crash, the lines since the last write are replayed, and recognized.
         self.next_write = now + Duration::from_secs(60);
-        let channels = self.config.irc.channels.iter().zip(&self.times);
+        let channels = self.config.irc.channels.iter().zip(&times);
         let lines = channels.filter_map(|(channel, time)| {
             Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
         });
         let path = file::beside(&self.config.journal, ".heard");
-        let written = file::replace(&path, lines.collect::<String>().as_bytes());
-        let failure = written.err().map(log::os_error);
-        if failure != self.failure {
-            let path = path.display();
-            match &failure {
-                Some(why) => {
-                    log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
-                }
-                None => log!("{path}: can be written again"),
+        match file::replace(&path, lines.collect::<String>().as_bytes()) {
+            Ok(()) => self.times = times,
+            Err(e) => {
+                let (path, why) = (path.display(), log::os_error(e));
+                log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
+                self.next_write += Duration::from_secs(60 * 60);
             }
-            self.failure = failure;
         }
     }
 }

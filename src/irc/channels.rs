@@ -81,9 +81,8 @@ impl Session<'_> {
 
     /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
     pub fn refused(&mut self, message: &Message) {
-        // UnrealIRCd puts the channel's name into the text.
-        let mut words = message.params().skip(1).flat_map(|param| param.split(|&b| b == b' '));
-        let Some(index) = words.find_map(|name| self.configured(name)) else { return };
+        let mut params = message.params().skip(1);
+        let Some(index) = params.find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];
         membership.is_join_open = false;
         let name = &membership.channel.name;
@@ -108,9 +107,13 @@ impl Session<'_> {
         membership.joined = None;
         membership.join_at = returns.then(|| now + Duration::from_secs(60));
         membership.backoff = None;
-        let (verb, why) = (message::text(message.verb), message.last());
-        let (name, by) = (&membership.channel.name, message.sender());
-        log!("{WARNING}out of {name}: {verb} by {by}: {why}; {then}");
+        log!(
+            "{WARNING}out of {}: {} by {}: {}; {then}",
+            membership.channel.name,
+            message::text(message.verb),
+            message.sender(),
+            message.last()
+        );
     }
 
     /// An INVITE never adds a channel. It changes nothing if a JOIN is due within 10 s anyway.

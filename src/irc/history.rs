@@ -43,56 +43,6 @@ pub struct Replay {
     unsaved: usize,
 }
 
-impl Replay {
-    /// Counts a replayed line. False if it is not to be read: seen before, in the future, or over
-    /// the limit.
-    fn count(&mut self, time: OffsetDateTime, now: Now) -> bool {
-        // Some servers replay whole seconds: this line may be one of those after `since`.
-        let is_new =
-            time > self.since || time < self.since && time == self.since.truncate_to_second();
-        if !is_new || time > now.clock + MAX_CLOCK_SKEW || self.lines == MAX_LINES {
-            return false;
-        }
-        self.deadline = Some(now.instant + REPLAY_TIMEOUT);
-        if time == self.newest && self.repeated > 0 {
-            self.repeated -= 1;
-            return false;
-        }
-        if time > self.newest {
-            self.newest = time;
-            self.newest_lines = 0;
-            self.repeated = 0;
-        }
-        self.newest_lines += usize::from(time == self.newest);
-        self.lines += 1;
-        true
-    }
-
-    /// Says in the log what was replayed, unless that is nothing and nothing is missing.
-    fn log_summary(&self, channel: &str) {
-        let Replay { links, lines, unsaved, .. } = *self;
-        let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
-        let plural = |n| if n == 1 { "" } else { "s" };
-        let retry = "asking again on the next connection";
-        let rest = if unsaved > 0 {
-            format!("; {unsaved} could not be saved: {retry}")
-        } else if lines == MAX_LINES {
-            format!("; that is the limit: the lines from {} on are missing", minute(self.newest))
-        } else if self.open_page.is_some() {
-            format!("; the server did not send the rest: {retry}")
-        } else if lines > 0 {
-            String::new()
-        } else {
-            return;
-        };
-        let (link_s, line_s, since) = (plural(links), plural(lines), minute(self.since));
-        log!(
-            "caught up in {channel}: {links} link{link_s} from {lines} line{line_s} since \
-             {since}{rest}"
-        );
-    }
-}
-
 impl Membership<'_> {
     /// Where the next catch-up begins. Does not advance while anything is missing that was said
     /// before.
@@ -166,7 +116,7 @@ impl Session<'_> {
             return;
         };
         replay.deadline = Some(now + REPLAY_TIMEOUT);
-        if !self.keeps_history {
+        if self.history_limit == 0 {
             return;
         }
         replay.open_page = Some(replay.newest);
@@ -177,7 +127,7 @@ impl Session<'_> {
             replay.repeated = replay.newest_lines;
             after -= time::Duration::MILLISECOND;
         }
-        let limit = self.history_limit.min(MAX_LINES);
+        let limit = self.history_limit;
         let (name, after) = (&channel.name, format_time(after));
         self.send(&format!("CHATHISTORY AFTER {name} timestamp={after} {limit}"), &[]);
     }
@@ -232,9 +182,24 @@ impl Session<'_> {
             return Some(if is_told { Origin::Replayed } else { Origin::Live });
         }
         let (time, replay) = (time?, membership.replay.as_mut()?);
-        if !replay.count(time, now) {
+        // Some servers replay whole seconds: this line may be one of those after `since`.
+        let is_new =
+            time > replay.since || time < replay.since && time == replay.since.truncate_to_second();
+        if !is_new || time > now.clock + MAX_CLOCK_SKEW || replay.lines == MAX_LINES {
             return None;
         }
+        replay.deadline = Some(now.instant + REPLAY_TIMEOUT);
+        if time == replay.newest && replay.repeated > 0 {
+            replay.repeated -= 1;
+            return None;
+        }
+        if time > replay.newest {
+            replay.newest = time;
+            replay.newest_lines = 0;
+            replay.repeated = 0;
+        }
+        replay.newest_lines += usize::from(time == replay.newest);
+        replay.lines += 1;
         // A time in the future must not make live lines history.
         if is_request && time <= now.clock {
             replay.newest_request = newest.max(Some(time));
@@ -274,20 +239,40 @@ impl Session<'_> {
         }
     }
 
-    /// Ends each replay that is over, and logs a summary. If a page is still open, the next
-    /// connection requests it again.
+    /// Ends each replay that is over, and says in the log what it brought, unless that is nothing
+    /// and nothing is missing. If a page is still open, the next connection requests it again.
     pub fn end_history(&mut self, now: Instant) {
         for Membership { channel, replay, newest_live, .. } in &mut self.memberships {
-            if let Some(replay) = replay
-                && replay.deadline.take_if(|deadline| now >= *deadline).is_some()
-            {
-                replay.log_summary(&channel.name);
-                if replay.lines == MAX_LINES {
-                    // The next catch-up begins here, unless something is said before.
-                    replay.open_page = None;
-                    *newest_live = Some(replay.newest);
-                }
+            let Some(replay) = replay else { continue };
+            if replay.deadline.take_if(|deadline| now >= *deadline).is_none() {
+                continue;
             }
+            let Replay { links, lines, unsaved, .. } = *replay;
+            let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
+            let plural = |n| if n == 1 { "" } else { "s" };
+            let retry = "asking again on the next connection";
+            let mut rest = String::new();
+            if lines == MAX_LINES {
+                // The next catch-up begins here, unless something is said before.
+                replay.open_page = None;
+                *newest_live = Some(replay.newest);
+                let newest = minute(replay.newest);
+                rest = format!("; that is the limit: the lines from {newest} on are missing");
+            }
+            if unsaved > 0 {
+                rest = format!("; {unsaved} could not be saved: {retry}");
+            } else if replay.open_page.is_some() {
+                rest = format!("; the server did not send the rest: {retry}");
+            } else if lines == 0 {
+                continue;
+            }
+            log!(
+                "caught up in {}: {links} link{} from {lines} line{} since {}{rest}",
+                channel.name,
+                plural(links),
+                plural(lines),
+                minute(replay.since)
+            );
         }
     }
 }

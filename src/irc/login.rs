@@ -51,7 +51,7 @@ impl Session<'_> {
             b"NAK" if list.contains("sasl") => {
                 self.login_unavailable("the server rejects the capability sasl");
             }
-            b"ACK" if list.contains("draft/chathistory") => self.keeps_history = true,
+            b"ACK" if list.contains("draft/chathistory") => self.history_limit = 100,
             b"ACK" if list.contains("sasl") => {
                 if let Some(Sasl { mechanism, .. }) = self.sasl {
                     self.send("AUTHENTICATE", &[mechanism]);
@@ -142,7 +142,7 @@ impl Session<'_> {
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // 0: any number.
                 "CHATHISTORY" if value != "0" => {
-                    self.history_limit = value.parse().unwrap_or(self.history_limit);
+                    self.history_limit = value.parse().unwrap_or(100).min(self.history_limit);
                 }
                 // Less than the protocol's own 512 would leave no room for text.
                 "LINELEN" => self.line_length = value.parse().unwrap_or(512).clamp(512, 8191),
@@ -152,7 +152,7 @@ impl Session<'_> {
     }
 
     pub fn burst_over(&mut self, now: Instant) {
-        if self.settings.catch_up && !self.keeps_history {
+        if self.settings.catch_up && self.history_limit == 0 {
             log!(
                 "no history on this network (draft/chathistory): links posted while linkbot is \
                  away are lost, unless the server replays them"
