@@ -1,4 +1,5 @@
-//! The IRC protocol as a state machine: lines and the clock come in; bytes and requests go out. It has no socket, so tests check every rule by feeding it lines.
+//! The IRC protocol as a state machine: lines and the clock come in; bytes and requests go out. It
+//! has no socket, so tests check every rule by feeding it lines.
 //!
 //! Follows the Modern IRC Client Protocol (modern.ircdocs.horse) and IRCv3's
 //! capability-negotiation, sasl-3.1, server-time, message-tags, account-tag, batch, chathistory and
@@ -170,6 +171,7 @@ impl<'a> Session<'a> {
             joined: None,
             newest_live: last_seen,
             replay: None,
+            replay_until: None,
             skipped_line: Vec::with_capacity(message::LONGEST_LINE),
         };
         let mut session = Session {
@@ -201,10 +203,10 @@ impl<'a> Session<'a> {
 
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
-        let history = self.memberships.iter().filter_map(|m| m.replay.as_ref()?.deadline).min();
+        let replays = self.memberships.iter().map(|m| m.replay_until);
         let join = self.join_due().map(|(at, _)| at);
-        let others = [self.reclaim, join, history, self.outbox.deadline()];
-        others.into_iter().flatten().fold(self.wait_until, Instant::min)
+        let all = replays.chain([self.reclaim, join, self.outbox.deadline()]);
+        all.flatten().fold(self.wait_until, Instant::min)
     }
 
     /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.

@@ -25,6 +25,8 @@ pub struct Membership<'a> {
     /// to us.
     pub newest_live: Option<OffsetDateTime>,
     pub replay: Option<Replay>,
+    /// The replay is over then, unless more comes; `None`: it is over.
+    pub replay_until: Option<Instant>,
     /// The newest live line that was not for us; empty if it was read.
     pub skipped_line: Vec<u8>,
 }
@@ -116,12 +118,11 @@ impl Session<'_> {
         );
     }
 
-    /// An INVITE never adds a channel. It changes nothing if a JOIN is due within 10 s anyway.
+    /// An INVITE never adds a channel.
     pub fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
         let membership = &mut self.memberships[index];
-        let is_soon = membership.backoff.is_some_and(|wait| wait <= FIRST_BACKOFF * 2);
-        if membership.joined.is_none() && !is_soon {
+        if membership.joined.is_none() {
             membership.join_at = Some(now);
             membership.backoff = Some(FIRST_BACKOFF);
         }

@@ -24,8 +24,6 @@ pub enum Origin {
 pub struct Replay {
     /// Everything up to here was seen before.
     since: OffsetDateTime,
-    /// The replay is over then, unless more comes; `None`: it is over.
-    pub deadline: Option<Instant>,
     /// A page was requested and has not ended: `newest` before that page.
     open_page: Option<OffsetDateTime>,
     /// The reference of the last batch.
@@ -51,8 +49,8 @@ impl Membership<'_> {
         self.was_seen(time, now);
         self.skipped_line.clear();
         match &self.replay {
-            Some(Replay { since, deadline, open_page, unsaved, .. })
-                if deadline.is_some() || open_page.is_some() || *unsaved > 0 =>
+            Some(Replay { since, open_page, unsaved, .. })
+                if self.replay_until.is_some() || open_page.is_some() || *unsaved > 0 =>
             {
                 Some(*since)
             }
@@ -81,6 +79,7 @@ impl Session<'_> {
         membership.joined = Some(joined);
         membership.newest_live = last_seen;
         membership.replay = None;
+        membership.replay_until = None;
         if !membership.was_seen(membership.joined, now) {
             log!(
                 "not caught up in {}: the server's clock and this machine's differ by more than \
@@ -95,7 +94,6 @@ impl Session<'_> {
             let since = last_seen.max(now.clock - time::Duration::days(7));
             membership.replay = Some(Replay {
                 since,
-                deadline: None,
                 open_page: None,
                 batch: Vec::new(),
                 newest: since,
@@ -112,10 +110,9 @@ impl Session<'_> {
 
     /// Expects more lines, and requests them if the server keeps history.
     fn request_history(&mut self, index: usize, now: Instant) {
-        let Membership { channel, replay: Some(replay), .. } = &mut self.memberships[index] else {
-            return;
-        };
-        replay.deadline = Some(now + REPLAY_TIMEOUT);
+        let membership = &mut self.memberships[index];
+        membership.replay_until = Some(now + REPLAY_TIMEOUT);
+        let Some(replay) = &mut membership.replay else { return };
         if self.history_limit == 0 {
             return;
         }
@@ -128,7 +125,7 @@ impl Session<'_> {
             after -= time::Duration::MILLISECOND;
         }
         let limit = self.history_limit;
-        let (name, after) = (&channel.name, format_time(after));
+        let (name, after) = (&membership.channel.name, format_time(after));
         self.send(&format!("CHATHISTORY AFTER {name} timestamp={after} {limit}"), &[]);
     }
 
@@ -136,18 +133,22 @@ impl Session<'_> {
     pub fn batch(&mut self, message: &Message, now: Instant) {
         let named = self.configured(message.param(2));
         for index in 0..self.memberships.len() {
-            let Some(replay) = &mut self.memberships[index].replay else { continue };
+            let Membership { replay: Some(replay), replay_until, .. } =
+                &mut self.memberships[index]
+            else {
+                continue;
+            };
             match message.param(0) {
                 [b'+', reference @ ..] if named == Some(index) => {
                     replay.batch = reference.to_vec();
-                    replay.deadline = Some(now + REPLAY_TIMEOUT);
+                    *replay_until = Some(now + REPLAY_TIMEOUT);
                 }
                 [b'-', reference @ ..] if replay.batch == reference => {
                     // A page that is not full need not be the last, for servers leave out some
                     // lines. A page without a newer line is the last.
                     let is_last = replay.open_page.take() == Some(replay.newest);
                     if is_last || replay.lines == MAX_LINES {
-                        replay.deadline = Some(now);
+                        *replay_until = Some(now);
                     } else {
                         self.request_history(index, now);
                     }
@@ -188,7 +189,7 @@ impl Session<'_> {
         if !is_new || time > now.clock + MAX_CLOCK_SKEW || replay.lines == MAX_LINES {
             return None;
         }
-        replay.deadline = Some(now.instant + REPLAY_TIMEOUT);
+        membership.replay_until = Some(now.instant + REPLAY_TIMEOUT);
         if time == replay.newest && replay.repeated > 0 {
             replay.repeated -= 1;
             return None;
@@ -211,7 +212,7 @@ impl Session<'_> {
     /// A replayed line counts.
     pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
         let membership = &mut self.memberships[index];
-        if membership.replay.as_ref().is_some_and(|replay| replay.deadline.is_some()) {
+        if membership.replay_until.is_some() {
             self.origin(Some(index), message, false, now);
         } else if line.starts_with(b"@") && membership.joined.is_some() {
             line.clone_into(&mut membership.skipped_line);
@@ -242,11 +243,11 @@ impl Session<'_> {
     /// Ends each replay that is over, and says in the log what it brought, unless that is nothing
     /// and nothing is missing. If a page is still open, the next connection requests it again.
     pub fn end_history(&mut self, now: Instant) {
-        for Membership { channel, replay, newest_live, .. } in &mut self.memberships {
-            let Some(replay) = replay else { continue };
-            if replay.deadline.take_if(|deadline| now >= *deadline).is_none() {
+        for membership in &mut self.memberships {
+            if membership.replay_until.take_if(|until| now >= *until).is_none() {
                 continue;
             }
+            let Some(replay) = &mut membership.replay else { continue };
             let Replay { links, lines, unsaved, .. } = *replay;
             let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
             let plural = |n| if n == 1 { "" } else { "s" };
@@ -255,7 +256,7 @@ impl Session<'_> {
             if lines == MAX_LINES {
                 // The next catch-up begins here, unless something is said before.
                 replay.open_page = None;
-                *newest_live = Some(replay.newest);
+                membership.newest_live = Some(replay.newest);
                 let newest = minute(replay.newest);
                 rest = format!("; that is the limit: the lines from {newest} on are missing");
             }
@@ -268,7 +269,7 @@ impl Session<'_> {
             }
             log!(
                 "caught up in {}: {links} link{} from {lines} line{} since {}{rest}",
-                channel.name,
+                membership.channel.name,
                 plural(links),
                 plural(lines),
                 minute(replay.since)
