@@ -133,22 +133,19 @@ impl Session<'_> {
     pub fn batch(&mut self, message: &Message, now: Instant) {
         let named = self.configured(message.param(2));
         for index in 0..self.memberships.len() {
-            let Membership { replay: Some(replay), replay_until, .. } =
-                &mut self.memberships[index]
-            else {
-                continue;
-            };
+            let membership = &mut self.memberships[index];
+            let Some(replay) = &mut membership.replay else { continue };
             match message.param(0) {
                 [b'+', reference @ ..] if named == Some(index) => {
                     replay.batch = reference.to_vec();
-                    *replay_until = Some(now + REPLAY_TIMEOUT);
+                    membership.replay_until = Some(now + REPLAY_TIMEOUT);
                 }
                 [b'-', reference @ ..] if replay.batch == reference => {
                     // A page that is not full need not be the last, for servers leave out some
                     // lines. A page without a newer line is the last.
                     let is_last = replay.open_page.take() == Some(replay.newest);
                     if is_last || replay.lines == MAX_LINES {
-                        *replay_until = Some(now);
+                        membership.replay_until = Some(now);
                     } else {
                         self.request_history(index, now);
                     }

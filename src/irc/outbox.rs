@@ -66,17 +66,18 @@ impl Outbox {
     /// Merges a reply into the newest one like it, if as many wait as may be sent at once. A full
     /// queue drops its oldest reply to a look.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
+        let waiting = self.queue.len();
         // Replies with the same kind, target and topic can be merged: with the same words before the
         // colon for saves, with the same text for all others.
         let topic = match kind {
             ReplyKind::Saved => text.split_inclusive(':').next().unwrap_or_default(),
             _ => &text,
         };
-        let is_same = |queued: &&mut Line| {
+        let same = self.queue.iter_mut().rfind(|queued| {
             queued.kind == kind && queued.target == target && queued.text.starts_with(topic)
-        };
-        if self.queue.len() >= BURST as usize
-            && let Some(same) = self.queue.iter_mut().rfind(is_same)
+        });
+        if let Some(same) = same
+            && waiting >= BURST as usize
         {
             same.count += 1;
             if kind == ReplyKind::Saved {
@@ -86,8 +87,8 @@ impl Outbox {
         }
         // Replies to saves come before replies to looks.
         let looks = self.queue.partition_point(|queued| queued.kind != ReplyKind::Look);
-        if self.queue.len() >= LONGEST_QUEUE {
-            if looks < self.queue.len() {
+        if waiting >= LONGEST_QUEUE {
+            if looks < waiting {
                 self.queue.remove(looks);
             } else if kind != ReplyKind::Saved {
                 // A reply to a save is never dropped. With no line to merge into, it gets its own.
