@@ -170,7 +170,7 @@ impl<'a> Session<'a> {
             is_join_open: false,
             joined: None,
             newest_live: last_seen,
-            replay: None,
+            replay: Replay::default(),
             replay_until: None,
             skipped_line: Vec::with_capacity(message::LONGEST_LINE),
         };

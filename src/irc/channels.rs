@@ -24,7 +24,7 @@ pub struct Membership<'a> {
     /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
     /// to us.
     pub newest_live: Option<OffsetDateTime>,
-    pub replay: Option<Replay>,
+    pub replay: Replay,
     /// The replay is over then, unless more comes; `None`: it is over.
     pub replay_until: Option<Instant>,
     /// The newest live line that was not for us; empty if it was read.

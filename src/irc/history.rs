@@ -21,15 +21,16 @@ pub enum Origin {
 }
 
 /// What was replayed in a channel since our JOIN. All times are the server's.
+#[derive(Default)]
 pub struct Replay {
-    /// Everything up to here was seen before.
-    since: OffsetDateTime,
+    /// Everything up to here was seen before; `None`: nothing is caught up.
+    since: Option<OffsetDateTime>,
     /// A page was requested and has not ended: `newest` before that page.
     open_page: Option<OffsetDateTime>,
     /// The reference of the last batch.
     batch: Vec<u8>,
     /// The time of the newest line, and the lines with that time.
-    newest: OffsetDateTime,
+    newest: Option<OffsetDateTime>,
     newest_lines: usize,
     /// How many of those lines the page repeats.
     repeated: usize,
@@ -48,14 +49,9 @@ impl Membership<'_> {
         let time = Message::parse(&self.skipped_line).as_ref().and_then(server_time);
         self.was_seen(time, now);
         self.skipped_line.clear();
-        match &self.replay {
-            Some(Replay { since, open_page, unsaved, .. })
-                if self.replay_until.is_some() || open_page.is_some() || *unsaved > 0 =>
-            {
-                Some(*since)
-            }
-            _ => self.newest_live,
-        }
+        let Replay { since, open_page, unsaved, .. } = self.replay;
+        let is_missing = self.replay_until.is_some() || open_page.is_some() || unsaved > 0;
+        since.filter(|_| is_missing).or(self.newest_live)
     }
 
     /// A live line was said at `time`, or we joined. False if that is not believable.
@@ -78,7 +74,7 @@ impl Session<'_> {
         membership.join_at = None;
         membership.joined = Some(joined);
         membership.newest_live = last_seen;
-        membership.replay = None;
+        membership.replay = Replay::default();
         membership.replay_until = None;
         if !membership.was_seen(membership.joined, now) {
             log!(
@@ -91,19 +87,8 @@ impl Session<'_> {
         if let Some(last_seen) = last_seen
             && self.settings.catch_up
         {
-            let since = last_seen.max(now.clock - time::Duration::days(7));
-            membership.replay = Some(Replay {
-                since,
-                open_page: None,
-                batch: Vec::new(),
-                newest: since,
-                newest_lines: 0,
-                repeated: 0,
-                newest_request: None,
-                lines: 0,
-                links: 0,
-                unsaved: 0,
-            });
+            let since = Some(last_seen.max(now.clock - time::Duration::days(7)));
+            membership.replay = Replay { since, newest: since, ..Replay::default() };
             self.request_history(index, now.instant);
         }
     }
@@ -112,13 +97,10 @@ impl Session<'_> {
     fn request_history(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
         membership.replay_until = Some(now + REPLAY_TIMEOUT);
-        let Some(replay) = &mut membership.replay else { return };
-        if self.history_limit == 0 {
-            return;
-        }
-        replay.open_page = Some(replay.newest);
+        let replay = &mut membership.replay;
+        let Some(mut after) = replay.newest.filter(|_| self.history_limit > 0) else { return };
+        replay.open_page = replay.newest;
         replay.repeated = 0;
-        let mut after = replay.newest;
         // A page may end between two lines with the same time, but must not only repeat lines.
         if (1..self.history_limit).contains(&replay.newest_lines) {
             replay.repeated = replay.newest_lines;
@@ -134,7 +116,7 @@ impl Session<'_> {
         let named = self.configured(message.param(2));
         for index in 0..self.memberships.len() {
             let membership = &mut self.memberships[index];
-            let Some(replay) = &mut membership.replay else { continue };
+            let replay = &mut membership.replay;
             match message.param(0) {
                 [b'+', reference @ ..] if named == Some(index) => {
                     replay.batch = reference.to_vec();
@@ -143,7 +125,7 @@ impl Session<'_> {
                 [b'-', reference @ ..] if replay.batch == reference => {
                     // A page that is not full need not be the last, for servers leave out some
                     // lines. A page without a newer line is the last.
-                    let is_last = replay.open_page.take() == Some(replay.newest);
+                    let is_last = replay.open_page.take() == replay.newest;
                     if is_last || replay.lines == MAX_LINES {
                         membership.replay_until = Some(now);
                     } else {
@@ -173,36 +155,38 @@ impl Session<'_> {
         };
         let membership = &mut self.memberships[index];
         let joined = membership.joined?;
-        let newest = membership.replay.as_ref().and_then(|replay| replay.newest_request);
+        let newest = membership.replay.newest_request;
         if message.tag("batch").is_none() && time.is_none_or(|time| time >= joined) {
             membership.was_seen(time, now);
             let is_told = time.is_some() && time <= newest;
             return Some(if is_told { Origin::Replayed } else { Origin::Live });
         }
-        let (time, replay) = (time?, membership.replay.as_mut()?);
+        let time = time?;
+        let replay = &mut membership.replay;
+        let since = replay.since?;
         // Some servers replay whole seconds: this line may be one of those after `since`.
-        let is_new =
-            time > replay.since || time < replay.since && time == replay.since.truncate_to_second();
+        let is_new = time > since || time < since && time == since.truncate_to_second();
         if !is_new || time > now.clock + MAX_CLOCK_SKEW || replay.lines == MAX_LINES {
             return None;
         }
         membership.replay_until = Some(now.instant + REPLAY_TIMEOUT);
-        if time == replay.newest && replay.repeated > 0 {
+        let said = Some(time);
+        if said == replay.newest && replay.repeated > 0 {
             replay.repeated -= 1;
             return None;
         }
-        if time > replay.newest {
-            replay.newest = time;
+        if said > replay.newest {
+            replay.newest = said;
             replay.newest_lines = 0;
             replay.repeated = 0;
         }
-        replay.newest_lines += usize::from(time == replay.newest);
+        replay.newest_lines += usize::from(said == replay.newest);
         replay.lines += 1;
         // A time in the future must not make live lines history.
         if is_request && time <= now.clock {
-            replay.newest_request = newest.max(Some(time));
+            replay.newest_request = newest.max(said);
         }
-        Some(if newest == Some(time) { Origin::SameMoment } else { Origin::Replayed })
+        Some(if newest == said { Origin::SameMoment } else { Origin::Replayed })
     }
 
     /// Keeps a live line without reading it: only the newest says when the channel was last seen.
@@ -225,10 +209,7 @@ impl Session<'_> {
     /// saved.
     pub fn record_replayed(&mut self, request: &Request, links: Option<usize>) {
         for Membership { channel, replay, .. } in &mut self.memberships {
-            if let Some(replay) = replay
-                && request.history
-                && request.channel.as_ref() == Some(&channel.name)
-            {
+            if request.history && request.channel.as_ref() == Some(&channel.name) {
                 match links {
                     Some(links) => replay.links += links,
                     None => replay.unsaved += 1,
@@ -244,8 +225,12 @@ impl Session<'_> {
             if membership.replay_until.take_if(|until| now >= *until).is_none() {
                 continue;
             }
-            let Some(replay) = &mut membership.replay else { continue };
-            let Replay { links, lines, unsaved, .. } = *replay;
+            let replay = &mut membership.replay;
+            let Replay { since: Some(since), newest: Some(newest), links, lines, unsaved, .. } =
+                *replay
+            else {
+                continue;
+            };
             let minute = |time| format_time(time)[..16].replace('T', " ") + "Z";
             let plural = |n| if n == 1 { "" } else { "s" };
             let retry = "asking again on the next connection";
@@ -253,8 +238,8 @@ impl Session<'_> {
             if lines == MAX_LINES {
                 // The next catch-up begins here, unless something is said before.
                 replay.open_page = None;
-                membership.newest_live = Some(replay.newest);
-                let newest = minute(replay.newest);
+                membership.newest_live = Some(newest);
+                let newest = minute(newest);
                 rest = format!("; that is the limit: the lines from {newest} on are missing");
             }
             if unsaved > 0 {
@@ -269,7 +254,7 @@ impl Session<'_> {
                 membership.channel.name,
                 plural(links),
                 plural(lines),
-                minute(replay.since)
+                minute(since)
             );
         }
     }
