@@ -5,7 +5,7 @@ use url::Url;
 use url::form_urlencoded::{self, byte_serialize};
 use url::quirks::domain_to_unicode;
 
-use crate::title::{is_invisible, split_tags};
+use crate::title::{is_blank, split_tags};
 
 /// The longest address that is saved, in bytes as stored.
 pub const LONGEST_ADDRESS: usize = 1000;
@@ -41,13 +41,13 @@ impl Link {
     /// The host of its address, without `www.`.
     pub fn host(&self) -> &str {
         let host = self.url.split(['/', '?', '#']).nth(2).unwrap_or_default();
-        host.strip_prefix("www.").unwrap_or(host)
+        host.trim_start_matches("www.")
     }
 
     /// The text that `.find` searches: the address as stored, and decoded with its host in Unicode.
     pub fn search_text(&self) -> String {
-        let host = domain_to_unicode(self.host());
-        format!("{} {}", self.url, readable(&self.url).replacen(self.host(), &host, 1))
+        let host = self.host();
+        self.url.clone() + " " + &readable(&self.url).replacen(host, &domain_to_unicode(host), 1)
     }
 }
 
@@ -66,7 +66,7 @@ pub fn address(mut text: &str) -> Result<String, String> {
         return Err("the address must begin with http:// or https://".into());
     }
     let url = Url::parse(text).map_err(|e| format!("not an address: {e}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
+    if url.authority().contains('@') {
         return Err(
             "the user name or password in the address would be published; leave it out".into()
         );
@@ -82,29 +82,27 @@ pub fn address(mut text: &str) -> Result<String, String> {
 
 /// False for a name that no one means as a host: `http`, `example,com`, `a..b`, `$HOST`.
 fn is_host(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name.split('.').all(|label| label.contains(char::is_alphanumeric))
+    name.split_terminator('.').all(|label| label.contains(char::is_alphanumeric))
         && !name.contains([',', '$', '{'])
-        && !matches!(name, "http" | "https")
+        && !["http", "https"].contains(&name.trim_end_matches('.'))
 }
 
 /// Returns a key that is the same for all spellings of one address. Ignores the scheme, `www.`, the
 /// trailing slash, tracking parameters and text fragments.
 pub fn comparison_key(url: &str) -> String {
-    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let place = without_scheme(place).trim_start_matches("www.");
-    let is_own = |parameter: &&str| {
-        let name = parameter.split('=').next().unwrap_or_default();
+    let (page, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let is_own = |part: &&str| {
+        let name = part.split('=').next().unwrap_or_default();
         let tracking = ["", "fbclid", "gclid", "igshid", "mc_cid", "mc_eid", "si"];
         !tracking.contains(&name) && !name.starts_with("utm_")
     };
-    let query: Vec<&str> = query.split('&').filter(is_own).collect();
-    let key = format!("{place}?{}", query.join("&"));
+    let parts: Vec<&str> = page.split(['?', '&']).filter(is_own).collect();
+    let page = parts.join("&").replacen('&', "?", 1);
     // `#:~:text=` makes the browser scroll to a text.
     let fragment = fragment.split(":~:").next().unwrap_or_default();
-    let key = format!("{}#{fragment}", key.trim_end_matches(['?', '/']));
-    key.trim_end_matches(['#', '/']).to_owned()
+    let key = format!("{}#{fragment}", page.trim_end_matches('/'));
+    let bare = without_scheme(&key).trim_start_matches("www.");
+    bare.trim_end_matches(['#', '/']).to_owned()
 }
 
 fn without_scheme(url: &str) -> &str {
@@ -128,8 +126,10 @@ pub fn decode(part: &str) -> String {
     if decoded.contains(char::REPLACEMENT_CHARACTER) {
         return part.to_owned();
     }
-    let is_hidden = |c: char| c.is_whitespace() || is_invisible(c);
-    let shown = |c| if is_hidden(c) { percent_encode(&c.to_string()) } else { c.to_string() };
+    let shown = |c: char| {
+        let text = c.to_string();
+        if is_blank(c) { percent_encode(&text) } else { text }
+    };
     decoded.chars().map(shown).collect()
 }
 

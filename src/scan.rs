@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::link::{address, begins_address, readable};
-use crate::title::{ADDRESS, is_invisible, normalize, split_tags, tidy};
+use crate::title::{ADDRESS, is_blank, is_invisible, normalize, split_tags, tidy};
 
 /// The most addresses that are read from one line.
 const MAX_LINKS: usize = 5;
@@ -88,8 +88,10 @@ fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     for (i, c) in address.char_indices() {
         let step = bracket(c);
         let closes_outer = step < 0 && inner == 0 && outer > 0;
+        // `[url]http://example.com/[/url]`
+        let is_markup = address[i..].starts_with("[/");
         let begins_next = c == ',' && begins_address(&address[i + 1..]);
-        if ends_address(c) || closes_outer || begins_next {
+        if ends_address(c) || closes_outer || is_markup || begins_next {
             break;
         }
         let has_partner = step < 0 && inner > 0;
@@ -114,6 +116,6 @@ fn bracket(c: char) -> i32 {
 }
 
 fn ends_address(c: char) -> bool {
-    let is_invisible = is_invisible(c) && !PUNCTUATION.contains(c);
-    is_invisible || c.is_whitespace() || DELIMITERS.contains(c) || matches!(c, '！'..='･')
+    let is_blank = is_blank(c) && !PUNCTUATION.contains(c);
+    is_blank || DELIMITERS.contains(c) || matches!(c, '！'..='･')
 }

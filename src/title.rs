@@ -20,15 +20,17 @@ const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@=> /@
 const SPACED: &str =
     " @)/ @]/ @}/ @>/ @!/ @?/ @*/ @\"/ @”/ @»/(@ /[@ /{@ /<@ /*@ /_@ /\"@ /“@ /„@ /«@ ";
 
+/// Brackets, or marks for emphasis, around a whole title (`…`).
+const BRACKETS: &str = "@(…)@ @[[…]]@ @[…]@ @{…}@ @<…>@ @（…）@ @「…」@ @**…**@ @*…*@ @_…_@";
+
 /// Returns the title as it is stored: with single spaces, without IRC formatting, control
 /// characters, bidirectional overrides and what XML forbids. Empty if nothing is left.
 pub fn normalize(text: &str) -> String {
-    let is_dropped = |c: char| match c {
-        // White space in Unicode, but treated as a control character here.
-        '\u{85}' => true,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => true,
-        _ => c.is_control() && !c.is_whitespace(),
+    let is_dropped = |c: char| {
+        c.is_control() && !c.is_whitespace()
+            || "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\
+                \u{feff}\u{fffe}\u{ffff}"
+                .contains(c)
     };
     let text = without_colors(text).replace(is_dropped, "");
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -39,16 +41,8 @@ pub fn normalize(text: &str) -> String {
 /// Returns the title in a line in which [`ADDRESS`] replaces each address. Empty if nothing is
 /// visible.
 pub fn tidy(line: &str) -> String {
-    let mut line = collapse(normalize(line), AROUND);
     // Slack writes `<address|Title>`, Markdown `[Title](address)`.
-    if let Some((before, after)) = line.split_once("<\u{fffc}|") {
-        line = format!("{before}{}", after.replacen('>', "", 1));
-    }
-    if let Some((before, after)) = line.split_once("]\u{fffc}")
-        && let Some((start, label)) = before.rsplit_once('[')
-    {
-        line = format!("{start}{label}{after}");
-    }
+    let mut line = without_pair(collapse(normalize(line), AROUND), "<@|…> […]@");
     for pattern in SPACED.split('/') {
         line = line.replace(&pattern.replace('@', ADDRESS), pattern.trim_matches([' ', '@']));
     }
@@ -56,8 +50,9 @@ pub fn tidy(line: &str) -> String {
     let line = line.replace(" , ", ", ").replace(" . ", ". ");
     let (words, _) = split_tags(line.trim_end());
     let tags = &line[words.len()..];
-    let words = collapse(format!("{ADDRESS}{words}{ADDRESS}"), SEPARATORS).replace(ADDRESS, "");
-    let title = normalize(&format!("{}{tags}", without_brackets(&words)));
+    let words = collapse(format!("{ADDRESS}{words}{ADDRESS}"), SEPARATORS);
+    let words = without_pair(words, BRACKETS).replace(ADDRESS, "");
+    let title = normalize(&(words + tags));
     let shows = |c| c != ' ' && c != '\u{fe0f}' && !is_invisible(c);
     if title.contains(shows) { title } else { String::new() }
 }
@@ -75,43 +70,41 @@ fn collapse(mut line: String, patterns: &str) -> String {
     line
 }
 
-/// Removes one pair of brackets, or of marks for emphasis, around the whole text.
-fn without_brackets(text: &str) -> &str {
-    for pair in ["()", "[[]]", "[]", "{}", "<>", "（）", "「」", "****", "**", "__"] {
-        let (open, close) = pair.split_at(pair.len() / 2);
-        if let Some(inner) = text.strip_prefix(open)
-            && let Some(inner) = inner.strip_suffix(close)
-            && !inner.contains(open)
+/// Removes the first of these pairs (`@` is an address) that is in the line, and keeps what is in
+/// it.
+fn without_pair(line: String, pairs: &str) -> String {
+    for pair in pairs.replace('@', ADDRESS).split(' ') {
+        let (open, close) = pair.split_once('…').unwrap_or_default();
+        if let Some((before, rest)) = line.split_once(open)
+            && let Some((inner, after)) = rest.split_once(close)
+            && !inner.contains(open.trim_start_matches(ADDRESS))
         {
-            return inner;
+            return format!("{before}{inner}{after}");
         }
     }
-    text
+    line
 }
 
 /// Splits a title into its words and the tags at its end, which are returned without their `#`.
 ///
-/// Spaces or commas separate the tags: `Title #rust, #web`.
+/// Spaces or commas separate the tags: `Title #rust, #web`. A tag like `#node.js` starts with a
+/// letter or digit and has at least one letter.
 pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
     let mut tags = Vec::new();
     let mut words = title;
     loop {
-        let rest = words.trim_end_matches([' ', ',']);
-        let start = rest.rfind(' ').map_or(0, |space| space + 1);
-        let last = rest[start..].trim_end_matches([',', ';', '.', ':', '!', '?']);
-        let Some(found) = last.rsplit(',').map(tag).collect::<Option<Vec<_>>>() else { break };
-        tags.extend(found);
+        let rest = words.trim_end_matches(|c| " ,;.:!?".contains(c));
+        let start = rest.rfind([' ', ',']).map_or(0, |separator| separator + 1);
+        let Some(tag) = rest[start..].strip_prefix('#') else { break };
+        if !tag.contains(char::is_alphabetic) || clean_tag(tag) != tag {
+            break;
+        }
+        tags.push(tag);
         words = &rest[..start];
     }
     tags.reverse();
     // Without tags, punctuation at the end belongs to the title.
     (words.trim_end_matches(' '), tags)
-}
-
-/// The tag in a word like `#node.js`: it starts with a letter or digit and has at least one letter.
-fn tag(word: &str) -> Option<&str> {
-    let tag = word.strip_prefix('#')?;
-    (tag.contains(char::is_alphabetic) && clean_tag(tag) == tag).then_some(tag)
 }
 
 /// The longest tag, in characters: Scuttle cannot store a longer one.
@@ -133,6 +126,11 @@ pub fn is_invisible(c: char) -> bool {
         || "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180e}\u{2800}\u{3164}\u{feff}\
             \u{ffa0}\u{fff9}\u{fffa}\u{fffb}\u{fffc}\u{fffe}\u{ffff}"
             .contains(c)
+}
+
+/// True for white space, formatting codes and invisible characters.
+pub fn is_blank(c: char) -> bool {
+    c.is_whitespace() || is_invisible(c)
 }
 
 /// Replaces every IRC color code with a plain control character: its digits are not text.

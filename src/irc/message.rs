@@ -20,6 +20,8 @@ pub struct Message<'a> {
     /// A verb in capitals, or a numeric.
     pub verb: &'a [u8],
     params: &'a [u8],
+    /// Its length without tags and newline, in bytes.
+    pub length: usize,
 }
 
 impl<'a> Message<'a> {
@@ -29,11 +31,12 @@ impl<'a> Message<'a> {
         if let Some(text) = rest.strip_prefix(b"@") {
             (tags, rest) = word(text);
         }
+        let length = rest.len();
         if let Some(text) = rest.trim_ascii_start().strip_prefix(b":") {
             (source, rest) = word(text);
         }
         let (verb, params) = word(rest.trim_ascii_start());
-        (!verb.is_empty()).then_some(Message { tags, source, verb, params })
+        (!verb.is_empty()).then_some(Message { tags, source, verb, params, length })
     }
 
     /// The parameters. The trailing parameter is just the last one.
@@ -106,11 +109,10 @@ fn unescape(value: &[u8]) -> Cow<'_, str> {
     if !value.contains('\\') {
         return value;
     }
-    let unescape = |part: &str| {
-        let part = part.replace(r"\:", ";").replace(r"\s", " ");
-        part.replace(r"\r", "\r").replace(r"\n", "\n").replace('\\', "")
-    };
-    value.split(r"\\").map(unescape).collect::<Vec<_>>().join("\\").into()
+    // No line contains NUL.
+    let value = value.replace(r"\\", "\0").replace(r"\:", ";").replace(r"\s", " ");
+    let value = value.replace(r"\r", "\r").replace(r"\n", "\n").replace('\\', "");
+    value.replace('\0', r"\").into()
 }
 
 /// Decodes what a person wrote: UTF-8 where it is valid, all other bytes as Latin-1.

@@ -8,10 +8,9 @@ use super::message::{self, Message};
 use super::names::CaseMapping;
 use super::outbox::ReplyKind;
 use super::{Now, Session, Settings, VERSION};
-use crate::{scan, title};
+use crate::scan;
+use crate::title::{self, is_blank};
 
-/// The tags that servers put on lines from bots: the specification's, and older ones.
-const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// How far a server-time may be from our clock.
 pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 
@@ -24,7 +23,7 @@ pub struct Request {
     /// As bot.conf spells it; `None`: in private.
     pub channel: Option<String>,
     pub nick: String,
-    /// `user@host`: who it is when the nick changes. Empty in the console.
+    /// `!user@host`: who it is when the nick changes. Empty in the console.
     pub host: String,
     /// The services account; empty if unknown.
     pub account: String,
@@ -66,14 +65,11 @@ impl Session<'_> {
         if private && !self.is_me(target) {
             return None;
         }
-        let length = ": PRIVMSG  :\r\n".len() + message.source.len() + target.len() + text.len();
-        if let Some(query) = text.strip_prefix(b"\x01") {
-            let query = query.strip_suffix(b"\x01").unwrap_or(query);
-            let Some(action) = query.strip_prefix(b"ACTION ") else {
-                self.ctcp(message, query);
-                return None;
-            };
+        if let Some(action) = text.strip_prefix(b"\x01ACTION ") {
             text = action;
+        } else if text.starts_with(b"\x01") {
+            self.ctcp(message, text);
+            return None;
         }
         // ngIRCd marks a line that it has cut.
         text = text.strip_suffix(b"[CUT]").unwrap_or(text);
@@ -91,61 +87,45 @@ impl Session<'_> {
         // `linkbot: ...` addresses us: it is the relay's own.
         let relayed = relay_head(args).filter(|_| is_relay && form == Form::Talk);
         let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
+        let nick = relayed.map_or_else(String::new, |(nick, _)| clean_nick(nick));
+        let nick = if nick.is_empty() { message.sender() } else { nick.into() };
         let is_wanted =
             private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
         let origin = self.origin(index, message, is_wanted, now)?;
         let history = origin != Origin::Live;
-        if !is_wanted || self.is_ignored(message, history, is_relay) {
+        if !is_wanted || self.is_ignored(message, nick.as_bytes(), history, is_relay) {
             return None;
         }
-        let source = message::text(message.source);
-        let request = Request {
+        let posted = server_time(message)
+            .filter(|&time| history || (time - now.clock).abs() <= MAX_CLOCK_SKEW);
+        // A bridge's account says nothing about the person.
+        let account = message.tag("account").filter(|_| relayed.is_none()).unwrap_or_default();
+        let host = message::text(&message.source[message.nick().len()..]);
+        Some(Request {
             channel: index.map(|index| self.memberships[index].channel.name.clone()),
-            nick: message.sender().into_owned(),
-            host: source.split_once('!').map_or(source.as_ref(), |(_, host)| host).to_owned(),
-            account: message.tag("account").unwrap_or_default().into_owned(),
+            host: if relayed.is_some() { format!("{nick}{host}") } else { host.into_owned() },
+            nick: nick.into_owned(),
+            account: account.into(),
             case: self.case,
-            posted: self.posted(message, now.clock, history),
+            posted: posted.unwrap_or(now.clock),
             history,
             same_moment: origin == Origin::SameMoment,
             form,
             name: String::new(),
             args: args.to_owned(),
             // A server that cuts between characters leaves up to three bytes unused.
-            is_cut: length + 3 >= self.line_length,
+            is_cut: message.length + "\r\n".len() + 3 >= self.line_length,
             room: self.room().saturating_sub("PRIVMSG  \r\n".len() + target.len()),
-        };
-        match relayed {
-            Some((nick, _)) => self.relayed(request, message.source, nick),
-            None => Some(request),
-        }
-    }
-
-    /// Changes the request of a bridge to one of the person who said it.
-    fn relayed(&self, mut request: Request, bridge: &[u8], nick: &str) -> Option<Request> {
-        let nick = clean_nick(nick);
-        // Our own words may come back.
-        if self.is_me(nick.as_bytes())
-            || self.is_listed(&self.settings.ignore, bridge, nick.as_bytes())
-        {
-            return None;
-        }
-        request.account.clear();
-        request.host = format!("{nick} via {}", request.host);
-        if !nick.is_empty() {
-            request.nick = nick;
-        }
-        Some(request)
+        })
     }
 
     /// False for most lines: their bytes show that they neither address us nor contain an address.
     fn may_be_wanted(&self, text: &[u8]) -> bool {
-        let Some(first) = text.first() else { return self.settings.hears_all };
+        let first = text.first().unwrap_or(&b' ');
         // A nick may be in capitals.
-        let ours = [&self.settings.prefix, &self.nick, &self.settings.nick];
+        let ours = ["@", &self.settings.prefix, &self.nick, &self.settings.nick];
         self.settings.hears_all
             || !first.is_ascii_graphic()
-            || *first == b'@'
             || ours.iter().any(|ours| ours.as_bytes()[0] | 0x20 == first | 0x20)
             || message::find(b'/', text).is_some()
     }
@@ -153,9 +133,10 @@ impl Session<'_> {
     /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a
     /// login failed.
     pub(super) fn notice(&mut self, message: &Message, now: Now) {
-        if !self.is_me(message.param(0)) {
+        let target = message.param(0);
+        if !self.is_me(target) {
             // In a channel, each line counts for catch-up.
-            self.origin(self.configured(message.param(0)), message, false, now);
+            self.origin(self.configured(target), message, false, now);
         } else if message.source.contains(&b'!') {
             // A notice from the server itself has no user in its source.
             self.services_answered(now.instant);
@@ -165,13 +146,13 @@ impl Session<'_> {
         }
     }
 
-    /// True for our own lines (even replayed ones under the configured nick), for lines of other
-    /// bots, and for people whom the operator ignores.
-    fn is_ignored(&self, message: &Message, history: bool, is_relay: bool) -> bool {
-        self.is_me(message.nick())
-            || history && self.case.eq(message.nick(), self.settings.nick.as_bytes())
-            || !is_relay && BOT_TAGS.iter().any(|name| message.tag(name).is_some())
-            || self.is_listed(&self.settings.ignore, message.source, message.nick())
+    /// True for our own lines (even replayed ones under the configured nick, or those that a
+    /// bridge returns), for lines of other bots, and for people whom the operator ignores.
+    fn is_ignored(&self, message: &Message, nick: &[u8], history: bool, is_relay: bool) -> bool {
+        self.is_me(nick)
+            || history && self.case.eq(nick, self.settings.nick.as_bytes())
+            || !is_relay && message.tag("bot").is_some()
+            || self.is_listed(&self.settings.ignore, message.source, nick)
     }
 
     fn is_listed(&self, masks: &[String], source: &[u8], nick: &[u8]) -> bool {
@@ -181,34 +162,19 @@ impl Session<'_> {
         })
     }
 
-    fn posted(
-        &mut self,
-        message: &Message,
-        clock: OffsetDateTime,
-        history: bool,
-    ) -> OffsetDateTime {
-        let Some(said) = server_time(message) else { return clock };
-        if history || (said - clock).abs() <= MAX_CLOCK_SKEW {
-            return said;
-        }
-        let minutes = (said - clock).whole_minutes();
-        let why = "using this machine's clock: the server's is off";
-        self.log_once(why, format_args!(" by {minutes} min"));
-        clock
-    }
-
     /// Answers the three queries that every client answers, by NOTICE, if they came in private.
     fn ctcp(&mut self, message: &Message, query: &[u8]) {
         let query = message::text(query);
-        let (name, argument) = query.split_once(' ').unwrap_or((&query, ""));
+        let query = query.trim_matches('\x01');
+        let (name, argument) = query.split_once(' ').unwrap_or((query, ""));
         let answer = match name.to_ascii_uppercase().as_str() {
             "VERSION" => format!("VERSION {VERSION}"),
             "CLIENTINFO" => "CLIENTINFO ACTION CLIENTINFO PING VERSION".to_owned(),
             "PING" => format!("PING {argument:.100}"),
             _ => return,
         };
-        let is_private = self.is_me(message.param(0));
-        if is_private && !self.is_ignored(message, false, false) {
+        let is_ignored = self.is_ignored(message, message.nick(), false, false);
+        if self.is_me(message.param(0)) && !is_ignored {
             self.outbox.push(&message.sender(), format!("\x01{answer}\x01"), ReplyKind::Look);
         }
     }
@@ -223,7 +189,7 @@ pub fn split_command<'t>(
     case: CaseMapping,
 ) -> (Form, &'t str) {
     let prefix = settings.prefix.as_str();
-    let text = text.trim_start_matches(is_blank).trim_end();
+    let text = text.trim_matches(is_blank);
     if let Some(command) = text.strip_prefix(prefix)
         && command.starts_with(|c: char| c.is_ascii_alphabetic())
     {
@@ -233,8 +199,8 @@ pub fn split_command<'t>(
     let addressed = text.strip_prefix('@').unwrap_or(text);
     for nick in [nick, &settings.nick] {
         let (name, rest) = addressed.split_at_checked(nick.len()).unwrap_or_default();
-        let said = rest.trim_start_matches(|c| is_blank(c) || ":,：，".contains(c));
-        let is_end = rest.is_empty() || rest.starts_with('?') || said.len() < rest.len();
+        let said = rest.trim_start_matches(|c| is_blank(c) || ":,?：，".contains(c));
+        let is_end = rest.is_empty() || said != rest;
         if is_end && case.eq(name.as_bytes(), nick.as_bytes()) {
             return (Form::Named, said.strip_prefix(prefix).unwrap_or(said));
         }
@@ -242,17 +208,16 @@ pub fn split_command<'t>(
     (Form::Talk, text)
 }
 
-/// True for white space, formatting codes and invisible characters.
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || title::is_invisible(c)
-}
-
 /// Splits a line that a bridge relays into the nick and the text: `<alice> text`,
 /// `[net] <alice> text` or `alice: text`.
 pub fn relay_head(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start_matches(is_blank);
-    let network = text.strip_prefix('[').and_then(|text| text.split_once(']'));
-    let head = network.map_or(text, |(_, head)| head.trim_start_matches(is_blank));
+    let text = text.trim_matches(is_blank);
+    let head = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        // `[off] <alice> text` is not to be saved.
+        Some((network, head)) if !network.eq_ignore_ascii_case("off") => head,
+        _ => text,
+    };
+    let head = head.trim_start_matches(is_blank);
     let (nick, said) = match head.strip_prefix('<') {
         Some(head) => head.split_once('>')?,
         None => head.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
@@ -272,8 +237,9 @@ fn clean_nick(nick: &str) -> String {
 
 /// True if `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
 pub fn is_nick(name: &str) -> bool {
-    let is_allowed = name.is_ascii() && name.chars().all(is_nick_char);
-    is_allowed && name.starts_with(|c: char| !c.is_ascii_digit() && c != '-')
+    name.is_ascii()
+        && name.chars().all(is_nick_char)
+        && name.starts_with(|c: char| !c.is_ascii_digit() && c != '-')
 }
 
 fn is_nick_char(c: char) -> bool {
