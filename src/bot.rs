@@ -279,7 +279,7 @@ impl<'a> Bot<'a> {
         request: &Request,
         window: u64,
     ) -> impl Iterator<Item = io::Result<Entry>> {
-        self.journal.links(window, |channel| request.channel.as_deref() == Some(channel))
+        self.journal.links(window, "", |channel| request.channel.as_deref() == Some(channel))
     }
 
     /// Appends an event for `link` to the journal. An error is for the person who made the request.

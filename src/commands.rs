@@ -96,7 +96,8 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
 
 /// The newest link with the address of `link` in its channel.
 fn newest_with(bot: &Bot, link: &Link) -> Result<Option<Entry>, String> {
-    bot.journal.newest_with(&link.url, &link.channel, ADDRESS_WINDOW).map_err(could_not_save)
+    let mut links = bot.journal.links(ADDRESS_WINDOW, &link.url, |name| name == link.channel);
+    links.next().transpose().map_err(could_not_save)
 }
 
 /// True if `link` belongs to the person: by its account, or without one by nick for a while.

@@ -391,7 +391,10 @@ fn read_cursor(path: &Path) -> OffsetDateTime {
     }
     log!("{}: no delivery recorded yet: starting with the first link", path.display());
     // If that fails, the log says so when the cursor is saved.
-    let _ = file::write_durably(path, 0o644, |file| file.write_all(b"1970-01-01T00:00:00.000Z\n"));
+    let _ = file::replace_with(path, 0o644, |mut file| {
+        file.write_all(b"1970-01-01T00:00:00.000Z\n")?;
+        file.sync_data()
+    });
     OffsetDateTime::UNIX_EPOCH
 }
 

@@ -17,20 +17,7 @@ pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     // The web server must be able to read it, whatever the umask.
-    put(path, 0o644, |file| file.write_all(text))
-}
-
-/// Replaces the file at `path` in one step with what `write` writes, with these permissions. The
-/// new file is on disk before it replaces the old one.
-pub fn write_durably(
-    path: &Path,
-    mode: u32,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<()> {
-    put(path, mode, |file| {
-        write(file)?;
-        file.sync_data()
-    })
+    replace_with(path, 0o644, |mut file| file.write_all(text))
 }
 
 /// Overwrites the start of the file at `path`, or creates it. Does not fsync: `text` fits into a
@@ -40,15 +27,20 @@ pub fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
     file.write_all_at(text, 0)
 }
 
-fn put(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+/// Replaces the file at `path` in one step with what `write` writes, with these permissions.
+pub fn replace_with(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let path = resolve(path);
     let temporary = beside(&path, ".tmp");
     // A crash may have left anything here, even a symbolic link to somewhere else.
     let _ = fs::remove_file(&temporary);
     let create = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.set_permissions(Permissions::from_mode(mode))?;
-        write(&mut file)?;
+        write(&file)?;
         fs::rename(&temporary, &path)
     };
     create().inspect_err(|_| drop(fs::remove_file(&temporary)))

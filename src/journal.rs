@@ -94,14 +94,14 @@ impl Journal {
         if !ends_with_newline(&file, len)?
             && let Some(last) = lines.line()?
         {
-            if last.and_then(parse_line).is_ok() {
+            let last = &lines.buf[last];
+            if parse_line(last).is_ok() {
                 // A complete event stays: an editor left out the newline. Add it, to keep the next
                 // line separate.
                 (&file).write_all(b"\n")?;
             } else {
-                let torn = last.map_or(String::new(), |line| line.escape_ascii().to_string());
                 let (path, start) = (path.display(), lines.offset());
-                let bytes = len - start;
+                let (bytes, torn) = (len - start, last.escape_ascii().to_string());
                 log!("{WARNING}{path}: truncated a torn last line of {bytes} bytes: {torn:.1000}");
                 file.set_len(start)?;
             }
@@ -194,7 +194,6 @@ impl Journal {
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
         self.truncate_to_committed()?;
-        self.must_reach(self.len)?;
         // Keep our first line separate from someone's unfinished line.
         let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
@@ -203,16 +202,12 @@ impl Journal {
         (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         // The lines are on disk, but not saved if the file was moved or truncated in the meantime.
-        self.meta = self.must_reach(end)?;
+        let meta = self.meta_there()?.filter(|meta| meta.len() >= end);
+        self.meta =
+            meta.ok_or_else(|| io::Error::other("the journal was replaced or truncated"))?;
         self.len = end;
         self.needs_truncate = false;
         Ok(())
-    }
-
-    /// An error unless the open file is at the journal's path and has at least this length.
-    fn must_reach(&self, len: u64) -> io::Result<Metadata> {
-        let meta = self.meta_there()?.filter(|meta| meta.len() >= len);
-        meta.ok_or_else(|| io::Error::other("the journal was replaced or truncated"))
     }
 
     fn truncate_to_committed(&mut self) -> io::Result<()> {
@@ -257,10 +252,7 @@ impl Journal {
             }
         } else {
             self.edits = (self.edits.0 + 1, false);
-            match self.len.saturating_sub(len) {
-                0 => log!("{path}: edited"),
-                gone => log!("{WARNING}{path}: edited; {gone} bytes are gone"),
-            }
+            log!("{path}: edited");
         }
         self.not_before(last_time(&self.file, len)?);
         self.len = len;
@@ -282,13 +274,13 @@ impl Journal {
         // Someone may have appended to the old file before moving it.
         self.len = meta.len();
         let pending = pending.min(self.len);
-        let (mut copied, mut was_empty) = (0, true);
+        let (mut copied, mut there) = (0, HashSet::new());
         let is_gone = what_is_at(&self.path)?.is_none();
         if is_gone {
             // The new file appears with all pending events in it: after a crash linkbot would not
             // find the old one.
-            file::write_durably(&self.path, meta.mode(), |new| {
-                copied = self.copy_pending(pending, &HashSet::new(), new)?;
+            file::replace_with(&self.path, meta.mode(), |new| {
+                copied = self.copy_pending(pending, &there, new)?;
                 Ok(())
             })?;
         }
@@ -298,50 +290,49 @@ impl Journal {
             // was open. A pending link that someone deleted on purpose looks the same, so it comes
             // back.
             let from = new.len.saturating_sub(VIEW_WINDOW + self.len - pending);
-            let there = ForwardReader::from_middle(&new.file, from, new.len)?;
-            let there =
-                there.map(|line| Ok(line?.event.time)).collect::<io::Result<HashSet<_>>>()?;
-            was_empty = there.is_empty();
+            for line in ForwardReader::new(&new.file, from, new.len)? {
+                there.insert(line?.event.time);
+            }
             copied = self.copy_pending(pending, &there, &new.file)?;
-            new.file.sync_data()?;
             new.meta = new.file.metadata()?;
             new.len = new.meta.len();
         }
-        let mut what = "was moved or replaced; continuing with the new file".to_owned();
+        let path = self.path.display();
+        log!("{path}: was moved or replaced; continuing with the new file");
         if copied > 0 {
-            what += &format!("; pending links copied into it: {copied}");
+            log!("{path}: pending links copied into it: {copied}");
         }
-        log!("{}: {what}", self.path.display());
         // The cursor may still be a time from the old file; new events must be later.
         new.not_before(self.last);
         new.is_failing = self.is_failing;
-        new.edits = (self.edits.0 + 1, was_empty);
+        new.edits = (self.edits.0 + 1, there.is_empty());
         *self = new;
         Ok(())
     }
 
     /// Copies the events from the offset `pending` on into a file that has events at the times
     /// `there`, and the `foreign` events before them into an empty one. Returns how many were
-    /// pending.
+    /// pending. The copies are on disk then.
     fn copy_pending(
         &self,
         pending: u64,
         there: &HashSet<OffsetDateTime>,
-        new: impl Write,
+        new: &File,
     ) -> io::Result<usize> {
-        let mut new = BufWriter::new(new);
+        let mut writer = BufWriter::new(new);
         let mut copied = 0;
         let from = pending.saturating_sub(VIEW_WINDOW);
-        for line in ForwardReader::from_middle(&self.file, from, self.len)? {
+        for line in ForwardReader::new(&self.file, from, self.len)? {
             let Line { event, start, .. } = line?;
             let is_pending = start >= pending;
             let is_wanted = is_pending || event.action == Action::Foreign && there.is_empty();
             if is_wanted && !there.contains(&event.time) {
-                new.write_all(format_line(&event).as_bytes())?;
+                writer.write_all(format_line(&event).as_bytes())?;
                 copied += usize::from(is_pending);
             }
         }
-        new.flush()?;
+        writer.flush()?;
+        new.sync_data()?;
         Ok(copied)
     }
 
@@ -350,46 +341,37 @@ impl Journal {
     fn backwards(&self, window: u64) -> ReverseReader<'_> {
         let lines = ReverseReader::new(&self.file, self.len.saturating_sub(window), self.len);
         // The file's last line may lack a newline.
-        lines.followed_by(["\n", &self.unwritten].concat().into())
+        lines.followed_by(["\n", &self.unwritten].concat())
     }
 
     /// The events of the newest `window` bytes, newest first, without events that concern only
     /// delivery.
     pub fn events(&self, window: u64) -> impl Iterator<Item = io::Result<Event>> {
-        let is_foreign = |event: &Event| event.action == Action::Foreign;
-        self.backwards(window).filter(move |event| !event.as_ref().is_ok_and(is_foreign))
+        let events = self.backwards(window).map(|line| Ok(line?.event));
+        events.filter(|event| !event.as_ref().is_ok_and(|e| e.action == Action::Foreign))
     }
 
-    /// The current links of some channels in the newest `window` bytes, newest first.
+    /// The current links of some channels in the newest `window` bytes, newest first: those whose
+    /// address compares as equal to `url`, or all if that is empty.
     pub fn links(
         &self,
         window: u64,
+        url: &str,
         shows: impl Fn(&str) -> bool,
     ) -> impl Iterator<Item = io::Result<Entry>> {
+        let key = link::comparison_key(url);
         // Usually empty, and an empty tree is cheaper than an empty hash map.
         let mut later = BTreeMap::new();
-        self.backwards(window).filter_map(move |event| match event {
-            Ok(event) if shows(&event.link.channel) => fold(&mut later, event).map(Ok),
-            Ok(_) => None,
+        self.backwards(window).about(url).filter_map(move |line| match line {
+            Ok(Line { event: Event { link, .. }, .. })
+                if !shows(&link.channel)
+                    || !key.is_empty() && link::comparison_key(&link.url) != key =>
+            {
+                None
+            }
+            Ok(line) => fold(&mut later, line.event).map(Ok),
             Err(e) => Some(Err(e)),
         })
-    }
-
-    /// The newest link of a channel whose address compares as equal to `url`, in the newest
-    /// `window` bytes.
-    pub fn newest_with(&self, url: &str, channel: &str, window: u64) -> io::Result<Option<Entry>> {
-        let key = link::comparison_key(url);
-        let mut later = BTreeMap::new();
-        let mut lines = self.backwards(window);
-        while let Some(Line { event, .. }) = lines.find(|line| may_be_about(line, &key))? {
-            if event.link.channel == channel
-                && link::comparison_key(&event.link.url) == key
-                && let Some(entry) = fold(&mut later, event)
-            {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
     }
 
     /// The number of edits and replacements of the file: an offset is valid only while it is
@@ -408,7 +390,7 @@ impl Journal {
     pub fn find_after(&self, cursor: OffsetDateTime) -> io::Result<u64> {
         let mut lines = ReverseReader::new(&self.file, 0, self.len);
         let (mut start, mut is_met) = (self.len, false);
-        while let Some(line) = lines.find(|_| true)? {
+        while let Some(line) = lines.next().transpose()? {
             let time = line.event.time;
             if time == cursor {
                 (start, is_met) = (line.end, true);
@@ -438,30 +420,16 @@ impl Journal {
         before: u64,
         within: u64,
     ) -> impl Iterator<Item = io::Result<(Line, Option<Link>)>> {
-        let mut lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
+        let lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
+        let is_other = move |line: &Line| line.event.link.url != url;
+        let lines = lines.about(url).filter(move |line| !line.as_ref().is_ok_and(is_other));
         let mut later = BTreeMap::new();
-        std::iter::from_fn(move || {
-            let line = lines.find(|line| url_column(line) == url.as_bytes()).transpose()?;
-            Some(line.map(|line| {
-                let entry = fold(&mut later, line.event.clone());
-                (line, entry.map(|entry| entry.link))
-            }))
+        lines.map(move |line| {
+            let line = line?;
+            let entry = fold(&mut later, line.event.clone());
+            Ok((line, entry.map(|entry| entry.link)))
         })
     }
-}
-
-/// The address column of a line, without parsing the other columns.
-fn url_column(line: &[u8]) -> &[u8] {
-    line.split(|&b| b == b'\t').nth(5).unwrap_or_default().trim_ascii_end()
-}
-
-/// False if the address in a line cannot have this comparison key. Does not parse the line.
-fn may_be_about(line: &[u8], key: &str) -> bool {
-    let host_and_path = key.split(['?', '#']).next().unwrap_or_default();
-    let url = url_column(line);
-    let start = url.iter().position(|&b| b == b':').map_or(0, |colon| colon + "://".len());
-    let rest = url.get(start..).unwrap_or_default();
-    rest.strip_prefix(b"www.").unwrap_or(rest).starts_with(host_and_path.as_bytes())
 }
 
 /// True if a time is so far ahead of the clock that it must be a mistake.
@@ -481,8 +449,8 @@ fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {
 /// above it. Ignores times too far ahead of the clock.
 fn last_time(file: &File, end: u64) -> io::Result<OffsetDateTime> {
     let mut last = OffsetDateTime::UNIX_EPOCH;
-    for event in ReverseReader::new(file, 0, end).take(100) {
-        let time = event?.time;
+    for line in ReverseReader::new(file, 0, end).take(100) {
+        let time = line?.event.time;
         if !is_far_ahead(time) {
             last = last.max(time);
         }

@@ -105,7 +105,7 @@ pub fn comparison_key(url: &str) -> String {
     bare.trim_end_matches(['#', '/']).to_owned()
 }
 
-fn without_scheme(url: &str) -> &str {
+pub fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 

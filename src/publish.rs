@@ -84,7 +84,7 @@ impl<'a> Publisher<'a> {
 
 /// The text of a file: the newest links of its channels.
 pub fn text(config: &Config, view: &View, journal: &Journal) -> io::Result<String> {
-    let mut links = journal.links(VIEW_WINDOW, |channel| view.shows(channel));
+    let mut links = journal.links(VIEW_WINDOW, "", |channel| view.shows(channel));
     let mut entries: Vec<_> = links.by_ref().take(view.items).collect::<io::Result<_>>()?;
     if view.is_page {
         // Links that were caught up are after later ones in the journal.

@@ -12,58 +12,33 @@ pub fn warnings(path: &Path, within: u64) -> io::Result<Vec<String>> {
     Ok(warnings.into_iter().map(|warning| format!("{}: {warning}", path.display())).collect())
 }
 
-/// Returns the number of lines in a part of the file, and warnings about them: skipped lines, times
-/// in the future, and titles and removals that match no link.
+/// Returns the number of lines in a part of the file, and warnings about them: skipped lines, and
+/// times in the future.
 pub fn inspect(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<String>)> {
     // Events of one batch get times a little ahead of the clock.
     let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
-    let (mut count, mut may_be_unmatched) = (0, false);
+    let mut count = 0;
     // What is wrong; in how many lines; the first of them, and its details.
     let mut problems: BTreeMap<&str, (usize, usize, String)> = BTreeMap::new();
-    let mut lines = ForwardReader::from_middle(file, from, to)?;
+    let mut lines = ForwardReader::new(file, from, to)?;
     while let Some(line) = lines.line()? {
         count += 1;
         let (what, why) = match line {
             Err(why) => ("skipped", why.to_owned()),
-            Ok(None) => continue,
-            Ok(Some(Event { time, action, link })) => {
-                may_be_unmatched |= matches!(action, Action::Title | Action::Remove);
-                let latest = time.max(link.posted);
-                if latest <= limit {
-                    continue;
-                }
-                let latest = format_time(latest);
+            Ok(Some(Event { time, link, .. })) if time.max(link.posted) > limit => {
+                let latest = format_time(time.max(link.posted));
                 ("in the future", format!("{latest}; correct it, or this machine's clock"))
             }
+            Ok(_) => continue,
         };
         problems.entry(what).or_insert((0, count, why)).0 += 1;
     }
-    let mut warnings = if may_be_unmatched { unmatched(file, from, to)? } else { Vec::new() };
-    for (what, (lines, first, why)) in problems {
+    let warning = |(what, (lines, first, why))| {
         let first = match from {
             0 => format!("line {first}"),
             _ => format!("line {} from the end", count + 1 - first),
         };
-        warnings.push(format!("lines {what}: {lines}; the first is {first}: {why}"));
-    }
-    Ok((count, warnings))
-}
-
-/// The `title` and `remove` events from the offset `from` on that match no link.
-fn unmatched(file: &File, from: u64, to: u64) -> io::Result<Vec<String>> {
-    let mut lines = ReverseReader::new(file, to.saturating_sub(VIEW_WINDOW), to);
-    let mut later = BTreeMap::new();
-    while let Some(event) = lines.next().transpose()? {
-        let is_new = lines.offset() >= from;
-        if !is_new && later.is_empty() {
-            break;
-        }
-        if event.action != Action::Repost && (is_new || later.contains_key(&key(&event.link))) {
-            fold(&mut later, event);
-        }
-    }
-    let warning = |(channel, address)| {
-        format!("a title or remove matches no link: check {address} and {channel}")
+        format!("lines {what}: {lines}; the first is {first}: {why}")
     };
-    Ok(later.into_keys().map(warning).collect())
+    Ok((count, problems.into_iter().map(warning).collect()))
 }

@@ -56,11 +56,13 @@ pub fn format_line(Event { time, action, link }: &Event) -> String {
     line + "\n"
 }
 
-/// Parses a line without its newline.
+/// Parses a line, with its newline or without.
 pub fn parse_line(line: &[u8]) -> Parsed {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > BLOCK {
+        return Err("longer than 32 KiB");
+    }
     // A byte-order mark, which some editors write at the beginning of a file.
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii_end();
     if line.is_empty() || line[0] == b'#' {
         return Ok(None);
     }

@@ -1,7 +1,7 @@
-//! Reads a part of the journal line by line, forward or backward, and returns its events. A line
-//! that is too long counts as malformed.
+//! Reads a part of the journal line by line, forward or backward, and returns its events.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
+use std::ops::Range;
 
 use super::*;
 
@@ -16,8 +16,6 @@ pub struct Line {
     pub end: u64,
 }
 
-const TOO_LONG: &str = "longer than 32 KiB";
-
 /// Reads a part of the file from its end, skipping a partial first line. Iterates over the events.
 pub struct ReverseReader<'a> {
     file: &'a File,
@@ -26,20 +24,29 @@ pub struct ReverseReader<'a> {
     /// Where `buf` starts in the file.
     at: u64,
     /// The bytes read so far; `buf[..end]` has not been returned yet.
-    buf: Vec<u8>,
+    pub buf: Vec<u8>,
     end: usize,
+    /// Only events whose address, without scheme and `www.`, starts with this are returned.
+    address: String,
 }
 
 impl<'a> ReverseReader<'a> {
     pub fn new(file: &'a File, from: u64, to: u64) -> ReverseReader<'a> {
-        ReverseReader { file, from: from.saturating_sub(1), at: to, buf: Vec::new(), end: 0 }
+        let (from, address) = (from.saturating_sub(1), String::new());
+        ReverseReader { file, from, at: to, buf: Vec::new(), end: 0, address }
     }
 
     /// Reads `text` first, as if it followed the part of the file.
-    pub fn followed_by(mut self, text: Vec<u8>) -> ReverseReader<'a> {
-        self.end = text.len();
-        self.buf = text;
-        self
+    pub fn followed_by(self, text: String) -> ReverseReader<'a> {
+        ReverseReader { end: text.len(), buf: text.into(), ..self }
+    }
+
+    /// Returns only events whose address may compare as equal to `url`. Does not parse the other
+    /// lines, because every save looks through up to 1 MiB of them.
+    pub fn about(self, url: &str) -> ReverseReader<'a> {
+        let key = link::comparison_key(url);
+        let address = key.split(['?', '#']).next().unwrap_or_default().to_owned();
+        ReverseReader { address, ..self }
     }
 
     /// The offset of the last returned line.
@@ -47,38 +54,36 @@ impl<'a> ReverseReader<'a> {
         self.at + self.end as u64
     }
 
-    /// The line before the last returned one, without its newline; an error if it is too long.
-    pub fn line(&mut self) -> io::Result<Option<Result<&[u8], &'static str>>> {
-        let mut is_too_long = false;
-        loop {
-            let unread = &self.buf[..self.end];
+    /// Where in `buf` the line before the last returned one is, with its newline.
+    pub fn line(&mut self) -> io::Result<Option<Range<usize>>> {
+        let end_before = loop {
             // A newline at the end belongs to this line.
-            let text = unread.strip_suffix(b"\n").unwrap_or(unread);
-            let start = match last_newline(text) {
-                Some(newline) => newline + 1,
-                None if self.at > self.from => {
-                    if self.end > BLOCK {
-                        is_too_long = true;
-                        self.buf = vec![b'\n'];
-                        self.end = 1;
-                    }
-                    self.read_block()?;
-                    continue;
-                }
-                // At the start of the file this is a whole line; elsewhere it is the end of a
-                // partial one.
-                None if self.at == 0 && self.end > 0 => 0,
-                None => return Ok(None),
-            };
-            let line = start..text.len();
-            is_too_long |= self.end - start > BLOCK;
-            self.end = start;
-            return Ok(Some(if is_too_long { Err(TOO_LONG) } else { Ok(&self.buf[line]) }));
-        }
+            let newline = last_newline(&self.buf[..self.end.saturating_sub(1)]);
+            if newline.is_some() || self.at == self.from {
+                break newline;
+            }
+            self.read_block()?;
+        };
+        let start = match end_before {
+            Some(newline) => newline + 1,
+            // At the start of the file this is a whole line; elsewhere it is the end of a partial
+            // one.
+            None if self.at == 0 && self.end > 0 => 0,
+            None => return Ok(None),
+        };
+        let line = start..self.end;
+        self.end = start;
+        Ok(Some(line))
     }
 
     /// Reads the block before `buf`.
     fn read_block(&mut self) -> io::Result<()> {
+        if self.end > BLOCK {
+            // The line is too long. Instead of what was read of it, a byte stays that makes the
+            // line malformed.
+            self.buf[0] = b'\xff';
+            self.end = 1;
+        }
         let length = (self.at - self.from).min(BLOCK as u64) as usize;
         self.at -= length as u64;
         let mut block = vec![0; length];
@@ -89,27 +94,29 @@ impl<'a> ReverseReader<'a> {
         Ok(())
     }
 
-    /// Returns the next event whose line `is_wanted`. Does not parse the other lines.
-    pub fn find(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> io::Result<Option<Line>> {
-        loop {
-            let end = self.offset();
-            let Some(line) = self.line()? else { return Ok(None) };
-            if let Ok(line) = line
-                && is_wanted(line)
-                && let Ok(Some(event)) = parse_line(line)
-            {
-                return Ok(Some(Line { event, start: self.offset(), end }));
-            }
-        }
+    fn may_be_about(&self, line: &[u8]) -> bool {
+        let line = str::from_utf8(line).unwrap_or_default();
+        let url = line.split('\t').nth(5).unwrap_or_default();
+        link::without_scheme(url).trim_start_matches("www.").starts_with(&self.address)
     }
 }
 
 impl Iterator for ReverseReader<'_> {
-    type Item = io::Result<Event>;
+    type Item = io::Result<Line>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.find(|_| true).transpose()?;
-        Some(line.map(|line| line.event))
+        loop {
+            let end = self.offset();
+            let line = match self.line() {
+                Ok(line) => &self.buf[line?],
+                Err(e) => return Some(Err(e)),
+            };
+            if self.may_be_about(line)
+                && let Ok(Some(event)) = parse_line(line)
+            {
+                return Some(Ok(Line { event, start: self.offset(), end }));
+            }
+        }
     }
 }
 
@@ -122,7 +129,7 @@ fn last_newline(text: &[u8]) -> Option<usize> {
     text[..text.len() - passed].iter().rposition(|&b| b == b'\n')
 }
 
-/// Reads forward from the start of a line. Iterates over the events.
+/// Reads a part of the file forward, skipping a partial first line. Iterates over the events.
 pub struct ForwardReader<'a> {
     reader: BufReader<Take<&'a File>>,
     line: Vec<u8>,
@@ -133,15 +140,11 @@ pub struct ForwardReader<'a> {
 impl<'a> ForwardReader<'a> {
     /// Uses the file's position, so two of these cannot read one file in turns.
     pub fn new(mut file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
-        file.seek(SeekFrom::Start(from))?;
-        let reader = BufReader::new(file.take(to.saturating_sub(from)));
-        Ok(ForwardReader { reader, line: Vec::new(), position: from })
-    }
-
-    /// Reads from an offset in the middle of the file, skipping a partial first line.
-    pub fn from_middle(file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
         // One byte early, to see whether a line ends there.
-        let mut lines = ForwardReader::new(file, from.saturating_sub(1), to)?;
+        let position = from.saturating_sub(1);
+        file.seek(SeekFrom::Start(position))?;
+        let reader = BufReader::new(file.take(to.saturating_sub(position)));
+        let mut lines = ForwardReader { reader, line: Vec::new(), position };
         if from > 0 {
             lines.line()?;
         }
@@ -150,33 +153,16 @@ impl<'a> ForwardReader<'a> {
 
     pub fn line(&mut self) -> io::Result<Option<Parsed>> {
         self.line.clear();
-        self.position +=
-            (&mut self.reader).take(BLOCK as u64).read_until(b'\n', &mut self.line)? as u64;
+        // One byte too many makes the line malformed.
+        let mut part = (&mut self.reader).take(BLOCK as u64 + 1);
+        self.position += part.read_until(b'\n', &mut self.line)? as u64;
         if self.line.is_empty() {
             return Ok(None);
         }
-        if self.line.len() == BLOCK && !self.line.ends_with(b"\n") {
+        if !self.line.ends_with(b"\n") {
             self.position += self.reader.skip_until(b'\n')? as u64;
-            return Ok(Some(Err(TOO_LONG)));
         }
-        Ok(Some(parse_line(self.line.strip_suffix(b"\n").unwrap_or(&self.line))))
-    }
-
-    fn event(&mut self) -> io::Result<Option<Line>> {
-        loop {
-            let start = self.position;
-            match self.line()? {
-                None => return Ok(None),
-                Some(Ok(Some(event))) => {
-                    return Ok(Some(Line { event, start, end: self.position }));
-                }
-                // A partial last line is read again once it is complete.
-                Some(_) if !self.line.ends_with(b"\n") && self.line.len() < BLOCK => {
-                    return Ok(None);
-                }
-                Some(_) => {}
-            }
-        }
+        Ok(Some(parse_line(&self.line)))
     }
 }
 
@@ -184,6 +170,15 @@ impl Iterator for ForwardReader<'_> {
     type Item = io::Result<Line>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.event().transpose()
+        loop {
+            let start = self.position;
+            let line = match self.line() {
+                Ok(line) => line?,
+                Err(e) => return Some(Err(e)),
+            };
+            if let Ok(Some(event)) = line {
+                return Some(Ok(Line { event, start, end: self.position }));
+            }
+        }
     }
 }

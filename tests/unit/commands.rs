@@ -284,7 +284,7 @@ proptest! {
             let Entry { link, reposters: again, .. } = entry.unwrap();
             (link.channel, link.url, link.title, link.nick, link.account, again)
         };
-        let shown: Vec<_> = bot.journal.links(VIEW_WINDOW, |_| true).map(view).collect();
+        let shown: Vec<_> = bot.journal.links(VIEW_WINDOW, "", |_| true).map(view).collect();
         let meant = model.0.iter().rev().map(|link| {
             let [channel, url, nick, account] = [link.channel, link.url, link.poster.0, link.poster.1].map(str::to_owned);
             let again: Vec<_> = link.again.iter().map(|&nick| nick.to_owned()).collect();
@@ -309,7 +309,7 @@ fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View 
 
 fn view(bot: &Bot) -> View {
     let mut view = vec![];
-    for entry in bot.journal.links(VIEW_WINDOW, |_| true) {
+    for entry in bot.journal.links(VIEW_WINDOW, "", |_| true) {
         let Entry { link, reposters, .. } = entry.unwrap();
         view.push((link.url, link.title, link.nick, link.posted, reposters));
     }

@@ -1186,7 +1186,8 @@ impl World {
     /// What people do with a link in one of two channels: linkbot writes no second `add` of a link that stands.
     fn act(&mut self, act: u8, i: usize, who: usize) {
         let channel = ["#dev", "#ops"][who / 2].to_owned();
-        let mut links = self.journal.links(VIEW_WINDOW, |_| true).map(|entry| entry.unwrap().link);
+        let mut links =
+            self.journal.links(VIEW_WINDOW, "", |_| true).map(|entry| entry.unwrap().link);
         let stands = links.any(|known| known.url == link(i).url && known.channel == channel);
         let title =
             format!("title {}", self.tries.len() + self.journal.events(VIEW_WINDOW).count());
@@ -1212,7 +1213,7 @@ impl World {
             let is_named = |line: &String| line.contains("skipped: ") && line.contains(url);
             !others.contains(url) && !LOG.with_borrow(|log| log.iter().any(is_named))
         };
-        let stands = self.journal.links(VIEW_WINDOW, |_| true).map(|entry| entry.unwrap().link);
+        let stands = self.journal.links(VIEW_WINDOW, "", |_| true).map(|entry| entry.unwrap().link);
         let stands: HashSet<_> = stands.map(|link| (link.url, link.title)).collect();
         for (url, title) in shelf.iter().filter(|(url, _)| is_checked(url)) {
             prop_assert!(stands.contains(&(url.clone(), title.clone())), "{} {}", url, title);

@@ -108,7 +108,8 @@ fn a_left_over_temporary_link_is_not_followed() {
 fn a_failed_write_leaves_no_temporary_file() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(path_in(&dir)).unwrap();
-    let refused = write_durably(&path_in(&dir), 0o644, |file| file.write_all(b"new")).unwrap_err();
+    let refused =
+        replace_with(&path_in(&dir), 0o644, |mut file| file.write_all(b"new")).unwrap_err();
     assert_eq!(log::os_error(refused), "Is a directory");
     assert_eq!(names_in(&dir), ["links.xml"]);
 }
