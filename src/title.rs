@@ -50,9 +50,12 @@ pub fn tidy(line: &str) -> String {
     let line = line.replace(" , ", ", ").replace(" . ", ". ");
     let (words, _) = split_tags(line.trim_end());
     let tags = &line[words.len()..];
+    // The semicolon of `&lt;` is not a separator.
+    let last = words.rsplit(' ').next().unwrap_or_default();
+    let end = if last.starts_with('&') && last.ends_with(';') { ";" } else { "" };
     let words = collapse(format!("{ADDRESS}{words}{ADDRESS}"), SEPARATORS);
     let words = without_pair(words, BRACKETS).replace(ADDRESS, "");
-    let title = normalize(&(words + tags));
+    let title = normalize(&(words + end + tags));
     let shows = |c| c != ' ' && c != '\u{fe0f}' && !is_invisible(c);
     if title.contains(shows) { title } else { String::new() }
 }

@@ -166,6 +166,8 @@ impl Connection {
             let why = log::os_error(e);
             End(Retry::Soon, format!("cannot connect to {host}, port {port}: {why}"))
         })?;
+        // A reply must not wait until the server has acknowledged the one before.
+        let _ = tcp.set_nodelay(true);
         let until = Rc::new(Cell::new(Instant::now() + TIMEOUT));
         let socket = Socket { tcp, until: until.clone() };
         let stream: Box<dyn Stream> =
