@@ -2,7 +2,7 @@
 //! commands, commits what they saved, and returns the outcomes. It uses no sockets: its callers
 //! send the replies.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::io;
 use std::mem;
@@ -13,9 +13,8 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::irc::outbox::{Bucket, ReplyKind};
-use crate::irc::{Form, Settings, relay_head};
 use crate::journal::{Action, Entry, Event, Journal};
-use crate::link::{self, Link, begins_address};
+use crate::link::{self, Link};
 use crate::log;
 use crate::publish::Publisher;
 use crate::{scan, title};
@@ -24,6 +23,7 @@ pub use crate::irc::Request;
 
 /// A command: one function and one row of a table.
 pub struct Command {
+    /// In lower case; people may type it in any case.
     pub name: &'static str,
     /// The command as a person would type it, without the prefix.
     pub example: &'static str,
@@ -71,7 +71,7 @@ impl Outcome {
     pub fn kind(&self) -> Option<ReplyKind> {
         match self.answer {
             _ if self.request.history => None,
-            Err(_) if self.request.name.is_empty() => None,
+            Err(_) if self.request.example.is_empty() => None,
             Err(_) => Some(ReplyKind::Failed),
             Ok(_) if self.is_look => Some(ReplyKind::Look),
             Ok(_) => Some(ReplyKind::Saved),
@@ -83,13 +83,11 @@ impl Outcome {
         !matches!(&self.answer, Err(why) if why.starts_with(COULD_NOT_SAVE))
     }
 
-    /// The reply. An error in a channel starts with the nick of the person it is for.
+    /// The reply. An error starts with the nick of the person it is for.
     pub fn text(&self) -> String {
         match &self.answer {
-            Err(wrong) if self.request.channel.is_some() => {
-                format!("{}: {wrong}", self.request.nick)
-            }
-            Ok(text) | Err(text) => text.clone(),
+            Ok(text) => text.clone(),
+            Err(wrong) => format!("{}: {wrong}", self.request.nick),
         }
     }
 }
@@ -101,16 +99,16 @@ pub struct Bot<'a> {
     /// `None`: no bookmark account is configured.
     pub delivery: Option<Delivery>,
     pub publisher: Publisher<'a>,
-    /// Names are unique.
-    pub commands: Vec<&'static Command>,
+    /// By name.
+    pub commands: BTreeMap<&'static str, &'static Command>,
     heard: Vec<Run>,
     pub started: Instant,
-    /// The actions written in this batch.
+    /// The actions that the running function wrote.
     saved: Vec<Action>,
     /// True if the running request was replayed: the journal may have it already.
     history: bool,
-    /// The last line with an unsaved link in each channel.
-    pub last_posted: HashMap<Option<String>, Request>,
+    /// The last link in each channel that was posted and not saved.
+    pub last_posted: HashMap<Option<String>, Link>,
     /// The times of the events of the replayed requests with the newest posting time. Other events
     /// with that posting time belong to requests that are still to come.
     replayed: Vec<OffsetDateTime>,
@@ -124,7 +122,7 @@ impl<'a> Bot<'a> {
         journal: Journal,
         delivery: Option<Delivery>,
         publisher: Publisher<'a>,
-        commands: Vec<&'static Command>,
+        commands: BTreeMap<&'static str, &'static Command>,
         heard: Vec<Run>,
     ) -> Self {
         Bot {
@@ -153,7 +151,6 @@ impl<'a> Bot<'a> {
                 self.publisher.mark_dirty(&channel.name);
             }
         }
-        self.saved.clear();
         let mut outcomes = Vec::new();
         for request in requests {
             self.history = request.history;
@@ -164,15 +161,14 @@ impl<'a> Bot<'a> {
         }
         let committed = self.journal.commit();
         if let Some(delivery) = &mut self.delivery
-            && (is_edited || !self.saved.is_empty())
+            && (is_edited || !outcomes.is_empty())
         {
             delivery.refresh(&self.journal, Instant::now());
         }
         if let Err(why) = committed {
-            let failed = could_not_save(why);
             for outcome in &mut outcomes {
                 if !outcome.is_look && outcome.answer.is_ok() {
-                    outcome.answer = Err(failed.clone());
+                    outcome.answer = Err(could_not_save(&why));
                 }
             }
         }
@@ -185,17 +181,16 @@ impl<'a> Bot<'a> {
         let now = Instant::now();
         let may_look = !request.history && self.lookups(&request).next <= now;
         for run in functions {
-            let before = self.saved.len();
             let (answer, is_look) = match run {
                 Run::Look(look) if may_look => (look(self, &request), true),
                 Run::Look(_) => continue,
                 Run::Save(save) => (save(self, &request), false),
             };
-            let saved = &self.saved[before..];
-            let links = saved.iter().filter(|&&action| action == Action::Add).count();
-            if saved.is_empty() && answer.as_ref().is_ok_and(String::is_empty) {
+            let saved = mem::take(&mut self.saved);
+            if saved.is_empty() && answer == Ok(String::new()) {
                 continue;
             }
+            let links = saved.iter().filter(|&&action| action == Action::Add).count();
             if is_look {
                 self.lookups(&request).take(now);
             }
@@ -220,25 +215,23 @@ impl<'a> Bot<'a> {
 
     /// Returns the functions for a request: its command's, or those in `HEARD`.
     fn functions_for(&self, request: &mut Request) -> Vec<Run> {
-        if request.channel.is_none() {
-            // A link sent in private must not become public.
-            return vec![Run::Look(how_to_share)];
-        }
         let said = mem::take(&mut request.args);
-        let (name, args) = split_name(&said);
-        let lower = said.to_lowercase();
-        let asks = said.is_empty() || said.contains('?') || lower.starts_with("help");
-        let (command, args) = match (request.form, self.command(name)) {
-            (Form::Prefixed | Form::Named, Some(command)) => (Some(command), args.to_owned()),
-            (Form::Prefixed, None) => (None, format!("{}{said}", self.config.irc.prefix)),
-            (Form::Named, None) if scan::has_address(&said) => (self.command("url"), said),
-            (Form::Named, None) if asks => (self.command("help"), said),
-            _ => (None, said),
+        let unprefixed = said.strip_prefix(&self.config.irc.prefix);
+        let (name, args) = split_name(unprefixed.unwrap_or(&said));
+        let asks = said.is_empty() || said.contains('?') || name.to_lowercase().starts_with("help");
+        let (name, args) = match self.command(name) {
+            // A link sent in private must not become public.
+            _ if request.channel.is_none() => ("help", args),
+            Some(_) if request.is_named || unprefixed.is_some() => (name, args),
+            _ if request.is_named && scan::has_address(&said) => ("url", &*said),
+            _ if request.is_named && asks => ("help", &*said),
+            // Other bots may share the prefix.
+            _ => ("", &*said),
         };
-        request.args = args;
-        match command {
+        request.args = args.to_owned();
+        match self.command(name) {
             Some(command) => {
-                request.name = command.name.to_owned();
+                request.example = command.example;
                 vec![command.run]
             }
             None => self.heard.clone(),
@@ -246,30 +239,27 @@ impl<'a> Bot<'a> {
     }
 
     pub fn command(&self, name: &str) -> Option<&'static Command> {
-        self.commands.iter().copied().find(|command| command.name.eq_ignore_ascii_case(name))
+        self.commands.get(name.to_ascii_lowercase().as_str()).copied()
     }
 
     /// Returns the link in the arguments of `request`: one address, and a title around it. An error
     /// explains what is missing or wrong.
     pub fn link(&self, request: &Request) -> Result<Link, String> {
-        let usage = |wrong: &str| {
-            let example = self.command(&request.name).map_or("", |command| command.example);
-            format!("{wrong}; usage: {}{example}", self.config.irc.prefix)
-        };
         if is_off(&request.args) {
             return Err("not saved: you said [off]".into());
         }
-        let (mut found, title) = scan::read(&request.args, request.is_cut);
-        if found.len() > 1 {
-            return Err(usage("one address at a time, please"));
-        }
-        let url = found.pop().ok_or_else(|| usage("the address is missing"))?;
-        let url = url.map_err(|wrong| usage(&wrong))?;
-        if title::split_tags(&title).0.is_empty() {
-            let cut = if request.is_cut { ": IRC cut your line at 512 bytes" } else { "" };
-            return Err(usage(&format!("the title is missing{cut}")));
-        }
-        Ok(link_of(request, url, title))
+        let (found, title) = scan::read(&request.args, request.is_cut);
+        let wrong = match &found[..] {
+            [] => "the address is missing",
+            [Err(wrong)] => wrong,
+            [Ok(url)] if !title::split_tags(&title).0.is_empty() => {
+                return Ok(link_of(request, url.clone(), title));
+            }
+            [_] if request.is_cut => "the title is missing: IRC cut your line at 512 bytes",
+            [_] => "the title is missing",
+            _ => "one address at a time, please",
+        };
+        Err(format!("{wrong}; usage: {}{}", self.config.irc.prefix, request.example))
     }
 
     /// The links of the request's channel in the newest `window` bytes of the journal, newest
@@ -335,49 +325,36 @@ impl<'a> Bot<'a> {
         Ok(recorded.is_some() || is_overridden)
     }
 
-    /// False if `entry` was posted after the replayed line that would change it.
-    pub fn may_change(&self, entry: &Entry, request: &Request) -> bool {
-        !self.history || entry.link.posted < request.posted || self.replayed.contains(&entry.time)
+    /// False if `entry` was posted after the replayed line that would change it, at `posted`.
+    pub fn may_change(&self, entry: &Entry, posted: OffsetDateTime) -> bool {
+        !self.history || entry.link.posted < posted || self.replayed.contains(&entry.time)
     }
 }
 
-/// Replies to a private message.
-fn how_to_share(bot: &Bot, _: &Request) -> Answer {
-    let Settings { prefix, channels, .. } = &bot.config.irc;
-    let channel = &channels[0].name;
-    Ok(format!("say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest"))
-}
-
-/// Splits what was said into a command's name and its arguments. `.NET/x` and `.keep-alive` are
+/// Splits what was said into a command's name and its arguments. `.keep-alive` and `.url's` are
 /// words, not commands.
 fn split_name(said: &str) -> (&str, &str) {
-    let is_in_name = |c: char| c.is_alphanumeric() || "-_/.'’".contains(c);
-    let mut ends = said.char_indices().map(|(i, _)| i);
-    let ends_name = |&i: &usize| !said[i..].starts_with(is_in_name) || begins_address(&said[i..]);
-    let word = &said[..ends.find(ends_name).unwrap_or(said.len())];
-    let name = word.trim_end_matches(|c: char| !c.is_alphanumeric());
-    (name, said[name.len()..].trim_start_matches([':', ',', ';', '.', '!', '?', '=']).trim())
+    let end = said.find(|c: char| !c.is_alphanumeric()).unwrap_or(said.len());
+    let (name, args) = said.split_at(end);
+    if args.starts_with(['-', '/', '\'', '’']) {
+        return ("", said);
+    }
+    (name, args.trim_start_matches([':', ',', ';', '.', '!', '?', '=']).trim())
 }
 
-/// True if a line asks not to be saved: `[off]` at its start or end.
+/// True if a line asks not to be saved: it contains `[off]`.
 pub fn is_off(text: &str) -> bool {
-    let text = title::normalize(text).to_lowercase();
-    let said = relay_head(&text).map_or("", |(_, said)| said);
-    let is_mark = |c: char| !c.is_alphanumeric();
-    let begins = |text: &str| text.trim_start_matches(is_mark).starts_with("off]");
-    begins(&text) || begins(said) || text.trim_end_matches(is_mark).ends_with("[off")
+    title::normalize(text).to_lowercase().contains("[off]")
 }
 
 pub fn link_of(request: &Request, url: String, title: String) -> Link {
-    let Request { channel, nick, account, posted, .. } = request;
-    let channel = channel.clone().unwrap_or_default();
-    Link { channel, nick: nick.clone(), account: account.clone(), url, title, posted: *posted }
+    let Request { channel, nick, account, posted, .. } = request.clone();
+    Link { channel: channel.unwrap_or_default(), nick, account, url, title, posted }
 }
 
 /// A nick that highlights no one: with a zero-width space after its first character.
 pub fn unhighlighted(nick: &str) -> String {
-    let mut chars = nick.chars();
-    chars.next().map(|first| format!("{first}\u{200b}{}", chars.as_str())).unwrap_or_default()
+    nick.chars().take(1).chain(['\u{200b}']).chain(nick.chars().skip(1)).collect()
 }
 
 pub fn age(age: time::Duration) -> String {

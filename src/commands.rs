@@ -1,16 +1,13 @@
 //! The built-in commands, and capture, which handles lines that are not commands. Each function
 //! takes a request, saves events, and returns the reply. A fork's commands are in local.rs.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use time::Duration;
 
-use crate::bot::{
-    ADDRESS_WINDOW, Answer, Bot, Command, Request, Run, age, could_not_save, is_off, link_of,
-    unhighlighted,
-};
-use crate::irc::VERSION;
+use crate::bot::*;
+use crate::irc::names::CaseMapping;
+use crate::irc::{Settings, VERSION};
 use crate::journal::{Action, Entry, VIEW_WINDOW};
 use crate::link::{self, Link};
 use crate::{log, scan, title};
@@ -55,6 +52,8 @@ pub const HEARD: &[Run] = &[Run::Save(capture)];
 const NICK_OWNERSHIP: Duration = Duration::hours(24);
 /// The most links in a reply to `.find`.
 const MAX_RESULTS: usize = 3;
+/// The longest result, in bytes: IRC adds up to 180.
+const MAX_FOUND: usize = 330;
 /// Capture saves 20 links of one person at once, then one per pause.
 const CAPTURE_PAUSE: std::time::Duration = std::time::Duration::from_secs(20);
 /// The longest title in a reply, in characters.
@@ -62,11 +61,11 @@ const MAX_TITLE: usize = 120;
 
 fn url(bot: &mut Bot, request: &Request) -> Answer {
     let link = bot.link(request)?;
-    post(bot, request, link, false)
+    post(bot, request.case, link, false)
 }
 
 /// Saves a link that someone posted: a new one, a new title, or another post of a saved one.
-fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Answer {
+fn post(bot: &mut Bot, case: CaseMapping, mut link: Link, captured: bool) -> Answer {
     if bot.already_recorded(&link, false)? {
         return Ok("recorded before".into());
     }
@@ -74,23 +73,24 @@ fn post(bot: &mut Bot, request: &Request, mut link: Link, captured: bool) -> Ans
         bot.save(Action::Add, &link)?;
         return Ok(format!("saved: {}", shown(&link)));
     };
-    let may_change = bot.may_change(&entry, request);
     let Entry { link: before, reposters, .. } = entry;
     // Later events spell an address as its `add` does.
     link.url.clone_from(&before.url);
-    let yours = is_yours(&before, request);
-    let may_retitle = yours || before.is_untitled() || is_moderator(bot, request);
-    if !captured && may_change && may_retitle && link.title != before.title {
+    let is_changed = link.title != before.title;
+    let yours = is_yours(&before, &link, case);
+    if is_changed
+        && !captured
+        && (yours || before.is_untitled() || is_moderator(bot, &link.account, case))
+    {
         bot.save(Action::Title, &link)?;
         return Ok(format!("title changed: {}", shown(&link)));
     }
-    let is_poster = |nick: &String| request.case.eq(nick.as_bytes(), link.nick.as_bytes());
+    let is_poster = |nick: &String| case.eq(nick.as_bytes(), link.nick.as_bytes());
     if !yours && !is_poster(&before.nick) && !reposters.iter().any(is_poster) {
         bot.save(Action::Repost, &link)?;
     }
-    let is_same_title = link.title_and_tags().0 == before.title_and_tags().0;
-    let kept = if is_same_title { "" } else { " (title kept)" };
-    let (nick, age) = (unhighlighted(&before.nick), age(request.posted - before.posted));
+    let kept = if is_changed { " (title kept)" } else { "" };
+    let (nick, age) = (unhighlighted(&before.nick), age(link.posted - before.posted));
     Ok(format!("saved before: {nick}, {age}: {}{kept}", shown(&before)))
 }
 
@@ -100,18 +100,17 @@ fn newest_with(bot: &Bot, link: &Link) -> Result<Option<Entry>, String> {
     links.next().transpose().map_err(could_not_save)
 }
 
-/// True if `link` belongs to the person: by its account, or without one by nick for a while.
-fn is_yours(link: &Link, request: &Request) -> bool {
+/// True if `link` belongs to who posted the other: by its account, or without one by nick for a
+/// while.
+fn is_yours(link: &Link, by: &Link, case: CaseMapping) -> bool {
     if !link.account.is_empty() {
-        return link.account == request.account;
+        return link.account == by.account;
     }
-    request.case.eq(link.nick.as_bytes(), request.nick.as_bytes())
-        && request.posted - link.posted <= NICK_OWNERSHIP
+    case.eq(link.nick.as_bytes(), by.nick.as_bytes()) && by.posted - link.posted <= NICK_OWNERSHIP
 }
 
-fn is_moderator(bot: &Bot, request: &Request) -> bool {
-    let account = request.account.as_bytes();
-    bot.config.moderators.iter().any(|name| request.case.eq(name.as_bytes(), account))
+fn is_moderator(bot: &Bot, account: &str, case: CaseMapping) -> bool {
+    bot.config.moderators.iter().any(|name| case.eq(name.as_bytes(), account.as_bytes()))
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {
@@ -124,16 +123,13 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
     if bot.already_recorded(&removed, true)? {
         return Ok("recorded before".into());
     }
-    let before = if removed.url.is_empty() {
-        your_latest(bot, request)?
-    } else {
-        newest_with(bot, &removed)?.ok_or(UNKNOWN)?
-    };
-    if !bot.may_change(&before, request) {
-        return Err(UNKNOWN.into());
+    if removed.url.is_empty() {
+        removed.url = your_latest(bot, request, &removed)?;
     }
-    let before = before.link;
-    if !is_yours(&before, request) && !is_moderator(bot, request) {
+    let entry = newest_with(bot, &removed)?.filter(|entry| bot.may_change(entry, removed.posted));
+    let before = entry.ok_or(UNKNOWN)?.link;
+    let Request { account, case, .. } = request;
+    if !is_yours(&before, &removed, *case) && !is_moderator(bot, account, *case) {
         return Err(format!("not yours: posted by {}", before.nick));
     }
     removed.url.clone_from(&before.url);
@@ -141,14 +137,12 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
     Ok(format!("removed: {}", shown(&before)))
 }
 
-fn your_latest(bot: &Bot, request: &Request) -> Result<Entry, String> {
-    // An event refers to the nearest link with its address; older ones cannot be removed.
-    let mut nearest = HashSet::new();
+/// The address of the newest link that belongs to who posted `by`.
+fn your_latest(bot: &Bot, request: &Request, by: &Link) -> Answer {
     for entry in bot.channel_links(request, ADDRESS_WINDOW) {
         let entry = entry.map_err(could_not_save)?;
-        let is_nearest = nearest.insert(link::comparison_key(&entry.link.url));
-        if is_nearest && bot.may_change(&entry, request) && is_yours(&entry.link, request) {
-            return Ok(entry);
+        if bot.may_change(&entry, by.posted) && is_yours(&entry.link, by, request.case) {
+            return Ok(entry.link.url);
         }
     }
     Err("no link of yours in the last 24 hours here".into())
@@ -159,53 +153,38 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
     if scan::has_address(&request.args) {
         return url(bot, request);
     }
-    let said = bot
+    let mut link = bot
         .last_posted
         .remove(&request.channel)
-        .filter(|said| request.posted - said.posted <= Duration::DAY)
+        .filter(|link| request.posted - link.posted <= Duration::DAY)
         .ok_or("nothing to keep: no link was posted here lately")?;
-    let (url, line) = scan::links_in(&said.args, said.is_cut).pop().unwrap_or_default();
-    let mut title = title::tidy(&request.args);
-    if title::split_tags(&title).0.is_empty() {
-        title = format!("{line} {title}").trim_end().to_owned();
+    let title = title::tidy(&request.args);
+    if !title::split_tags(&title).0.is_empty() {
+        link.title = title;
     }
-    let link = link_of(&said, url, title);
     // This never changes the title of a saved link.
-    post(bot, &said, link, true)
+    post(bot, request.case, link, true)
 }
 
 /// Remembers the last link for `.keep`. With `capture = yes` it saves every link that anyone posts
 /// instead.
 fn capture(bot: &mut Bot, request: &Request) -> Answer {
-    let links = scan::links_in(&request.args, request.is_cut);
-    if links.is_empty() || is_off(&request.args) {
-        return Ok(String::new());
-    }
-    if !bot.config.capture {
-        // A replayed line may be older than a live one.
-        let last = bot.last_posted.get(&request.channel);
-        if last.is_none_or(|last| last.posted <= request.posted) {
-            bot.last_posted.insert(request.channel.clone(), request.clone());
-        }
-        return Ok(String::new());
-    }
-    for (url, title) in links {
-        if may_capture(bot, request) {
-            post(bot, request, link_of(request, url, title), true)?;
+    let host = request.host.rsplit('@').next().unwrap_or_default();
+    let now = Instant::now();
+    for (url, title) in scan::links_in(&request.args, request.is_cut) {
+        let link = link_of(request, url, title);
+        if is_off(&request.args) {
+            break;
+        } else if !bot.config.capture {
+            bot.last_posted.insert(request.channel.clone(), link);
+        // Catch-up has its own limit.
+        } else if request.history || bot.bucket("captures", host, 20, CAPTURE_PAUSE).take(now) {
+            post(bot, request.case, link, true)?;
+        } else if bot.bucket("warnings", host, 1, CAPTURE_PAUSE * 30).take(now) {
+            log!("too many links from {host}; not all of them are captured");
         }
     }
     Ok(String::new())
-}
-
-/// False for links from a host that floods. Catch-up has its own limit.
-fn may_capture(bot: &mut Bot, request: &Request) -> bool {
-    let now = Instant::now();
-    let host = request.host.rsplit('@').next().unwrap_or_default();
-    let may = request.history || bot.bucket("captures", host, 20, CAPTURE_PAUSE).take(now);
-    if !may && bot.bucket("warnings", host, 1, CAPTURE_PAUSE * 30).take(now) {
-        log!("too many links from {host}; not all of them are captured");
-    }
-    may
 }
 
 fn find(bot: &Bot, request: &Request) -> Answer {
@@ -215,7 +194,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
         let link = entry
             .map_err(|why| format!("the journal cannot be read: {}", log::os_error(&why)))?
             .link;
-        let text = searched(&link);
+        let text = link.search_text();
         if terms.iter().all(|term| text.contains(term)) {
             lines.insert(0, found_line(&link, request));
         }
@@ -226,11 +205,11 @@ fn find(bot: &Bot, request: &Request) -> Answer {
     Ok(if lines.is_empty() { "nothing found".into() } else { lines.join("\n") })
 }
 
-/// Returns the terms to look for in [`searched`]: words, quoted phrases and addresses.
+/// Returns the terms to look for in [`Link::search_text`]: words, quoted phrases and addresses.
 fn search_terms(text: &str) -> Vec<String> {
-    let text = title::normalize(text).replace(['“', '”', '„', '«', '»'], "\"");
+    let text = title::normalize(text);
     let mut terms = Vec::new();
-    for (i, part) in text.split('"').enumerate() {
+    for (i, part) in text.split(['"', '“', '”', '„', '«', '»']).enumerate() {
         // Every second part is in quotes: a phrase, which stays whole.
         let separator = if i % 2 == 1 { '"' } else { ' ' };
         for term in part.split(separator) {
@@ -243,18 +222,12 @@ fn search_terms(text: &str) -> Vec<String> {
     terms
 }
 
-fn searched(link: &Link) -> String {
-    let Link { title, url, nick, .. } = link;
-    let (readable, key) = (link.search_text(), link::comparison_key(url));
-    format!("{title} {readable} {key} {nick}").to_lowercase()
-}
-
 /// Formats a result. If it is too long for IRC, shortens the title, never the address.
 fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
     let mut title = shown(link);
-    let room = request.room.saturating_sub(before.len() + " ".len() + url.len());
+    let room = MAX_FOUND.saturating_sub(before.len() + url.len());
     while title.len() > room {
         title.pop();
     }
@@ -271,15 +244,19 @@ fn shown(link: &Link) -> String {
 }
 
 fn help(bot: &Bot, request: &Request) -> Answer {
-    let prefix = &bot.config.irc.prefix;
+    let Settings { prefix, channels, .. } = &bot.config.irc;
+    let Some(channel) = &request.channel else {
+        let channel = &channels[0].name;
+        return Ok(format!(
+            "say {prefix}url ADDRESS TITLE in {channel}; {prefix}help there lists the rest"
+        ));
+    };
     let name = request.args.strip_prefix(prefix.as_str()).unwrap_or(&request.args);
     if let Some(command) = bot.command(name) {
         return Ok(format!("usage: {prefix}{} ({})", command.example, command.help));
     }
-    let names: String =
-        bot.commands.iter().map(|command| format!(" {prefix}{}", command.name)).collect();
-    let page = bot.config.page(request.channel.as_deref().unwrap_or_default());
-    let url = page.and_then(|page| page.url.as_ref());
+    let names: String = bot.commands.keys().map(|name| format!(" {prefix}{name}")).collect();
+    let url = bot.config.page(channel).and_then(|page| page.url.as_ref());
     let links = url.map(|url| format!("; links: {url}")).unwrap_or_default();
     Ok(format!("commands:{names}; details: {prefix}help url{links}"))
 }

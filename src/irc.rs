@@ -30,7 +30,7 @@ use outbox::{Bucket, Outbox, ReplyKind};
 
 use crate::log::WARNING;
 use talk::server_time;
-pub use talk::{Form, MAX_CLOCK_SKEW, Request, is_nick, relay_head, split_command};
+pub use talk::{MAX_CLOCK_SKEW, Request, is_nick, without_nick};
 
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));

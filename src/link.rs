@@ -44,10 +44,13 @@ impl Link {
         host.trim_start_matches("www.")
     }
 
-    /// The text that `.find` searches: the address as stored, and decoded with its host in Unicode.
+    /// The text that `.find` searches, in lower case: the title, the poster, and the address as
+    /// stored, as compared, and decoded with its host in Unicode.
     pub fn search_text(&self) -> String {
-        let host = self.host();
-        self.url.clone() + " " + &readable(&self.url).replacen(host, &domain_to_unicode(host), 1)
+        let Link { title, nick, url, .. } = self;
+        let host = domain_to_unicode(self.host());
+        let readable = readable(url).replacen(self.host(), &host, 1);
+        format!("{title} {nick} {url} {} {readable}", comparison_key(url)).to_lowercase()
     }
 }
 

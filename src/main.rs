@@ -30,17 +30,15 @@ mod scan;
 mod title;
 mod view;
 
-use std::collections::HashSet;
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::exit;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use bot::Bot;
 use config::Config;
+use console::print;
 use delicious::Account;
 use delivery::Delivery;
 use irc::VERSION;
@@ -63,19 +61,16 @@ const STARTUP_SCAN: u64 = 1 << 20;
 /// The longest a delivery waits for IRC to go quiet.
 const OVERDUE: Duration = Duration::from_secs(60);
 
-fn main() -> ExitCode {
+fn main() {
     // The message of a panic could contain a secret.
     std::panic::set_hook(Box::new(|panic| {
         if let Some(place) = panic.location() {
             log!("{ERROR}linkbot crashed at {place}; please report this bug");
         }
     }));
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            log::last_line(&why);
-            ExitCode::from(if why == USAGE { 2 } else { 1 })
-        }
+    if let Err(why) = run() {
+        log::last_line(&why);
+        exit(if why == USAGE { 2 } else { 1 });
     }
 }
 
@@ -99,19 +94,14 @@ fn run() -> Result<(), String> {
     start(Path::new(&path), verbose, console, check)
 }
 
-fn print(text: impl Display) -> Result<(), String> {
-    writeln!(io::stdout(), "{text}").map_err(|e| format!("standard output: {}", log::os_error(e)))
-}
-
 fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears_all = !local::HEARD.is_empty();
     let config = &config;
     log::set_secrets(config.secrets.clone());
     let within = if check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
-    let cursor_file = file::beside(&config.journal, ".delivered");
-    let warnings = journal::warnings(&config.journal, within)
-        .map_err(|e| format!("{}: {}", config.journal.display(), log::os_error(e)))?;
+    // A journal that cannot be read is an error below.
+    let warnings = journal::warnings(&config.journal, within).unwrap_or_default();
     for warning in config.warnings.iter().chain(&warnings) {
         log!("{WARNING}{warning}");
     }
@@ -125,15 +115,13 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let pause = if console { Duration::ZERO } else { Duration::from_secs(1) };
     let mut publisher = Publisher::new(config, pause, now);
     publisher.publish(&journal, now);
-    let delivery = config
-        .account
-        .as_ref()
-        .map(|account| Delivery::new(cursor_file, account.interval, &mut journal, now));
+    let delivery = config.account.as_ref().map(|account| {
+        let cursor_file = file::beside(&config.journal, ".delivered");
+        Delivery::new(cursor_file, account.interval, &mut journal, now)
+    });
     // A fork's row replaces a built-in row of the same name.
-    let mut commands: Vec<_> =
-        [local::COMMANDS, commands::COMMANDS].into_iter().flatten().collect();
-    let mut names = HashSet::new();
-    commands.retain(|row| names.insert(row.name));
+    let rows = commands::COMMANDS.iter().chain(local::COMMANDS);
+    let commands = rows.map(|row| (row.name, row)).collect();
     let heard = [local::HEARD, commands::HEARD].concat();
     let mut bot = Bot::new(config, journal, delivery, publisher, commands, heard);
     if console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
@@ -158,15 +146,16 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
 /// Sends one request to the bookmark service if one is due and IRC is quiet.
 fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let Some(delivery) = &mut bot.delivery else { return };
-    let Some(due) = delivery.deadline() else { return };
-    if Instant::now() < if idle { due } else { due + OVERDUE } {
-        return;
+    let patience = if idle { Duration::ZERO } else { OVERDUE };
+    let now = Instant::now();
+    if delivery.deadline().is_some_and(|due| due + patience <= now)
+        && let Some((change, link)) = delivery.next(&bot.journal, now)
+    {
+        let log_url = bot.config.log_url.of(&link);
+        let verdict = account.send(change, &link, log_url, OffsetDateTime::now_utc());
+        let clock = OffsetDateTime::now_utc();
+        delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
     }
-    let Some((change, link)) = delivery.next(&bot.journal, Instant::now()) else { return };
-    let log_url = bot.config.log_url.of(&link);
-    let verdict = account.send(change, &link, log_url, OffsetDateTime::now_utc());
-    let clock = OffsetDateTime::now_utc();
-    delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
     assert_eq!(told[..2], ["hello, you", "to read: A Book"]);
     assert!(told[2].starts_with("you: the address is missing; usage: .read "), "{told:?}");
     assert_eq!(told[3], "you are welcome");
-    assert!(told[4].starts_with("commands: .hello .read .url "), "{told:?}");
+    assert!(told[4].starts_with("commands: .find .hello .help "), "{told:?}");
     assert_eq!(home.read("links.tsv.thanks"), "you\n");
     assert_eq!(
         home.journal()[0][1..],

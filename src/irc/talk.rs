@@ -35,25 +35,14 @@ pub struct Request {
     pub history: bool,
     /// Replayed, with the posting time of the replayed request before it.
     pub same_moment: bool,
-    pub form: Form,
-    /// The command's name; empty for talk.
-    pub name: String,
-    /// What follows the name; for talk the whole line, without a relay's head.
+    /// The line begins with our nick: `linkbot: ...`.
+    pub is_named: bool,
+    /// The command's example, once it is known; empty for talk.
+    pub example: &'static str,
+    /// What was said, without our nick or a relay's head; then what follows the command's name.
     pub args: String,
     /// The line is as long as the server allows, so its end may be missing.
     pub is_cut: bool,
-    /// The longest line of a reply, in bytes.
-    pub room: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
-    /// `.url ...`: other bots may share the prefix.
-    Prefixed,
-    /// `linkbot: url ...`
-    Named,
-    /// No command.
-    Talk,
 }
 
 impl Session<'_> {
@@ -73,24 +62,24 @@ impl Session<'_> {
         }
         // ngIRCd marks a line that it has cut.
         text = text.strip_suffix(b"[CUT]").unwrap_or(text);
-        let is_relay = !private
-            && !self.settings.relay.is_empty()
-            && self.is_listed(&self.settings.relay, message.source, message.nick());
+        let Settings { relay, nick, prefix, hears_all, .. } = self.settings;
+        let is_relay =
+            !private && !relay.is_empty() && self.is_listed(relay, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
             self.skip_line(index?, line, message, now);
             return None;
         }
         let text = message::text(text);
         let text = title::without_colors(&text);
-        let split = |text| split_command(text, self.settings, &self.nick, self.case);
-        let (form, args) = split(&text);
+        let split = |text| without_nick(text, [&self.nick, nick], self.case);
+        let (is_named, args) = split(&text);
         // `linkbot: ...` addresses us: it is the relay's own.
-        let relayed = relay_head(args).filter(|_| is_relay && form == Form::Talk);
-        let (form, args) = relayed.map_or((form, args), |(_, said)| split(said));
+        let relayed = relay_head(args).filter(|_| is_relay && !is_named);
+        let (is_named, args) = relayed.map_or((is_named, args), |(_, said)| split(said));
         let nick = relayed.map_or_else(String::new, |(nick, _)| clean_nick(nick));
         let nick = if nick.is_empty() { message.sender() } else { nick.into() };
-        let is_wanted =
-            private || form != Form::Talk || self.settings.hears_all || scan::has_address(args);
+        let is_command = is_named || args.starts_with(prefix);
+        let is_wanted = private || is_command || *hears_all || scan::has_address(args);
         let origin = self.origin(index, message, is_wanted, now)?;
         let history = origin != Origin::Live;
         if !is_wanted || self.is_ignored(message, nick.as_bytes(), history, is_relay) {
@@ -110,12 +99,11 @@ impl Session<'_> {
             posted: posted.unwrap_or(now.clock),
             history,
             same_moment: origin == Origin::SameMoment,
-            form,
-            name: String::new(),
+            is_named,
+            example: "",
             args: args.to_owned(),
             // A server that cuts between characters leaves up to three bytes unused.
             is_cut: message.length + "\r\n".len() + 3 >= self.line_length,
-            room: self.room().saturating_sub("PRIVMSG  \r\n".len() + target.len()),
         })
     }
 
@@ -180,32 +168,20 @@ impl Session<'_> {
     }
 }
 
-/// Returns how a line addresses us, and what follows the prefix or the nick, or all of the line.
-/// `...` is not a command.
-pub fn split_command<'t>(
-    text: &'t str,
-    settings: &Settings,
-    nick: &str,
-    case: CaseMapping,
-) -> (Form, &'t str) {
-    let prefix = settings.prefix.as_str();
+/// Returns what was said, without our nick, and true if the line begins with one of our `nicks`:
+/// `linkbot:`, `linkbot,` or `linkbot `, with or without `@` before it.
+pub fn without_nick<'t>(text: &'t str, nicks: [&str; 2], case: CaseMapping) -> (bool, &'t str) {
     let text = text.trim_matches(is_blank);
-    if let Some(command) = text.strip_prefix(prefix)
-        && command.starts_with(|c: char| c.is_ascii_alphabetic())
-    {
-        return (Form::Prefixed, command);
-    }
-    // `linkbot:`, `linkbot,` or `linkbot `, with or without `@` before it.
     let addressed = text.strip_prefix('@').unwrap_or(text);
-    for nick in [nick, &settings.nick] {
+    for nick in nicks {
         let (name, rest) = addressed.split_at_checked(nick.len()).unwrap_or_default();
         let said = rest.trim_start_matches(|c| is_blank(c) || ":,?：，".contains(c));
         let is_end = rest.is_empty() || said != rest;
         if is_end && case.eq(name.as_bytes(), nick.as_bytes()) {
-            return (Form::Named, said.strip_prefix(prefix).unwrap_or(said));
+            return (true, said);
         }
     }
-    (Form::Talk, text)
+    (false, text)
 }
 
 /// Splits a line that a bridge relays into the nick and the text: `<alice> text`,

