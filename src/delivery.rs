@@ -38,6 +38,8 @@ pub struct Delivery {
     cursor_file: PathBuf,
     /// The cursor in that file.
     saved_cursor: OffsetDateTime,
+    /// True if the last attempt to save the cursor failed.
+    is_cursor_failing: bool,
     /// The journal's last time when this run began.
     began_after: OffsetDateTime,
     interval: Duration,
@@ -107,6 +109,7 @@ impl Delivery {
         let mut delivery = Delivery {
             cursor_file,
             saved_cursor: cursor,
+            is_cursor_failing: false,
             began_after: journal.last(),
             interval,
             pending: Pending::new(HashSet::new(), u64::MAX, 0, cursor),
@@ -362,9 +365,14 @@ impl Delivery {
         self.saved_cursor = cursor;
         self.pending.maybe_stored.retain(|time| *time > cursor);
         let text = format_time(cursor) + "\n";
-        if let Err(e) = file::overwrite(&self.cursor_file, text.as_bytes()) {
-            let (path, why) = (self.cursor_file.display(), log::os_error(e));
+        let written = file::overwrite(&self.cursor_file, text.as_bytes());
+        let path = self.cursor_file.display();
+        let was_failing = mem::replace(&mut self.is_cursor_failing, written.is_err());
+        if let Err(e) = written {
+            let why = log::os_error(e);
             log!("{ERROR}{path}: {why}; a restart will send links again, but duplicate none");
+        } else if was_failing {
+            log!("{path}: can be written again");
         }
     }
 

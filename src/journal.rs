@@ -65,6 +65,8 @@ pub struct Journal {
     needs_truncate: bool,
     /// The time of the last event, or a later time. The next event must be later.
     last: OffsetDateTime,
+    /// The error says why nothing can be saved until the next [`Journal::check`].
+    usable: Result<(), String>,
     /// True if the last commit or check failed.
     is_failing: bool,
 }
@@ -120,6 +122,7 @@ impl Journal {
             edits: (0, false),
             unwritten: String::new(),
             needs_truncate: false,
+            usable: Ok(()),
             is_failing: false,
         })
     }
@@ -170,7 +173,8 @@ impl Journal {
         if lines.is_empty() {
             return Ok(());
         }
-        let written = self.write(&lines).map_err(log::os_error);
+        let usable = self.usable.clone();
+        let written = usable.and_then(|()| self.write(&lines).map_err(log::os_error));
         self.log_failure(written.as_ref().err());
         // If this fails too, the next check tries again before anything else is written.
         let _ = self.truncate_to_committed();
@@ -193,7 +197,6 @@ impl Journal {
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
-        self.truncate_to_committed()?;
         // Keep our first line separate from someone's unfinished line.
         let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
@@ -225,15 +228,18 @@ impl Journal {
     }
 
     /// Checks before each batch whether the file is as linkbot left it, and accepts what others
-    /// have changed. Logs an error; until it is over, commits fail too.
+    /// have changed. After an error nothing can be saved until a later check succeeds.
     ///
     /// Returns true if someone else has changed the file. Copies the events from the offset
     /// `pending` on into a new file.
     pub fn check(&mut self, pending: u64) -> bool {
-        self.resync(pending).unwrap_or_else(|e| {
-            self.log_failure(Some(&log::os_error(e)));
-            false
-        })
+        let changed = self.resync(pending).map_err(log::os_error);
+        if let Err(why) = &changed {
+            self.log_failure(Some(why));
+        }
+        let is_changed = changed == Ok(true);
+        self.usable = changed.map(drop);
+        is_changed
     }
 
     fn resync(&mut self, pending: u64) -> io::Result<bool> {

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -18,6 +19,8 @@ pub struct LastSeen<'a> {
     /// As written, in the order of bot.conf; `None`: the channel is new to us.
     pub times: Vec<Option<OffsetDateTime>>,
     next_write: Instant,
+    /// True if the last write failed.
+    is_failing: bool,
 }
 
 impl<'a> LastSeen<'a> {
@@ -34,7 +37,7 @@ impl<'a> LastSeen<'a> {
             let mut lines = text.lines();
             lines.find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
         });
-        LastSeen { config, times: times.collect(), next_write: Instant::now() }
+        LastSeen { config, times: times.collect(), next_write: Instant::now(), is_failing: false }
     }
 
     /// Takes new times and writes them if they have changed: at most once a minute, and when the
@@ -60,12 +63,18 @@ impl<'a> LastSeen<'a> {
         });
         let path = file::beside(&self.config.journal, ".heard");
         match file::replace(&path, lines.collect::<String>().as_bytes()) {
-            Ok(()) => self.times = times,
-            Err(e) => {
+            Ok(()) => {
+                self.times = times;
+                if mem::take(&mut self.is_failing) {
+                    log!("{}: can be written again", path.display());
+                }
+            }
+            Err(e) if !self.is_failing => {
+                self.is_failing = true;
                 let (path, why) = (path.display(), log::os_error(e));
                 log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
-                self.next_write += Duration::from_secs(60 * 60);
             }
+            Err(_) => {}
         }
     }
 }

@@ -122,7 +122,7 @@ impl<'a> Network<'a> {
     fn wait_and_connect(&mut self, until: Option<Instant>) {
         let wake = until.into_iter().fold(self.next_attempt, Instant::min);
         std::thread::sleep(wake.saturating_duration_since(Instant::now()));
-        if wake < self.next_attempt {
+        if Instant::now() < self.next_attempt {
             return;
         }
         match Connection::open(&self.config.server, &mut self.addresses) {

@@ -83,8 +83,9 @@ impl Session<'_> {
 
     /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
     pub fn refused(&mut self, message: &Message) {
-        let mut params = message.params().skip(1);
-        let Some(index) = params.find_map(|name| self.configured(name)) else { return };
+        // UnrealIRCd puts the channel's name into the text.
+        let mut words = message.params().skip(1).flat_map(|param| param.split(|&b| b == b' '));
+        let Some(index) = words.find_map(|name| self.configured(name)) else { return };
         let membership = &mut self.memberships[index];
         membership.is_join_open = false;
         let name = &membership.channel.name;

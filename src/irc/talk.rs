@@ -11,6 +11,8 @@ use super::{Now, Session, Settings, VERSION};
 use crate::scan;
 use crate::title::{self, is_blank};
 
+/// The tags that servers put on lines from bots: the specification's, and older ones.
+const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// How far a server-time may be from our clock.
 pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
 
@@ -139,7 +141,7 @@ impl Session<'_> {
     fn is_ignored(&self, message: &Message, nick: &[u8], history: bool, is_relay: bool) -> bool {
         self.is_me(nick)
             || history && self.case.eq(nick, self.settings.nick.as_bytes())
-            || !is_relay && message.tag("bot").is_some()
+            || !is_relay && BOT_TAGS.iter().any(|name| message.tag(name).is_some())
             || self.is_listed(&self.settings.ignore, message.source, nick)
     }
 

@@ -228,6 +228,9 @@ fn a_cursor_that_cannot_be_written_is_said_and_stops_nothing() {
     world.post(4);
     world.step(&mut |_, _| Verdict::Done);
     assert_eq!(world.cursor(), "2026-11-22T10:04:00.000Z\n");
+    world.post(5);
+    world.step(&mut |_, _| Verdict::Done);
+    assert_eq!(logged("can be written again"), 1);
 }
 
 #[test]

@@ -875,6 +875,9 @@ fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
         talk.says(&refusal);
         assert_eq!(talk.logged(), "");
     }
+    // As UnrealIRCd says it.
+    talk.says(":server 520 linkbot :Cannot join channel #dev (IRCops only)");
+    assert!(talk.logged().starts_with("not in #dev: 520 Cannot join channel #dev (IRCops only); "));
     for other in [
         "353 linkbot = #dev :alice",
         "366 linkbot #dev :End",
@@ -1334,6 +1337,8 @@ fn notices_own_lines_other_bots_and_ignored_masks_get_no_answer() {
         ":linkbot!bot@host PRIVMSG #dev :.url x",
         ":linkbot!bot@host PRIVMSG linkbot :\x01VERSION\x01",
         "@bot :b!b@h PRIVMSG #dev :.url x",
+        "@draft/bot :b!b@h PRIVMSG #dev :.url x",
+        "@inspircd.org/bot :b!b@h PRIVMSG #dev :.url x",
         "@bot :b!b@h PRIVMSG linkbot :\x01VERSION\x01",
         ":spam!b@h PRIVMSG #dev :.url x",
         ":spam!b@h PRIVMSG linkbot :\x01VERSION\x01",

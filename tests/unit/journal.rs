@@ -437,7 +437,7 @@ fn a_file_put_there_by_another_linkbot_is_not_written_to() {
     assert!(!journal.check(u64::MAX), "there is nothing new to be shown");
     journal.append(Action::Add, &link("", "T"), NOON).unwrap();
     let error = journal.commit().unwrap_err();
-    assert!(error.contains("replaced"), "{error}");
+    assert!(error.contains("in use by another linkbot"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"");
     drop(theirs);
     save(&mut journal, "T");
