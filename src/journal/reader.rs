@@ -95,6 +95,9 @@ impl<'a> ReverseReader<'a> {
     }
 
     fn may_be_about(&self, line: &[u8]) -> bool {
+        if self.address.is_empty() {
+            return true;
+        }
         let line = str::from_utf8(line).unwrap_or_default();
         let url = line.split('\t').nth(5).unwrap_or_default();
         link::without_scheme(url).trim_start_matches("www.").starts_with(&self.address)
