@@ -27,7 +27,9 @@ const BRACKETS: &str = "@(…)@ @[[…]]@ @[…]@ @{…}@ @<…>@ @（…）@ @�
 /// characters, bidirectional overrides and what XML forbids. Empty if nothing is left.
 pub fn normalize(text: &str) -> String {
     let is_dropped = |c: char| {
-        c.is_control() && !c.is_whitespace()
+        // U+0085 is both a control and white space.
+        c == '\u{85}'
+            || c.is_control() && !c.is_whitespace()
             || "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\
                 \u{feff}\u{fffe}\u{ffff}"
                 .contains(c)
