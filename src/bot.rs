@@ -66,8 +66,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// How the reply may be dropped or merged. `None`: it is only logged, for it was replayed, or no
-    /// one asked the functions in `HEARD`.
+    /// How the reply may be dropped or merged. `None`: it is only logged, because the request was
+    /// replayed, or because no one asked the functions in `HEARD`.
     pub fn kind(&self) -> Option<ReplyKind> {
         match self.answer {
             _ if self.request.history => None,
@@ -203,8 +203,8 @@ impl<'a> Bot<'a> {
         self.bucket("lookups", &request.host, 3, Duration::from_secs(10))
     }
 
-    /// The bucket of a person or a host for one purpose. In the console, where `who` is empty, it is
-    /// always full.
+    /// The bucket of a person or a host for one purpose. In the console, where `who` is empty, it
+    /// is always full.
     pub fn bucket(&mut self, purpose: &str, who: &str, most: u32, every: Duration) -> &mut Bucket {
         if self.buckets.len() >= MAX_BUCKETS || who.is_empty() {
             self.buckets.clear();

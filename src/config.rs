@@ -160,21 +160,7 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
-    let keys = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
-    let (authorization, token, secrets) = match keys.map(|key| lines.text(key)) {
-        [None, None, None, None] => (None, None, vec![]),
-        [Some(user), Some(password), None, None] => {
-            let login = STANDARD.encode(format!("{user}:{password}"));
-            (Some(format!("Basic {login}")), None, vec![login, password])
-        }
-        [None, None, Some(token), None] => {
-            // In `user:HEX`, HEX alone is already the secret.
-            let hex = token.rsplit(':').next().unwrap_or_default().to_owned();
-            (None, Some(token.clone()), vec![token, hex])
-        }
-        [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),
-        _ => return Err(lines.wrong("delicious")),
-    };
+    let (authorization, token, secrets) = login(lines)?;
     let has_login = !secrets.is_empty();
     let Some(add) = lines.option("delicious", endpoint)? else {
         return if has_login { Err(lines.wrong("delicious")) } else { Ok(None) };
@@ -221,6 +207,25 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
         scuttle,
         user_agent,
     }))
+}
+
+/// Returns the header and the token that log in to the account, and the secrets in them.
+fn login(lines: &Lines) -> Result<(Option<String>, Option<String>, Vec<String>)> {
+    let keys = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+    Ok(match keys.map(|key| lines.text(key)) {
+        [None, None, None, None] => (None, None, vec![]),
+        [Some(user), Some(password), None, None] => {
+            let login = STANDARD.encode(format!("{user}:{password}"));
+            (Some(format!("Basic {login}")), None, vec![login, password])
+        }
+        [None, None, Some(token), None] => {
+            // In `user:HEX`, HEX alone is already the secret.
+            let hex = token.rsplit(':').next().unwrap_or_default().to_owned();
+            (None, Some(token.clone()), vec![token, hex])
+        }
+        [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),
+        _ => return Err(lines.wrong("delicious")),
+    })
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ pub fn replace_with(
     create().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
-/// Tests whether linkbot can write the file at `path`, and leaves nothing behind. An error is one line
-/// that names the file.
+/// Tests whether linkbot can write the file at `path`, and leaves nothing behind. An error is one
+/// line that names the file.
 pub fn check(path: &Path) -> Result<(), String> {
     try_writing(&resolve(path)).map_err(|e| {
         let (path, why) = (path.display(), log::os_error(e));

@@ -107,8 +107,8 @@ impl Pending {
         self.count -= 1;
     }
 
-    /// Skips the `add` of the link that the `remove` at `start` removes, if it is pending. If the link
-    /// was certainly never stored, skips the `remove` too.
+    /// Skips the `add` of the link that the `remove` at `start` removes, if it is pending. If the
+    /// link was certainly never stored, skips the `remove` too.
     fn skip_removed(&mut self, link: &Link, start: u64, journal: &Journal) -> io::Result<()> {
         for found in journal.about(&link.url, start, start - self.start()) {
             let (add, known) = found?;

@@ -67,8 +67,8 @@ impl Outbox {
     /// queue drops its oldest reply to a look.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let waiting = self.queue.len();
-        // Replies with the same kind, target and topic can be merged: with the same words before the
-        // colon for saves, with the same text for all others.
+        // Replies with the same kind, target and topic can be merged: with the same words before
+        // the colon for saves, with the same text for all others.
         let topic = match kind {
             ReplyKind::Saved => text.split_inclusive(':').next().unwrap_or_default(),
             _ => &text,

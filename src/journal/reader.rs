@@ -123,8 +123,8 @@ impl Iterator for ReverseReader<'_> {
     }
 }
 
-/// The index of the last newline. Every save looks through up to 1 MiB of lines for its address, and
-/// the compiler compares 16 bytes at once here.
+/// The index of the last newline. Every save looks through up to 1 MiB of lines for its address,
+/// and the compiler compares 16 bytes at once here.
 fn last_newline(text: &[u8]) -> Option<usize> {
     let has_newline = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == b'\n'));
     let blocks = text.as_rchunks().1.iter().rev();
