@@ -98,9 +98,13 @@ impl<'a> ReverseReader<'a> {
         if self.address.is_empty() {
             return true;
         }
-        let line = str::from_utf8(line).unwrap_or_default();
-        let url = line.split('\t').nth(5).unwrap_or_default();
-        link::without_scheme(url).trim_start_matches("www.").starts_with(&self.address)
+        let url = line.split(|&b| b == b'\t').nth(5).unwrap_or_default();
+        let scheme_end = url.iter().position(|&b| b == b':').unwrap_or_default();
+        let mut address = url.get(scheme_end + "://".len()..).unwrap_or_default();
+        while let Some(rest) = address.strip_prefix(b"www.") {
+            address = rest;
+        }
+        address.starts_with(self.address.as_bytes())
     }
 }
 
