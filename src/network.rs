@@ -11,7 +11,7 @@ use crate::bot::{Outcome, Request};
 use crate::config::Config;
 use crate::delivery::describe_wait;
 use crate::irc::connection::{Addresses, Backoff, Connection, End, Retry};
-use crate::irc::message::{self, Lines};
+use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::{Now, Session};
 use crate::last_seen::LastSeen;
 use crate::log;
@@ -55,12 +55,14 @@ impl<'a> Network<'a> {
             return requests;
         };
         let mut until = until.into_iter().fold(session.deadline(), Instant::min);
-        // All requests share one commit. TLS returns one record per read, so read what is there, up
-        // to a limit: PING must be answered.
-        for _ in 0..100 {
+        let mut taken = 0;
+        loop {
             match connection.read(lines.space(), until) {
                 Ok(0) => return requests,
-                Ok(n) => lines.filled(n),
+                Ok(n) => {
+                    lines.filled(n);
+                    taken += n;
+                }
                 Err(e) => {
                     let mut why = log::os_error(e);
                     if !session.is_irc && !self.config.server.tls {
@@ -79,10 +81,14 @@ impl<'a> Network<'a> {
                 }
                 requests.extend(session.receive(line, now));
             }
+            // All requests share one commit. TLS returns one record per read, so read what is
+            // there.
+            if requests.is_empty() || taken >= AT_ONCE {
+                self.idle = false;
+                return requests;
+            }
             until = now.instant;
         }
-        self.idle = false;
-        requests
     }
 
     /// Sends the replies, and everything else that is due.
