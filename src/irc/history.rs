@@ -122,7 +122,9 @@ impl Session<'_> {
                     replay.batch = reference.to_vec();
                     membership.replay_until = Some(now + REPLAY_TIMEOUT);
                 }
-                [b'-', reference @ ..] if replay.batch == reference => {
+                [b'-', reference @ ..]
+                    if membership.replay_until.is_some() && replay.batch == reference =>
+                {
                     // A page that is not full need not be the last, for servers leave out some
                     // lines. A page without a newer line is the last.
                     let is_last = replay.open_page.take() == replay.newest;
@@ -158,8 +160,9 @@ impl Session<'_> {
         let newest = membership.replay.newest_request;
         if message.tag("batch").is_none() && time.is_none_or(|time| time >= joined) {
             membership.was_seen(time, now);
-            let is_told = time.is_some() && time <= newest;
-            return Some(if is_told { Origin::Replayed } else { Origin::Live });
+            let is_before = |newest| time.is_some_and(|time| time <= newest);
+            let is_replayed = newest.is_some_and(is_before);
+            return Some(if is_replayed { Origin::Replayed } else { Origin::Live });
         }
         let time = time?;
         let replay = &mut membership.replay;
