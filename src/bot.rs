@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::irc::outbox::{Bucket, ReplyKind};
 use crate::journal::{Action, Entry, Event, Journal};
-use crate::link::{self, Link};
+use crate::link::{self, Link, begins_address};
 use crate::log;
 use crate::publish::Publisher;
 use crate::{scan, title};
@@ -334,7 +334,9 @@ impl<'a> Bot<'a> {
 /// Splits what was said into a command's name and its arguments. `.keep-alive` and `.url's` are
 /// words, not commands.
 fn split_name(said: &str) -> (&str, &str) {
-    let end = said.find(|c: char| !c.is_alphanumeric()).unwrap_or(said.len());
+    let mut ends = said.char_indices();
+    let is_end = |&(i, c): &(usize, char)| !c.is_alphanumeric() || begins_address(&said[i..]);
+    let end = ends.find(is_end).map_or(said.len(), |(i, _)| i);
     let (name, args) = said.split_at(end);
     if args.starts_with(['-', '/', '\'', '’']) {
         return ("", said);

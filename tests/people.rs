@@ -255,6 +255,7 @@ fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest
         (".url\u{a0}http://www.example.com/ Title", &saved),
         (".url\u{3000}http://www.example.com/ Title", &saved),
         ("  \u{2}.url http://www.example.com/ Title", &saved),
+        (".urlhttp://www.example.com/ Title", &saved),
         (".url; http://www.example.com/ Title", &saved),
         (".url. http://www.example.com/ Title", &saved),
         (".url_http://www.example.com/_ Title", &saved),
