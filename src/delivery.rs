@@ -32,8 +32,9 @@ const REMINDER: Duration = Duration::from_secs(6 * 3600);
 const MAX_FAILURES: u32 = 3;
 /// A change with this many strikes is skipped.
 const MAX_STRIKES: u32 = 3;
-/// After each so many accepted links, an address that let others go first is tried again.
+/// After every this many accepted links, an address that let others go first is tried again.
 const LONGEST_QUEUE: u64 = 100;
+
 pub struct Delivery {
     cursor_file: PathBuf,
     /// The cursor in that file.
@@ -325,8 +326,9 @@ impl Delivery {
         };
         self.next_request = self.next_request.max(now + self.backoff.max(at_least));
         self.last_error = format!("; last error: {why} ({})", format_time(clock));
-        let is_told = |(last, logged): &(String, Instant)| *last == why && now < *logged + REMINDER;
-        if !self.last_stop.as_ref().is_some_and(is_told) {
+        let is_logged =
+            |(last, logged): &(String, Instant)| *last == why && now < *logged + REMINDER;
+        if !self.last_stop.as_ref().is_some_and(is_logged) {
             let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
             log!(
                 "{priority}delivery stopped: {}: {why}; {} pending, none lost; next try in {}",
