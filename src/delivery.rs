@@ -28,12 +28,10 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// How often the log repeats why delivery is stopped.
 const REMINDER: Duration = Duration::from_secs(6 * 3600);
-/// After this many failures in a row, an address lets the others go first.
+/// After this many failures in a row, an address lets another go first.
 const MAX_FAILURES: u32 = 3;
 /// A change with this many strikes is skipped.
-const MAX_STRIKES: u32 = 3;
-/// After every this many accepted links, an address that let others go first is tried again.
-const LONGEST_QUEUE: u64 = 100;
+const MAX_STRIKES: usize = 3;
 
 pub struct Delivery {
     cursor_file: PathBuf,
@@ -41,7 +39,7 @@ pub struct Delivery {
     saved_cursor: OffsetDateTime,
     /// True if the last attempt to save the cursor failed.
     is_cursor_failing: bool,
-    /// The journal's last time when this run began.
+    /// The journal's last time when this run began. Earlier runs may have sent the events up to it.
     began_after: OffsetDateTime,
     interval: Duration,
     pending: Pending,
@@ -57,8 +55,8 @@ pub struct Delivery {
     backoff: Duration,
     /// True from a logged failure to the next accepted link.
     is_stopped: bool,
-    /// The last logged reason, and when it was logged.
-    last_stop: Option<(String, Instant)>,
+    /// The last logged reason, and when it was logged. Empty if its return would be news.
+    last_stop: (String, Instant),
     skipped: u64,
     /// The last error, as `.status` shows it; empty if there was none.
     last_error: String,
@@ -71,29 +69,11 @@ pub struct Delivery {
 #[derive(Default)]
 struct Address {
     lines: VecDeque<Line>,
-    /// In a row. From [`MAX_FAILURES`] on, other addresses go first.
+    /// In a row. From [`MAX_FAILURES`] on, it takes turns with other addresses.
     failures: u32,
-    strikes: u32,
-    /// The number of links accepted before the last failure that this link may have caused.
-    accepted_before: u64,
-}
-
-impl Address {
-    /// Counts a failure of the first event. It is a strike if another link was accepted since the
-    /// last failure. The first one counts too, but alone leads to nothing.
-    fn count_failure(&mut self, cause: Cause, accepted: u64) {
-        self.failures += match cause {
-            Cause::Misconfigured | Cause::RefusedByStatus => MAX_FAILURES,
-            _ => 1,
-        };
-        if matches!(cause, Cause::Busy | Cause::Overloaded) {
-            return;
-        }
-        if self.strikes == 0 || self.accepted_before < accepted {
-            self.strikes += 1;
-        }
-        self.accepted_before = accepted;
-    }
+    /// How many links were accepted before each failure that this one may have caused. Each of
+    /// these numbers is a strike: another link was accepted in between.
+    strikes: HashSet<u64>,
 }
 
 impl Delivery {
@@ -120,14 +100,12 @@ impl Delivery {
             next_request: now,
             backoff: Duration::ZERO,
             is_stopped: false,
-            last_stop: None,
+            last_stop: (String::new(), now),
             skipped: 0,
             last_error: String::new(),
             title_hint: " (Scuttle cannot change a title)",
         };
         delivery.refresh(journal, now);
-        // An earlier run may have sent any event that is in the journal now.
-        delivery.pending.new_from = delivery.pending.scanned_to;
         delivery
     }
 
@@ -139,28 +117,25 @@ impl Delivery {
     }
 
     fn read(&mut self, journal: &Journal) -> io::Result<()> {
-        let pending_before = self.pending.count;
         let edits = journal.edits();
-        let is_edited = self.edits != Some(edits);
-        if is_edited {
-            // The offsets of all lines may have changed, so this is like a restart.
-            if edits.1 {
-                // The cursor's line was not copied into the new file.
-                self.save_cursor(OffsetDateTime::UNIX_EPOCH);
-            }
-            let start = journal.find_after(self.saved_cursor)?;
-            let new_from = match self.edits {
-                Some(_) => journal.find_after(self.began_after)?,
-                None => self.pending.new_from,
-            };
-            let maybe_stored = mem::take(&mut self.pending.maybe_stored);
-            self.pending = Pending::new(maybe_stored, new_from, start, self.saved_cursor);
-            self.queue.clear();
-            self.edits = Some(edits);
+        if self.edits == Some(edits) {
+            return self.pending.scan(journal);
         }
+        // The offsets of all lines may have changed, so this is like a restart.
+        if edits.1 {
+            // The cursor's line was not copied into the new file.
+            self.save_cursor(OffsetDateTime::UNIX_EPOCH);
+        }
+        let start = journal.find_after(self.saved_cursor)?;
+        let new_from = journal.find_after(self.began_after)?;
+        let maybe_stored = mem::take(&mut self.pending.maybe_stored);
+        let count = self.pending.count;
+        self.pending = Pending::new(maybe_stored, new_from, start, self.saved_cursor);
+        self.queue.clear();
+        self.edits = Some(edits);
         self.pending.scan(journal)?;
-        let gone = pending_before.saturating_sub(self.pending.count);
-        if is_edited && gone > 0 {
+        let gone = count.saturating_sub(self.pending.count);
+        if gone > 0 {
             log!(
                 "pending links that are gone from the journal and will not be delivered: {gone} \
                  (to rotate it, move it; copytruncate loses links)"
@@ -179,12 +154,12 @@ impl Delivery {
 
     /// The offset of the part of the journal that is pending.
     pub fn position(&self) -> u64 {
-        self.pending.start()
+        self.pending.start().0
     }
 
     /// The time to call [`Delivery::next`]; `None` if nothing is pending.
     pub fn deadline(&self) -> Option<Instant> {
-        let is_waiting = self.edits.is_none() || self.pending.start() < self.pending.scanned_to;
+        let is_waiting = self.edits.is_none() || self.position() < self.pending.scanned_to;
         is_waiting.then_some(self.next_request)
     }
 
@@ -197,11 +172,11 @@ impl Delivery {
         })
     }
 
-    /// Tries the first address in the queue; if that let others go first, new events before it.
+    /// Tries the first address in the queue. If that lets others go first, it has its turn only
+    /// after a link was accepted, and new events come before it otherwise.
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
-            let is_turn = self.backoff.is_zero() && self.accepted.is_multiple_of(LONGEST_QUEUE);
-            let is_next = |first: &Address| is_turn || first.failures < MAX_FAILURES;
+            let is_next = |first: &Address| first.failures < MAX_FAILURES || self.backoff.is_zero();
             if !self.queue.front().is_some_and(is_next)
                 && let Some(line) = self.pending.next(journal)?
             {
@@ -246,11 +221,13 @@ impl Delivery {
             Verdict::RefusedOrThere(why) => Some(format!("refused, or already there: {why}")),
             Verdict::Refused(why) => Some(why),
             Verdict::TryLater(failure) => {
-                address.count_failure(failure.cause, self.accepted);
                 if matches!(failure.cause, Cause::Overloaded | Cause::Unclear) {
                     self.pending.maybe_stored.insert(time);
                 }
-                if address.strikes < MAX_STRIKES {
+                if !matches!(failure.cause, Cause::Busy | Cause::Overloaded) {
+                    address.strikes.insert(self.accepted);
+                }
+                if address.strikes.len() < MAX_STRIKES {
                     return self.wait(address, failure, now, clock);
                 }
                 let why = failure.why;
@@ -269,13 +246,13 @@ impl Delivery {
             self.last_error = format!("; last error: {why} ({})", format_time(clock));
             self.skipped += 1;
         } else {
-            let (what, note) = match change {
-                _ if !is_done => ("already there", "; its title is unchanged"),
-                Change::Add => ("delivered", ""),
-                Change::Replace => ("title changed", ""),
-                Change::Delete => ("deleted", ""),
+            let what = match change {
+                _ if !is_done => "already there; its title is unchanged",
+                Change::Add => "delivered",
+                Change::Replace => "title changed",
+                Change::Delete => "deleted",
             };
-            log!("{what}: {url}{note}");
+            log!("{what}: {url}");
             self.accepted += 1;
         }
         // An edit of the journal may make it pending again.
@@ -311,24 +288,35 @@ impl Delivery {
         if !lines.is_empty() {
             self.queue.push_front(Address { lines, ..Address::default() });
         }
-        if let Some(cursor) = self.pending.cursor() {
+        let (start, cursor) = self.pending.start();
+        // Not while later lines have older times: then this time might not find its line again.
+        if start >= self.pending.ordered_from {
             self.save_cursor(cursor);
         }
     }
 
     /// Schedules another attempt for the first event of `address`. Logs a new reason at once, and
     /// repeats the same one every [`REMINDER`].
-    fn wait(&mut self, address: Address, failure: Failure, now: Instant, clock: OffsetDateTime) {
+    fn wait(
+        &mut self,
+        mut address: Address,
+        failure: Failure,
+        now: Instant,
+        clock: OffsetDateTime,
+    ) {
         let Failure { why, cause, at_least } = failure;
+        address.failures += match cause {
+            Cause::Misconfigured | Cause::RefusedByStatus => MAX_FAILURES,
+            _ => 1,
+        };
         self.backoff = match cause {
             Cause::Misconfigured => LONGEST_WAIT,
             _ => (self.backoff * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT),
         };
         self.next_request = self.next_request.max(now + self.backoff.max(at_least));
         self.last_error = format!("; last error: {why} ({})", format_time(clock));
-        let is_logged =
-            |(last, logged): &(String, Instant)| *last == why && now < *logged + REMINDER;
-        if !self.last_stop.as_ref().is_some_and(is_logged) {
+        let (last_reason, logged) = &self.last_stop;
+        if *last_reason != why || now >= *logged + REMINDER {
             let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
             log!(
                 "{priority}delivery stopped: {}: {why}; {} pending, none lost; next try in {}",
@@ -337,7 +325,7 @@ impl Delivery {
                 describe_wait(self.next_request - now)
             );
             self.is_stopped = true;
-            self.last_stop = Some((why, now));
+            self.last_stop = (why, now);
         }
         if address.failures < MAX_FAILURES {
             self.queue.push_front(address);
@@ -351,7 +339,7 @@ impl Delivery {
         // A service whose rate limit is slower than our interval refuses every other request: log
         // that once.
         if self.backoff.is_zero() {
-            self.last_stop = None;
+            self.last_stop.0.clear();
         }
         self.backoff = Duration::ZERO;
         if mem::take(&mut self.is_stopped) {
@@ -383,10 +371,11 @@ impl Delivery {
         let count = self.pending.count;
         let mut text = format!("pending: {count}");
         if count > 0
-            && let Some(oldest) = self.pending.oldest(journal)
+            && let Ok(mut lines) = journal.read_from(self.position())
+            && let Some(Ok(oldest)) = lines.next()
         {
             let next = describe_wait(self.next_request.saturating_duration_since(now));
-            text += &format!(" since {}; next try in {next}", format_time(oldest));
+            text += &format!(" since {}; next try in {next}", format_time(oldest.event.time));
         }
         format!("{text}{}; skipped: {}", self.last_error, self.skipped)
     }

@@ -31,7 +31,7 @@ pub struct Pending {
     /// The newest time above `scanned_to`.
     newest_scanned: OffsetDateTime,
     /// The lines between this offset and `scanned_to` are later than all lines above them.
-    ordered_from: u64,
+    pub ordered_from: u64,
     /// The number of changes to send, as known now.
     pub count: usize,
     /// The offsets of events that need no request, because of what they are or of a later event.
@@ -74,24 +74,24 @@ impl Pending {
         for line in journal.read_from(self.scanned_to)? {
             let Line { event: Event { time, action, link }, start, end } = line?;
             self.count += 1;
+            let mut obsolete = None;
             match action {
                 Action::Add => {}
                 Action::Title => {
-                    if let Some((older, _)) = self.titles.insert(key(&link), (start, link.title)) {
-                        self.skip(older);
-                    }
+                    obsolete = self.titles.insert(key(&link), (start, link.title));
                 }
                 Action::Remove => {
-                    if let Some((title, _)) = self.titles.remove(&key(&link)) {
-                        self.skip(title);
-                    }
                     self.skip_removed(&link, start, journal)?;
+                    obsolete = self.titles.remove(&key(&link));
                 }
                 Action::Repost => self.skip(start),
                 Action::Foreign => {
                     self.foreign.insert(link.url);
                     self.skip(start);
                 }
+            }
+            if let Some((title, _)) = obsolete {
+                self.skip(title);
             }
             if time <= self.newest_scanned {
                 self.ordered_from = end;
@@ -110,7 +110,7 @@ impl Pending {
     /// Skips the `add` of the link that the `remove` at `start` removes, if it is pending. If the
     /// link was certainly never stored, skips the `remove` too.
     fn skip_removed(&mut self, link: &Link, start: u64, journal: &Journal) -> io::Result<()> {
-        for found in journal.about(&link.url, start, start - self.start()) {
+        for found in journal.about(&link.url, start, start - self.start().0) {
             let (add, known) = found?;
             if known.is_none_or(|known| known.channel != link.channel) {
                 continue;
@@ -132,21 +132,11 @@ impl Pending {
         add.start < self.new_from || self.maybe_stored.contains(&add.event.time)
     }
 
-    /// The offset of the first event that is not done.
-    pub fn start(&self) -> u64 {
-        *self.waiting.keys().next().unwrap_or(&self.read_to)
-    }
-
-    /// The newest time above the first event that is not done. `None` while later lines have older
-    /// times: then this time might not find its line again.
-    pub fn cursor(&self) -> Option<OffsetDateTime> {
-        let newest = *self.waiting.values().next().unwrap_or(&self.newest);
-        (self.start() >= self.ordered_from).then_some(newest)
-    }
-
-    /// The time of the first event that is not done.
-    pub fn oldest(&self, journal: &Journal) -> Option<OffsetDateTime> {
-        Some(journal.read_from(self.start()).ok()?.next()?.ok()?.event.time)
+    /// The offset of the first event that is not done, and the newest time above it.
+    pub fn start(&self) -> (u64, OffsetDateTime) {
+        let first = self.waiting.first_key_value();
+        let (start, newest) = first.unwrap_or((&self.read_to, &self.newest));
+        (*start, *newest)
     }
 
     /// Returns the next event, in the journal's order. All must be scanned.
@@ -210,19 +200,16 @@ impl Pending {
     /// Marks an event as done.
     pub fn done(&mut self, Line { event: Event { action, link, .. }, start, .. }: &Line) {
         self.waiting.remove(start);
-        if !self.unnecessary.contains(start) {
+        if !self.unnecessary.remove(start) {
             self.count -= 1;
             if *action == Action::Title {
                 self.titles.remove(&key(link));
             }
         }
-        // For later events, `known` finds it in the journal.
-        if *action == Action::Foreign {
-            self.foreign.remove(&link.url);
-        }
-        if self.start() == self.scanned_to {
-            self.unnecessary.clear();
+        if self.start().0 == self.scanned_to {
             self.never_stored.clear();
+            // For later events, `known` finds them in the journal.
+            self.foreign.clear();
         }
     }
 }

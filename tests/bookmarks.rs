@@ -307,8 +307,8 @@ fn already_there_is_as_good_as_stored() {
     ];
     let bookmarks = Bookmarks::answering(answers);
     let mut owing = Owing::start(&bookmarks, "", &[ONE, TWO]);
-    owing.bot.logs("already there: http://www.example.com/1");
-    owing.bot.logs("already there: http://www.example.com/2");
+    owing.bot.logs("already there; its title is unchanged: http://www.example.com/1");
+    owing.bot.logs("already there; its title is unchanged: http://www.example.com/2");
     owing.home.await_cursor(&owing.time(1));
 }
 
@@ -509,7 +509,7 @@ fn the_owners_bookmark_is_left_alone_also_after_a_restart() {
     let mut client = owing.server.welcome();
     client.say("alice", "#dev", format!(".url {ONE}"));
     client.expect("PRIVMSG #dev :saved: One");
-    owing.bot.logs("already there: http://www.example.com/1");
+    owing.bot.logs("already there; its title is unchanged: http://www.example.com/1");
     client.say("alice", "#dev", ".url http://www.example.com/1 Uno");
     client.expect("PRIVMSG #dev :title changed: Uno");
     owing.bot.logs("left alone: http://www.example.com/1: it was in the account before linkbot");
@@ -545,7 +545,7 @@ fn of_two_channels_links_the_account_shows_the_one_that_is_left() {
     client.expect("PRIVMSG #dev :saved: ");
     client.say("carol", "#ops", ".url http://www.example.com/1 The right words");
     client.expect("PRIVMSG #ops :saved: ");
-    bot.logs("already there: http://www.example.com/1; its title is unchanged");
+    bot.logs("already there; its title is unchanged: http://www.example.com/1");
     client.say("alice", "#dev", ".undo");
     client.expect("PRIVMSG #dev :removed: ");
     bot.logs("title changed: http://www.example.com/1");

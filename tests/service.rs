@@ -71,7 +71,7 @@ fn what_was_stored_though_the_service_said_500_is_found_already_there() {
     let mut client = server.welcome();
     failures::post(&mut client, "first").unwrap();
     bot.logs("delivery stopped: http://www.example.com/first: HTTP 500");
-    bot.logs("already there: http://www.example.com/first");
+    bot.logs("already there; its title is unchanged: http://www.example.com/first");
     home.await_cursor(&home.journal()[0][0]);
     assert_eq!(shelf.urls(), [failures::address("first")]);
 }
