@@ -271,7 +271,3 @@ fn status(bot: &Bot, _: &Request) -> Answer {
     let files = if is_failing { "; the feed or page cannot be written: see the log" } else { "" };
     Ok(format!("status: {VERSION}, started {started}; {pending}{files}"))
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/commands.rs"]
-mod tests;

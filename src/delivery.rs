@@ -403,7 +403,3 @@ pub fn describe_wait(wait: Duration) -> String {
         seconds => format!("{} min", seconds.div_ceil(60)),
     }
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/delivery.rs"]
-mod tests;

@@ -1,15 +1,18 @@
-use proptest::prelude::*;
-use time::OffsetDateTime;
-
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Instant;
 
-use super::*;
+use proptest::prelude::*;
+use time::{Duration, OffsetDateTime};
+
+use crate::bot::*;
+use crate::commands::*;
 use crate::config::Config;
 use crate::irc::names::CaseMapping;
 use crate::irc::without_nick;
-use crate::journal::{Journal, format_time};
+use crate::journal::{Entry, Journal, VIEW_WINDOW, format_time};
 use crate::publish::Publisher;
+use crate::title;
 
 const CHANNELS: [&str; 2] = ["#dev", "#ops"];
 /// Nick and account: one nick under two accounts and under none, one account under two nicks.

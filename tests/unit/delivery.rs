@@ -1,16 +1,24 @@
 use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::*;
-use crate::journal::VIEW_WINDOW;
+use crate::delicious::{Cause, Change, Failure, Verdict};
+use crate::delivery::*;
+use crate::journal::{Action, Journal, VIEW_WINDOW, format_time};
+use crate::link::Link;
 use crate::log::tests::LOG;
 
 type Request = (Change, Link);
 
 const START: OffsetDateTime = datetime!(2026-11-22 10:00 UTC);
 const INTERVAL: Duration = Duration::from_secs(3);
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The cursor before the first delivery.
 const NEVER: &[u8] = b"1970-01-01T00:00:00.000Z\n";

@@ -1,6 +1,8 @@
 //! The tests of the modules whose public items are enough to test them. The others declare their own
 //! tests, which see private items too.
 
+mod commands;
+mod delivery;
 mod feed;
 mod file;
 mod last_seen;
