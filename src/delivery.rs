@@ -6,6 +6,8 @@
 //! saved after the response, so a restart may repeat requests. That is harmless: an `add` never
 //! replaces anything, and the events after it are sent again too.
 
+mod pending;
+
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io::{self, Write};
@@ -20,7 +22,8 @@ use crate::file;
 use crate::journal::{Action, Journal, Line, format_time, parse_time};
 use crate::link::Link;
 use crate::log::{self, ERROR, WARNING};
-use crate::pending::Pending;
+
+use pending::Pending;
 
 /// The wait after the first failure; it doubles with each failure in a row.
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);

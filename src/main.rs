@@ -24,7 +24,6 @@ mod local;
 mod log_url;
 mod network;
 mod page;
-mod pending;
 mod publish;
 mod scan;
 mod title;

@@ -5,14 +5,10 @@
 //! A million may be pending, so the events stay on disk. Memory holds only what later events say
 //! about earlier ones: a link was removed, has a newer title, or its bookmark is not ours.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
+use std::collections::{BTreeMap, HashMap};
 
-use time::OffsetDateTime;
-
-use crate::delicious::Change;
-use crate::journal::{Action, Event, Journal, Line, VIEW_WINDOW, is_far_ahead, key};
-use crate::link::Link;
+use super::*;
+use crate::journal::{Event, VIEW_WINDOW, is_far_ahead, key};
 
 pub struct Pending {
     /// The times of events after the cursor that a request of this run may have stored.
