@@ -11,7 +11,7 @@ mod line;
 mod reader;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -33,10 +33,6 @@ use reader::{BLOCK, ForwardReader, ReverseReader};
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
-
-/// A time further ahead of the clock is a mistake: new events and the bookmark account's cursor
-/// need not be later than it.
-const MAX_AHEAD: Duration = Duration::DAY;
 
 /// The current state of a link: its `add` with later titles applied, and who posted it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +81,9 @@ impl Journal {
     fn recover(path: &Path) -> io::Result<Journal> {
         what_is_at(path)?;
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::other("in use by another linkbot"));
-            }
-            locked => locked?,
-        }
+        file.try_lock().map_err(|_| {
+            io::Error::other("in use by another linkbot, or on a file system without locks")
+        })?;
         let len = file.metadata()?.len();
         let mut lines = ReverseReader::new(&file, 0, len);
         if !ends_with_newline(&file, len)?
@@ -102,15 +95,14 @@ impl Journal {
                 // line separate.
                 (&file).write_all(b"\n")?;
             } else {
-                let (path, start) = (path.display(), lines.offset());
-                let (bytes, torn) = (len - start, last.escape_ascii().to_string());
-                log!("{WARNING}{path}: truncated a torn last line of {bytes} bytes: {torn:.1000}");
-                file.set_len(start)?;
+                let (path, torn) = (path.display(), last.escape_ascii().to_string());
+                log!("{WARNING}{path}: truncated a torn last line: {torn:.1000}");
+                file.set_len(lines.offset())?;
             }
         }
         // From here on, the contents of the file and its name in the directory count as saved.
         file.sync_all()?;
-        let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = Path::new(".").join(path.parent().unwrap_or(path));
         File::open(folder)?.sync_all()?;
         let meta = file.metadata()?;
         Ok(Journal {
@@ -438,9 +430,10 @@ impl Journal {
     }
 }
 
-/// True if a time is so far ahead of the clock that it must be a mistake.
+/// True if a time is so far ahead of the clock that it must be a mistake: new events and the
+/// bookmark account's cursor need not be later than it.
 pub fn is_far_ahead(time: OffsetDateTime) -> bool {
-    time > OffsetDateTime::now_utc() + MAX_AHEAD
+    time > OffsetDateTime::now_utc() + Duration::DAY
 }
 
 fn ends_with_newline(file: &File, len: u64) -> io::Result<bool> {

@@ -19,6 +19,7 @@ pub enum Action {
     Foreign,
 }
 
+/// In the order of [`Action`].
 pub const ACTIONS: [(&str, Action); 5] = [
     ("add", Action::Add),
     ("again", Action::Repost),
@@ -41,7 +42,7 @@ pub type Parsed = Result<Option<Event>, &'static str>;
 
 /// Formats an event as a line, with its newline.
 pub fn format_line(Event { time, action, link }: &Event) -> String {
-    let name = ACTIONS.iter().find(|(_, a)| a == action).map_or("", |(name, _)| name);
+    let (name, _) = ACTIONS[*action as usize];
     let mut line = format!("{}\t{name}", format_time(*time));
     for field in [&link.channel, &link.nick, &link.account, &link.url, &link.title] {
         line.push('\t');
@@ -101,8 +102,6 @@ pub fn format_time(time: OffsetDateTime) -> String {
 
 /// Parses the format of [`format_time`].
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let time = OffsetDateTime::parse(text, &Rfc3339)
-        .ok()
-        .filter(|_| text.len() == 24 && text.ends_with('Z'))?;
-    Some(time.truncate_to_millisecond())
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok();
+    time.filter(|_| text.len() == 24 && text.ends_with('Z'))
 }

@@ -280,8 +280,8 @@ fn a_second_linkbot_is_kept_out_until_the_first_has_ended() {
     assert_eq!(
         error(&path),
         format!(
-            "{}: in use by another linkbot; linkbot must be able to read and write it; only one may \
-             use it",
+            "{}: in use by another linkbot, or on a file system without locks; linkbot must be able \
+             to read and write it; only one may use it",
             path.display()
         )
     );
