@@ -41,9 +41,6 @@ pub enum Run {
     Save(fn(&mut Bot, &Request) -> Answer),
 }
 
-/// The start of an error that says something was not saved.
-const COULD_NOT_SAVE: &str = "could not save: ";
-
 /// How far back to look for an address, or for the event of a replayed line, in bytes: about 8,000
 /// links.
 pub const ADDRESS_WINDOW: u64 = 1 << 20;
@@ -52,9 +49,6 @@ pub const ADDRESS_WINDOW: u64 = 1 << 20;
 /// A reply starts with fixed words, never with a user's text, which could make a bot with operator
 /// rights command the channel services.
 pub type Answer = Result<String, String>;
-
-/// The most buckets to keep.
-const MAX_BUCKETS: usize = 1024;
 
 /// The outcome of a request.
 pub struct Outcome {
@@ -80,7 +74,7 @@ impl Outcome {
 
     /// False if the reply is `could not save: ...`.
     pub fn is_saved(&self) -> bool {
-        !matches!(&self.answer, Err(why) if why.starts_with(COULD_NOT_SAVE))
+        !matches!(&self.answer, Err(why) if why.starts_with("could not save: "))
     }
 
     /// The reply. An error starts with the nick of the person it is for.
@@ -102,7 +96,7 @@ pub struct Bot<'a> {
     /// By name.
     pub commands: BTreeMap<&'static str, &'static Command>,
     heard: Vec<Run>,
-    pub started: Instant,
+    pub started: OffsetDateTime,
     /// The actions that the running function wrote.
     saved: Vec<Action>,
     /// True if the running request was replayed: the journal may have it already.
@@ -132,7 +126,7 @@ impl<'a> Bot<'a> {
             publisher,
             commands,
             heard,
-            started: Instant::now(),
+            started: OffsetDateTime::now_utc(),
             saved: Vec::new(),
             history: false,
             last_posted: HashMap::new(),
@@ -200,16 +194,17 @@ impl<'a> Bot<'a> {
 
     /// The rate limit for lookups, per person.
     fn lookups(&mut self, request: &Request) -> &mut Bucket {
-        self.bucket("lookups", &request.host, 3, Duration::from_secs(10))
+        self.bucket("lookups", &request.host, 3, 10)
     }
 
-    /// The bucket of a person or a host for one purpose. In the console, where `who` is empty, it
-    /// is always full.
-    pub fn bucket(&mut self, purpose: &str, who: &str, most: u32, every: Duration) -> &mut Bucket {
-        if self.buckets.len() >= MAX_BUCKETS || who.is_empty() {
+    /// The bucket of a person or a host for one purpose, with the seconds between two tokens. In
+    /// the console, where `who` is empty, it is always full.
+    pub fn bucket(&mut self, purpose: &str, who: &str, most: u32, every: u64) -> &mut Bucket {
+        // Bounds the memory.
+        if self.buckets.len() >= 1024 || who.is_empty() {
             self.buckets.clear();
         }
-        let bucket = || Bucket::new(most, every, Instant::now());
+        let bucket = || Bucket::new(most, Duration::from_secs(every), Instant::now());
         self.buckets.entry(format!("{purpose} {who}")).or_insert_with(bucket)
     }
 
@@ -341,7 +336,7 @@ fn split_name(said: &str) -> (&str, &str) {
     if args.starts_with(['-', '/', '\'', '’']) {
         return ("", said);
     }
-    (name, args.trim_start_matches([':', ',', ';', '.', '!', '?', '=']).trim())
+    (name, args.trim_start_matches(|c| ":,;.!?=".contains(c)).trim())
 }
 
 /// True if a line asks not to be saved: it contains `[off]`.
@@ -369,5 +364,5 @@ pub fn age(age: time::Duration) -> String {
 }
 
 pub fn could_not_save(why: impl Display) -> String {
-    format!("{COULD_NOT_SAVE}{}", log::os_error(why))
+    format!("could not save: {}", log::os_error(why))
 }

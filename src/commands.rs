@@ -48,14 +48,6 @@ pub const COMMANDS: &[Command] = &[
 
 pub const HEARD: &[Run] = &[Run::Save(capture)];
 
-/// How long a link without an account belongs to its poster's nick: nicks change hands.
-const NICK_OWNERSHIP: Duration = Duration::hours(24);
-/// The most links in a reply to `.find`.
-const MAX_RESULTS: usize = 3;
-/// The longest result, in bytes: IRC adds up to 180.
-const MAX_FOUND: usize = 330;
-/// Capture saves 20 links of one person at once, then one per pause.
-const CAPTURE_PAUSE: std::time::Duration = std::time::Duration::from_secs(20);
 /// The longest title in a reply, in characters.
 const MAX_TITLE: usize = 120;
 
@@ -100,13 +92,13 @@ fn newest_with(bot: &Bot, link: &Link) -> Result<Option<Entry>, String> {
     links.next().transpose().map_err(could_not_save)
 }
 
-/// True if `link` belongs to who posted the other: by its account, or without one by nick for a
-/// while.
+/// True if `link` belongs to who posted the other: by its account, or without one by nick. Nicks
+/// change hands, so only for a day.
 fn is_yours(link: &Link, by: &Link, case: CaseMapping) -> bool {
     if !link.account.is_empty() {
         return link.account == by.account;
     }
-    case.eq(link.nick.as_bytes(), by.nick.as_bytes()) && by.posted - link.posted <= NICK_OWNERSHIP
+    case.eq(link.nick.as_bytes(), by.nick.as_bytes()) && by.posted - link.posted <= Duration::DAY
 }
 
 fn is_moderator(bot: &Bot, account: &str, case: CaseMapping) -> bool {
@@ -178,15 +170,16 @@ fn capture(bot: &mut Bot, request: &Request) -> Answer {
         } else if !bot.config.capture {
             bot.last_posted.insert(request.channel.clone(), link);
         // Catch-up has its own limit.
-        } else if request.history || bot.bucket("captures", host, 20, CAPTURE_PAUSE).take(now) {
+        } else if request.history || bot.bucket("captures", host, 20, 20).take(now) {
             post(bot, request.case, link, true)?;
-        } else if bot.bucket("warnings", host, 1, CAPTURE_PAUSE * 30).take(now) {
+        } else if bot.bucket("warnings", host, 1, 600).take(now) {
             log!("too many links from {host}; not all of them are captured");
         }
     }
     Ok(String::new())
 }
 
+/// The newest three links that contain all terms.
 fn find(bot: &Bot, request: &Request) -> Answer {
     let terms = search_terms(&request.args);
     let mut lines = Vec::new();
@@ -198,7 +191,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
         if terms.iter().all(|term| text.contains(term)) {
             lines.insert(0, found_line(&link, request));
         }
-        if lines.len() == MAX_RESULTS {
+        if lines.len() == 3 {
             break;
         }
     }
@@ -209,7 +202,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
 fn search_terms(text: &str) -> Vec<String> {
     let text = title::normalize(text);
     let mut terms = Vec::new();
-    for (i, part) in text.split(['"', '“', '”', '„', '«', '»']).enumerate() {
+    for (i, part) in text.split(|c| "\"“”„«»".contains(c)).enumerate() {
         // Every second part is in quotes: a phrase, which stays whole.
         let separator = if i % 2 == 1 { '"' } else { ' ' };
         for term in part.split(separator) {
@@ -227,7 +220,8 @@ fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
     let mut title = shown(link);
-    let room = MAX_FOUND.saturating_sub(before.len() + url.len());
+    // Of the 512 bytes of a line, IRC takes up to 180.
+    let room = 330_usize.saturating_sub(before.len() + url.len());
     while title.len() > room {
         title.pop();
     }
@@ -261,8 +255,8 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     Ok(format!("commands:{names}; details: {prefix}help url{links}"))
 }
 
-fn status(bot: &Bot, _: &Request) -> Answer {
-    let started = age(Duration::seconds(bot.started.elapsed().as_secs() as i64));
+fn status(bot: &Bot, request: &Request) -> Answer {
+    let started = age(request.posted - bot.started);
     let pending = match &bot.delivery {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),

@@ -6,9 +6,6 @@ use std::ops::Range;
 use crate::link::{address, begins_address, readable};
 use crate::title::{ADDRESS, is_blank, is_invisible, normalize, split_tags, tidy};
 
-/// The most addresses that are read from one line.
-const MAX_LINKS: usize = 5;
-
 /// An address does not end with these: punctuation, and the joiners of letters and emoji.
 const PUNCTUATION: &str = ".,;:!?'*\\…–—،؛؟۔।\u{200c}\u{200d}";
 
@@ -17,7 +14,7 @@ const DELIMITERS: &str =
     "<>\"`|«»‹›‘’‚‛“”„‟、。〃〈〉《》「」『』【】〒〓〔〕〖〗〘〙〚〛〜〝〞〟〠";
 
 /// Returns the addresses in `text`, each as stored or with the reason it is refused, and the title.
-/// `is_cut`: the line may have lost its end.
+/// Reads five addresses at most. `is_cut`: the line may have lost its end.
 pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
     let mut found = Vec::new();
     let mut words = String::new();
@@ -31,7 +28,7 @@ pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
         } else {
             address(&text[span])
         };
-        if found.len() < MAX_LINKS && !found.contains(&address) {
+        if found.len() < 5 && !found.contains(&address) {
             found.push(address);
         }
     }
@@ -45,10 +42,10 @@ pub fn links_in(text: &str, is_cut: bool) -> Vec<(String, String)> {
     let (found, title) = read(text, is_cut);
     let (words, _) = split_tags(&title);
     let tags = &title[words.len()..];
+    let has_words = words.contains(char::is_alphanumeric);
     let named = |url: String| {
-        let bare = readable(&url);
-        let has_words = words.contains(char::is_alphanumeric);
-        (url, if has_words { title.clone() } else { normalize(&format!("{bare} {tags}")) })
+        let bare = format!("{} {tags}", readable(&url));
+        (url, if has_words { title.clone() } else { normalize(&bare) })
     };
     found.into_iter().flatten().map(named).collect()
 }
@@ -116,6 +113,5 @@ fn bracket(c: char) -> i32 {
 }
 
 fn ends_address(c: char) -> bool {
-    let is_blank = is_blank(c) && !PUNCTUATION.contains(c);
-    is_blank || DELIMITERS.contains(c) || matches!(c, '！'..='･')
+    is_blank(c) && !PUNCTUATION.contains(c) || DELIMITERS.contains(c) || matches!(c, '！'..='･')
 }

@@ -28,9 +28,8 @@ const BRACKETS: &str = "@(…)@ @[[…]]@ @[…]@ @{…}@ @<…>@ @（…）@ @�
 pub fn normalize(text: &str) -> String {
     let is_dropped = |c: char| {
         // U+0085 is both a control and white space.
-        c == '\u{85}'
-            || c.is_control() && !c.is_whitespace()
-            || "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\
+        c.is_control() && !c.is_whitespace()
+            || "\u{85}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\
                 \u{feff}\u{fffe}\u{ffff}"
                 .contains(c)
     };
@@ -112,22 +111,19 @@ pub fn split_tags(title: &str) -> (&str, Vec<&str>) {
     (words.trim_end_matches(' '), tags)
 }
 
-/// The longest tag, in characters: Scuttle cannot store a longer one.
-const LONGEST_TAG: usize = 32;
-
 /// Drops the characters that a tag cannot contain. Returns an empty tag if nothing is left.
 pub fn clean_tag(text: &str) -> String {
-    let can_start = |c: char| c.is_alphanumeric();
-    let can_follow = |c: &char| can_start(*c) || matches!(c, '-' | '_' | '+' | '.');
-    let tag = text.trim_start_matches(|c| !can_start(c)).chars().filter(can_follow);
-    tag.take(LONGEST_TAG).collect::<String>().trim_end_matches('.').to_owned()
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let tag = text.chars().filter(|&c| c.is_alphanumeric() || "-_+.".contains(c));
+    // Scuttle cannot store a longer one.
+    tag.take(32).collect::<String>().trim_end_matches('.').to_owned()
 }
 
 /// True for invisible characters: controls, fillers, joiners, and marks for the direction of text.
 pub fn is_invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{e0000}'..='\u{e0fff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}')
         || "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180e}\u{2800}\u{3164}\u{feff}\
             \u{ffa0}\u{fff9}\u{fffa}\u{fffb}\u{fffc}\u{fffe}\u{ffff}"
             .contains(c)

@@ -67,12 +67,11 @@ pub fn uri(address: &str) -> String {
     // Stored addresses are ASCII. An address in bot.conf may have its host in another script.
     let parsed = if address.is_ascii() { None } else { Url::parse(address).ok() };
     let address = parsed.as_ref().map_or(address, Url::as_str);
-    // Brackets are allowed around an IPv6 address only.
-    let path = address.match_indices('/').nth(2).map_or(0, |(slash, _)| slash);
     let mut out = String::new();
     for (i, c) in address.char_indices() {
         let is_allowed = match c {
-            '[' | ']' => i < path,
+            // Before the path they are around an IPv6 address.
+            '[' | ']' => out.matches('/').count() < 3,
             '#' => !out.contains('#'),
             '%' => {
                 let hex = address.as_bytes().get(i + 1..i + 3);
