@@ -21,12 +21,11 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use channels::{FIRST_BACKOFF, Membership};
-use connection::{End, Retry};
+use connection::{End, MINUTE, Retry};
 use history::Replay;
-use login::is_outage;
 use message::Message;
 use names::CaseMapping;
-use outbox::{Bucket, Outbox, ReplyKind};
+use outbox::{Bucket, Line, Outbox, ReplyKind};
 
 use crate::log::WARNING;
 use talk::server_time;
@@ -34,18 +33,6 @@ pub use talk::{MAX_CLOCK_SKEW, Request, is_nick, without_nick};
 
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
-
-/// Send PING after this much silence.
-const PING_AFTER: Duration = Duration::from_secs(90);
-/// 001 must arrive within this time, and the answer to a PING.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// The time between two requests for a nick that we did not get.
-const RECLAIM: Duration = Duration::from_secs(5 * 60);
-/// Limits the memory that `log_once` takes.
-const MAX_REASONS: usize = 1000;
-/// The bytes that servers add to a text, not counting the nick: `:`, ` :`, and the longest
-/// `!user@host` that any server allows, with 10 and 63 bytes.
-const MASK: usize = 78;
 
 /// Who linkbot is on the network, and how it behaves there.
 pub struct Settings {
@@ -142,10 +129,9 @@ pub struct Session<'a> {
     next_join: Instant,
     /// The most lines of a page of history; 0 until `draft/chathistory` is granted.
     history_limit: usize,
-    /// Until 001 has arrived, when to give up. Then, when to send PING, or to give up if it was
-    /// sent.
+    /// When to give up if 001 or PONG is awaited, or else when to send PING.
     wait_until: Instant,
-    is_pinged: bool,
+    is_answer_due: bool,
     /// The server has sent a line of IRC.
     pub is_irc: bool,
     /// The reasons of `log_once`.
@@ -162,18 +148,18 @@ impl<'a> Session<'a> {
         last_seen: &[Option<OffsetDateTime>],
         now: Now,
     ) -> Session<'a> {
-        let membership = |(channel, &last_seen): (&'a Channel, _)| Membership {
+        let channels = settings.channels.iter().zip(last_seen);
+        let memberships = channels.map(|(channel, &newest_live)| Membership {
             channel,
             server_name: channel.name.clone().into(),
             join_at: Some(now.instant),
             backoff: Some(FIRST_BACKOFF),
             is_join_open: false,
             joined: None,
-            newest_live: last_seen,
+            newest_live,
             replay: Replay::default(),
-            replay_until: None,
             skipped_line: Vec::with_capacity(message::LONGEST_LINE),
-        };
+        });
         let mut session = Session {
             settings,
             phase: Phase::Welcome,
@@ -188,11 +174,11 @@ impl<'a> Session<'a> {
             reclaim: None,
             case: CaseMapping::Rfc1459,
             line_length: 512,
-            memberships: settings.channels.iter().zip(last_seen).map(membership).collect(),
+            memberships: memberships.collect(),
             next_join: now.instant,
             history_limit: 0,
-            wait_until: now.instant + TIMEOUT,
-            is_pinged: false,
+            wait_until: now.instant + MINUTE,
+            is_answer_due: true,
             is_irc: false,
             logged_reasons: HashSet::new(),
             notices: Bucket::new(5, Duration::from_secs(12), now.instant),
@@ -203,10 +189,9 @@ impl<'a> Session<'a> {
 
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
-        let replays = self.memberships.iter().map(|m| m.replay_until);
-        let join = self.join_due().map(|(at, _)| at);
-        let all = replays.chain([self.reclaim, join, self.outbox.deadline()]);
-        all.flatten().fold(self.wait_until, Instant::min)
+        let replays = self.memberships.iter().map(|m| m.replay.until);
+        let others = [self.reclaim, self.outbox.deadline(), self.join_due().map(|(at, _)| at)];
+        replays.chain(others).flatten().fold(self.wait_until, Instant::min)
     }
 
     /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.
@@ -214,23 +199,20 @@ impl<'a> Session<'a> {
         if now >= self.wait_until {
             match self.phase {
                 Phase::Login => self.login_unavailable("no answer for 60 s"),
-                Phase::Welcome => {
-                    self.close(Retry::Soon, "no welcome (001) from the server for 60 s")
-                }
-                _ if self.is_pinged => {
-                    self.close(Retry::Soon, "the server has been silent for 150 s")
+                _ if self.is_answer_due => {
+                    self.close(Retry::Soon, "no answer from the server for 60 s")
                 }
                 _ => {
                     // Counted from here: this process may have been stopped since the last line.
-                    self.wait_until = now + TIMEOUT;
-                    self.is_pinged = true;
-                    self.send("PING", &["linkbot"]);
+                    self.wait_until = now + MINUTE;
+                    self.is_answer_due = true;
+                    self.send("PING", "linkbot");
                 }
             }
         }
         if self.reclaim.is_some_and(|at| now >= at) {
-            self.send("NICK", &[&self.settings.nick]);
-            self.reclaim = Some(now + RECLAIM);
+            self.send("NICK", &self.settings.nick);
+            self.reclaim = Some(now + 5 * MINUTE);
         }
         if let Some((at, index)) = self.join_due()
             && now >= at
@@ -238,10 +220,13 @@ impl<'a> Session<'a> {
             self.join(index, now);
         }
         self.end_history(now);
-        while let Some(line) = self.outbox.next(now) {
-            let notice = self.settings.reply == ReplyStyle::Notice || line.text.starts_with('\x01');
-            let verb = if notice { "NOTICE" } else { "PRIVMSG" };
-            self.out += &message::format(verb, &[&line.target, &line.text], self.room());
+        // How many bytes of our line reach everyone. Servers add `:`, ` :`, our nick, and
+        // `!user@host` with at most 10 and 63 bytes.
+        let room = self.line_length.saturating_sub(self.nick.len() + 78);
+        while let Some(Line { target, text, .. }) = self.outbox.next(now) {
+            let is_notice = self.settings.reply == ReplyStyle::Notice || text.starts_with('\x01');
+            let verb = if is_notice { "NOTICE" } else { "PRIVMSG" };
+            self.out += &message::format(&format!("{verb} {target}"), &text, room);
         }
     }
 
@@ -249,8 +234,8 @@ impl<'a> Session<'a> {
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
         let registered = self.registered.is_some();
         if registered {
-            self.wait_until = now.instant + PING_AFTER;
-            self.is_pinged = false;
+            self.wait_until = now.instant + Duration::from_secs(90);
+            self.is_answer_due = false;
         }
         let message = &Message::parse(line)?;
         if message.verb == b"PRIVMSG" {
@@ -261,7 +246,7 @@ impl<'a> Session<'a> {
         let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
         let is_ours = self.is_me(who);
         let logging_in = self.phase == Phase::Login;
-        self.are_services_away |= !registered && is_outage(&message.last());
+        self.are_services_away |= !registered && login::is_outage(&message.last());
         match message.verb {
             b"NOTICE" => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),
@@ -269,7 +254,7 @@ impl<'a> Session<'a> {
                 self.login_refused(message)
             }
             b"FAIL" | b"WARN" | b"NOTE" => self.standard_reply(message),
-            b"PING" => self.send("PONG", &[&message.text(0)]),
+            b"PING" => self.send("PONG", &message.text(0)),
             b"ERROR" | b"465" => self.error(message),
             b"CAP" => self.cap(message),
             b"AUTHENTICATE" if logging_in => self.authenticate(),
@@ -308,13 +293,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn send(&mut self, verb: &str, params: &[&str]) {
-        self.out += &message::format(verb, params, self.line_length);
-    }
-
-    /// How many bytes of a line that we send to a channel reach everyone there.
-    fn room(&self) -> usize {
-        self.line_length.saturating_sub(self.nick.len() + MASK)
+    fn send(&mut self, start: &str, last: &str) {
+        self.out += &message::format(start, last, self.line_length);
     }
 
     /// Ends the connection. The first reason counts; later ones are only logged.
@@ -323,13 +303,14 @@ impl<'a> Session<'a> {
             log!("{why}");
             return;
         }
-        self.send("QUIT", &[]);
+        self.send("QUIT", "");
         self.end = Some(End(retry, why.to_string()));
     }
 
     /// Logs a warning, but only once per `reason` and connection.
     fn log_once(&mut self, reason: &str, details: impl Display) {
-        if self.logged_reasons.len() < MAX_REASONS && self.logged_reasons.insert(reason.into()) {
+        // The limit bounds the memory.
+        if self.logged_reasons.len() < 1000 && self.logged_reasons.insert(reason.into()) {
             log!("{WARNING}{reason}{details}");
         }
     }

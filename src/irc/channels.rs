@@ -25,8 +25,6 @@ pub struct Membership<'a> {
     /// to us.
     pub newest_live: Option<OffsetDateTime>,
     pub replay: Replay,
-    /// The replay is over then, unless more comes; `None`: it is over.
-    pub replay_until: Option<Instant>,
     /// The newest live line that was not for us; empty if it was read.
     pub skipped_line: Vec<u8>,
 }
@@ -52,16 +50,15 @@ impl Session<'_> {
     pub fn join(&mut self, index: usize, now: Instant) {
         let membership = &mut self.memberships[index];
         membership.join_at = membership.backoff.map(|wait| now + wait);
-        membership.backoff =
-            membership.backoff.map(|wait| (wait * 2).min(Duration::from_secs(60 * 60)));
+        membership.backoff = membership.backoff.map(|wait| (wait * 2).min(60 * MINUTE));
         membership.is_join_open = true;
         self.next_join = now + JOIN_INTERVAL;
         let Channel { name, key } = membership.channel;
         let key = key.as_deref().unwrap_or_default();
-        self.send(format!("JOIN {name} {key}").trim_end(), &[]);
+        self.send(&format!("JOIN {name}"), key);
     }
 
-    /// Our own JOIN: we are in a channel.
+    /// Our own JOIN: we are in a channel, and everything since it was last seen is missing.
     pub fn joined(&mut self, message: &Message, now: Now) {
         let name = message.param(0);
         let index = self.configured(name).or_else(|| {
@@ -70,15 +67,38 @@ impl Session<'_> {
             self.memberships.iter().position(|m| m.is_join_open && !m.channel.name.is_ascii())
         });
         let Some(index) = index else {
-            let what = format!("in {}, which is not in bot.conf", message.text(0));
-            return self.log_once(&what, ": ignoring what is said there");
+            let text = format!(
+                "in {}, which is not in bot.conf: ignoring what is said there",
+                message.text(0)
+            );
+            return self.log_once(&text, "");
         };
         let membership = &mut self.memberships[index];
+        let joined = Some(server_time(message).unwrap_or(now.clock - time::Duration::minutes(5)));
+        // A time in the future is a mistake, as if the channel was new to us.
+        let last_seen =
+            membership.last_seen(now).filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
         membership.server_name = name.to_vec();
+        membership.join_at = None;
         membership.is_join_open = false;
-        log!("joined {}", membership.channel.name);
-        let since = server_time(message).unwrap_or(now.clock - time::Duration::minutes(5));
-        self.catch_up(index, since, now);
+        membership.joined = joined;
+        membership.newest_live = last_seen;
+        membership.replay = Replay::default();
+        let name = &membership.channel.name;
+        log!("joined {name}");
+        if !membership.was_seen(joined, now) {
+            log!(
+                "not caught up in {name}: the server's clock and this machine's differ by more \
+                 than 10 min"
+            );
+        } else if let Some(last_seen) = last_seen
+            && self.settings.catch_up
+        {
+            let since = Some(last_seen.max(now.clock - time::Duration::days(7)));
+            membership.replay.since = since;
+            membership.replay.newest = since;
+            self.request_history(index, now.instant);
+        }
     }
 
     /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
@@ -108,7 +128,7 @@ impl Session<'_> {
         let then = if returns { "rejoining once, in 60 s" } else { WAITING };
         let membership = &mut self.memberships[index];
         membership.joined = None;
-        membership.join_at = returns.then(|| now + Duration::from_secs(60));
+        membership.join_at = returns.then(|| now + MINUTE);
         membership.backoff = None;
         log!(
             "{WARNING}out of {}: {} by {}: {}; {then}",

@@ -15,7 +15,7 @@ use crate::log;
 /// A server that does not accept the connection, finish the TLS handshake, or accept bytes within
 /// this time is dead.
 const TIMEOUT: Duration = Duration::from_secs(15);
-const MINUTE: Duration = Duration::from_secs(60);
+pub const MINUTE: Duration = Duration::from_secs(60);
 /// In each of OpenSSL's messages about a certificate.
 const UNTRUSTED: &str = "verify failed";
 /// Words in OpenSSL's messages, which are all that native-tls passes on, and what they mean.

@@ -11,10 +11,8 @@ impl Sasl {
     /// perhaps empty, ends it.
     pub fn chunks(&self) -> Vec<String> {
         let payload = BASE64.encode(&self.login);
-        (0..=payload.len())
-            .step_by(400)
-            .map(|at| payload.chars().skip(at).take(400).collect())
-            .collect()
+        let starts = (0..=payload.len()).step_by(400);
+        starts.map(|at| payload[at..].chars().take(400).collect()).collect()
     }
 }
 
@@ -22,14 +20,14 @@ impl Session<'_> {
     pub fn register(&mut self) {
         let Settings { nick, owner, server_password, .. } = self.settings;
         if let Some(password) = server_password {
-            self.send("PASS", &[password]);
+            self.send("PASS", password);
         }
-        self.send("CAP", &["LS", "302"]);
-        self.send("NICK", &[nick]);
+        self.send("CAP LS", "302");
+        self.send("NICK", nick);
         let realname = format!("{VERSION}, run by {owner}");
         // The owner may be empty.
         let realname = realname.trim_end_matches(", run by ");
-        self.send("USER", &["linkbot", "0", "*", realname]);
+        self.send("USER linkbot 0 *", realname);
     }
 
     pub fn cap(&mut self, message: &Message) {
@@ -54,7 +52,7 @@ impl Session<'_> {
             b"ACK" if list.contains("draft/chathistory") => self.history_limit = 100,
             b"ACK" if list.contains("sasl") => {
                 if let Some(Sasl { mechanism, .. }) = self.sasl {
-                    self.send("AUTHENTICATE", &[mechanism]);
+                    self.send("AUTHENTICATE", mechanism);
                 }
             }
             _ => {}
@@ -65,7 +63,7 @@ impl Session<'_> {
     /// request as a whole.
     fn request(&mut self, offered: &str) {
         for item in offered.split_whitespace() {
-            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            let name = item.split('=').next().unwrap_or(item);
             let request = match (name, self.sasl) {
                 ("account-tag" | "batch" | "message-tags" | "server-time", _) => name,
                 // Useful only together, so requested together.
@@ -74,14 +72,14 @@ impl Session<'_> {
                 }
                 ("sasl", Some(sasl)) => {
                     // A server need not name its mechanisms.
-                    if value.is_empty() || value.contains(sasl.mechanism) {
+                    if item.trim_end_matches('=') == name || item.contains(sasl.mechanism) {
                         self.phase = Phase::Login;
                     }
                     name
                 }
                 _ => continue,
             };
-            self.send("CAP", &["REQ", request]);
+            self.send("CAP REQ", request);
         }
     }
 
@@ -89,7 +87,7 @@ impl Session<'_> {
     pub fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
         for chunk in sasl.chunks() {
-            self.send("AUTHENTICATE", &[if chunk.is_empty() { "+" } else { &chunk }]);
+            self.send("AUTHENTICATE", if chunk.is_empty() { "+" } else { &chunk });
         }
     }
 
@@ -101,8 +99,11 @@ impl Session<'_> {
         if !is_about_them || self.sasl.is_some() || self.are_services_away {
             return self.login_unavailable(why);
         }
-        let remedy = "check sasl_user and sasl_password, or tls_cert for sasl = external";
-        self.close(Retry::Refused, format_args!("login failed: {why}; {remedy}"));
+        let why = format_args!(
+            "login failed: {why}; \
+             check sasl_user and sasl_password, or tls_cert for sasl = external"
+        );
+        self.close(Retry::Refused, why);
     }
 
     /// The login failed, but not because of the credentials. Never join without it: that would be
@@ -120,7 +121,7 @@ impl Session<'_> {
 
     pub fn end_capabilities(&mut self) {
         self.phase = Phase::Welcome;
-        self.send("CAP", &["END"]);
+        self.send("CAP", "END");
     }
 
     pub fn welcome(&mut self, message: &Message, now: Instant) {
@@ -129,6 +130,7 @@ impl Session<'_> {
         }
         self.phase = Phase::Burst;
         self.registered = Some(now);
+        self.is_answer_due = false;
         self.take_nick(message, now);
     }
 
@@ -138,7 +140,7 @@ impl Session<'_> {
             let token = message::text(token);
             let (name, value) = token.split_once('=').unwrap_or((&token, ""));
             match name {
-                "BOT" => self.send(&format!("MODE {} +{value}", self.nick), &[]),
+                "BOT" => self.send(&format!("MODE {} +{value}", self.nick), ""),
                 "CASEMAPPING" => self.case = CaseMapping::named(value),
                 // 0: any number.
                 "CHATHISTORY" if value != "0" => {
@@ -159,7 +161,7 @@ impl Session<'_> {
             );
         }
         for line in &self.settings.on_connect {
-            self.send(line, &[]);
+            self.send(line, "");
             // The time that services have to answer.
             self.next_join = now + Duration::from_secs(5);
         }
@@ -169,8 +171,8 @@ impl Session<'_> {
     /// ERROR or 465.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
-        let ban = ["-line", "kline", "akill", "banned"];
-        let is_ban = message.verb == b"465" || mentions(&words, &ban);
+        let is_ban =
+            message.verb == b"465" || mentions(&words, &["-line", "kline", "akill", "banned"]);
         let retry = if is_ban { Retry::Banned } else { Retry::Soon };
         self.close(retry, format_args!("the server says: {words}"));
     }
@@ -178,11 +180,10 @@ impl Session<'_> {
     /// Tries another nick: the wanted one with `_`, then its beginning with a number, 12 in all.
     pub fn nick_refused(&mut self, message: &Message) {
         let wanted = &self.settings.nick;
-        self.nick_refusals += 1;
         let nick = match self.nick_refusals {
-            1 => format!("{wanted}_"),
+            0 => format!("{wanted}_"),
             // Nine characters are allowed everywhere (RFC 2812).
-            n @ ..12 => format!("{wanted:.7}{}", n - 1),
+            n @ ..11 => format!("{wanted:.7}{n}"),
             _ => {
                 let why = format!(
                     "the server refuses the nick {wanted}: {}; change nick, unless services hold \
@@ -192,8 +193,8 @@ impl Session<'_> {
                 return self.close(Retry::Slow, why);
             }
         };
-        self.send("NICK", &[&nick]);
-        self.nick = nick;
+        self.nick_refusals += 1;
+        self.send("NICK", &nick);
     }
 
     /// 001 or our own NICK: the first parameter is our nick from now on. If it is not the wanted
@@ -208,9 +209,8 @@ impl Session<'_> {
             self.reclaim = None;
             log!("registered as {}", self.nick);
         } else {
-            self.reclaim = Some(now + RECLAIM);
-            let nick = &self.nick;
-            log!("registered as {nick}, not as {wanted}: asking for that nick every 5 min");
+            self.reclaim = Some(now + 5 * MINUTE);
+            log!("registered as {}, not as {wanted}: asking for that nick every 5 min", self.nick);
         }
     }
 }

@@ -141,20 +141,19 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// Formats a line with its newline. A line longer than `most` bytes is cut between characters. The
-/// last parameter may contain anything: CR, LF and NUL become spaces.
-pub fn format(verb: &str, params: &[&str], most: usize) -> String {
-    let mut line = verb.to_owned();
-    for (i, param) in (1..).zip(params) {
-        let param = param.replace(['\r', '\n', '\0'], " ");
-        let needs_colon = param.is_empty() || param.starts_with(':') || param.contains(' ');
-        line += if i == params.len() && needs_colon { " :" } else { " " };
-        line += &param;
+/// Formats a line with its newline: `start`, and `last` unless that is empty. Only `last` may contain
+/// spaces. CR, LF and NUL become spaces. A line longer than `most` bytes is cut between characters.
+pub fn format(start: &str, last: &str, most: usize) -> String {
+    let mut line = start.to_owned();
+    if !last.is_empty() {
+        let needs_colon = last.starts_with(':') || last.contains([' ', '\r', '\n', '\0']);
+        line += if needs_colon { " :" } else { " " };
+        line += last;
     }
     while line.len() > most.saturating_sub("\r\n".len()) {
         line.pop();
     }
-    line + "\r\n"
+    line.replace(['\r', '\n', '\0'], " ") + "\r\n"
 }
 
 /// Cuts the bytes that arrive into lines, however they are split into reads.

@@ -627,7 +627,7 @@ fn refused_nicks(wanted: &str, refusal: impl Fn(&str) -> String) -> (Talk, Vec<S
     talk.sent();
     let mut asked = vec![wanted.to_owned()];
     for _ in 0..50 {
-        talk.says(&refusal(&talk.session.nick.clone()));
+        talk.says(&refusal(asked.last().unwrap()));
         let sent = talk.sent();
         asked.extend(sent.iter().filter_map(|line| line.strip_prefix("NICK ")).map(str::to_owned));
     }
@@ -2006,7 +2006,7 @@ fn after_90_s_of_silence_the_server_is_asked_and_after_60_s_more_it_is_dead() {
     assert!(talk.goes_on() && talk.sent().is_empty());
     talk.passes(1);
     assert_eq!(talk.end().0, Retry::Soon);
-    assert!(talk.end().1.contains("silent"));
+    assert!(talk.end().1.contains("no answer from the server"));
 }
 
 #[test]
