@@ -7,29 +7,31 @@
 mod lines;
 mod outputs;
 mod secrets;
-mod values;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::*;
+use native_tls::{Certificate, Identity};
+use time::UtcOffset;
+use time::format_description::well_known::Iso8601;
+use ureq::Proxy;
+use url::{Host, Url};
 
 use crate::delicious;
 use crate::file::beside;
-use crate::irc::{self, Sasl, connection};
+use crate::irc::names::CaseMapping;
+use crate::irc::{self, Channel, ReplyStyle, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
 use crate::log;
-use crate::log_url::{self, LogUrl, Zone};
+use crate::log_url::{self, LogUrl};
 use crate::view::{View, relative_url};
 
 use lines::*;
 use outputs::*;
 use secrets::*;
-use values::*;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -53,7 +55,6 @@ pub struct Config {
     pub local: BTreeMap<String, String>,
     /// Words that must not appear in the log.
     pub secrets: Vec<String>,
-    pub warnings: Vec<String>,
     /// Every file that linkbot writes.
     pub files: Vec<PathBuf>,
 }
@@ -71,35 +72,39 @@ impl Config {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Config> {
-        let mut lines = Lines::new(path, text)?;
+        let lines = Lines::new(path, text)?;
         let server = server(&lines)?;
         let irc = irc(&lines)?;
-        let account = account(&mut lines)?;
-        let secrets = secrets(&mut lines, &server, &irc, &account)?;
-        let zone = lines.get("timezone", zone)?;
-        let log_url = LogUrl { pattern: lines.option("log_url", log_url::pattern)?, zone };
+        let zone = match lines.value("timezone") {
+            "local" => None,
+            "utc" => Some(UtcOffset::UTC),
+            _ => Some(lines.get("timezone", |offset| {
+                UtcOffset::parse(offset, &Iso8601::PARSING).ok().filter(|_| offset.len() == 6)
+            })?),
+        };
         let mut files = vec![];
         let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
         files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
-        let views = views(&lines, &mut files, &irc)?;
         let local = lines.settings.iter().filter_map(|(key, setting)| {
             Some((key.strip_prefix("local.")?.to_owned(), setting.value.clone()))
         });
-        Ok(Config {
+        let mut config = Config {
             server,
-            irc,
             reconnect: Duration::from_secs(lines.get("reconnect", number(1, 600))?),
             journal,
             capture: lines.get("capture", yes_or_no)?,
             moderators: list(lines.value("moderators")),
-            views,
-            log_url,
-            account,
+            views: views(&lines, &mut files, &irc)?,
+            irc,
+            log_url: LogUrl { pattern: lines.option("log_url", log_url::pattern)?, zone },
+            account: account(&lines)?,
             local: local.collect(),
-            secrets,
+            secrets: vec![],
             files,
-            warnings: lines.warnings,
-        })
+        };
+        config.secrets = secrets(&lines, &config)?;
+        warn(&lines, &config);
+        Ok(config)
     }
 
     /// The page that shows `channel`.
@@ -109,14 +114,60 @@ impl Config {
     }
 }
 
+/// Logs settings that are probably wrong, but may be meant.
+fn warn(lines: &Lines, config: &Config) {
+    for (key, setting) in &lines.settings {
+        let is_quoted = |value: &str| value.starts_with(|c| "\"'`“”„‘’«»".contains(c));
+        if setting.value.lines().any(is_quoted) {
+            lines.warn(key, "the quotes are part of the value; remove them unless you mean them");
+        }
+    }
+    let Some(delicious::Settings { add, secrets, scuttle, .. }) = &config.account else { return };
+    if secrets.is_empty() {
+        lines.warn(
+            "delicious",
+            "no login is set, but services need one; see delicious_token and the keys below it in \
+             bot.conf",
+        );
+    } else if add.scheme() == "http" && !is_loopback(add.host_str().unwrap_or_default()) {
+        lines.warn(
+            "delicious",
+            "the login crosses the network unencrypted; use https:// if the service supports it",
+        );
+    }
+    let path = add.path();
+    if !path.trim_end_matches(".php").ends_with("add") {
+        lines.warn(
+            "delicious",
+            "does not end in posts/add or posts_add.php, where services accept links",
+        );
+    }
+    if !scuttle && (path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add")) {
+        lines.warn("delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
+    }
+}
+
 fn server(lines: &Lines) -> Result<connection::Settings> {
-    let (host, port) = lines.get("server", host_and_port)?;
+    // The host is without the brackets of an IPv6 address.
+    let (host, port) = lines.get("server", |value| {
+        let (host, port) = value.rsplit_once(':')?;
+        let host = Host::parse(host).ok()?.to_string();
+        Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+    })?;
     let path = |name: &str| lines.path.with_file_name(name);
-    let pin = lines.option("tls_pin", |name| pin(&path(name)))?;
-    let key = path(&lines.text("tls_key").or(lines.text("tls_cert")).unwrap_or_default());
-    let identity = lines.option("tls_cert", |name| identity(&path(name), &key))?;
+    // The first certificate in a PEM file (RFC 7468), in DER.
+    let pin = lines.option("tls_pin", |name| {
+        Certificate::from_pem(&fs::read(path(name)).ok()?).ok()?.to_der().ok()
+    })?;
+    let key_path = path(&lines.text("tls_key").or(lines.text("tls_cert")).unwrap_or_default());
+    let identity = lines.option("tls_cert", |name| {
+        let key = fs::read_to_string(&key_path).ok()?;
+        // native-tls accepts PKCS#8 only, and no text before it.
+        let start = key.find("-----BEGIN PRIVATE KEY-----")?;
+        Identity::from_pkcs8(&fs::read(path(name)).ok()?, &key.as_bytes()[start..]).ok()
+    })?;
     if identity.is_some() {
-        check_mode(&key)?;
+        check_mode(&key_path)?;
     }
     let tls = lines.get("tls", |value| {
         yes_or_no(value).filter(|&tls| tls || pin.is_none() && identity.is_none())
@@ -136,7 +187,7 @@ fn irc(lines: &Lines) -> Result<irc::Settings> {
         _ => return Err(lines.wrong("sasl")),
     };
     Ok(irc::Settings {
-        nick: lines.get("nick", |nick| irc::is_nick(nick).then(|| nick.into()))?,
+        nick: lines.get("nick", |nick| irc::is_nick(nick).then_some(nick.into()))?,
         owner: lines.value("owner").to_owned(),
         channels: lines.get("channels", channels)?,
         server_password: lines.text("server_password"),
@@ -147,57 +198,51 @@ fn irc(lines: &Lines) -> Result<irc::Settings> {
         relay: list(lines.value("relay")),
         rejoin: lines.get("rejoin", yes_or_no)?,
         catch_up: lines.get("catch_up", yes_or_no)?,
-        reply: lines.get("reply", reply)?,
+        reply: match lines.value("reply") {
+            "privmsg" => ReplyStyle::Privmsg,
+            "notice" => ReplyStyle::Notice,
+            "quiet" => ReplyStyle::Quiet,
+            _ => return Err(lines.wrong("reply")),
+        },
         hears_all: false,
     })
 }
 
-fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
+fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
     let tags = lines.get("delicious_tags", |tags| {
         // Punctuation alone is no tag: it is dropped when the tags are sent.
-        tags.contains(char::is_alphanumeric).then(|| list(tags))
+        tags.contains(char::is_alphanumeric).then_some(list(tags))
     })?;
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
     let (authorization, token, secrets) = login(lines)?;
-    let has_login = !secrets.is_empty();
-    let Some(add) = lines.option("delicious", endpoint)? else {
-        return if has_login { Err(lines.wrong("delicious")) } else { Ok(None) };
-    };
-    check_proxies().map_err(|what| lines.error("delicious", &what))?;
-    let path = add.path();
-    // Settings that are probably wrong, but may be meant.
-    for (is_so, what) in [
-        (
-            has_login && add.scheme() == "http" && !is_loopback(add.host_str().unwrap_or_default()),
-            "the login crosses the network unencrypted; use https:// if the service supports it",
-        ),
-        (
-            !has_login,
-            "no login is set, but services need one; see delicious_token and the keys below it in \
-             bot.conf",
-        ),
-        (
-            !path.ends_with("add") && !path.ends_with("add.php"),
-            "does not end in posts/add or posts_add.php, where services accept links",
-        ),
-        (
-            !scuttle && (path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add")),
-            "looks like Scuttle; if it is, set delicious_scuttle = yes",
-        ),
-    ] {
-        if is_so {
-            lines.warnings.push(lines.error("delicious", what));
+    if lines.value("delicious").is_empty() && secrets.is_empty() {
+        return Ok(None);
+    }
+    // ureq silently ignores a proxy that it cannot use.
+    for name in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+    {
+        let proxy = env::var(name).unwrap_or_default().to_ascii_lowercase();
+        if !proxy.is_empty() && (proxy.starts_with("socks") || Proxy::new(&proxy).is_err()) {
+            return Err(lines.error(
+                "delicious",
+                &format!(
+                    "linkbot cannot use the proxy in {name}: it must start with http:// or \
+                     https:// (no SOCKS); set such a proxy, or unset {name}"
+                ),
+            ));
         }
     }
     // The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
     // parentheses.
     let owner = lines.value("owner").replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
-    let user_agent =
-        format!("linkbot/{} ({})", env!("CARGO_PKG_VERSION"), owner.trim()).replace(" ()", "");
     Ok(Some(delicious::Settings {
-        add,
+        // The log names the address, so it contains no token.
+        add: lines.get("delicious", |value| {
+            let url = address(value).ok().filter(|url| !url.contains("auth_token="))?;
+            Url::parse(&url).ok()
+        })?,
         authorization,
         token,
         secrets,
@@ -205,7 +250,7 @@ fn account(lines: &mut Lines) -> Result<Option<delicious::Settings>> {
         shared,
         interval,
         scuttle,
-        user_agent,
+        user_agent: format!("linkbot/{} ({owner})", env!("CARGO_PKG_VERSION")).replace(" ()", ""),
     }))
 }
 
@@ -215,7 +260,7 @@ fn login(lines: &Lines) -> Result<(Option<String>, Option<String>, Vec<String>)>
     Ok(match keys.map(|key| lines.text(key)) {
         [None, None, None, None] => (None, None, vec![]),
         [Some(user), Some(password), None, None] => {
-            let login = STANDARD.encode(format!("{user}:{password}"));
+            let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
             (Some(format!("Basic {login}")), None, vec![login, password])
         }
         [None, None, Some(token), None] => {
@@ -226,6 +271,39 @@ fn login(lines: &Lines) -> Result<(Option<String>, Option<String>, Vec<String>)>
         [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),
         _ => return Err(lines.wrong("delicious")),
     })
+}
+
+fn yes_or_no(value: &str) -> Option<bool> {
+    matches!(value, "yes" | "no").then_some(value == "yes")
+}
+
+fn number(from: u64, to: u64) -> impl Fn(&str) -> Option<u64> {
+    move |value| value.parse().ok().filter(|number| (from..=to).contains(number))
+}
+
+/// The parts of `value`, which spaces, newlines or commas separate.
+fn list(value: &str) -> Vec<String> {
+    value.replace(',', " ").split_whitespace().map(str::to_owned).collect()
+}
+
+fn channels(value: &str) -> Option<Vec<Channel>> {
+    let mut channels: Vec<Channel> = vec![];
+    for entry in value.split(',') {
+        let mut words = entry.split_whitespace().map(str::to_owned);
+        let (name, key) = (words.next()?, words.next());
+        if name.len() < 2
+            || !name.starts_with('#')
+            || key.iter().any(|key| key.starts_with('#'))
+            || words.next().is_some()
+            || channels
+                .iter()
+                .any(|other| CaseMapping::Rfc1459.eq(other.name.as_bytes(), name.as_bytes()))
+        {
+            return None;
+        }
+        channels.push(Channel { name, key });
+    }
+    Some(channels)
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use crate::log;
 
 /// Runs until standard input ends or standard output is closed.
 pub fn run(bot: &mut Bot) -> Result<(), String> {
-    let user = std::env::var("USER").ok().filter(|user| irc::is_nick(user));
-    let you = user.unwrap_or_else(|| "you".into());
+    let mut you = std::env::var("USER").unwrap_or_default();
+    if !irc::is_nick(&you) {
+        you = "you".into();
+    }
     let Settings { prefix, channels, .. } = &bot.config.irc;
     let channel = &channels[0].name;
     if let Some(page) = bot.config.page(channel)

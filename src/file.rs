@@ -13,7 +13,8 @@ use crate::log;
 ///
 /// Does not fsync: linkbot rebuilds these files at every start.
 pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    if what_is_at(path)?.is_some() && fs::read(path).is_ok_and(|old| old == text) {
+    what_is_at(path)?;
+    if fs::read(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     // The web server must be able to read it, whatever the umask.
@@ -49,21 +50,23 @@ pub fn replace_with(
 /// Tests whether linkbot can write the file at `path`, and leaves nothing behind. An error is one
 /// line that names the file.
 pub fn check(path: &Path) -> Result<(), String> {
-    try_writing(&resolve(path)).map_err(|e| {
-        let (path, why) = (path.display(), log::os_error(e));
-        format!("{path}: {why}; linkbot must be able to write it, and to create files beside it")
+    let try_writing = || {
+        if what_is_at(path)?.is_some() {
+            OpenOptions::new().append(true).open(path)?;
+        }
+        // Files are replaced, so permission to write them is not enough.
+        let probe = beside(&resolve(path), ".check");
+        // A full disk still takes an empty file.
+        let written = File::create_new(&probe)?.write_all(b"linkbot");
+        fs::remove_file(&probe).and(written)
+    };
+    try_writing().map_err(|e| {
+        format!(
+            "{}: {}; linkbot must be able to write it, and to create files beside it",
+            path.display(),
+            log::os_error(e)
+        )
     })
-}
-
-fn try_writing(path: &Path) -> io::Result<()> {
-    if what_is_at(path)?.is_some() {
-        OpenOptions::new().append(true).open(path)?;
-    }
-    // Files are replaced, so permission to write them is not enough.
-    let probe = beside(path, ".check");
-    // A full disk still takes an empty file.
-    let written = File::create_new(&probe)?.write_all(b"linkbot");
-    fs::remove_file(&probe).and(written)
 }
 
 /// The metadata of the file at `path`, if there is one. Anything but a regular file is an error:

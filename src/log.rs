@@ -17,12 +17,8 @@ use tests::stderr;
 pub const ERROR: &str = "<3>";
 pub const WARNING: &str = "<4>";
 
-static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
-
-/// Sets the words of bot.conf that no line may contain. Called once, at start.
-pub fn set_secrets(secrets: Vec<String>) {
-    let _ = SECRETS.set(secrets);
-}
+/// The words of bot.conf that no line may contain. Set once, at start.
+pub static SECRETS: OnceLock<Vec<String>> = OnceLock::new();
 
 /// Logs a line: `log!("joined {channel}")`.
 macro_rules! log {
@@ -36,12 +32,8 @@ pub fn line(text: impl Display) {
     write(&format!("{} {h:02}:{m:02}:{s:02}Z ", now.date()), text);
 }
 
-/// The line that says why the program ends, without a time.
-pub fn last_line(why: impl Display) {
-    write("", format_args!("{ERROR}{why}"));
-}
-
-fn write(time: &str, text: impl Display) {
+/// Writes a line that starts with `time`.
+pub fn write(time: &str, text: impl Display) {
     let text = redact(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
     let (priority, text) = match text.get(..3) {
         Some(ERROR | WARNING) => text.split_at(3),
@@ -56,13 +48,12 @@ fn write(time: &str, text: impl Display) {
 /// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
 /// any ASCII case, and with `+` for a space, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
-    let fold = |text: &str| text.replace('+', " ").to_ascii_lowercase().into_bytes();
-    let text = visible(text);
-    // All three have the same offsets.
-    let folded = fold(&text);
-    let mut shown = text.into_bytes();
+    let fold = |text| visible(text).replace('+', " ").to_ascii_lowercase().into_bytes();
+    // Both have the same offsets.
+    let folded = fold(text);
+    let mut shown = visible(text).into_bytes();
     for secret in secrets {
-        let secret = fold(&visible(secret));
+        let secret = fold(secret);
         // Copies of a secret may overlap.
         for start in 0..folded.len() {
             if folded[start..].starts_with(&secret) {

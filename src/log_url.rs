@@ -6,38 +6,26 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::link::{Link, address, with_channel};
 use crate::view::uri;
 
-/// The time zone of the channel's web log, and of the page.
-#[derive(Clone, Copy)]
-pub enum Zone {
-    Fixed(UtcOffset),
-    /// The machine's time zone, with the offset in effect when the link was posted.
-    Local,
-}
-
-impl Zone {
-    /// Converts `time` to this zone.
-    pub fn at(self, time: OffsetDateTime) -> OffsetDateTime {
-        let offset = match self {
-            Zone::Fixed(offset) => offset,
-            Zone::Local => UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC),
-        };
-        // On the last day of year 9999 the local date may be out of range.
-        time.checked_to_offset(offset).unwrap_or(time)
-    }
-}
-
 /// The settings `log_url` and `timezone` of bot.conf.
 pub struct LogUrl {
     pub pattern: Option<OwnedFormatItem>,
-    pub zone: Zone,
+    /// The time zone of the channel's web log, and of the page. `None`: the machine's.
+    pub zone: Option<UtcOffset>,
 }
 
 impl LogUrl {
     /// The address of the second in which `link` was posted, if the log's is known.
     pub fn of(&self, link: &Link) -> Option<String> {
-        let text = self.zone.at(link.posted).format(self.pattern.as_ref()?).ok()?;
-        Some(uri(&with_channel(&text, &link.channel)))
+        let text = in_zone(link.posted, self.zone).format(self.pattern.as_ref()?).ok()?;
+        Some(uri(&address(&with_channel(&text, &link.channel)).ok()?))
     }
+}
+
+/// Converts `time` to a time zone. `None`: the machine's, with the offset in effect at that time.
+pub fn in_zone(time: OffsetDateTime, zone: Option<UtcOffset>) -> OffsetDateTime {
+    let machines = || UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
+    // On the last day of year 9999 the local date may be out of range.
+    time.checked_to_offset(zone.unwrap_or_else(machines)).unwrap_or(time)
 }
 
 /// `text` is a format description of the time crate, version 1 (a literal `[` is `[[`).

@@ -54,12 +54,6 @@ const HELP: &str = "
   --version  print the version
   --help     print this";
 
-/// How much of the journal's end is checked at start, in bytes.
-const STARTUP_SCAN: u64 = 1 << 20;
-
-/// The longest a delivery waits for IRC to go quiet.
-const OVERDUE: Duration = Duration::from_secs(60);
-
 fn main() {
     // The message of a panic could contain a secret.
     std::panic::set_hook(Box::new(|panic| {
@@ -68,14 +62,15 @@ fn main() {
         }
     }));
     if let Err(why) = run() {
-        log::last_line(&why);
+        // Without the time.
+        log::write("", format_args!("{ERROR}{why}"));
         exit(if why == USAGE { 2 } else { 1 });
     }
 }
 
 /// Reads the arguments. An error is one line for the operator.
 fn run() -> Result<(), String> {
-    let (mut verbose, mut console, mut check, mut path) = (false, false, false, None);
+    let (mut verbose, mut console, mut check, mut paths) = (false, false, false, vec![]);
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
             Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
@@ -83,36 +78,37 @@ fn run() -> Result<(), String> {
             Some("-v") => verbose = true,
             Some("--console") => console = true,
             Some("--check") => check = true,
-            flag if flag.is_some_and(|flag| flag.starts_with('-')) || path.is_some() => {
-                return Err(USAGE.into());
-            }
-            _ => path = Some(argument),
+            Some(flag) if flag.starts_with('-') => return Err(USAGE.into()),
+            _ => paths.push(argument),
         }
     }
-    let path = path.filter(|_| !(console && check)).ok_or(USAGE)?;
-    start(Path::new(&path), verbose, console, check)
+    if paths.len() != 1 || console && check {
+        return Err(USAGE.into());
+    }
+    start(Path::new(&paths[0]), verbose, console, check)
 }
 
 fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), String> {
     let mut config = Config::read(path)?;
     config.irc.hears_all = !local::HEARD.is_empty();
-    let config = &config;
-    log::set_secrets(config.secrets.clone());
-    let within = if check { journal::VIEW_WINDOW } else { STARTUP_SCAN };
+    let _ = log::SECRETS.set(config.secrets.clone());
+    // At start, only the journal's last MiB, to be fast.
+    let within = if check { journal::VIEW_WINDOW } else { 1 << 20 };
     // A journal that cannot be read is an error below.
-    let warnings = journal::warnings(&config.journal, within).unwrap_or_default();
-    for warning in config.warnings.iter().chain(&warnings) {
+    for warning in journal::warnings(&config.journal, within).unwrap_or_default() {
         log!("{WARNING}{warning}");
     }
     if check {
-        config.files.iter().try_for_each(|path| file::check(path))?;
+        for file in &config.files {
+            file::check(file)?;
+        }
         return print(format_args!("{}: ok", path.display()));
     }
     let mut journal = Journal::open(&config.journal)?;
     let now = Instant::now();
     // In the console, write the files after every command.
     let pause = if console { Duration::ZERO } else { Duration::from_secs(1) };
-    let mut publisher = Publisher::new(config, pause, now);
+    let mut publisher = Publisher::new(&config, pause, now);
     publisher.publish(&journal, now);
     let delivery = config.account.as_ref().map(|account| {
         let cursor_file = file::beside(&config.journal, ".delivered");
@@ -122,7 +118,7 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let rows = commands::COMMANDS.iter().chain(local::COMMANDS);
     let commands = rows.map(|row| (row.name, row)).collect();
     let heard = [local::HEARD, commands::HEARD].concat();
-    let mut bot = Bot::new(config, journal, delivery, publisher, commands, heard);
+    let mut bot = Bot::new(&config, journal, delivery, publisher, commands, heard);
     if console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
 }
 
@@ -145,7 +141,8 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
 /// Sends one request to the bookmark service if one is due and IRC is quiet.
 fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let Some(delivery) = &mut bot.delivery else { return };
-    let patience = if idle { Duration::ZERO } else { OVERDUE };
+    // A delivery waits at most this long for IRC to go quiet.
+    let patience = if idle { Duration::ZERO } else { Duration::from_secs(60) };
     let now = Instant::now();
     if delivery.deadline().is_some_and(|due| due + patience <= now)
         && let Some((change, link)) = delivery.next(&bot.journal, now)

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::journal::{Entry, format_time};
-use crate::log_url::Zone;
+use crate::log_url::in_zone;
 use crate::view::{View, escape, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
@@ -76,11 +76,11 @@ fn links_to_feeds(config: &Config, view: &View) -> (String, String) {
 /// The links day by day, newest first.
 fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
     // One offset for all times on the page, even across a change of clocks.
-    let offset = config.log_url.zone.at(entries[0].link.posted).offset();
+    let offset = in_zone(entries[0].link.posted, config.log_url.zone).offset();
     // Without its seconds.
     let zone = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
     let mut out = format!("<p>Newest first, times in {zone}.</p>\n");
-    let posted = |entry: &Entry| Zone::Fixed(offset).at(entry.link.posted);
+    let posted = |entry: &Entry| in_zone(entry.link.posted, Some(offset));
     for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
         let date = posted(&entries[0]).date();
         out += &format!(

@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use url::Url;
-
 use crate::journal::Entry;
 use crate::link::percent_encode;
 
@@ -64,9 +62,6 @@ pub fn escape(text: &str) -> String {
 
 /// Percent-encodes what RFC 3986 forbids in `address`; the `url` crate allows more.
 pub fn uri(address: &str) -> String {
-    // Stored addresses are ASCII. An address in bot.conf may have its host in another script.
-    let parsed = if address.is_ascii() { None } else { Url::parse(address).ok() };
-    let address = parsed.as_ref().map_or(address, Url::as_str);
     let mut out = String::new();
     for (i, c) in address.char_indices() {
         let is_allowed = match c {

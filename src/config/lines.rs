@@ -1,6 +1,7 @@
 //! bot.conf as text: `key = value` lines, with their numbers for errors.
 
 use super::*;
+use crate::log::WARNING;
 
 /// Every key with its default, if it has one, and what a correct value is.
 pub const KEYS: &str = "\
@@ -11,22 +12,22 @@ pub const KEYS: &str = "\
     tls_cert =             | a PEM file that linkbot can read, with an undamaged certificate; its \
                              key, there or in tls_key, must be in plain PKCS#8; convert one with: \
                              openssl pkcs8 -topk8 -nodes -in OLD.key -out NEW.key
-    tls_key =
+    tls_key =              |
     nick = linkbot         | a nick: letters, digits and []\\`_^{|}-, not starting with a digit or -
-    owner =
+    owner =                |
     channels =             | #name or #name key, without quotes; separate several with commas, and \
                              name each once (case makes no difference)
-    server_password =
+    server_password =      |
     sasl =                 | plain, with sasl_user and sasl_password, or external, with tls_cert
-    sasl_user =
-    sasl_password =
-    on_connect =
-    prefix = .
+    sasl_user =            |
+    sasl_password =        |
+    on_connect =           |
+    prefix = .             |
     reply = privmsg        | privmsg, notice or quiet
     capture = no           | yes or no
-    ignore =
-    relay =
-    moderators =
+    ignore =               |
+    relay =                |
+    moderators =           |
     rejoin = no            | yes or no
     catch_up = yes         | yes or no
     reconnect = 20         | a number from 1 to 600
@@ -35,7 +36,7 @@ pub const KEYS: &str = "\
                              {channel}, a different file for each channel
     page = links.html      | a file in a directory that exists, used for nothing else; with \
                              {channel}, a different file for each channel
-    feed_title = Links from {channels}
+    feed_title = Links from {channels}|
     feed_url =             | the address of the feed: http:// or https://, without a user name or \
                              password, and with {channel} only if feed has it
     feed_items = 100       | a number from 1 to 10000
@@ -45,10 +46,10 @@ pub const KEYS: &str = "\
     delicious =            | the full http:// or https:// address of the service's posts/add, \
                              without a password or token, and with one login: delicious_user and \
                              delicious_password, or delicious_token, or delicious_bearer
-    delicious_user =
-    delicious_password =
-    delicious_token =
-    delicious_bearer =
+    delicious_user =       |
+    delicious_password =   |
+    delicious_token =      |
+    delicious_bearer =     |
     delicious_tags = irc   | at least one tag, for example irc
     delicious_shared =     | yes or no
     delicious_interval = 3 | a number from 0 to 86400
@@ -58,7 +59,6 @@ pub const KEYS: &str = "\
 pub struct Lines {
     pub path: PathBuf,
     pub settings: BTreeMap<String, Setting>,
-    pub warnings: Vec<String>,
 }
 
 #[derive(Default)]
@@ -73,58 +73,46 @@ pub struct Setting {
 
 impl Lines {
     pub fn new(path: &Path, text: &str) -> Result<Lines> {
-        let mut lines = Lines { path: path.into(), settings: BTreeMap::new(), warnings: vec![] };
+        let mut lines = Lines { path: path.into(), settings: BTreeMap::new() };
         for line in KEYS.lines() {
-            let (line, right) = line.split_once("| ").unwrap_or((line, ""));
-            let (key, value) = split(line);
+            let (line, right) = split(line, '|');
+            let (key, value) = split(line, '=');
             lines.settings.insert(key.into(), Setting { line: 0, value: value.into(), right });
         }
         // Some editors write a byte-order mark.
         for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with('#') {
-                let (key, value) = split(line);
-                lines
-                    .set(number, key, value)
-                    .map_err(|what| format!("{}:{number}: {what}", path.display()))?;
+            let (key, value) = split(line, '=');
+            if line.trim().is_empty() || line.trim_start().starts_with('#') {
+                continue;
+            }
+            if key.starts_with("local.") {
+                lines.settings.entry(key.into()).or_default();
+            }
+            let Some(setting) = lines.settings.get_mut(key) else {
+                return Err(format!("{}:{number}: {}", path.display(), lines.unknown_key(key)));
+            };
+            let earlier = setting.line;
+            setting.line = number;
+            if earlier == 0 {
+                // An empty value means the default.
+                if !value.is_empty() {
+                    setting.value = value.into();
+                }
+            } else if matches!(key, "on_connect" | "ignore" | "relay" | "moderators") {
+                setting.value += &format!("\n{value}");
+            } else {
+                return Err(lines.error(
+                    key,
+                    &format!("already set in line {earlier}; remove one of the two lines"),
+                ));
+            }
+            if value.contains("#your-channel") || value.contains("your-linkbot") {
+                return Err(
+                    lines.error(key, "put your own name in place of #your-channel or your-linkbot")
+                );
             }
         }
         Ok(lines)
-    }
-
-    fn set(&mut self, line: usize, key: &str, value: &str) -> Result<()> {
-        if key.starts_with("local.") {
-            self.settings.entry(key.into()).or_default();
-        }
-        let Some(setting) = self.settings.get_mut(key) else { return Err(self.unknown_key(key)) };
-        if value.contains("#your-channel") || value.contains("your-linkbot") {
-            return Err(format!(
-                "{key}: put your own name in place of #your-channel or your-linkbot"
-            ));
-        }
-        if setting.line == 0 {
-            // An empty value means the default.
-            if !value.is_empty() {
-                setting.value = value.into();
-            }
-        } else if matches!(key, "on_connect" | "ignore" | "relay" | "moderators") {
-            setting.value += &format!("\n{value}");
-        } else {
-            return Err(format!(
-                "{key}: already set in line {}; remove one of the two lines",
-                setting.line
-            ));
-        }
-        setting.line = line;
-        if value.starts_with(|c| "\"'`“”„‘’«»".contains(c)) {
-            self.warnings.push(
-                self.error(
-                    key,
-                    "the quotes are part of the value; remove them unless you mean them",
-                ),
-            );
-        }
-        Ok(())
     }
 
     /// Quotes `key` only if it looks like one: anything else could be part of a password.
@@ -135,14 +123,14 @@ impl Lines {
                 .into();
         }
         // The same but for two bytes in a row.
-        let is_near = |known: &&String| {
-            (0..key.len()).any(|start| {
-                known.starts_with(&key[..start])
-                    && known.ends_with(key.get(start + 2..).unwrap_or_default())
+        let nearest = self.settings.keys().find(|known| {
+            (2..=key.len()).any(|end| {
+                known.starts_with(&key[..end - 2])
+                    && known.ends_with(&key[end..])
                     && known.len() < key.len() + 2
             })
-        };
-        match self.settings.keys().find(is_near) {
+        });
+        match nearest {
             Some(nearest) => format!("{key}: unknown key; did you mean {nearest}?"),
             None => {
                 format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
@@ -164,12 +152,17 @@ impl Lines {
     }
 
     pub fn option<T>(&self, key: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
-        self.get(key, |value| if value.is_empty() { Some(None) } else { parse(value).map(Some) })
+        self.text(key).map(|_| self.get(key, parse)).transpose()
     }
 
     /// The error that says what a correct value of `key` is.
     pub fn wrong(&self, key: &str) -> String {
         self.error(key, &format!("must be {}", self.settings[key].right))
+    }
+
+    /// Logs a warning about `key`. It quotes no value: that may be a secret.
+    pub fn warn(&self, key: &str, what: &str) {
+        log!("{WARNING}{}", self.error(key, what));
     }
 
     /// An error or a warning about `key`, with the file's name and the line.
@@ -182,8 +175,8 @@ impl Lines {
     }
 }
 
-/// The key and the value of a line. The key is empty if there is none.
-fn split(line: &str) -> (&str, &str) {
-    let (key, value) = line.split_once('=').unwrap_or(("", line));
+/// The parts of a line before and after `sign`. The first is empty if there is no such sign.
+fn split(line: &str, sign: char) -> (&str, &str) {
+    let (key, value) = line.split_once(sign).unwrap_or(("", line));
     (key.trim(), value.trim())
 }

@@ -7,38 +7,37 @@ use super::*;
 /// `{channel}`.
 pub fn views(lines: &Lines, files: &mut Vec<PathBuf>, irc: &irc::Settings) -> Result<Vec<View>> {
     let scheme = if lines.value("tls") == "no" { "irc" } else { "ircs" };
-    let items = lines.get("feed_items", number(1, 10_000))? as usize;
-    let channels: Vec<_> = irc.channels.iter().map(|channel| channel.name.clone()).collect();
     let mut views = vec![];
     for key in ["feed", "page"] {
-        let group_size = if lines.value(key).contains("{channel}") { 1 } else { channels.len() };
-        for group in channels.chunks(group_size) {
-            let channel = &group[0];
+        let group_size =
+            if lines.value(key).contains("{channel}") { 1 } else { irc.channels.len() };
+        for group in irc.channels.chunks(group_size) {
+            let channels: Vec<_> = group.iter().map(|channel| channel.name.clone()).collect();
+            let channel = &channels[0];
             let name =
                 channel[1..].replace(|c: char| !c.is_alphanumeric() && !"-_".contains(c), "_");
             let file = |key| lines.value(key).replace("{channel}", &name);
             let feed_url = lines.option("feed_url", |url| {
-                let is_right =
-                    url.contains("{channel}") == lines.value("feed").contains("{channel}");
-                address(&with_channel(url, &name)).ok().filter(|_| is_right)
+                address(&with_channel(url, &name)).ok().filter(|_| {
+                    url.contains("{channel}") == lines.value("feed").contains("{channel}")
+                })
             })?;
             // Feeds and pages are served from one directory.
             let page_url = feed_url.as_ref().map(|url| {
-                let directory = url.trim_end_matches(|c| c != '/');
-                format!("{directory}{}", relative_url(&file("page")))
+                url.trim_end_matches(|c| c != '/').to_owned() + &relative_url(&file("page"))
             });
             let about = page_url.clone().unwrap_or_else(|| {
                 format!("{scheme}://{}/{}", lines.value("server"), percent_encode(channel))
             });
             let is_page = key == "page";
-            let title = lines.value("feed_title").replace("{channels}", &group.join(", "));
+            let title = lines.value("feed_title").replace("{channels}", &channels.join(", "));
             views.push(View {
                 path: lines.get(key, |_| own_file(&lines.path, files, &file(key)))?,
                 url: if is_page { page_url } else { feed_url },
-                channels: group.to_vec(),
                 title: title.replace("{channel}", &channel[1..]),
+                channels,
                 about,
-                items,
+                items: lines.get("feed_items", number(1, 10_000))? as usize,
                 is_page,
             });
         }

@@ -1,29 +1,28 @@
 //! The secrets in bot.conf: who may read them, where they may be sent, and what no log line may
 //! show.
 
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+
 use super::*;
 
 /// Everything that the log must hide, as it is and percent-encoded.
 ///
 /// It is an error if a secret would cross the network unencrypted. The server's own password may:
 /// such servers often have no TLS.
-pub fn secrets(
-    lines: &mut Lines,
-    server: &connection::Settings,
-    irc: &irc::Settings,
-    account: &Option<delicious::Settings>,
-) -> Result<Vec<String>> {
-    let commands: Vec<String> =
+pub fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
+    let Config { server, irc, account, .. } = config;
+    let commands: Vec<_> =
         irc.on_connect.iter().flat_map(|line| passwords(line, &irc.nick)).collect();
     if !server.tls && !is_loopback(&server.host) {
         if irc.sasl.is_some() || !commands.is_empty() {
             return Err(lines.wrong("tls"));
         }
         if irc.server_password.is_some() {
-            lines.warnings.push(lines.error(
+            lines.warn(
                 "server_password",
                 "crosses the network unencrypted; set tls = yes if the server supports it",
-            ));
+            );
         }
     }
     let secrets = commands
@@ -38,12 +37,17 @@ pub fn secrets(
     Ok(secrets.flat_map(|secret| [percent_encode(&secret), secret]).collect())
 }
 
+pub fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "[::1]")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// A file that contains a secret must not be accessible to others. Its group may read it.
 pub fn check_mode(path: &Path) -> Result<()> {
     if fs::metadata(path).is_ok_and(|file| file.mode() & 0o007 > 0) {
-        let path = path.display();
         return Err(format!(
-            "{path} contains a secret but every user can access it; fix it with: chmod o-rwx {path}"
+            "{0} contains a secret but every user can access it; fix it with: chmod o-rwx {0}",
+            path.display()
         ));
     }
     Ok(())
@@ -53,9 +57,9 @@ pub fn check_mode(path: &Path) -> Result<()> {
 /// Hides too much rather than too little.
 fn passwords(line: &str, nick: &str) -> Vec<String> {
     let words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
-    let arguments: Vec<&str> = words.skip(1).collect();
-    let not_secret = arguments.len().saturating_sub(1).min(2);
-    let may_be_secret = arguments.into_iter().skip(not_secret).filter(|word| {
+    // A command alone has none.
+    let first = words.clone().count().saturating_sub(1).clamp(1, 3);
+    let may_be_secret = words.skip(first).filter(|word| {
         // Hiding shorter words would make the log unreadable.
         word.len() > 3 && !word.starts_with(['#', '+']) && !word.eq_ignore_ascii_case(nick)
     });

@@ -195,7 +195,7 @@ fn links_are_ascii_uris_as_rfc_3986_has_them() {
         ("http://[::1]:8080/[x]#[y]#z", "http://[::1]:8080/%5Bx%5D#%5By%5D%23z"),
         ("http://example.com/100%", "http://example.com/100%25"),
         ("http://example.com/%zz%4a%4", "http://example.com/%25zz%4a%254"),
-        ("http://bücher.example/ü?ü#ü", "http://xn--bcher-kva.example/%C3%BC?%C3%BC#%C3%BC"),
+        ("http://example.com/ü?ü#ü", "http://example.com/%C3%BC?%C3%BC#%C3%BC"),
         ("http://example.com/~a!$&'()*+,;=:@?/?", "http://example.com/~a!$&'()*+,;=:@?/?"),
         ("no address ü", "no%20address%20%C3%BC"),
         ("ircs://[::1]:7000/%23dev", "ircs://[::1]:7000/%23dev"),

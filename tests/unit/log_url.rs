@@ -16,7 +16,7 @@ fn link(posted: OffsetDateTime) -> Link {
     }
 }
 
-fn log_url(text: &str, zone: Zone) -> LogUrl {
+fn log_url(text: &str, zone: Option<UtcOffset>) -> LogUrl {
     LogUrl { pattern: Some(pattern(text).unwrap()), zone }
 }
 
@@ -25,21 +25,23 @@ fn a_log_url_names_the_second_in_its_zone() {
     let pattern = "http://logs/?y=[year]&m=[month]&d=[day]&c={channel}#[year][month][day][hour][minute][second]";
     let of =
         |zone| log_url(pattern, zone).of(&link(datetime!(2026-12-31 23:31:19.999 UTC))).unwrap();
+    assert_eq!(of(Some(UtcOffset::UTC)), "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119");
+    assert_eq!(of(Some(offset!(+1))), "http://logs/?y=2027&m=01&d=01&c=dev#20270101003119");
     assert_eq!(
-        of(Zone::Fixed(UtcOffset::UTC)),
-        "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119"
-    );
-    assert_eq!(of(Zone::Fixed(offset!(+1))), "http://logs/?y=2027&m=01&d=01&c=dev#20270101003119");
-    assert_eq!(
-        log_url("http://x/[[a]", Zone::Local).of(&link(datetime!(2026-01-01 0:00 UTC))).unwrap(),
+        log_url("http://x/[[a]", None).of(&link(datetime!(2026-01-01 0:00 UTC))).unwrap(),
         "http://x/%5Ba%5D"
+    );
+    let idn = log_url("https://bücher.example/[year]", None);
+    assert_eq!(
+        idn.of(&link(datetime!(2026-06-01 0:00 UTC))).unwrap(),
+        "https://xn--bcher-kva.example/2026"
     );
 }
 
 #[test]
 fn the_last_second_that_there_is_has_a_log_url_in_every_zone() {
     for zone in [offset!(+1), offset!(-1)] {
-        let log_url = log_url("http://x/[year]", Zone::Fixed(zone));
+        let log_url = log_url("http://x/[year]", Some(zone));
         assert_eq!(log_url.of(&link(datetime!(9999-12-31 23:59:59 UTC))).unwrap(), "http://x/9999");
     }
 }
