@@ -17,27 +17,11 @@ use crate::link::Link;
 use crate::log;
 use crate::title::clean_tag;
 
-/// Services refuse or truncate longer titles, in characters.
-const LONGEST_TITLE: usize = 255;
-/// Pinboard answers 414 to a longer request target, in bytes.
-const LONGEST_TARGET: usize = 2000;
-/// The most to read of a response, in bytes.
-const LONGEST_RESPONSE: u64 = 64 << 10;
-/// Maximum lead of a posting time over our clock; beyond it, send now. SemanticScuttle pins future
-/// links to the top permanently.
-const MAX_LEAD: time::Duration = time::Duration::minutes(10);
-/// The longest `Retry-After` that is honored.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// The timeout for the first byte of a response. It doubles after a timeout, and halves after a
 /// response within half of it.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
-/// The shortest wait after a timeout.
-const TIMEOUT_PAUSE: Duration = Duration::from_secs(30);
 
-const CHECK_LOGIN: &str = ": check delicious_user and delicious_password, and whether the server \
-    receives Authorization; or delicious_token, at Pinboard the whole user:HEX; or \
-    delicious_bearer, which must be allowed to write";
 const CHECK_ADDRESS: &str =
     ": an error page, or delicious is not the full posts/add address (https? a slash?)";
 
@@ -57,7 +41,7 @@ pub struct Settings {
     pub shared: Option<bool>,
     /// From the end of one request to the start of the next.
     pub interval: Duration,
-    /// The service decodes `url` twice and cannot store characters above U+FFFF.
+    /// The service decodes `url` once too often and cannot store characters above U+FFFF.
     pub scuttle: bool,
     pub user_agent: String,
 }
@@ -81,16 +65,12 @@ pub enum Verdict {
     /// Refused, or already there: linkhut and Scuttle have one message for both.
     RefusedOrThere(String),
     Refused(String),
-    TryLater(Failure),
-}
-
-/// Why and when to send a request again.
-#[derive(Debug, PartialEq)]
-pub struct Failure {
-    pub why: String,
-    pub cause: Cause,
-    /// The shortest wait that the service asks for, or needs.
-    pub at_least: Duration,
+    TryLater {
+        why: String,
+        cause: Cause,
+        /// The shortest wait that the service asks for, or needs.
+        at_least: Duration,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -190,7 +170,7 @@ impl Account {
         let retry_after = response.headers().get("Retry-After");
         let retry_after = retry_after.and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
-        let mut reader = response.into_body().into_reader().take(LONGEST_RESPONSE);
+        let mut reader = response.into_body().into_reader().take(64 << 10);
         // If the body breaks off, use what has arrived: it may contain a complete result.
         let read = reader.read_to_end(&mut body);
         let body = String::from_utf8_lossy(&body).to_ascii_lowercase();
@@ -230,7 +210,10 @@ impl Account {
             }
             (200..=299, Some("something went wrong")) => return RefusedOrThere(why),
             (200..=299, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
-                (Misconfigured, CHECK_LOGIN)
+                let hint = ": check delicious_user and delicious_password, and whether the server \
+                    receives Authorization; or delicious_token, at Pinboard the whole user:HEX; or \
+                    delicious_bearer, which must be allowed to write";
+                (Misconfigured, hint)
             }
             (200..=299, None) => (Unclear, CHECK_ADDRESS),
             (300..=399 | 404..=406, _) => (Misconfigured, CHECK_ADDRESS),
@@ -247,7 +230,7 @@ impl Account {
             _ => cause,
         };
         let at_least = retry_after.unwrap_or_default();
-        TryLater(Failure { why: why + hint, cause, at_least })
+        TryLater { why: why + hint, cause, at_least }
     }
 
     /// The service's message in lower case, for the log: up to the first unusual character, and
@@ -277,22 +260,21 @@ impl Settings {
         now: OffsetDateTime,
     ) -> Option<Url> {
         let replace = match change {
-            // For a new link, only this works with every service, and it never overwrites an older
-            // bookmark.
+            // This works with every service, and never overwrites an older bookmark.
             Change::Add => "no",
             Change::Replace => "yes",
             Change::Delete => return self.delete(link),
         };
         let mut url = link.url.clone();
         if self.scuttle {
-            // Scuttle decodes `url` once more than it should.
             url = url.replace('%', "%25").replace('+', "%2B");
         }
-        let posted = if link.posted > now + MAX_LEAD { now } else { link.posted };
-        // Without its milliseconds.
+        // SemanticScuttle keeps links from the future at the top. Milliseconds are not understood.
+        let posted = link.posted.min(now + time::Duration::minutes(10));
         let dt = format!("{}Z", &format_time(posted)[..19]);
         let (title, own) = link.title_and_tags();
-        let mut title: String = title.chars().take(LONGEST_TITLE).collect();
+        // Services refuse or truncate longer titles.
+        let mut title: String = title.chars().take(255).collect();
         let tags = self.tags.iter().map(|tag| clean_tag(&tag.replace("{channel}", &link.channel)));
         let tags = tags.chain(own.into_iter().map(str::to_owned));
         let mut tags: Vec<_> = tags.filter(|tag| !tag.is_empty()).collect();
@@ -320,8 +302,8 @@ impl Settings {
                 }
             }
             let request = self.with(self.add.clone(), &query);
-            let is_short = request[url::Position::BeforePath..].len() <= LONGEST_TARGET;
-            if is_short || title.chars().nth(1).is_none() {
+            // Pinboard answers 414 to a longer target.
+            if request[url::Position::BeforePath..].len() <= 2000 || title.chars().count() < 2 {
                 return Some(request);
             }
             if log.is_empty() {
@@ -357,44 +339,38 @@ impl Settings {
 fn failed(error: ureq::Error) -> Verdict {
     use Cause::*;
     use ureq::Error::*;
-    match error {
-        NativeTls(e) => later(
-            &format!(
-                "TLS failed ({e}): check the service's certificate, \
-                 and the trust store or SSL_CERT_FILE"
-            ),
-            Misconfigured,
-        ),
-        Http(_) | BadUri(_) | InvalidProxyUrl => later(
-            "the request cannot be made: check the delicious keys, \
-             HTTP_PROXY, HTTPS_PROXY and ALL_PROXY",
-            Misconfigured,
-        ),
-        Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => {
-            later("no connection", Busy)
+    let mut at_least = Duration::ZERO;
+    let (why, cause) = match error {
+        NativeTls(e) => {
+            let hint = "check the service's certificate, and the trust store or SSL_CERT_FILE";
+            (format!("TLS failed ({e}): {hint}"), Misconfigured)
         }
-        // A slow server needs time to finish the last request.
-        Timeout(_) => Verdict::TryLater(Failure {
-            why: "no response in time".into(),
-            cause: Unclear,
-            at_least: TIMEOUT_PAUSE,
-        }),
+        Http(_) | BadUri(_) | InvalidProxyUrl => {
+            let what = "the request cannot be made: check the delicious keys, \
+                HTTP_PROXY, HTTPS_PROXY and ALL_PROXY";
+            (what.into(), Misconfigured)
+        }
+        Timeout(ureq::Timeout::Connect) | HostNotFound | ConnectProxyFailed(_) => {
+            ("no connection".into(), Busy)
+        }
+        Timeout(_) => {
+            // A slow server needs time to finish the last request.
+            at_least = Duration::from_secs(30);
+            ("no response in time".into(), Unclear)
+        }
         Io(e) => {
             // For a failed DNS lookup, std has neither a named kind nor an error number.
             let is_unconnected =
                 matches!(e.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
                     || e.to_string().starts_with("failed to lookup");
-            later(&log::os_error(e), if is_unconnected { Busy } else { Unclear })
+            (log::os_error(e), if is_unconnected { Busy } else { Unclear })
         }
-        _ => later("the response is not HTTP", Unclear),
-    }
+        _ => ("the response is not HTTP".into(), Unclear),
+    };
+    Verdict::TryLater { why, cause, at_least }
 }
 
-fn later(why: &str, cause: Cause) -> Verdict {
-    Verdict::TryLater(Failure { why: why.into(), cause, at_least: Duration::ZERO })
-}
-
-/// `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
+/// `Retry-After` (RFC 9110, section 10.2.3): seconds or a date. At most an hour.
 fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -403,7 +379,7 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
             (OffsetDateTime::parse(text, &Rfc2822).ok()? - now).try_into().unwrap_or_default()
         }
     };
-    Some(wait.min(LONGEST_RETRY_AFTER))
+    Some(wait.min(Duration::from_secs(3600)))
 }
 
 /// The result in a response in lower case, trimmed: `<result code="...">` or `<result>...</result>`

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::delicious::{Cause, Change, Failure, Verdict};
+use crate::delicious::{Cause, Change, Verdict};
 use crate::file;
 use crate::journal::{Action, Journal, Line, format_time, parse_time};
 use crate::link::Link;
@@ -29,12 +29,8 @@ use pending::Pending;
 const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 /// The longest wait, and the one after an error that only the operator can fix.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How often the log repeats why delivery is stopped.
-const REMINDER: Duration = Duration::from_secs(6 * 3600);
 /// After this many failures in a row, an address lets another go first.
 const MAX_FAILURES: u32 = 3;
-/// A change with this many strikes is skipped.
-const MAX_STRIKES: usize = 3;
 
 pub struct Delivery {
     cursor_file: PathBuf,
@@ -75,7 +71,8 @@ struct Address {
     /// In a row. From [`MAX_FAILURES`] on, it takes turns with other addresses.
     failures: u32,
     /// How many links were accepted before each failure that this one may have caused. Each of
-    /// these numbers is a strike: another link was accepted in between.
+    /// these numbers is a strike: another link was accepted in between. After three, the event is
+    /// skipped.
     strikes: HashSet<u64>,
 }
 
@@ -223,17 +220,16 @@ impl Delivery {
             }
             Verdict::RefusedOrThere(why) => Some(format!("refused, or already there: {why}")),
             Verdict::Refused(why) => Some(why),
-            Verdict::TryLater(failure) => {
-                if matches!(failure.cause, Cause::Overloaded | Cause::Unclear) {
+            Verdict::TryLater { why, cause, at_least } => {
+                if matches!(cause, Cause::Overloaded | Cause::Unclear) {
                     self.pending.maybe_stored.insert(time);
                 }
-                if !matches!(failure.cause, Cause::Busy | Cause::Overloaded) {
+                if !matches!(cause, Cause::Busy | Cause::Overloaded) {
                     address.strikes.insert(self.accepted);
                 }
-                if address.strikes.len() < MAX_STRIKES {
-                    return self.wait(address, failure, now, clock);
+                if address.strikes.len() < 3 {
+                    return self.wait(address, why, cause, at_least, now, clock);
                 }
-                let why = failure.why;
                 Some(format!("the service accepts other links but not this one: {why}"))
             }
         };
@@ -299,15 +295,16 @@ impl Delivery {
     }
 
     /// Schedules another attempt for the first event of `address`. Logs a new reason at once, and
-    /// repeats the same one every [`REMINDER`].
+    /// repeats the same one every six hours.
     fn wait(
         &mut self,
         mut address: Address,
-        failure: Failure,
+        why: String,
+        cause: Cause,
+        at_least: Duration,
         now: Instant,
         clock: OffsetDateTime,
     ) {
-        let Failure { why, cause, at_least } = failure;
         address.failures += match cause {
             Cause::Misconfigured | Cause::RefusedByStatus => MAX_FAILURES,
             _ => 1,
@@ -319,7 +316,7 @@ impl Delivery {
         self.next_request = self.next_request.max(now + self.backoff.max(at_least));
         self.last_error = format!("; last error: {why} ({})", format_time(clock));
         let (last_reason, logged) = &self.last_stop;
-        if *last_reason != why || now >= *logged + REMINDER {
+        if *last_reason != why || now >= *logged + Duration::from_secs(6 * 3600) {
             let priority = if self.backoff == LONGEST_WAIT { ERROR } else { WARNING };
             log!(
                 "{priority}delivery stopped: {}: {why}; {} pending, none lost; next try in {}",

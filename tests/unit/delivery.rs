@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use crate::delicious::{Cause, Change, Failure, Verdict};
+use crate::delicious::{Cause, Change, Verdict};
 use crate::delivery::*;
 use crate::journal::{Action, Journal, VIEW_WINDOW, format_time};
 use crate::link::Link;
@@ -157,7 +157,7 @@ fn link(i: usize) -> Link {
 
 fn failure(why: &str, cause: Cause, seconds: u64) -> Verdict {
     let at_least = Duration::from_secs(seconds);
-    Verdict::TryLater(Failure { why: why.into(), cause, at_least })
+    Verdict::TryLater { why: why.into(), cause, at_least }
 }
 
 fn later() -> Verdict {
