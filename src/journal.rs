@@ -28,7 +28,7 @@ pub use line::{Action, Event, format_time, parse_time};
 pub use reader::Line;
 
 use inspect::inspect;
-use line::{Parsed, format_line, parse_line};
+use line::{format_line, parse_line};
 use reader::{BLOCK, ForwardReader, ReverseReader};
 
 /// How far back a view reads, in bytes: about 130,000 links.

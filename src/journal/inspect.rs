@@ -17,55 +17,50 @@ pub fn warnings(path: &Path, within: u64) -> io::Result<Vec<String>> {
 pub fn inspect(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<String>)> {
     // Events of one batch get times a little ahead of the clock.
     let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
-    let (mut count, mut has_changes) = (0, false);
-    // What is wrong; in how many lines; the first of them, and its details.
+    let mut count = 0;
+    // What is wrong; in how many lines; the first of them, counted from the end, and its details.
     let mut problems: BTreeMap<&str, (usize, usize, String)> = BTreeMap::new();
-    let mut lines = ForwardReader::new(file, from, to)?;
+    let mut later = BTreeMap::new();
+    let mut lines = ReverseReader::new(file, from.min(to.saturating_sub(VIEW_WINDOW)), to);
     while let Some(line) = lines.line()? {
-        count += 1;
-        let (what, why) = match line {
-            Err(why) => ("skipped", why.to_owned()),
-            Ok(None) => continue,
-            Ok(Some(Event { time, action, link })) => {
-                has_changes |= matches!(action, Action::Title | Action::Remove);
-                let latest = time.max(link.posted);
+        let is_new = lines.offset() >= from;
+        // Titles and removals may belong to links before this part.
+        if !is_new && later.is_empty() {
+            break;
+        }
+        count += usize::from(is_new);
+        let (what, why) = match parse_line(&lines.buf[line]) {
+            Ok(Some(event)) => {
+                let latest = event.time.max(event.link.posted);
+                let is_change = matches!(event.action, Action::Title | Action::Remove);
+                if is_new && is_change || !later.is_empty() && later.contains_key(&key(&event.link))
+                {
+                    fold(&mut later, event);
+                }
                 if latest <= limit {
                     continue;
                 }
                 let latest = format_time(latest);
                 ("in the future", format!("{latest}; correct it, or this machine's clock"))
             }
+            Ok(None) => continue,
+            Err(why) => ("skipped", why.to_owned()),
         };
-        problems.entry(what).or_insert((0, count, why)).0 += 1;
+        if is_new {
+            let problem = problems.entry(what).or_default();
+            *problem = (problem.0 + 1, count, why);
+        }
     }
     let warning = |(what, (lines, first, why))| {
         let first = match from {
-            0 => format!("line {first}"),
-            _ => format!("line {} from the end", count + 1 - first),
+            0 => format!("line {}", count + 1 - first),
+            _ => format!("line {first} from the end"),
         };
         format!("lines {what}: {lines}; the first is {first}: {why}")
     };
     let mut warnings: Vec<String> = problems.into_iter().map(warning).collect();
-    if has_changes {
-        warnings.extend(unmatched(file, from, to)?);
-    }
-    Ok((count, warnings))
-}
-
-/// Warns about the `title` and `remove` events from the offset `from` on that match no link.
-fn unmatched(file: &File, from: u64, to: u64) -> io::Result<impl Iterator<Item = String>> {
-    let mut later = BTreeMap::new();
-    for line in ReverseReader::new(file, to.saturating_sub(VIEW_WINDOW), to) {
-        let Line { event, start, .. } = line?;
-        let is_new = start >= from;
-        if !is_new && later.is_empty() {
-            break;
-        }
-        if event.action != Action::Repost && (is_new || later.contains_key(&key(&event.link))) {
-            fold(&mut later, event);
-        }
-    }
-    Ok(later.into_keys().map(|(channel, address)| {
+    warnings.extend(later.into_keys().map(|(channel, address)| {
         format!("a title or remove matches no link: check {address} and {channel}")
-    }))
+    }));
+    Ok((count, warnings))
 }

@@ -37,9 +37,6 @@ pub struct Event {
     pub link: Link,
 }
 
-/// `None` for a comment or an empty line; an error says what is wrong.
-pub type Parsed = Result<Option<Event>, &'static str>;
-
 /// Formats an event as a line, with its newline.
 pub fn format_line(Event { time, action, link }: &Event) -> String {
     let (name, _) = ACTIONS[*action as usize];
@@ -57,8 +54,9 @@ pub fn format_line(Event { time, action, link }: &Event) -> String {
     line + "\n"
 }
 
-/// Parses a line, with its newline or without.
-pub fn parse_line(line: &[u8]) -> Parsed {
+/// Parses a line, with its newline or without. `None` for a comment or an empty line; an error says
+/// what is wrong.
+pub fn parse_line(line: &[u8]) -> Result<Option<Event>, &'static str> {
     if line.len() > BLOCK {
         return Err("longer than 32 KiB");
     }

@@ -78,12 +78,8 @@ impl<'a> ReverseReader<'a> {
 
     /// Reads the block before `buf`.
     fn read_block(&mut self) -> io::Result<()> {
-        if self.end > BLOCK {
-            // The line is too long. Instead of what was read of it, a byte stays that makes the
-            // line malformed.
-            self.buf[0] = b'\xff';
-            self.end = 1;
-        }
+        // Of a line that is too long, one byte too many is kept: that makes it malformed.
+        self.end = self.end.min(BLOCK + 1);
         let length = (self.at - self.from).min(BLOCK as u64) as usize;
         self.at -= length as u64;
         let mut block = vec![0; length];
@@ -153,23 +149,21 @@ impl<'a> ForwardReader<'a> {
         let reader = BufReader::new(file.take(to.saturating_sub(position)));
         let mut lines = ForwardReader { reader, line: Vec::new(), position };
         if from > 0 {
-            lines.line()?;
+            lines.read_line()?;
         }
         Ok(lines)
     }
 
-    pub fn line(&mut self) -> io::Result<Option<Parsed>> {
+    /// Reads the next line. It is empty at the end.
+    fn read_line(&mut self) -> io::Result<()> {
         self.line.clear();
         // One byte too many makes the line malformed.
         let mut part = (&mut self.reader).take(BLOCK as u64 + 1);
         self.position += part.read_until(b'\n', &mut self.line)? as u64;
-        if self.line.is_empty() {
-            return Ok(None);
-        }
         if !self.line.ends_with(b"\n") {
             self.position += self.reader.skip_until(b'\n')? as u64;
         }
-        Ok(Some(parse_line(&self.line)))
+        Ok(())
     }
 }
 
@@ -179,11 +173,13 @@ impl Iterator for ForwardReader<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let start = self.position;
-            let line = match self.line() {
-                Ok(line) => line?,
-                Err(e) => return Some(Err(e)),
-            };
-            if let Ok(Some(event)) = line {
+            if let Err(e) = self.read_line() {
+                return Some(Err(e));
+            }
+            if self.line.is_empty() {
+                return None;
+            }
+            if let Ok(Some(event)) = parse_line(&self.line) {
                 return Some(Ok(Line { event, start, end: self.position }));
             }
         }
