@@ -18,7 +18,6 @@ mod feed;
 mod file;
 mod irc;
 mod journal;
-mod last_seen;
 mod link;
 mod local;
 mod log_url;

@@ -1,6 +1,8 @@
 //! The connection to IRC, or the wait before the next one. Reads bytes and returns requests; takes
 //! outcomes and sends the replies.
 
+pub mod last_seen;
+
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::time::Instant;
@@ -13,8 +15,9 @@ use crate::delivery::describe_wait;
 use crate::irc::connection::{Addresses, Backoff, Connection, End, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::{Now, Session};
-use crate::last_seen::LastSeen;
-use crate::log;
+use crate::log::{self, ERROR, WARNING};
+
+use last_seen::LastSeen;
 
 pub struct Network<'a> {
     config: &'a Config,
@@ -57,23 +60,21 @@ impl<'a> Network<'a> {
         let mut until = until.into_iter().fold(session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
-            match connection.read(lines.space(), until) {
-                Ok(0) => return requests,
-                Ok(n) => {
-                    lines.filled(n);
-                    taken += n;
+            let length = connection.read(lines.space(), until).unwrap_or_else(|e| {
+                let mut why = log::os_error(e);
+                if !session.is_irc && !self.config.server.tls {
+                    why += "; the server sent no line of IRC: if this port speaks TLS, \
+                            set tls = yes";
                 }
-                Err(e) => {
-                    let mut why = log::os_error(e);
-                    if !session.is_irc && !self.config.server.tls {
-                        why += "; the server sent no line of IRC: if this port speaks TLS, \
-                                set tls = yes";
-                    }
-                    // The server's last words say more.
-                    session.end.get_or_insert(End(Retry::Soon, why));
-                    return requests;
-                }
+                // The server's last words say more.
+                session.end.get_or_insert(End(Retry::Soon, why));
+                0
+            });
+            if length == 0 {
+                return requests;
             }
+            lines.end += length;
+            taken += length;
             let now = now();
             while let Some(line) = lines.next() {
                 if self.verbose {
@@ -111,12 +112,14 @@ impl<'a> Network<'a> {
         let now = now();
         session.tick(now.instant);
         if self.verbose {
-            session.out.lines().for_each(|line| log!("-> {line}"));
+            for line in session.out.lines() {
+                log!("-> {line}");
+            }
         }
-        connection.stream.write_all(session.out.as_bytes()).unwrap_or_else(|e| {
+        if let Err(e) = connection.stream.write_all(session.out.as_bytes()) {
             let why = format!("cannot send to the server: {}", log::os_error(e));
             session.end.get_or_insert(End(Retry::Soon, why));
-        });
+        }
         session.out.clear();
         let end = session.end.take();
         self.last_seen.update(session.last_seen(now), now.instant, end.is_some());
@@ -142,11 +145,11 @@ impl<'a> Network<'a> {
 
     /// Handles a failed or lost connection: schedules the next attempt.
     fn lost(&mut self, End(retry, why): End) {
-        let registered = self.online.take().and_then(|(_, session, _)| session.registered);
-        let registered = registered.map(|since| since.elapsed());
+        let online = self.online.take();
+        let registered = online.and_then(|(_, session, _)| Some(session.registered?.elapsed()));
         // Each RandomState has a new seed: the standard library's only source of randomness.
         let wait = self.backoff.wait(retry, registered, RandomState::new().hash_one(""));
-        let priority = if retry == Retry::Soon { log::WARNING } else { log::ERROR };
+        let priority = if retry == Retry::Soon { WARNING } else { ERROR };
         log!("{priority}not connected: {why}; retrying in {}", describe_wait(wait));
         self.next_attempt = Instant::now() + wait;
     }

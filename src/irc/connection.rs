@@ -16,20 +16,8 @@ use crate::log;
 /// this time is dead.
 const TIMEOUT: Duration = Duration::from_secs(15);
 pub const MINUTE: Duration = Duration::from_secs(60);
-/// In each of OpenSSL's messages about a certificate.
-const UNTRUSTED: &str = "verify failed";
-/// Words in OpenSSL's messages, which are all that native-tls passes on, and what they mean.
-const TLS_ERRORS: [(&str, &str); 6] = [
-    ("has expired", "the certificate has expired; ask the network to renew it"),
-    ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
-    ("mismatch", "the certificate was issued for another name; check the name in server"),
-    (UNTRUSTED, "the certificate is self-signed or from an unknown issuer; see tls_pin"),
-    ("wrong version", "this port does not speak TLS; try 6697, or set tls = no"),
-    ("", "the TLS handshake failed; does this port speak TLS?"),
-];
 
 /// Where the server is, and how far it is trusted.
-#[derive(Default)]
 pub struct Settings {
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
@@ -55,7 +43,6 @@ pub enum Retry {
 }
 
 /// When to connect again, and why the connection ended or failed, for the operator.
-#[derive(Debug, PartialEq)]
 pub struct End(pub Retry, pub String);
 
 /// The wait before the next connection: doubles up to 10 min, and starts again after 5 min
@@ -89,7 +76,7 @@ impl Backoff {
             Retry::Soon => {}
         }
         // ±25 % jitter, to keep a network's bots from reconnecting in the same second.
-        let wait = self.next * (750 + (random % 501) as u32) / 1000;
+        let wait = self.next * (750 + random as u32 % 501) / 1000;
         self.next = (self.next * 2).min(10 * MINUTE);
         wait
     }
@@ -112,7 +99,7 @@ pub struct Connection {
 /// A TCP socket whose reads end at a deadline. A read that got nothing is always `WouldBlock`, as
 /// TLS expects: at the deadline, or after a signal (`^Z` and `fg` must not drop the connection).
 #[derive(Debug)]
-pub struct Socket {
+struct Socket {
     tcp: TcpStream,
     until: Rc<Cell<Instant>>,
 }
@@ -199,31 +186,41 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, E
 
     let stream = connector.connect(host, socket).map_err(|e| {
         let openssl = log::os_error(e);
-        let known = TLS_ERRORS.into_iter().find(|(text, _)| openssl.contains(text));
-        let (_, what) = known.unwrap_or_default();
-        let retry = if openssl.contains(UNTRUSTED) { Retry::Slow } else { Retry::Soon };
+        // Words in OpenSSL's messages, which are all that native-tls passes on, and what they mean.
+        let known = [
+            ("has expired", "the certificate has expired; ask the network to renew it"),
+            ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
+            ("mismatch", "the certificate was issued for another name; check the name in server"),
+            (
+                "verify failed",
+                "the certificate is self-signed or from an unknown issuer; see tls_pin",
+            ),
+            ("wrong version", "this port does not speak TLS; try 6697, or set tls = no"),
+            ("", "the TLS handshake failed; does this port speak TLS?"),
+        ];
+        let (_, what) =
+            known.into_iter().find(|(words, _)| openssl.contains(words)).unwrap_or_default();
+        // In each message about a certificate.
+        let retry = if openssl.contains("verify failed") { Retry::Slow } else { Retry::Soon };
         End(retry, format!("{host}: {what} ({openssl})"))
     })?;
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
+        // SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
+        // (RFC 5929, tls-server-end-point).
+        let hash = stream.tls_server_end_point().ok().flatten().unwrap_or_default();
+        let bits = hash.len() * 8;
+        // As `openssl x509 -fingerprint` writes it.
+        let hash = format!("{hash:02X?}").replace(", ", ":");
         let why = format!(
-            "{host} shows another certificate than the one in tls_pin: {}; \
+            "{host} shows another certificate than the one in tls_pin: SHA-{bits} {}; \
              if the server has a new one, fetch it as bot.conf shows",
-            fingerprint(&stream)
+            hash.trim_matches(['[', ']'])
         );
         return Err(End(Retry::Slow, why));
     }
     Ok(stream)
-}
-
-/// The hash of the server's certificate, written as `openssl x509 -fingerprint` does. That is
-/// SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
-/// (RFC 5929, tls-server-end-point).
-fn fingerprint(stream: &TlsStream<Socket>) -> String {
-    let Ok(Some(hash)) = stream.tls_server_end_point() else { return "no SHA-256".to_owned() };
-    let bytes: Vec<String> = hash.iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("SHA-{} {}", hash.len() * 8, bytes.join(":"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ pub const LONGEST_LINE: usize = 8191 + 512;
 pub const AT_ONCE: usize = 64 << 10;
 
 /// One line as a server sent it. It borrows from the line: parsing allocates nothing.
-#[derive(Debug, PartialEq)]
 pub struct Message<'a> {
     tags: &'a [u8],
     /// `nick!user@host` or a server's name; empty if the line has none.
@@ -27,14 +26,9 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Parses a line without its newline; `None` if it has no verb.
     pub fn parse(line: &'a [u8]) -> Option<Message<'a>> {
-        let (mut rest, mut tags, mut source) = (line, &b""[..], &b""[..]);
-        if let Some(text) = rest.strip_prefix(b"@") {
-            (tags, rest) = word(text);
-        }
+        let (tags, rest) = marked_word(b"@", line);
         let length = rest.len();
-        if let Some(text) = rest.trim_ascii_start().strip_prefix(b":") {
-            (source, rest) = word(text);
-        }
+        let (source, rest) = marked_word(b":", rest.trim_ascii_start());
         let (verb, params) = word(rest.trim_ascii_start());
         (!verb.is_empty()).then_some(Message { tags, source, verb, params, length })
     }
@@ -44,12 +38,9 @@ impl<'a> Message<'a> {
         let mut rest = self.params;
         std::iter::from_fn(move || {
             rest = &rest[rest.iter().position(|&b| b != b' ')?..];
-            if let Some(trailing) = rest.strip_prefix(b":") {
-                rest = b"";
-                return Some(trailing);
-            }
+            let trailing = rest.strip_prefix(b":");
             let param;
-            (param, rest) = word(rest);
+            (param, rest) = trailing.map_or_else(|| word(rest), |trailing| (trailing, b""));
             Some(param)
         })
     }
@@ -82,11 +73,17 @@ impl<'a> Message<'a> {
     pub fn tag(&self, name: &str) -> Option<Cow<'a, str>> {
         // If a tag is repeated, the last one counts.
         self.tags.split(|&b| b == b';').rev().find_map(|tag| {
-            let mut parts = tag.splitn(2, |&b| b == b'=');
-            let is_named = parts.next()? == name.as_bytes();
-            is_named.then(|| unescape(parts.next().unwrap_or_default()))
+            match tag.strip_prefix(name.as_bytes())? {
+                [b'=', value @ ..] | value @ [] => Some(unescape(value)),
+                _ => None,
+            }
         })
     }
+}
+
+/// If the first word starts with `mark`, splits after it, and drops the mark.
+fn marked_word<'t>(mark: &[u8], text: &'t [u8]) -> (&'t [u8], &'t [u8]) {
+    text.strip_prefix(mark).map_or((b"", text), word)
 }
 
 /// Splits at the first space.
@@ -132,8 +129,8 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
         text += chunk.valid();
         text.extend(end.iter().map(|&byte| char::from(byte)));
     }
-    let is_incomplete = str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
-    if has_utf8 && is_incomplete {
+    // These bytes begin a character. It is incomplete, because nothing follows.
+    if has_utf8 && matches!(end, [0xc2..=0xf4, ..]) {
         for _ in end {
             text.pop();
         }
@@ -150,7 +147,8 @@ pub fn format(start: &str, last: &str, most: usize) -> String {
         line += if needs_colon { " :" } else { " " };
         line += last;
     }
-    while line.len() > most.saturating_sub("\r\n".len()) {
+    // Two bytes are for the newline.
+    while line.len() > most.saturating_sub(2) {
         line.pop();
     }
     line.replace(['\r', '\n', '\0'], " ") + "\r\n"
@@ -161,42 +159,34 @@ pub struct Lines {
     buffer: Vec<u8>,
     /// `start..end` in `buffer` is what has arrived and was not returned yet.
     start: usize,
-    end: usize,
-    /// True inside a line that is too long: drop everything up to its newline.
-    dropping: bool,
+    pub end: usize,
 }
 
 impl Lines {
     pub fn new() -> Lines {
-        Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0, dropping: false }
+        Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0 }
     }
 
-    /// Where to put what arrives; [`Lines::filled`] says how much that was. Call [`Lines::next`]
-    /// until it returns `None` first: then more than half of [`AT_ONCE`] is free.
+    /// Where to put what arrives. The caller adds its length to `end`. Call [`Lines::next`] until it
+    /// returns `None` first: then more than half of [`AT_ONCE`] is free.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        self.end -= self.start;
+        self.start = 0;
         &mut self.buffer[self.end..]
-    }
-
-    pub fn filled(&mut self, bytes: usize) {
-        self.end += bytes;
     }
 
     /// The next line without its newline (CR LF or a bare LF). A line that is too long is empty.
     pub fn next(&mut self) -> Option<&[u8]> {
         let held = &self.buffer[self.start..self.end];
         let Some(length) = find(b'\n', held) else {
-            self.dropping |= held.len() >= LONGEST_LINE;
-            if self.dropping {
-                self.start = self.end;
-            }
+            // So much of a line that is too long says that it is.
+            self.end = self.end.min(self.start + LONGEST_LINE);
             return None;
         };
         let line = &held[..length];
         self.start += length + 1;
-        let is_whole = !std::mem::take(&mut self.dropping) && length < LONGEST_LINE;
-        Some(if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" })
+        Some(if length < LONGEST_LINE { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" })
     }
 }
 

@@ -76,9 +76,7 @@ impl Outbox {
         let same = self.queue.iter_mut().rfind(|queued| {
             queued.kind == kind && queued.target == target && queued.text.starts_with(topic)
         });
-        if let Some(same) = same
-            && waiting >= BURST as usize
-        {
+        if let Some(same) = same.filter(|_| waiting >= BURST as usize) {
             same.count += 1;
             if kind == ReplyKind::Saved {
                 same.text = format!("{topic} {} more links", same.count);
@@ -95,19 +93,19 @@ impl Outbox {
                 return;
             }
         }
-        let index = if kind == ReplyKind::Look { self.queue.len() } else { looks };
-        self.queue.insert(index, Line { target: target.to_owned(), text, kind, count: 1 });
+        self.queue.push(Line { target: target.to_owned(), text, kind, count: 1 });
+        self.queue.sort_by_key(|queued| queued.kind == ReplyKind::Look);
     }
 
     /// The next line that may be sent now.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
-        let may_send = !self.queue.is_empty() && self.bucket.take(now);
-        may_send.then(|| self.queue.remove(0))
+        self.deadline()?;
+        self.bucket.take(now).then(|| self.queue.remove(0))
     }
 
     /// When the next line may be sent; `None`: nothing waits.
     pub fn deadline(&self) -> Option<Instant> {
-        (!self.queue.is_empty()).then_some(self.bucket.next)
+        self.queue.first().map(|_| self.bucket.next)
     }
 }
 

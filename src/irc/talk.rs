@@ -1,23 +1,14 @@
 //! What people say: decides which lines are for linkbot, and returns these as requests.
 
 use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
 
 use super::history::Origin;
-use super::message::{self, Message};
-use super::names::CaseMapping;
-use super::outbox::ReplyKind;
-use super::{Now, Session, Settings, VERSION};
-use crate::scan;
+use super::*;
+use crate::scan::has_address;
 use crate::title::{self, is_blank};
 
-/// The tags that servers put on lines from bots: the specification's, and older ones.
-const BOT_TAGS: [&str; 3] = ["bot", "draft/bot", "inspircd.org/bot"];
 /// How far a server-time may be from our clock.
 pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
-
-/// The longest nick from a bridge, in characters.
-pub(super) const MAX_NICK: usize = 32;
 
 /// What someone said, in a channel or in private.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +18,7 @@ pub struct Request {
     pub nick: String,
     /// `!user@host`: who it is when the nick changes. Empty in the console.
     pub host: String,
-    /// The services account; empty if unknown.
+    /// The services account; empty if unknown. A bridge's says nothing about the person.
     pub account: String,
     /// How this network compares nicks.
     pub case: CaseMapping,
@@ -43,86 +34,88 @@ pub struct Request {
     pub example: &'static str,
     /// What was said, without our nick or a relay's head; then what follows the command's name.
     pub args: String,
-    /// The line is as long as the server allows, so its end may be missing.
+    /// The line is as long as the server allows, so its end may be missing. A server that cuts
+    /// between characters leaves up to three bytes unused.
     pub is_cut: bool,
 }
 
 impl Session<'_> {
-    pub(super) fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
+    pub fn privmsg(&mut self, line: &[u8], message: &Message, now: Now) -> Option<Request> {
         let mut params = message.params();
-        let (target, mut text) = (params.next()?, params.next()?);
+        let (target, text) = (params.next()?, params.next()?);
         let index = self.configured(target);
         let private = index.is_none();
         if private && !self.is_me(target) {
             return None;
         }
-        if let Some(action) = text.strip_prefix(b"\x01ACTION ") {
-            text = action;
-        } else if text.starts_with(b"\x01") {
-            self.ctcp(message, text);
+        let text = text.strip_prefix(b"\x01ACTION ").unwrap_or(text);
+        if text.starts_with(b"\x01") {
+            if private && !self.is_ignored(message, message.nick(), false, false) {
+                self.ctcp(message, text);
+            }
             return None;
         }
-        // ngIRCd marks a line that it has cut.
-        text = text.strip_suffix(b"[CUT]").unwrap_or(text);
-        let Settings { relay, nick, prefix, hears_all, .. } = self.settings;
+        let Settings { relay, nick: wanted, prefix, hears_all, .. } = self.settings;
         let is_relay =
             !private && !relay.is_empty() && self.is_listed(relay, message.source, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
             self.skip_line(index?, line, message, now);
             return None;
         }
-        let text = message::text(text);
+        // ngIRCd marks a line that it has cut.
+        let text = message::text(text.strip_suffix(b"[CUT]").unwrap_or(text));
         let text = title::without_colors(&text);
-        let split = |text| without_nick(text, [&self.nick, nick], self.case);
-        let (is_named, args) = split(&text);
+        let split = |text| without_nick(text, [&self.nick, wanted], self.case);
+        let (mut is_named, mut args) = split(&text);
+        let mut nick = message.sender();
+        let mut host = message::text(&message.source[message.nick().len()..]);
+        let mut account = message.tag("account");
         // `linkbot: ...` addresses us: it is the relay's own.
-        let relayed = relay_head(args).filter(|_| is_relay && !is_named);
-        let (is_named, args) = relayed.map_or((is_named, args), |(_, said)| split(said));
-        let nick = relayed.map_or_else(String::new, |(nick, _)| clean_nick(nick));
-        let nick = if nick.is_empty() { message.sender() } else { nick.into() };
-        let is_command = is_named || args.starts_with(prefix);
-        let is_wanted = private || is_command || *hears_all || scan::has_address(args);
+        if let Some((speaker, said)) = relay_head(args).filter(|_| is_relay && !is_named) {
+            (is_named, args) = split(said);
+            nick = clean_nick(speaker).map_or(nick, Into::into);
+            host = format!("{nick}{host}").into();
+            account = None;
+        }
+        let is_wanted =
+            private || is_named || *hears_all || args.starts_with(prefix) || has_address(args);
         let origin = self.origin(index, message, is_wanted, now)?;
         let history = origin != Origin::Live;
         if !is_wanted || self.is_ignored(message, nick.as_bytes(), history, is_relay) {
             return None;
         }
-        let posted = server_time(message)
-            .filter(|&time| history || (time - now.clock).abs() <= MAX_CLOCK_SKEW);
-        // A bridge's account says nothing about the person.
-        let account = message.tag("account").filter(|_| relayed.is_none()).unwrap_or_default();
-        let host = message::text(&message.source[message.nick().len()..]);
         Some(Request {
             channel: index.map(|index| self.memberships[index].channel.name.clone()),
-            host: if relayed.is_some() { format!("{nick}{host}") } else { host.into_owned() },
             nick: nick.into_owned(),
-            account: account.into(),
+            host: host.into_owned(),
+            account: account.unwrap_or_default().into(),
             case: self.case,
-            posted: posted.unwrap_or(now.clock),
+            posted: server_time(message)
+                .filter(|&time| history || (time - now.clock).abs() <= MAX_CLOCK_SKEW)
+                .unwrap_or(now.clock),
             history,
             same_moment: origin == Origin::SameMoment,
             is_named,
             example: "",
             args: args.to_owned(),
-            // A server that cuts between characters leaves up to three bytes unused.
             is_cut: message.length + "\r\n".len() + 3 >= self.line_length,
         })
     }
 
     /// False for most lines: their bytes show that they neither address us nor contain an address.
     fn may_be_wanted(&self, text: &[u8]) -> bool {
+        let Settings { prefix, nick, hears_all, .. } = self.settings;
         let first = text.first().unwrap_or(&b' ');
-        // A nick may be in capitals.
-        let ours = ["@", &self.settings.prefix, &self.nick, &self.settings.nick];
-        self.settings.hears_all
+        *hears_all
             || !first.is_ascii_graphic()
-            || ours.iter().any(|ours| ours.as_bytes()[0] | 0x20 == first | 0x20)
+            // A nick may be in capitals.
+            || ["@", prefix, &self.nick, nick].iter().any(|s| s.as_bytes()[0] | 32 == first | 32)
             || message::find(b'/', text).is_some()
     }
 
     /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a
     /// login failed.
-    pub(super) fn notice(&mut self, message: &Message, now: Now) {
+    pub fn notice(&mut self, message: &Message, now: Now) {
         let target = message.param(0);
         if !self.is_me(target) {
             // In a channel, each line counts for catch-up.
@@ -139,9 +132,11 @@ impl Session<'_> {
     /// True for our own lines (even replayed ones under the configured nick, or those that a
     /// bridge returns), for lines of other bots, and for people whom the operator ignores.
     fn is_ignored(&self, message: &Message, nick: &[u8], history: bool, is_relay: bool) -> bool {
+        // The specification's, and older ones.
+        let bot_tags = ["bot", "draft/bot", "inspircd.org/bot"];
         self.is_me(nick)
             || history && self.case.eq(nick, self.settings.nick.as_bytes())
-            || !is_relay && BOT_TAGS.iter().any(|name| message.tag(name).is_some())
+            || !is_relay && bot_tags.iter().any(|name| message.tag(name).is_some())
             || self.is_listed(&self.settings.ignore, message.source, nick)
     }
 
@@ -152,21 +147,20 @@ impl Session<'_> {
         })
     }
 
-    /// Answers the three queries that every client answers, by NOTICE, if they came in private.
+    /// Answers the three queries that every client answers, by NOTICE.
     fn ctcp(&mut self, message: &Message, query: &[u8]) {
         let query = message::text(query);
         let query = query.trim_matches('\x01');
         let (name, argument) = query.split_once(' ').unwrap_or((query, ""));
-        let answer = match name.to_ascii_uppercase().as_str() {
-            "VERSION" => format!("VERSION {VERSION}"),
-            "CLIENTINFO" => "CLIENTINFO ACTION CLIENTINFO PING VERSION".to_owned(),
-            "PING" => format!("PING {argument:.100}"),
+        let name = name.to_ascii_uppercase();
+        let answer = match &*name {
+            "VERSION" => VERSION,
+            "CLIENTINFO" => "ACTION CLIENTINFO PING VERSION",
+            "PING" => argument,
             _ => return,
         };
-        let is_ignored = self.is_ignored(message, message.nick(), false, false);
-        if self.is_me(message.param(0)) && !is_ignored {
-            self.outbox.push(&message.sender(), format!("\x01{answer}\x01"), ReplyKind::Look);
-        }
+        let answer = format!("\x01{name} {answer:.100}\x01");
+        self.outbox.push(&message.sender(), answer, ReplyKind::Look);
     }
 }
 
@@ -175,21 +169,17 @@ impl Session<'_> {
 pub fn without_nick<'t>(text: &'t str, nicks: [&str; 2], case: CaseMapping) -> (bool, &'t str) {
     let text = text.trim_matches(is_blank);
     let addressed = text.strip_prefix('@').unwrap_or(text);
-    for nick in nicks {
-        let (name, rest) = addressed.split_at_checked(nick.len()).unwrap_or_default();
-        let said = rest.trim_start_matches(|c| is_blank(c) || ":,?：，".contains(c));
-        let is_end = rest.is_empty() || said != rest;
-        if is_end && case.eq(name.as_bytes(), nick.as_bytes()) {
-            return (true, said);
-        }
+    let is_end = |c| is_blank(c) || ":,?：，".contains(c);
+    let (name, said) = addressed.split_once(is_end).unwrap_or((addressed, ""));
+    if nicks.iter().any(|nick| case.eq(name.as_bytes(), nick.as_bytes())) {
+        return (true, said.trim_start_matches(is_end));
     }
     (false, text)
 }
 
 /// Splits a line that a bridge relays into the nick and the text: `<alice> text`,
 /// `[net] <alice> text` or `alice: text`.
-pub fn relay_head(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_matches(is_blank);
+fn relay_head(text: &str) -> Option<(&str, &str)> {
     let head = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         // `[off] <alice> text` is not to be saved.
         Some((network, head)) if !network.eq_ignore_ascii_case("off") => head,
@@ -201,16 +191,17 @@ pub fn relay_head(text: &str) -> Option<(&str, &str)> {
         None => head.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
     };
     // That is an address in brackets.
-    if nick.contains("://") { None } else { Some((nick, said.trim_start_matches(':'))) }
+    (!nick.contains("://")).then(|| (nick, said.trim_start_matches(':')))
 }
 
 /// Makes an IRC nick of a bridge's. A reply may start with it, so it must not look like a command
-/// for another bot: it starts with a letter, a digit or `_`, and contains no space. Empty if
-/// nothing is left.
-fn clean_nick(nick: &str) -> String {
+/// for another bot: it starts with a letter, a digit or `_`, and contains no space. At most 32
+/// characters; `None` if nothing is left.
+fn clean_nick(nick: &str) -> Option<String> {
     let nick = nick.replace(title::is_invisible, "");
-    let nick = nick.trim().trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
-    nick.chars().take(MAX_NICK).map(|c| if is_nick_char(c) { c } else { '_' }).collect()
+    let nick = nick.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
+    let allowed = |c| if is_nick_char(c) { c } else { '_' };
+    (!nick.is_empty()).then(|| nick.chars().take(32).map(allowed).collect())
 }
 
 /// True if `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.
@@ -225,8 +216,8 @@ fn is_nick_char(c: char) -> bool {
 }
 
 /// IRCv3 server-time, in UTC and to the millisecond; `None` if the line has no valid one.
-pub(super) fn server_time(message: &Message) -> Option<OffsetDateTime> {
+pub fn server_time(message: &Message) -> Option<OffsetDateTime> {
     let time = OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()?;
     // Near the end of the calendar a time may not exist in UTC.
-    Some(time.checked_to_offset(UtcOffset::UTC)?.truncate_to_millisecond())
+    Some(time.checked_to_utc()?.truncate_to_millisecond().into())
 }

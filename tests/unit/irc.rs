@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 
-use super::talk::MAX_NICK;
 use super::*;
 use crate::log::tests::LOG;
 
@@ -1193,7 +1192,7 @@ fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
         assert_eq!(said, (nick.to_owned(), String::new(), ".url x".to_owned()), "{head}");
     }
     let long = heard(&mut talk, &format!("<{}> .url x", "a".repeat(100))).unwrap();
-    assert_eq!(long.0.len(), MAX_NICK);
+    assert_eq!(long.0.len(), 32);
     // Without a nick that is left, the relay's own. It has no account either: anyone may have said it.
     let said = heard(&mut talk, "<💥> .url x").unwrap();
     assert_eq!(said, ("bridge".to_owned(), String::new(), ".url x".to_owned()));

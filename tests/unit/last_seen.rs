@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::config::Config;
-use crate::last_seen::*;
+use crate::network::last_seen::*;
 
 const TIME: OffsetDateTime = datetime!(2026-11-26 10:31:19.123 UTC);
 

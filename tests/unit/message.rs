@@ -13,7 +13,7 @@ fn arrive(lines: &mut Lines, bytes: &[u8]) {
     let space = lines.space();
     assert!(space.len() > AT_ONCE / 2);
     space[..bytes.len()].copy_from_slice(bytes);
-    lines.filled(bytes.len());
+    lines.end += bytes.len();
 }
 
 /// All the lines in `pieces` that are not empty, each of which arrives by itself.
@@ -24,7 +24,7 @@ fn lines<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Vec<u8>> {
         while let Some(line) = lines.next() {
             found.extend((!line.is_empty()).then(|| line.to_vec()));
         }
-        assert!(lines.end - lines.start < LONGEST_LINE, "more is held than the longest line");
+        assert!(lines.end - lines.start <= LONGEST_LINE, "more is held than the longest line");
     }
     found
 }
@@ -65,7 +65,7 @@ fn there_may_be_any_number_of_parameters() {
 #[test]
 fn a_line_without_a_verb_is_no_message() {
     for line in ["", " ", "@a=b", "@a=b ", ":server", ":server ", "@a=b :server"] {
-        assert_eq!(Message::parse(line.as_bytes()), None, "{line:?}");
+        assert!(Message::parse(line.as_bytes()).is_none(), "{line:?}");
     }
 }
 
@@ -173,7 +173,7 @@ fn an_endless_line_is_not_held() {
     for _ in 0..100 {
         arrive(&mut lines, &piece);
         assert_eq!(lines.next(), None);
-        assert!(lines.end - lines.start < LONGEST_LINE);
+        assert!(lines.end - lines.start <= LONGEST_LINE);
     }
     arrive(&mut lines, b"\nPING x\n");
     assert_eq!(lines.next(), Some(&b""[..]));

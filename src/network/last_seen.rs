@@ -5,14 +5,11 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use time::OffsetDateTime;
-
-use crate::config::Config;
+use super::*;
 use crate::file;
 use crate::journal::{format_time, parse_time};
-use crate::log::{self, WARNING};
 
 pub struct LastSeen<'a> {
     config: &'a Config,
