@@ -77,7 +77,7 @@ fn post(bot: &mut Bot, case: CaseMapping, mut link: Link, captured: bool) -> Ans
         bot.save(Action::Title, &link)?;
         return Ok(format!("title changed: {}", shown(&link)));
     }
-    let is_poster = |nick: &String| case.eq(nick.as_bytes(), link.nick.as_bytes());
+    let is_poster = |nick: &String| case.eq(nick, &link.nick);
     if !yours && !is_poster(&before.nick) && !reposters.iter().any(is_poster) {
         bot.save(Action::Repost, &link)?;
     }
@@ -98,11 +98,11 @@ fn is_yours(link: &Link, by: &Link, case: CaseMapping) -> bool {
     if !link.account.is_empty() {
         return link.account == by.account;
     }
-    case.eq(link.nick.as_bytes(), by.nick.as_bytes()) && by.posted - link.posted <= Duration::DAY
+    case.eq(&link.nick, &by.nick) && by.posted - link.posted <= Duration::DAY
 }
 
 fn is_moderator(bot: &Bot, account: &str, case: CaseMapping) -> bool {
-    bot.config.moderators.iter().any(|name| case.eq(name.as_bytes(), account.as_bytes()))
+    bot.config.moderators.iter().any(|name| case.eq(name, account))
 }
 
 fn undo(bot: &mut Bot, request: &Request) -> Answer {

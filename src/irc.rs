@@ -271,7 +271,7 @@ impl<'a> Session<'a> {
             b"900" => self.services_answered(now.instant),
             b"NICK" if is_ours => self.take_nick(message, now.instant),
             // Someone gives up the nick that we want, so ask for it now.
-            b"NICK" | b"QUIT" if self.case.eq(message.nick(), self.settings.nick.as_bytes()) => {
+            b"NICK" | b"QUIT" if self.case.eq(message.nick(), &self.settings.nick) => {
                 self.reclaim = self.reclaim.and(Some(now.instant));
             }
             b"JOIN" if is_ours => self.joined(message, now),
@@ -316,7 +316,7 @@ impl<'a> Session<'a> {
     }
 
     fn is_me(&self, nick: &[u8]) -> bool {
-        self.case.eq(nick, self.nick.as_bytes())
+        self.case.eq(nick, &self.nick)
     }
 }
 

@@ -127,7 +127,7 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
     let mut network = Network::new(bot.config, verbose);
     loop {
         let until = [bot.publisher.deadline(), bot.delivery.as_ref().and_then(Delivery::deadline)];
-        let requests = network.take_in(until.into_iter().flatten().min());
+        let requests = network.take_in(until.into_iter().flatten());
         let outcomes = bot.run_batch(requests);
         network.answer(outcomes);
         if let Some(account) = &mut account {

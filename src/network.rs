@@ -50,14 +50,14 @@ impl<'a> Network<'a> {
 
     /// Waits for lines, until `until` or the connection's own deadline, and returns the requests
     /// among them.
-    pub fn take_in(&mut self, until: Option<Instant>) -> Vec<Request> {
+    pub fn take_in(&mut self, until: impl Iterator<Item = Instant>) -> Vec<Request> {
         self.idle = true;
         let mut requests = Vec::new();
         let Some((connection, session, lines)) = &mut self.online else {
             self.wait_and_connect(until);
             return requests;
         };
-        let mut until = until.into_iter().fold(session.deadline(), Instant::min);
+        let mut until = until.fold(session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
             let length = connection.read(lines.space(), until).unwrap_or_else(|e| {
@@ -128,8 +128,8 @@ impl<'a> Network<'a> {
         }
     }
 
-    fn wait_and_connect(&mut self, until: Option<Instant>) {
-        let wake = until.into_iter().fold(self.next_attempt, Instant::min);
+    fn wait_and_connect(&mut self, until: impl Iterator<Item = Instant>) {
+        let wake = until.fold(self.next_attempt, Instant::min);
         std::thread::sleep(wake.saturating_duration_since(Instant::now()));
         if Instant::now() < self.next_attempt {
             return;

@@ -34,7 +34,7 @@ impl<'a> Message<'a> {
     }
 
     /// The parameters. The trailing parameter is just the last one.
-    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.params;
         std::iter::from_fn(move || {
             rest = &rest[rest.iter().position(|&b| b != b' ')?..];

@@ -23,16 +23,17 @@ impl CaseMapping {
         }
     }
 
-    fn lower(self, byte: u8) -> u8 {
-        if (b'A'..=self as u8).contains(&byte) { byte + 32 } else { byte }
+    fn lower(self, byte: &u8) -> u8 {
+        if (b'A'..=self as u8).contains(byte) { byte + 32 } else { *byte }
     }
 
     /// True if both are the same name. Two names that are not ASCII compare by Unicode lower case
     /// too.
-    pub fn eq(self, a: &[u8], b: &[u8]) -> bool {
-        let mut pairs = a.iter().zip(b);
+    pub fn eq(self, a: impl AsRef<[u8]>, b: impl AsRef<[u8]>) -> bool {
+        let (a, b) = (a.as_ref(), b.as_ref());
+        let lower = |byte| self.lower(byte);
         a == b
-            || a.len() == b.len() && pairs.all(|(&a, &b)| self.lower(a) == self.lower(b))
+            || a.iter().map(lower).eq(b.iter().map(lower))
             || !a.is_ascii() && !b.is_ascii() && text(a).to_lowercase() == text(b).to_lowercase()
     }
 
@@ -41,9 +42,10 @@ impl CaseMapping {
         match (mask, name) {
             ([b'*', rest @ ..], _) => (0..=name.len()).any(|skip| self.fits(rest, &name[skip..])),
             ([m, mask @ ..], [n, name @ ..]) => {
-                (*m == b'?' || self.lower(*m) == self.lower(*n)) && self.fits(mask, name)
+                (*m == b'?' || self.lower(m) == self.lower(n)) && self.fits(mask, name)
             }
-            _ => mask.is_empty() && name.is_empty(),
+            // Equal only if both are empty.
+            _ => mask == name,
         }
     }
 }

@@ -57,7 +57,7 @@ impl Session<'_> {
         }
         let Settings { relay, nick: wanted, prefix, hears_all, .. } = self.settings;
         let is_relay =
-            !private && !relay.is_empty() && self.is_listed(relay, message.source, message.nick());
+            !private && !relay.is_empty() && self.is_listed(relay, message, message.nick());
         if !private && !is_relay && !self.may_be_wanted(text) {
             self.skip_line(index?, line, message, now);
             return None;
@@ -135,14 +135,14 @@ impl Session<'_> {
         // The specification's, and older ones.
         let bot_tags = ["bot", "draft/bot", "inspircd.org/bot"];
         self.is_me(nick)
-            || history && self.case.eq(nick, self.settings.nick.as_bytes())
+            || history && self.case.eq(nick, &self.settings.nick)
             || !is_relay && bot_tags.iter().any(|name| message.tag(name).is_some())
-            || self.is_listed(&self.settings.ignore, message.source, nick)
+            || self.is_listed(&self.settings.ignore, message, nick)
     }
 
-    fn is_listed(&self, masks: &[String], source: &[u8], nick: &[u8]) -> bool {
+    fn is_listed(&self, masks: &[String], message: &Message, nick: &[u8]) -> bool {
         masks.iter().any(|mask| {
-            let name = if mask.contains(['!', '@']) { source } else { nick };
+            let name = if mask.contains(['!', '@']) { message.source } else { nick };
             self.case.fits(mask.as_bytes(), name)
         })
     }
@@ -171,7 +171,7 @@ pub fn without_nick<'t>(text: &'t str, nicks: [&str; 2], case: CaseMapping) -> (
     let addressed = text.strip_prefix('@').unwrap_or(text);
     let is_end = |c| is_blank(c) || ":,?：，".contains(c);
     let (name, said) = addressed.split_once(is_end).unwrap_or((addressed, ""));
-    if nicks.iter().any(|nick| case.eq(name.as_bytes(), nick.as_bytes())) {
+    if nicks.iter().any(|nick| case.eq(name, nick)) {
         return (true, said.trim_start_matches(is_end));
     }
     (false, text)

@@ -59,19 +59,19 @@ impl<'a> LastSeen<'a> {
             Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
         });
         let path = file::beside(&self.config.journal, ".heard");
-        match file::replace(&path, lines.collect::<String>().as_bytes()) {
-            Ok(()) => {
-                self.times = times;
-                if mem::take(&mut self.is_failing) {
-                    log!("{}: can be written again", path.display());
-                }
-            }
-            Err(e) if !self.is_failing => {
-                self.is_failing = true;
-                let (path, why) = (path.display(), log::os_error(e));
+        let written = file::replace(&path, lines.collect::<String>().as_bytes());
+        let was_failing = mem::replace(&mut self.is_failing, written.is_err());
+        let path = path.display();
+        if let Err(e) = written {
+            if !was_failing {
+                let why = log::os_error(e);
                 log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
             }
-            Err(_) => {}
+            return;
+        }
+        self.times = times;
+        if was_failing {
+            log!("{path}: can be written again");
         }
     }
 }
