@@ -295,7 +295,7 @@ fn channels(value: &str) -> Option<Vec<Channel>> {
             || !name.starts_with('#')
             || key.iter().any(|key| key.starts_with('#'))
             || words.next().is_some()
-            || channels.iter().any(|other| CaseMapping::Rfc1459.eq(&other.name, name))
+            || channels.iter().any(|other| CaseMapping::Rfc1459.eq(&other.name, &name))
         {
             return None;
         }
