@@ -12,9 +12,6 @@ use crate::log::{self, ERROR};
 use crate::view::View;
 use crate::{feed, page};
 
-/// The wait after the first failure. It doubles up to 15 min.
-const FIRST_BACKOFF: Duration = Duration::from_secs(60);
-
 /// Keeps all feeds and pages up to date. A file that cannot be written does not hold up the others.
 pub struct Publisher<'a> {
     config: &'a Config,
@@ -29,14 +26,15 @@ struct Watched<'a> {
     dirty: bool,
     /// The next write is not before this.
     next: Instant,
-    /// The wait after the last failure; zero if the last write succeeded.
-    backoff: Duration,
+    /// The wait after the last failure, in seconds; zero if the last write succeeded. It doubles
+    /// from one minute up to 15.
+    backoff: u64,
 }
 
 impl<'a> Publisher<'a> {
     /// Every file is dirty: links or settings may be newer.
     pub fn new(config: &'a Config, pause: Duration, now: Instant) -> Publisher<'a> {
-        let watched = |view| Watched { view, dirty: true, next: now, backoff: Duration::ZERO };
+        let watched = |view| Watched { view, dirty: true, next: now, backoff: 0 };
         Publisher { config, files: config.views.iter().map(watched).collect(), pause }
     }
 
@@ -53,7 +51,7 @@ impl<'a> Publisher<'a> {
 
     /// True if the last write of a file failed.
     pub fn is_failing(&self) -> bool {
-        self.files.iter().any(|file| !file.backoff.is_zero())
+        self.files.iter().any(|file| file.backoff > 0)
     }
 
     /// Writes the files that are due. Logs a failure and tries again later.
@@ -66,18 +64,19 @@ impl<'a> Publisher<'a> {
             let written = text(self.config, file.view, journal)
                 .and_then(|text| replace(&file.view.path, text.as_bytes()));
             if let Err(e) = written {
-                file.backoff = (file.backoff * 2).clamp(FIRST_BACKOFF, FIRST_BACKOFF * 15);
-                file.next = now + file.backoff;
-                let (why, wait) = (log::os_error(e), file.backoff.as_secs());
+                let wait = (file.backoff * 2).clamp(60, 900);
+                file.backoff = wait;
+                file.next = now + Duration::from_secs(wait);
+                let why = log::os_error(e);
                 log!("{ERROR}{path}: {why}; next try in {wait} s");
                 continue;
             }
-            if !file.backoff.is_zero() {
+            if file.backoff > 0 {
                 log!("{path}: can be written again");
             }
             file.dirty = false;
             file.next = now + self.pause;
-            file.backoff = Duration::ZERO;
+            file.backoff = 0;
         }
     }
 }
