@@ -23,13 +23,9 @@ use crate::irc::MAX_CLOCK_SKEW;
 use crate::link::{self, Link};
 use crate::log::{self, ERROR, WARNING};
 
-pub use inspect::warnings;
-pub use line::{Action, Event, format_time, parse_time};
-pub use reader::Line;
-
-use inspect::inspect;
-use line::{format_line, parse_line};
-use reader::{BLOCK, ForwardReader, ReverseReader};
+pub use inspect::*;
+pub use line::*;
+pub use reader::*;
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
