@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use channels::{FIRST_BACKOFF, Membership};
 use connection::{End, MINUTE, Retry};
 use history::Replay;
 use message::Message;
@@ -33,6 +32,9 @@ pub use talk::{MAX_CLOCK_SKEW, Request, is_nick, without_nick};
 
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
+
+/// The wait after the first JOIN of a channel; doubles up to an hour.
+const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Who linkbot is on the network, and how it behaves there.
 pub struct Settings {
@@ -87,23 +89,31 @@ pub struct Now {
     pub clock: OffsetDateTime,
 }
 
-/// The stages of a connection.
-#[derive(PartialEq)]
-enum Phase {
-    /// Waiting for the capabilities and 001.
-    Welcome,
-    /// The server offers our login, which is not over.
-    Login,
-    /// 001 has arrived. 376 or 422 ends the burst.
-    Burst,
-    /// `on_connect` was sent. JOIN may follow.
-    Ready,
+/// One configured channel.
+struct Membership<'a> {
+    channel: &'a Channel,
+    /// As the server spells it.
+    server_name: Vec<u8>,
+    /// When the next JOIN is due, and the wait after it; `None`: there is none, until an INVITE.
+    join_at: Option<Instant>,
+    backoff: Option<Duration>,
+    /// A JOIN of a name that is not ASCII was sent and neither answered nor refused. Servers fold
+    /// such names by rules of their own.
+    may_be_respelled: bool,
+    /// We are in the channel. A line with a server-time before this one is replayed.
+    joined: Option<OffsetDateTime>,
+    /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
+    /// to us.
+    newest_live: Option<OffsetDateTime>,
+    replay: Replay,
+    /// The newest live line that was not for us; empty if it was read.
+    skipped_line: Vec<u8>,
 }
 
 /// The state of one connection.
 pub struct Session<'a> {
     settings: &'a Settings,
-    phase: Phase,
+    /// When 001 arrived.
     pub registered: Option<Instant>,
     /// Why the connection is over, once the last bytes are written.
     pub end: Option<End>,
@@ -113,6 +123,8 @@ pub struct Session<'a> {
 
     /// The credentials, until they are sent.
     sasl: Option<&'a Sasl>,
+    /// The server offers our login, which is not over.
+    is_logging_in: bool,
     /// The server has said that services cannot be reached.
     are_services_away: bool,
 
@@ -125,8 +137,8 @@ pub struct Session<'a> {
     line_length: usize,
 
     memberships: Vec<Membership<'a>>,
-    /// The earliest time of the next JOIN.
-    next_join: Instant,
+    /// The earliest time of the next JOIN; `None` until `on_connect` was sent.
+    next_join: Option<Instant>,
     /// The most lines of a page of history; 0 until `draft/chathistory` is granted.
     history_limit: usize,
     /// When to give up if 001 or PONG is awaited, or else when to send PING.
@@ -154,7 +166,7 @@ impl<'a> Session<'a> {
             server_name: channel.name.clone().into(),
             join_at: Some(now.instant),
             backoff: Some(FIRST_BACKOFF),
-            is_join_open: false,
+            may_be_respelled: false,
             joined: None,
             newest_live,
             replay: Replay::default(),
@@ -162,12 +174,12 @@ impl<'a> Session<'a> {
         });
         let mut session = Session {
             settings,
-            phase: Phase::Welcome,
             registered: None,
             end: None,
             out: String::new(),
             outbox: Outbox::new(now.instant),
             sasl: settings.sasl.as_ref(),
+            is_logging_in: false,
             are_services_away: false,
             nick: settings.nick.clone(),
             nick_refusals: 0,
@@ -175,7 +187,7 @@ impl<'a> Session<'a> {
             case: CaseMapping::Rfc1459,
             line_length: 512,
             memberships: memberships.collect(),
-            next_join: now.instant,
+            next_join: None,
             history_limit: 0,
             wait_until: now.instant + MINUTE,
             is_answer_due: true,
@@ -197,17 +209,15 @@ impl<'a> Session<'a> {
     /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.
     pub fn tick(&mut self, now: Instant) {
         if now >= self.wait_until {
-            match self.phase {
-                Phase::Login => self.login_unavailable("no answer for 60 s"),
-                _ if self.is_answer_due => {
-                    self.close(Retry::Soon, "no answer from the server for 60 s")
-                }
-                _ => {
-                    // Counted from here: this process may have been stopped since the last line.
-                    self.wait_until = now + MINUTE;
-                    self.is_answer_due = true;
-                    self.send("PING", "linkbot");
-                }
+            if self.is_logging_in {
+                self.login_unavailable("no answer for 60 s");
+            } else if self.is_answer_due {
+                self.close(Retry::Soon, "no answer from the server for 60 s");
+            } else {
+                // Counted from here: this process may have been stopped since the last line.
+                self.wait_until = now + MINUTE;
+                self.is_answer_due = true;
+                self.send("PING", "linkbot");
             }
         }
         if self.reclaim.is_some_and(|at| now >= at) {
@@ -224,8 +234,11 @@ impl<'a> Session<'a> {
         // `!user@host` with at most 10 and 63 bytes.
         let room = self.line_length.saturating_sub(self.nick.len() + 78);
         while let Some(Line { target, text, .. }) = self.outbox.next(now) {
-            let is_notice = self.settings.reply == ReplyStyle::Notice || text.starts_with('\x01');
-            let verb = if is_notice { "NOTICE" } else { "PRIVMSG" };
+            let verb = if self.settings.reply == ReplyStyle::Notice || text.starts_with('\x01') {
+                "NOTICE"
+            } else {
+                "PRIVMSG"
+            };
             self.out += &message::format(&format!("{verb} {target}"), &text, room);
         }
     }
@@ -245,8 +258,8 @@ impl<'a> Session<'a> {
         self.is_irc |= message.verb[0].is_ascii_alphanumeric();
         let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
         let is_ours = self.is_me(who);
-        let logging_in = self.phase == Phase::Login;
-        self.are_services_away |= !registered && login::is_outage(&message.last());
+        let logging_in = self.is_logging_in;
+        self.are_services_away |= !registered && login::mentions(&message.last(), &login::OUTAGE);
         match message.verb {
             b"NOTICE" => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),
@@ -258,7 +271,10 @@ impl<'a> Session<'a> {
             b"ERROR" | b"465" => self.error(message),
             b"CAP" => self.cap(message),
             b"AUTHENTICATE" if logging_in => self.authenticate(),
-            b"903" if logging_in => self.end_capabilities(),
+            b"903" if logging_in => {
+                self.is_logging_in = false;
+                self.send("CAP", "END");
+            }
             [b'9', b'0', b'2'..=b'8'] if logging_in => self.login_refused(message),
             // Once registered, 464 answers an OPER in `on_connect`.
             b"464" if !registered => {
@@ -267,7 +283,9 @@ impl<'a> Session<'a> {
             b"432" | b"433" | b"436" | b"437" if !registered => self.nick_refused(message),
             b"001" if !registered => self.welcome(message, now.instant),
             b"005" => self.isupport(message),
-            b"376" | b"422" if self.phase == Phase::Burst => self.burst_over(now.instant),
+            b"376" | b"422" if registered && self.next_join.is_none() => {
+                self.burst_over(now.instant)
+            }
             b"900" => self.services_answered(now.instant),
             b"NICK" if is_ours => self.take_nick(message, now.instant),
             // Someone gives up the nick that we want, so ask for it now.

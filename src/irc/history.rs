@@ -34,7 +34,7 @@ pub struct Replay {
     /// The time of the newest line, and the lines with that time.
     pub newest: Option<OffsetDateTime>,
     newest_lines: usize,
-    /// How many of those lines the page repeats.
+    /// How many lines with the time `open_page` the page still has to repeat.
     repeated: usize,
     /// The time of the newest request.
     newest_request: Option<OffsetDateTime>,
@@ -51,9 +51,11 @@ impl Membership<'_> {
         let time = Message::parse(&self.skipped_line).as_ref().and_then(server_time);
         self.was_seen(time, now);
         self.skipped_line.clear();
-        let Replay { since, until, open_page, unsaved, .. } = self.replay;
-        let is_missing = until.is_some() || open_page.is_some() || unsaved > 0;
-        since.filter(|_| is_missing).or(self.newest_live)
+        match self.replay {
+            // Nothing is missing.
+            Replay { until: None, open_page: None, unsaved: 0, .. } => self.newest_live,
+            Replay { since, .. } => since.or(self.newest_live),
+        }
     }
 
     /// A live line was said at `time`, or we joined. False if that is not believable.
@@ -80,7 +82,8 @@ impl Session<'_> {
             replay.repeated = replay.newest_lines;
             after -= time::Duration::MILLISECOND;
         }
-        let (name, after) = (&channel.name, format_time(after));
+        let name = &channel.name;
+        let after = format_time(after);
         self.send(&format!("CHATHISTORY AFTER {name} timestamp={after} {limit}"), "");
     }
 
@@ -142,14 +145,13 @@ impl Session<'_> {
             return None;
         }
         replay.until = Some(now.instant + REPLAY_TIMEOUT);
-        if said == replay.newest && replay.repeated > 0 {
+        if said == replay.open_page && replay.repeated > 0 {
             replay.repeated -= 1;
             return None;
         }
         if said > replay.newest {
             replay.newest = said;
             replay.newest_lines = 0;
-            replay.repeated = 0;
         }
         replay.newest_lines += usize::from(said == replay.newest);
         replay.lines += 1;
@@ -209,8 +211,10 @@ impl Session<'_> {
                 // The next catch-up begins here, unless something is said before.
                 replay.open_page = None;
                 membership.newest_live = Some(newest);
-                let newest = minute(newest);
-                rest = format!("; that is the limit: the lines from {newest} on are missing");
+                rest = format!(
+                    "; that is the limit: the lines from {} on are missing",
+                    minute(newest)
+                );
             }
             if unsaved > 0 {
                 rest =

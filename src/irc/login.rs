@@ -1,10 +1,24 @@
 //! Registration: capabilities, SASL, the welcome and our nick. Takes in the server's lines about
-//! them, and either reaches `Phase::Ready` or ends the connection with a reason and a retry.
+//! them, and either allows JOIN or ends the connection with a reason and a retry.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::*;
+
+/// With these words a server says that it cannot check logins now.
+pub const OUTAGE: [&str; 10] = [
+    "unavailable",
+    "not available",
+    "unreachable",
+    "offline",
+    "are down",
+    "is down",
+    "temporar",
+    "again later",
+    "sasl request timed out",
+    "authentication timed out",
+];
 
 impl Sasl {
     /// What `AUTHENTICATE` sends: the login in base64, in chunks of 400 bytes. A shorter one,
@@ -26,8 +40,7 @@ impl Session<'_> {
         self.send("NICK", nick);
         let realname = format!("{VERSION}, run by {owner}");
         // The owner may be empty.
-        let realname = realname.trim_end_matches(", run by ");
-        self.send("USER linkbot 0 *", realname);
+        self.send("USER linkbot 0 *", realname.trim_end_matches(", run by "));
     }
 
     pub fn cap(&mut self, message: &Message) {
@@ -36,11 +49,11 @@ impl Session<'_> {
             b"LS" => {
                 self.request(&list);
                 // An asterisk says that more lines follow. A login goes on at its ACK.
-                if message.param(2) == b"*" || self.phase == Phase::Login {
+                if message.param(2) == b"*" || self.is_logging_in {
                     return;
                 }
                 match self.sasl {
-                    None => self.end_capabilities(),
+                    None => self.send("CAP", "END"),
                     Some(Sasl { mechanism, .. }) => self
                         .login_unavailable(format_args!("the server offers no SASL {mechanism}")),
                 }
@@ -51,8 +64,8 @@ impl Session<'_> {
             }
             b"ACK" if list.contains("draft/chathistory") => self.history_limit = 100,
             b"ACK" if list.contains("sasl") => {
-                if let Some(Sasl { mechanism, .. }) = self.sasl {
-                    self.send("AUTHENTICATE", mechanism);
+                if let Some(sasl) = self.sasl {
+                    self.send("AUTHENTICATE", sasl.mechanism);
                 }
             }
             _ => {}
@@ -72,9 +85,8 @@ impl Session<'_> {
                 }
                 ("sasl", Some(sasl)) => {
                     // A server need not name its mechanisms.
-                    if item.trim_end_matches('=') == name || item.contains(sasl.mechanism) {
-                        self.phase = Phase::Login;
-                    }
+                    self.is_logging_in |=
+                        item.trim_end_matches('=') == name || item.contains(sasl.mechanism);
                     name
                 }
                 _ => continue,
@@ -95,15 +107,20 @@ impl Session<'_> {
     /// else that ends the login is about the credentials.
     pub fn login_refused(&mut self, message: &Message) {
         let why = format!("{} {}", message::text(message.verb), message.last());
-        let is_about_them = matches!(message.verb, b"902" | b"904" | b"905");
-        if !is_about_them || self.sasl.is_some() || self.are_services_away {
-            return self.login_unavailable(why);
+        if matches!(message.verb, b"902" | b"904" | b"905")
+            && self.sasl.is_none()
+            && !self.are_services_away
+        {
+            self.close(
+                Retry::Refused,
+                format_args!(
+                    "login failed: {why}; check sasl_user and sasl_password, or tls_cert for \
+                     sasl = external"
+                ),
+            );
+        } else {
+            self.login_unavailable(why);
         }
-        let why = format_args!(
-            "login failed: {why}; \
-             check sasl_user and sasl_password, or tls_cert for sasl = external"
-        );
-        self.close(Retry::Refused, why);
     }
 
     /// The login failed, but not because of the credentials. Never join without it: that would be
@@ -114,21 +131,19 @@ impl Session<'_> {
 
     /// FAIL, WARN or NOTE, then a command, a code, perhaps more, and a text for people.
     pub fn standard_reply(&mut self, message: &Message) {
-        let verb = message::text(message.verb);
-        let reason = format!("the server says: {verb} {} {}", message.text(0), message.text(1));
+        let reason = format!(
+            "the server says: {} {} {}",
+            message::text(message.verb),
+            message.text(0),
+            message.text(1)
+        );
         self.log_once(&reason, format_args!(": {}", message.last()));
     }
 
-    pub fn end_capabilities(&mut self) {
-        self.phase = Phase::Welcome;
-        self.send("CAP", "END");
-    }
-
     pub fn welcome(&mut self, message: &Message, now: Instant) {
-        if self.sasl.is_some() || self.phase == Phase::Login {
+        if self.sasl.is_some() || self.is_logging_in {
             return self.login_unavailable("the server goes on without it");
         }
-        self.phase = Phase::Burst;
         self.registered = Some(now);
         self.is_answer_due = false;
         self.take_nick(message, now);
@@ -160,20 +175,23 @@ impl Session<'_> {
                  away are lost, unless the server replays them"
             );
         }
+        self.next_join = Some(now);
         for line in &self.settings.on_connect {
             self.send(line, "");
             // The time that services have to answer.
-            self.next_join = now + Duration::from_secs(5);
+            self.next_join = Some(now + Duration::from_secs(5));
         }
-        self.phase = Phase::Ready;
     }
 
     /// ERROR or 465.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
-        let is_ban =
-            message.verb == b"465" || mentions(&words, &["-line", "kline", "akill", "banned"]);
-        let retry = if is_ban { Retry::Banned } else { Retry::Soon };
+        let retry =
+            if message.verb == b"465" || mentions(&words, &["-line", "kline", "akill", "banned"]) {
+                Retry::Banned
+            } else {
+                Retry::Soon
+            };
         self.close(retry, format_args!("the server says: {words}"));
     }
 
@@ -185,12 +203,14 @@ impl Session<'_> {
             // Nine characters are allowed everywhere (RFC 2812).
             n @ ..11 => format!("{wanted:.7}{n}"),
             _ => {
-                let why = format!(
-                    "the server refuses the nick {wanted}: {}; change nick, unless services hold \
-                     it only for now",
-                    message.last()
+                return self.close(
+                    Retry::Slow,
+                    format_args!(
+                        "the server refuses the nick {wanted}: {}; change nick, unless services \
+                         hold it only for now",
+                        message.last()
+                    ),
                 );
-                return self.close(Retry::Slow, why);
             }
         };
         self.nick_refusals += 1;
@@ -200,31 +220,24 @@ impl Session<'_> {
     /// 001 or our own NICK: the first parameter is our nick from now on. If it is not the wanted
     /// one, asks for that later.
     pub fn take_nick(&mut self, message: &Message, now: Instant) {
-        let (nick, wanted) = (message.text(0), &self.settings.nick);
+        let nick = message.text(0);
         if nick.is_empty() {
             return;
         }
-        self.nick = nick.into_owned();
-        if self.is_me(wanted.as_bytes()) {
+        let wanted = &self.settings.nick;
+        if self.case.eq(nick.as_bytes(), wanted.as_bytes()) {
             self.reclaim = None;
-            log!("registered as {}", self.nick);
+            log!("registered as {nick}");
         } else {
             self.reclaim = Some(now + 5 * MINUTE);
-            log!("registered as {}, not as {wanted}: asking for that nick every 5 min", self.nick);
+            log!("registered as {nick}, not as {wanted}: asking for that nick every 5 min");
         }
+        self.nick = nick.into_owned();
     }
 }
 
-fn mentions(text: &str, words: &[&str]) -> bool {
+/// Compares in lower case.
+pub fn mentions(text: &str, words: &[&str]) -> bool {
     let text = text.to_ascii_lowercase();
     words.iter().any(|word| text.contains(word))
-}
-
-/// True if the server says that it cannot check logins now.
-#[rustfmt::skip]
-pub fn is_outage(text: &str) -> bool {
-    mentions(text, &[
-        "unavailable", "not available", "unreachable", "offline", "are down", "is down", "temporar",
-        "again later", "sasl request timed out", "authentication timed out",
-    ])
 }
