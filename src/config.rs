@@ -16,18 +16,17 @@ use std::{env, fs};
 use base64::prelude::*;
 use native_tls::{Certificate, Identity};
 use time::UtcOffset;
+use time::format_description::OwnedFormatItem;
 use time::format_description::well_known::Iso8601;
 use ureq::Proxy;
 use url::{Host, Url};
 
-use crate::delicious;
 use crate::file::beside;
 use crate::irc::names::CaseMapping;
 use crate::irc::{self, Channel, ReplyStyle, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
-use crate::log;
-use crate::log_url::{self, LogUrl};
 use crate::view::{View, relative_url};
+use crate::{delicious, log, log_url};
 
 use lines::*;
 use outputs::*;
@@ -48,7 +47,10 @@ pub struct Config {
     pub moderators: Vec<String>,
     /// The feeds, then the pages.
     pub views: Vec<View>,
-    pub log_url: LogUrl,
+    /// The address of the channel's web log, as a format description.
+    pub log_url: Option<OwnedFormatItem>,
+    /// The time zone of the channel's web log, and of the page. `None`: the machine's.
+    pub zone: Option<UtcOffset>,
     pub account: Option<delicious::Settings>,
     /// The values of `local.NAME` by NAME, for src/local.rs.
     #[allow(dead_code, reason = "only a fork reads them")]
@@ -75,13 +77,6 @@ impl Config {
         let lines = Lines::new(path, text)?;
         let server = server(&lines)?;
         let irc = irc(&lines)?;
-        let zone = match lines.value("timezone") {
-            "local" => None,
-            "utc" => Some(UtcOffset::UTC),
-            _ => Some(lines.get("timezone", |offset| {
-                UtcOffset::parse(offset, &Iso8601::PARSING).ok().filter(|_| offset.len() == 6)
-            })?),
-        };
         let mut files = vec![];
         let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
         files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
@@ -96,7 +91,14 @@ impl Config {
             moderators: list(lines.value("moderators")),
             views: views(&lines, &mut files, &irc)?,
             irc,
-            log_url: LogUrl { pattern: lines.option("log_url", log_url::pattern)?, zone },
+            log_url: lines.option("log_url", log_url::pattern)?,
+            zone: match lines.value("timezone") {
+                "local" => None,
+                "utc" => Some(UtcOffset::UTC),
+                _ => Some(lines.get("timezone", |offset| {
+                    UtcOffset::parse(offset, &Iso8601::PARSING).ok().filter(|_| offset.len() == 6)
+                })?),
+            },
             account: account(&lines)?,
             local: local.collect(),
             secrets: vec![],
@@ -117,8 +119,8 @@ impl Config {
 /// Logs settings that are probably wrong, but may be meant.
 fn warn(lines: &Lines, config: &Config) {
     for (key, setting) in &lines.settings {
-        let is_quoted = |value: &str| value.starts_with(|c| "\"'`“”„‘’«»".contains(c));
-        if setting.value.lines().any(is_quoted) {
+        if setting.value.lines().any(|value| value.starts_with(|c| "\"'`“”„‘’«»".contains(c)))
+        {
             lines.warn(key, "the quotes are part of the value; remove them unless you mean them");
         }
     }
@@ -169,10 +171,15 @@ fn server(lines: &Lines) -> Result<connection::Settings> {
     if identity.is_some() {
         check_mode(&key_path)?;
     }
-    let tls = lines.get("tls", |value| {
-        yes_or_no(value).filter(|&tls| tls || pin.is_none() && identity.is_none())
-    })?;
-    Ok(connection::Settings { host, port, tls, pin, identity })
+    Ok(connection::Settings {
+        tls: lines.get("tls", |value| {
+            yes_or_no(value).filter(|&tls| tls || pin.is_none() && identity.is_none())
+        })?,
+        host,
+        port,
+        pin,
+        identity,
+    })
 }
 
 fn irc(lines: &Lines) -> Result<irc::Settings> {
@@ -216,24 +223,25 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
     let shared = lines.option("delicious_shared", yes_or_no)?;
     let interval = Duration::from_secs(lines.get("delicious_interval", number(0, 86_400))?);
     let scuttle = lines.get("delicious_scuttle", yes_or_no)?;
-    let (authorization, token, secrets) = login(lines)?;
+    let keys = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
+    let (authorization, token, secrets) = match keys.map(|key| lines.text(key)) {
+        [None, None, None, None] => (None, None, vec![]),
+        [Some(user), Some(password), None, None] => {
+            let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
+            (Some(format!("Basic {login}")), None, vec![login, password])
+        }
+        [None, None, Some(token), None] => {
+            // In `user:HEX`, HEX alone is already the secret.
+            let hex = token.rsplit(':').next().unwrap_or_default().to_owned();
+            (None, Some(token.clone()), vec![token, hex])
+        }
+        [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),
+        _ => return Err(lines.wrong("delicious")),
+    };
     if lines.value("delicious").is_empty() && secrets.is_empty() {
         return Ok(None);
     }
-    // ureq silently ignores a proxy that it cannot use.
-    for name in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
-    {
-        let proxy = env::var(name).unwrap_or_default().to_ascii_lowercase();
-        if !proxy.is_empty() && (proxy.starts_with("socks") || Proxy::new(&proxy).is_err()) {
-            return Err(lines.error(
-                "delicious",
-                &format!(
-                    "linkbot cannot use the proxy in {name}: it must start with http:// or \
-                     https:// (no SOCKS); set such a proxy, or unset {name}"
-                ),
-            ));
-        }
-    }
+    check_proxies(lines)?;
     // The owner is in a comment of the header (RFC 9110, 5.6.5): printable ASCII only, without
     // parentheses.
     let owner = lines.value("owner").replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
@@ -254,23 +262,22 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
     }))
 }
 
-/// Returns the header and the token that log in to the account, and the secrets in them.
-fn login(lines: &Lines) -> Result<(Option<String>, Option<String>, Vec<String>)> {
-    let keys = ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"];
-    Ok(match keys.map(|key| lines.text(key)) {
-        [None, None, None, None] => (None, None, vec![]),
-        [Some(user), Some(password), None, None] => {
-            let login = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            (Some(format!("Basic {login}")), None, vec![login, password])
+/// ureq silently ignores a proxy that it cannot use.
+fn check_proxies(lines: &Lines) -> Result<()> {
+    for name in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
+    {
+        let proxy = env::var(name).unwrap_or_default().to_ascii_lowercase();
+        if !proxy.is_empty() && (proxy.starts_with("socks") || Proxy::new(&proxy).is_err()) {
+            return Err(lines.error(
+                "delicious",
+                &format!(
+                    "linkbot cannot use the proxy in {name}: it must start with http:// or \
+                     https:// (no SOCKS); set such a proxy, or unset {name}"
+                ),
+            ));
         }
-        [None, None, Some(token), None] => {
-            // In `user:HEX`, HEX alone is already the secret.
-            let hex = token.rsplit(':').next().unwrap_or_default().to_owned();
-            (None, Some(token.clone()), vec![token, hex])
-        }
-        [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),
-        _ => return Err(lines.wrong("delicious")),
-    })
+    }
+    Ok(())
 }
 
 fn yes_or_no(value: &str) -> Option<bool> {

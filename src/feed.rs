@@ -5,15 +5,16 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use crate::config::Config;
 use crate::journal::{Entry, format_time};
 use crate::link::percent_encode;
-use crate::log_url::LogUrl;
+use crate::log_url::log_url;
 use crate::view::{View, escape, reposters_html, uri};
 
 /// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
 pub fn render(
+    config: &Config,
     view: &View,
-    log_url: &LogUrl,
     changed: Option<OffsetDateTime>,
     entries: &[Entry],
 ) -> String {
@@ -38,19 +39,19 @@ xmlns:dc=\"http://purl.org/dc/elements/1.1/\">
         out += &date("lastBuildDate", changed);
     }
     for entry in entries {
-        out += &item(log_url, entry);
+        out += &item(config, entry);
     }
     out + "</channel>\n</rss>\n"
 }
 
-fn item(log_url: &LogUrl, entry: &Entry) -> String {
+fn item(config: &Config, entry: &Entry) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
     let (nick, channel) = (escape(&link.nick), escape(&link.channel));
-    let log_url = log_url.of(link);
+    let log = log_url(config, link);
     // HTML: who posted it, itself a link into the log, and who posted it again.
     let mut description = format!("posted by {nick} in {channel}");
-    if let Some(url) = &log_url {
+    if let Some(url) = &log {
         description = format!("<a href=\"{}\">{description}</a>", escape(url));
     }
     description += &reposters_html(entry);
@@ -72,7 +73,7 @@ fn item(log_url: &LogUrl, entry: &Entry) -> String {
     for tag in tags {
         out += &element("category", tag);
     }
-    if let Some(url) = log_url {
+    if let Some(url) = log {
         out += &element("comments", &url);
     }
     out + &date("pubDate", link.posted) + "</item>\n"

@@ -1,7 +1,7 @@
 //! Writes files as a whole. A reader, or the next start, finds either the old contents or the new
 //! ones.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 /// Overwrites the start of the file at `path`, or creates it. Does not fsync: `text` fits into a
 /// disk's sector, so after a crash the file holds the old text or the new one.
 pub fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let file = File::options().write(true).create(true).truncate(false).open(path)?;
     file.write_all_at(text, 0)
 }
 
@@ -39,7 +39,7 @@ pub fn replace_with(
     // A crash may have left anything here, even a symbolic link to somewhere else.
     let _ = fs::remove_file(&temporary);
     let create = || {
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let file = File::options().write(true).create_new(true).open(&temporary)?;
         file.set_permissions(Permissions::from_mode(mode))?;
         write(&file)?;
         fs::rename(&temporary, &path)
@@ -52,7 +52,7 @@ pub fn replace_with(
 pub fn check(path: &Path) -> Result<(), String> {
     let try_writing = || {
         if what_is_at(path)?.is_some() {
-            OpenOptions::new().append(true).open(path)?;
+            File::options().append(true).open(path)?;
         }
         // Files are replaced, so permission to write them is not enough.
         let probe = beside(&resolve(path), ".check");

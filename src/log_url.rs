@@ -3,22 +3,14 @@
 use time::format_description::{self, OwnedFormatItem};
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::config::Config;
 use crate::link::{Link, address, with_channel};
 use crate::view::uri;
 
-/// The settings `log_url` and `timezone` of bot.conf.
-pub struct LogUrl {
-    pub pattern: Option<OwnedFormatItem>,
-    /// The time zone of the channel's web log, and of the page. `None`: the machine's.
-    pub zone: Option<UtcOffset>,
-}
-
-impl LogUrl {
-    /// The address of the second in which `link` was posted, if the log's is known.
-    pub fn of(&self, link: &Link) -> Option<String> {
-        let text = in_zone(link.posted, self.zone).format(self.pattern.as_ref()?).ok()?;
-        Some(uri(&address(&with_channel(&text, &link.channel)).ok()?))
-    }
+/// The address of the second in which `link` was posted, if the log's is known.
+pub fn log_url(config: &Config, link: &Link) -> Option<String> {
+    let text = in_zone(link.posted, config.zone).format(config.log_url.as_ref()?).ok()?;
+    Some(uri(&address(&with_channel(&text, &link.channel)).ok()?))
 }
 
 /// Converts `time` to a time zone. `None`: the machine's, with the offset in effect at that time.

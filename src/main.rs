@@ -42,6 +42,7 @@ use delivery::Delivery;
 use irc::VERSION;
 use journal::Journal;
 use log::{ERROR, WARNING};
+use log_url::log_url;
 use network::Network;
 use publish::Publisher;
 
@@ -114,8 +115,8 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
         Delivery::new(cursor_file, account.interval, &mut journal, now)
     });
     // A fork's row replaces a built-in row of the same name.
-    let rows = commands::COMMANDS.iter().chain(local::COMMANDS);
-    let commands = rows.map(|row| (row.name, row)).collect();
+    let commands =
+        commands::COMMANDS.iter().chain(local::COMMANDS).map(|row| (row.name, row)).collect();
     let heard = [local::HEARD, commands::HEARD].concat();
     let mut bot = Bot::new(&config, journal, delivery, publisher, commands, heard);
     if console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
@@ -146,9 +147,8 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     if delivery.deadline().is_some_and(|due| due + patience <= now)
         && let Some((change, link)) = delivery.next(&bot.journal, now)
     {
-        let log_url = bot.config.log_url.of(&link);
-        let verdict = account.send(change, &link, log_url, OffsetDateTime::now_utc());
         let clock = OffsetDateTime::now_utc();
+        let verdict = account.send(change, &link, log_url(bot.config, &link), clock);
         delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::journal::{Entry, format_time};
-use crate::log_url::in_zone;
+use crate::log_url::{in_zone, log_url};
 use crate::view::{View, escape, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
@@ -76,7 +76,7 @@ fn links_to_feeds(config: &Config, view: &View) -> (String, String) {
 /// The links day by day, newest first.
 fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
     // One offset for all times on the page, even across a change of clocks.
-    let offset = in_zone(entries[0].link.posted, config.log_url.zone).offset();
+    let offset = in_zone(entries[0].link.posted, config.zone).offset();
     // Without its seconds.
     let zone = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
     let mut out = format!("<p>Newest first, times in {zone}.</p>\n");
@@ -106,7 +106,7 @@ fn item(config: &Config, view: &View, entry: &Entry, posted: OffsetDateTime) -> 
     let (hour, minute, _) = posted.to_hms();
     let mut time =
         format!("<time class=\"dt-published\" datetime=\"{utc}Z\">{hour:02}:{minute:02}</time>");
-    if let Some(url) = config.log_url.of(link) {
+    if let Some(url) = log_url(config, link) {
         time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", escape(&url));
     }
     let (href, title) = (escape(&uri(&link.url)), escape(title));

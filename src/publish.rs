@@ -92,5 +92,5 @@ pub fn text(config: &Config, view: &View, journal: &Journal) -> io::Result<Strin
     }
     let mut events = journal.events(VIEW_WINDOW).map_while(Result::ok);
     let newest = events.find(|event| view.shows(&event.link.channel));
-    Ok(feed::render(view, &config.log_url, newest.map(|event| event.time), &entries))
+    Ok(feed::render(config, view, newest.map(|event| event.time), &entries))
 }

@@ -14,8 +14,7 @@ pub fn views(lines: &Lines, files: &mut Vec<PathBuf>, irc: &irc::Settings) -> Re
         for group in irc.channels.chunks(group_size) {
             let channels: Vec<_> = group.iter().map(|channel| channel.name.clone()).collect();
             let channel = &channels[0];
-            let name =
-                channel[1..].replace(|c: char| !c.is_alphanumeric() && !"-_".contains(c), "_");
+            let name = channel[1..].replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
             let file = |key| lines.value(key).replace("{channel}", &name);
             let feed_url = lines.option("feed_url", |url| {
                 address(&with_channel(url, &name)).ok().filter(|_| {
@@ -26,17 +25,18 @@ pub fn views(lines: &Lines, files: &mut Vec<PathBuf>, irc: &irc::Settings) -> Re
             let page_url = feed_url.as_ref().map(|url| {
                 url.trim_end_matches(|c| c != '/').to_owned() + &relative_url(&file("page"))
             });
-            let about = page_url.clone().unwrap_or_else(|| {
-                format!("{scheme}://{}/{}", lines.value("server"), percent_encode(channel))
-            });
             let is_page = key == "page";
-            let title = lines.value("feed_title").replace("{channels}", &channels.join(", "));
             views.push(View {
                 path: lines.get(key, |_| own_file(&lines.path, files, &file(key)))?,
+                about: page_url.clone().unwrap_or_else(|| {
+                    format!("{scheme}://{}/{}", lines.value("server"), percent_encode(channel))
+                }),
                 url: if is_page { page_url } else { feed_url },
-                title: title.replace("{channel}", &channel[1..]),
+                title: lines
+                    .value("feed_title")
+                    .replace("{channels}", &channels.join(", "))
+                    .replace("{channel}", &channel[1..]),
                 channels,
-                about,
                 items: lines.get("feed_items", number(1, 10_000))? as usize,
                 is_page,
             });

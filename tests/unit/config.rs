@@ -52,7 +52,7 @@ fn defaults() {
     assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
-    assert!(config.log_url.pattern.is_none() && config.account.is_none());
+    assert!(config.log_url.is_none() && config.account.is_none());
     assert_eq!(warnings(BASE), [""; 0]);
     let [feed, page] = &config.views[..] else { panic!("one feed and one page for all channels") };
     assert_eq!(
@@ -700,7 +700,7 @@ fn a_zone_is_utc_local_or_an_offset() {
         let more = format!(
             "log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}"
         );
-        good(&more).log_url.of(&link).unwrap()
+        log_url::log_url(&good(&more), &link).unwrap()
     };
     assert_eq!(of("utc"), "http://x/dev?20261122#234519");
     assert_eq!(of("+01:00"), "http://x/dev?20261123#004519");
@@ -709,8 +709,8 @@ fn a_zone_is_utc_local_or_an_offset() {
     for bad in ["1:00", "+1:00", "+01:60", "+0100", "+-1:00", "UTC"] {
         refused(&format!("timezone = {bad}"), "3: timezone: must be utc, local, or an offset");
     }
-    let bracket = good("log_url = http://x/[[[year]").log_url;
-    assert_eq!(bracket.of(&link).unwrap(), "http://x/%5B2026");
+    let bracket = good("log_url = http://x/[[[year]");
+    assert_eq!(log_url::log_url(&bracket, &link).unwrap(), "http://x/%5B2026");
 }
 
 #[test]

@@ -3,8 +3,10 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use url::Url;
 
+use crate::config::Config;
+use crate::config::tests::good;
 use crate::link::*;
-use crate::log_url::{self, LogUrl};
+use crate::log_url;
 use crate::scan::links_in;
 use crate::title::{is_blank, split_tags};
 
@@ -181,8 +183,8 @@ proptest! {
     #[test]
     fn no_text_and_no_pattern_is_a_panic(text in any::<String>()) {
         let _ = (address(&text), comparison_key(&text), links_in(&text, false), split_tags(&text));
-        let log_url = LogUrl { pattern: log_url::pattern(&text), zone: None };
-        let _ = log_url.of(&link(datetime!(2026-01-01 0:00 UTC)));
+        let config = Config { log_url: log_url::pattern(&text), ..good("") };
+        let _ = log_url::log_url(&config, &link(datetime!(2026-01-01 0:00 UTC)));
     }
 
     #[test]
