@@ -9,20 +9,16 @@ mod outputs;
 mod secrets;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs};
 
 use base64::prelude::*;
-use native_tls::{Certificate, Identity};
 use time::UtcOffset;
 use time::format_description::OwnedFormatItem;
 use time::format_description::well_known::Iso8601;
-use ureq::Proxy;
-use url::{Host, Url};
 
 use crate::file::beside;
-use crate::irc::names::CaseMapping;
 use crate::irc::{self, Channel, ReplyStyle, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
 use crate::view::{View, relative_url};
@@ -153,20 +149,20 @@ fn server(lines: &Lines) -> Result<connection::Settings> {
     // The host is without the brackets of an IPv6 address.
     let (host, port) = lines.get("server", |value| {
         let (host, port) = value.rsplit_once(':')?;
-        let host = Host::parse(host).ok()?.to_string();
-        Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+        let host = url::Host::parse(host).ok()?.to_string().replace(['[', ']'], "");
+        Some((host, port.parse().ok()?))
     })?;
     let path = |name: &str| lines.path.with_file_name(name);
     // The first certificate in a PEM file (RFC 7468), in DER.
     let pin = lines.option("tls_pin", |name| {
-        Certificate::from_pem(&fs::read(path(name)).ok()?).ok()?.to_der().ok()
+        native_tls::Certificate::from_pem(&fs::read(path(name)).ok()?).ok()?.to_der().ok()
     })?;
     let key_path = path(&lines.text("tls_key").or(lines.text("tls_cert")).unwrap_or_default());
     let identity = lines.option("tls_cert", |name| {
         let key = fs::read_to_string(&key_path).ok()?;
         // native-tls accepts PKCS#8 only, and no text before it.
         let start = key.find("-----BEGIN PRIVATE KEY-----")?;
-        Identity::from_pkcs8(&fs::read(path(name)).ok()?, &key.as_bytes()[start..]).ok()
+        native_tls::Identity::from_pkcs8(&fs::read(path(name)).ok()?, &key.as_bytes()[start..]).ok()
     })?;
     if identity.is_some() {
         check_mode(&key_path)?;
@@ -249,7 +245,7 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
         // The log names the address, so it contains no token.
         add: lines.get("delicious", |value| {
             let url = address(value).ok().filter(|url| !url.contains("auth_token="))?;
-            Url::parse(&url).ok()
+            url::Url::parse(&url).ok()
         })?,
         authorization,
         token,
@@ -266,8 +262,8 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
 fn check_proxies(lines: &Lines) -> Result<()> {
     for name in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"]
     {
-        let proxy = env::var(name).unwrap_or_default().to_ascii_lowercase();
-        if !proxy.is_empty() && (proxy.starts_with("socks") || Proxy::new(&proxy).is_err()) {
+        let proxy = std::env::var(name).unwrap_or_default().to_ascii_lowercase();
+        if !proxy.is_empty() && (proxy.starts_with("socks") || ureq::Proxy::new(&proxy).is_err()) {
             return Err(lines.error(
                 "delicious",
                 &format!(
@@ -302,7 +298,7 @@ fn channels(value: &str) -> Option<Vec<Channel>> {
             || !name.starts_with('#')
             || key.iter().any(|key| key.starts_with('#'))
             || words.next().is_some()
-            || channels.iter().any(|other| CaseMapping::Rfc1459.eq(&other.name, &name))
+            || channels.iter().any(|other| irc::names::CaseMapping::Rfc1459.eq(&other.name, &name))
         {
             return None;
         }

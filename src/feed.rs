@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc2822;
 use crate::config::Config;
 use crate::journal::{Entry, format_time};
 use crate::link::percent_encode;
-use crate::log_url::log_url;
+use crate::log_url;
 use crate::view::{View, escape, reposters_html, uri};
 
 /// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
@@ -48,7 +48,7 @@ fn item(config: &Config, entry: &Entry) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
     let (nick, channel) = (escape(&link.nick), escape(&link.channel));
-    let log = log_url(config, link);
+    let log = log_url::of(config, link);
     // HTML: who posted it, itself a link into the log, and who posted it again.
     let mut description = format!("posted by {nick} in {channel}");
     if let Some(url) = &log {

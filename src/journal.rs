@@ -69,8 +69,11 @@ impl Journal {
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
         Self::recover(path).map_err(|e| {
-            let (path, why) = (path.display(), log::os_error(e));
-            format!("{path}: {why}; linkbot must be able to read and write it; only one may use it")
+            format!(
+                "{}: {}; linkbot must be able to read and write it; only one may use it",
+                path.display(),
+                log::os_error(e)
+            )
         })
     }
 

@@ -1,6 +1,5 @@
 //! Lines on stderr for the operator. Removes secrets and invisible characters.
 
-use std::env;
 use std::fmt::Display;
 use std::io::Write;
 #[cfg(not(test))]
@@ -34,13 +33,13 @@ pub fn line(text: impl Display) {
 
 /// Writes a line that starts with `time`.
 pub fn write(time: &str, text: impl Display) {
-    let text = redact(&text.to_string(), SECRETS.get().map_or(&[], Vec::as_slice));
+    let text = redact(&text.to_string(), SECRETS.get().unwrap_or(&vec![]));
     let (priority, text) = match text.get(..3) {
         Some(ERROR | WARNING) => text.split_at(3),
         _ => ("<6>", text.as_str()),
     };
     // Set by systemd, whose journal adds the time itself.
-    let start = if env::var_os("JOURNAL_STREAM").is_some() { priority } else { time };
+    let start = if std::env::var_os("JOURNAL_STREAM").is_some() { priority } else { time };
     // Use a single write to keep the line intact. Unlike `eprintln!`, this never panics.
     let _ = stderr().write_all(format!("{start}{text}\n").as_bytes());
 }

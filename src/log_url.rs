@@ -8,7 +8,7 @@ use crate::link::{Link, address, with_channel};
 use crate::view::uri;
 
 /// The address of the second in which `link` was posted, if the log's is known.
-pub fn log_url(config: &Config, link: &Link) -> Option<String> {
+pub fn of(config: &Config, link: &Link) -> Option<String> {
     let text = in_zone(link.posted, config.zone).format(config.log_url.as_ref()?).ok()?;
     Some(uri(&address(&with_channel(&text, &link.channel)).ok()?))
 }

@@ -29,7 +29,6 @@ mod title;
 mod view;
 
 use std::path::Path;
-use std::process::exit;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -39,10 +38,8 @@ use config::Config;
 use console::print;
 use delicious::Account;
 use delivery::Delivery;
-use irc::VERSION;
 use journal::Journal;
 use log::{ERROR, WARNING};
-use log_url::log_url;
 use network::Network;
 use publish::Publisher;
 
@@ -64,7 +61,7 @@ fn main() {
     if let Err(why) = run() {
         // Without the time.
         log::write("", format_args!("{ERROR}{why}"));
-        exit(if why == USAGE { 2 } else { 1 });
+        std::process::exit(if why == USAGE { 2 } else { 1 });
     }
 }
 
@@ -74,7 +71,7 @@ fn run() -> Result<(), String> {
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {
             Some("--help" | "-h") => return print(format_args!("{USAGE}\n{HELP}")),
-            Some("--version") => return print(VERSION),
+            Some("--version") => return print(irc::VERSION),
             Some("-v") => verbose = true,
             Some("--console") => console = true,
             Some("--check") => check = true,
@@ -148,7 +145,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
         && let Some((change, link)) = delivery.next(&bot.journal, now)
     {
         let clock = OffsetDateTime::now_utc();
-        let verdict = account.send(change, &link, log_url(bot.config, &link), clock);
+        let verdict = account.send(change, &link, log_url::of(bot.config, &link), clock);
         delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
     }
 }

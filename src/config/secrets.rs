@@ -1,7 +1,6 @@
 //! The secrets in bot.conf: who may read them, where they may be sent, and what no log line may
 //! show.
 
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 
 use super::*;
@@ -39,7 +38,7 @@ pub fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
 
 pub fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "[::1]")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A file that contains a secret must not be accessible to others. Its group may read it.

@@ -700,7 +700,7 @@ fn a_zone_is_utc_local_or_an_offset() {
         let more = format!(
             "log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}"
         );
-        log_url::log_url(&good(&more), &link).unwrap()
+        log_url::of(&good(&more), &link).unwrap()
     };
     assert_eq!(of("utc"), "http://x/dev?20261122#234519");
     assert_eq!(of("+01:00"), "http://x/dev?20261123#004519");
@@ -710,7 +710,7 @@ fn a_zone_is_utc_local_or_an_offset() {
         refused(&format!("timezone = {bad}"), "3: timezone: must be utc, local, or an offset");
     }
     let bracket = good("log_url = http://x/[[[year]");
-    assert_eq!(log_url::log_url(&bracket, &link).unwrap(), "http://x/%5B2026");
+    assert_eq!(log_url::of(&bracket, &link).unwrap(), "http://x/%5B2026");
 }
 
 #[test]

@@ -184,7 +184,7 @@ proptest! {
     fn no_text_and_no_pattern_is_a_panic(text in any::<String>()) {
         let _ = (address(&text), comparison_key(&text), links_in(&text, false), split_tags(&text));
         let config = Config { log_url: log_url::pattern(&text), ..good("") };
-        let _ = log_url::log_url(&config, &link(datetime!(2026-01-01 0:00 UTC)));
+        let _ = log_url::of(&config, &link(datetime!(2026-01-01 0:00 UTC)));
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn link(posted: OffsetDateTime) -> Link {
 
 fn log_url(text: &str, zone: Option<UtcOffset>, posted: OffsetDateTime) -> String {
     let config = Config { zone, ..good(&format!("log_url = {text}")) };
-    crate::log_url::log_url(&config, &link(posted)).unwrap()
+    crate::log_url::of(&config, &link(posted)).unwrap()
 }
 
 #[test]
