@@ -15,14 +15,12 @@ use std::time::Duration;
 
 use base64::prelude::*;
 use time::UtcOffset;
-use time::format_description::OwnedFormatItem;
 use time::format_description::well_known::Iso8601;
 
-use crate::file::beside;
 use crate::irc::{self, Channel, ReplyStyle, Sasl, connection};
 use crate::link::{address, percent_encode, with_channel};
 use crate::view::{View, relative_url};
-use crate::{delicious, log, log_url};
+use crate::{delicious, file, log, log_url};
 
 use lines::*;
 use outputs::*;
@@ -44,7 +42,7 @@ pub struct Config {
     /// The feeds, then the pages.
     pub views: Vec<View>,
     /// The address of the channel's web log, as a format description.
-    pub log_url: Option<OwnedFormatItem>,
+    pub log_url: Option<time::format_description::OwnedFormatItem>,
     /// The time zone of the channel's web log, and of the page. `None`: the machine's.
     pub zone: Option<UtcOffset>,
     pub account: Option<delicious::Settings>,
@@ -75,10 +73,7 @@ impl Config {
         let irc = irc(&lines)?;
         let mut files = vec![];
         let journal = lines.get("journal", |name| own_file(path, &mut files, name))?;
-        files.extend([".delivered", ".heard"].map(|suffix| beside(&journal, suffix)));
-        let local = lines.settings.iter().filter_map(|(key, setting)| {
-            Some((key.strip_prefix("local.")?.to_owned(), setting.value.clone()))
-        });
+        files.extend([".delivered", ".heard"].map(|suffix| file::beside(&journal, suffix)));
         let mut config = Config {
             server,
             reconnect: Duration::from_secs(lines.get("reconnect", number(1, 600))?),
@@ -96,7 +91,13 @@ impl Config {
                 })?),
             },
             account: account(&lines)?,
-            local: local.collect(),
+            local: lines
+                .settings
+                .iter()
+                .filter_map(|(key, setting)| {
+                    Some((key.strip_prefix("local.")?.to_owned(), setting.value.clone()))
+                })
+                .collect(),
             secrets: vec![],
             files,
         };
@@ -228,7 +229,7 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
         }
         [None, None, Some(token), None] => {
             // In `user:HEX`, HEX alone is already the secret.
-            let hex = token.rsplit(':').next().unwrap_or_default().to_owned();
+            let hex = token.rsplit(':').take(1).collect();
             (None, Some(token.clone()), vec![token, hex])
         }
         [None, None, None, Some(bearer)] => (Some(format!("Bearer {bearer}")), None, vec![bearer]),

@@ -1,7 +1,6 @@
 //! The console: runs commands from standard input as if typed in the first channel, without a
 //! network. Replies go to standard output.
 
-use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Instant;
 
@@ -9,7 +8,6 @@ use time::OffsetDateTime;
 
 use crate::bot::{Bot, Request};
 use crate::irc::message::{self, LONGEST_LINE};
-use crate::irc::names::CaseMapping;
 use crate::irc::{self, Settings, VERSION};
 use crate::log;
 
@@ -47,7 +45,7 @@ pub fn run(bot: &mut Bot) -> Result<(), String> {
 }
 
 /// Prints a line on standard output.
-pub fn print(text: impl Display) -> Result<(), String> {
+pub fn print(text: impl std::fmt::Display) -> Result<(), String> {
     writeln!(io::stdout(), "{text}").map_err(|e| format!("standard output: {}", log::os_error(e)))
 }
 
@@ -57,7 +55,7 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let line = message::text(line.trim_ascii());
     let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
     let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((you, &line));
-    let case = CaseMapping::Rfc1459;
+    let case = irc::names::CaseMapping::Rfc1459;
     let (is_named, args) = irc::without_nick(text, [&settings.nick; 2], case);
     Request {
         channel: Some(settings.channels[0].name.clone()),

@@ -39,7 +39,7 @@ pub fn replace_with(
     // A crash may have left anything here, even a symbolic link to somewhere else.
     let _ = fs::remove_file(&temporary);
     let create = || {
-        let file = File::options().write(true).create_new(true).open(&temporary)?;
+        let file = File::create_new(&temporary)?;
         file.set_permissions(Permissions::from_mode(mode))?;
         write(&file)?;
         fs::rename(&temporary, &path)

@@ -108,14 +108,24 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let mut publisher = Publisher::new(&config, pause, now);
     publisher.publish(&journal, now);
     let delivery = config.account.as_ref().map(|account| {
-        let cursor_file = file::beside(&config.journal, ".delivered");
-        Delivery::new(cursor_file, account.interval, &mut journal, now)
+        Delivery::new(
+            file::beside(&config.journal, ".delivered"),
+            account.interval,
+            &mut journal,
+            now,
+        )
     });
     // A fork's row replaces a built-in row of the same name.
     let commands =
         commands::COMMANDS.iter().chain(local::COMMANDS).map(|row| (row.name, row)).collect();
-    let heard = [local::HEARD, commands::HEARD].concat();
-    let mut bot = Bot::new(&config, journal, delivery, publisher, commands, heard);
+    let mut bot = Bot::new(
+        &config,
+        journal,
+        delivery,
+        publisher,
+        commands,
+        [local::HEARD, commands::HEARD].concat(),
+    );
     if console { console::run(&mut bot) } else { serve(&mut bot, verbose) }
 }
 

@@ -123,19 +123,18 @@ impl Lines {
                 .into();
         }
         // The same but for two bytes in a row.
-        let nearest = self.settings.keys().find(|known| {
+        let Some(nearest) = self.settings.keys().find(|known| {
             (2..=key.len()).any(|end| {
                 known.starts_with(&key[..end - 2])
                     && known.ends_with(&key[end..])
                     && known.len() < key.len() + 2
             })
-        });
-        match nearest {
-            Some(nearest) => format!("{key}: unknown key; did you mean {nearest}?"),
-            None => {
-                format!("{key}: unknown key; the bot.conf that comes with linkbot lists them all")
-            }
-        }
+        }) else {
+            return format!(
+                "{key}: unknown key; the bot.conf that comes with linkbot lists them all"
+            );
+        };
+        format!("{key}: unknown key; did you mean {nearest}?")
     }
 
     /// The value of a key; empty if it is not set and has no default.

@@ -24,7 +24,7 @@ pub fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
             );
         }
     }
-    let secrets = commands
+    Ok(commands
         .into_iter()
         .chain(lines.text("server_password"))
         .chain(lines.text("sasl_password"))
@@ -32,8 +32,9 @@ pub fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
         // These two also contain the base64 of a login.
         .chain(irc.sasl.iter().flat_map(Sasl::chunks))
         .chain(account.iter().flat_map(|account| account.secrets.clone()))
-        .filter(|secret| !secret.is_empty());
-    Ok(secrets.flat_map(|secret| [percent_encode(&secret), secret]).collect())
+        .filter(|secret| !secret.is_empty())
+        .flat_map(|secret| [percent_encode(&secret), secret])
+        .collect())
 }
 
 pub fn is_loopback(host: &str) -> bool {
@@ -58,9 +59,12 @@ fn passwords(line: &str, nick: &str) -> Vec<String> {
     let words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
     // A command alone has none.
     let first = words.clone().count().saturating_sub(1).clamp(1, 3);
-    let may_be_secret = words.skip(first).filter(|word| {
-        // Hiding shorter words would make the log unreadable.
-        word.len() > 3 && !word.starts_with(['#', '+']) && !word.eq_ignore_ascii_case(nick)
-    });
-    may_be_secret.map(str::to_owned).collect()
+    words
+        .skip(first)
+        .filter(|word| {
+            // Hiding shorter words would make the log unreadable.
+            word.len() > 3 && !word.starts_with(['#', '+']) && !word.eq_ignore_ascii_case(nick)
+        })
+        .map(str::to_owned)
+        .collect()
 }
