@@ -355,15 +355,10 @@ impl Delivery {
         self.saved_cursor = cursor;
         self.pending.maybe_stored.retain(|time| *time > cursor);
         let text = format_time(cursor) + "\n";
-        let written = file::overwrite(&self.cursor_file, text.as_bytes());
-        let path = self.cursor_file.display();
-        let was_failing = mem::replace(&mut self.is_cursor_failing, written.is_err());
-        if let Err(e) = written {
-            let why = log::os_error(e);
-            log!("{ERROR}{path}: {why}; a restart will send links again, but duplicate none");
-        } else if was_failing {
-            log!("{path}: can be written again");
-        }
+        let path = &self.cursor_file;
+        let written = file::overwrite(path, text.as_bytes()).map_err(log::os_error);
+        let meaning = "a restart will send links again, but duplicate none";
+        log::written(&mut self.is_cursor_failing, path, &written, meaning);
     }
 
     /// One line for `.status`: what is pending, the next request, the last error.

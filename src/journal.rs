@@ -21,7 +21,7 @@ use time::{Duration, OffsetDateTime};
 use crate::file::{self, what_is_at};
 use crate::irc::MAX_CLOCK_SKEW;
 use crate::link::{self, Link};
-use crate::log::{self, ERROR, WARNING};
+use crate::log::{self, WARNING};
 
 pub use inspect::*;
 pub use line::*;
@@ -29,6 +29,8 @@ pub use reader::*;
 
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
+
+const UNUSABLE: &str = "nothing can be saved";
 
 /// The current state of a link: its `add` with later titles applied, and who posted it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,25 +168,10 @@ impl Journal {
         }
         let usable = self.usable.clone();
         let written = usable.and_then(|()| self.write(&lines).map_err(log::os_error));
-        self.log_failure(written.as_ref().err());
+        log::written(&mut self.is_failing, &self.path, &written, UNUSABLE);
         // If this fails too, the next check tries again before anything else is written.
         let _ = self.truncate_to_committed();
         written
-    }
-
-    /// Logs the first of several failures in a row, and the first success after them.
-    fn log_failure(&mut self, failure: Option<&String>) {
-        let path = self.path.display();
-        match failure {
-            Some(why) if !self.is_failing => {
-                log!("{ERROR}{path}: nothing can be saved: {why}");
-            }
-            None if self.is_failing => {
-                log!("{path}: links can be saved again");
-            }
-            _ => {}
-        }
-        self.is_failing = failure.is_some();
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
@@ -225,8 +212,8 @@ impl Journal {
     /// `pending` on into a new file.
     pub fn check(&mut self, pending: u64) -> bool {
         let changed = self.resync(pending).map_err(log::os_error);
-        if let Err(why) = &changed {
-            self.log_failure(Some(why));
+        if changed.is_err() {
+            log::written(&mut self.is_failing, &self.path, &changed, UNUSABLE);
         }
         let is_changed = changed == Ok(true);
         self.usable = changed.map(drop);

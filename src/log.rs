@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 #[cfg(not(test))]
 use std::io::stderr;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use time::OffsetDateTime;
@@ -67,6 +68,18 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
 
 fn visible(text: &str) -> String {
     text.replace(char::is_control, " ").replace(is_invisible, "")
+}
+
+/// Logs the first of several failures in a row to write a file, and the first success after them.
+/// `meaning`: what a failure means.
+pub fn written<T>(was_failing: &mut bool, path: &Path, result: &Result<T, String>, meaning: &str) {
+    let path = path.display();
+    match result {
+        Err(why) if !*was_failing => log!("{ERROR}{path}: {why}; {meaning}"),
+        Ok(_) if *was_failing => log!("{path}: can be written again"),
+        _ => {}
+    }
+    *was_failing = result.is_err();
 }
 
 /// The text of an I/O error without its number.

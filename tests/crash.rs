@@ -435,7 +435,7 @@ fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
             }
             // It is tried again with each round.
             Some(_) => {
-                bot.logs("nothing can be saved: ");
+                bot.logs("; nothing can be saved");
                 failures::post(&mut client, "three").unwrap();
                 assert!(home.read("links.tsv").starts_with(&owed), "{fault}");
                 assert_eq!(home.titles(), ["one", "two", "three"], "{fault}");

@@ -138,7 +138,7 @@ fn a_read_only_folder_over_the_journal_is_told_until_it_goes_away() {
     );
     over.unmount();
     failures::post(&mut client, "after").unwrap();
-    bot.logs("links.tsv: links can be saved again");
+    bot.logs("links.tsv: can be written again");
     client.barrier();
     bot.kill();
     let titles: Vec<_> = failures::whole_journal(&home, "disk/links.tsv")
@@ -165,7 +165,7 @@ fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
     assert_eq!(answers, vec![Err("could not save: Input/output error".to_owned()); 2]);
     assert_eq!(home.titles(), ["first"], "what could not be synced is cut off");
     failures::post(&mut client, "fourth").unwrap();
-    bot.logs("links.tsv: links can be saved again");
+    bot.logs("links.tsv: can be written again");
     failures::assert_feed_is_whole(&home);
     bot.kill();
     assert_eq!(home.titles(), ["first", "fourth"]);

@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::mem;
 use std::time::Duration;
 
 use super::*;
@@ -59,19 +58,12 @@ impl<'a> LastSeen<'a> {
             Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
         });
         let path = file::beside(&self.config.journal, ".heard");
-        let written = file::replace(&path, lines.collect::<String>().as_bytes());
-        let was_failing = mem::replace(&mut self.is_failing, written.is_err());
-        let path = path.display();
-        if let Err(e) = written {
-            if !was_failing {
-                let why = log::os_error(e);
-                log!("{WARNING}{path}: {why}; after a crash, more than a minute is replayed");
-            }
-            return;
-        }
-        self.times = times;
-        if was_failing {
-            log!("{path}: can be written again");
+        let lines: String = lines.collect();
+        let written = file::replace(&path, lines.as_bytes()).map_err(log::os_error);
+        let meaning = "after a crash, more than a minute is replayed";
+        log::written(&mut self.is_failing, &path, &written, meaning);
+        if written.is_ok() {
+            self.times = times;
         }
     }
 }
