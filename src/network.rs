@@ -4,7 +4,6 @@
 pub mod last_seen;
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -12,7 +11,7 @@ use time::OffsetDateTime;
 use crate::bot::{Outcome, Request};
 use crate::config::Config;
 use crate::delivery::describe_wait;
-use crate::irc::connection::{Addresses, Backoff, Connection, End, Retry};
+use crate::irc::connection::{Addresses, Backoff, Connection, End, MINUTE, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::{Now, Session};
 use crate::log::{self, ERROR, WARNING};
@@ -52,11 +51,15 @@ impl<'a> Network<'a> {
     /// among them.
     pub fn take_in(&mut self, until: impl Iterator<Item = Instant>) -> Vec<Request> {
         self.idle = true;
-        let mut requests = Vec::new();
         let Some((connection, session, lines)) = &mut self.online else {
-            self.wait_and_connect(until);
-            return requests;
+            let wake = until.fold(self.next_attempt, Instant::min);
+            std::thread::sleep(wake.saturating_duration_since(Instant::now()));
+            if Instant::now() >= self.next_attempt {
+                self.connect();
+            }
+            return Vec::new();
         };
+        let mut requests = Vec::new();
         let mut until = until.fold(session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
@@ -128,12 +131,7 @@ impl<'a> Network<'a> {
         }
     }
 
-    fn wait_and_connect(&mut self, until: impl Iterator<Item = Instant>) {
-        let wake = until.fold(self.next_attempt, Instant::min);
-        std::thread::sleep(wake.saturating_duration_since(Instant::now()));
-        if Instant::now() < self.next_attempt {
-            return;
-        }
+    fn connect(&mut self) {
         match Connection::open(&self.config.server, &mut self.addresses) {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.last_seen.times, now());

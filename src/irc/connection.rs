@@ -122,7 +122,8 @@ impl Write for Socket {
         self.tcp.set_nonblocking(false)?;
         self.tcp.set_write_timeout(Some(TIMEOUT))?;
         // `write_all` goes on after a signal.
-        self.tcp.write_all(bytes).map(|()| bytes.len())
+        self.tcp.write_all(bytes)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -150,8 +151,7 @@ impl Connection {
             }
         }
         let tcp = connected.map_err(|e| {
-            let why = log::os_error(e);
-            End(Retry::Soon, format!("cannot connect to {host}, port {port}: {why}"))
+            End(Retry::Soon, format!("cannot connect to {host}, port {port}: {}", log::os_error(e)))
         })?;
         // A reply must not wait until the server has acknowledged the one before.
         let _ = tcp.set_nodelay(true);

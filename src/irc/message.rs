@@ -26,9 +26,9 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Parses a line without its newline; `None` if it has no verb.
     pub fn parse(line: &'a [u8]) -> Option<Message<'a>> {
-        let (tags, rest) = marked_word(b"@", line);
+        let (tags, rest) = marked_word(b'@', line);
         let length = rest.len();
-        let (source, rest) = marked_word(b":", rest.trim_ascii_start());
+        let (source, rest) = marked_word(b':', rest.trim_ascii_start());
         let (verb, params) = word(rest.trim_ascii_start());
         (!verb.is_empty()).then_some(Message { tags, source, verb, params, length })
     }
@@ -82,8 +82,8 @@ impl<'a> Message<'a> {
 }
 
 /// If the first word starts with `mark`, splits after it, and drops the mark.
-fn marked_word<'t>(mark: &[u8], text: &'t [u8]) -> (&'t [u8], &'t [u8]) {
-    text.strip_prefix(mark).map_or((b"", text), word)
+fn marked_word(mark: u8, text: &[u8]) -> (&[u8], &[u8]) {
+    text.strip_prefix(&[mark]).map_or((b"", text), word)
 }
 
 /// Splits at the first space.

@@ -3,11 +3,6 @@
 
 use super::*;
 
-/// How many lines may be sent at once.
-const BURST: u32 = 4;
-/// How many lines may wait.
-const LONGEST_QUEUE: usize = 32;
-
 /// A token bucket.
 pub struct Bucket {
     /// When it has a token.
@@ -60,11 +55,11 @@ pub struct Outbox {
 
 impl Outbox {
     pub fn new(now: Instant) -> Outbox {
-        Outbox { queue: Vec::new(), bucket: Bucket::new(BURST, Duration::from_secs(2), now) }
+        Outbox { queue: Vec::new(), bucket: Bucket::new(4, Duration::from_secs(2), now) }
     }
 
-    /// Merges a reply into the newest one like it, if as many wait as may be sent at once. A full
-    /// queue drops its oldest reply to a look.
+    /// Merges a reply into the newest one like it, if 4 wait: as many may be sent at once. A full
+    /// queue, of 32 lines, drops its oldest reply to a look.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let waiting = self.queue.len();
         // Replies with the same kind, target and topic can be merged: with the same words before
@@ -76,7 +71,7 @@ impl Outbox {
         let same = self.queue.iter_mut().rfind(|queued| {
             queued.kind == kind && queued.target == target && queued.text.starts_with(topic)
         });
-        if let Some(same) = same.filter(|_| waiting >= BURST as usize) {
+        if let Some(same) = same.filter(|_| waiting >= 4) {
             same.count += 1;
             if kind == ReplyKind::Saved {
                 same.text = format!("{topic} {} more links", same.count);
@@ -85,7 +80,7 @@ impl Outbox {
         }
         // Replies to saves come before replies to looks.
         let looks = self.queue.partition_point(|queued| queued.kind != ReplyKind::Look);
-        if waiting >= LONGEST_QUEUE {
+        if waiting >= 32 {
             if looks < waiting {
                 self.queue.remove(looks);
             } else if kind != ReplyKind::Saved {

@@ -34,8 +34,8 @@ pub struct Request {
     pub example: &'static str,
     /// What was said, without our nick or a relay's head; then what follows the command's name.
     pub args: String,
-    /// The line is as long as the server allows, so its end may be missing. A server that cuts
-    /// between characters leaves up to three bytes unused.
+    /// The line is as long as the server allows, so its end may be missing. Its newline has two
+    /// bytes, and a server that cuts between characters leaves up to three unused.
     pub is_cut: bool,
 }
 
@@ -49,16 +49,11 @@ impl Session<'_> {
             return None;
         }
         let text = text.strip_prefix(b"\x01ACTION ").unwrap_or(text);
-        if text.starts_with(b"\x01") {
-            if private && !self.is_ignored(message, message.nick(), false, false) {
-                self.ctcp(message, text);
-            }
-            return None;
-        }
+        let is_ctcp = text.starts_with(b"\x01");
         let Settings { relay, nick: wanted, prefix, hears_all, .. } = self.settings;
         let is_relay =
             !private && !relay.is_empty() && self.is_listed(relay, message, message.nick());
-        if !private && !is_relay && !self.may_be_wanted(text) {
+        if !private && (is_ctcp || !is_relay && !self.may_be_wanted(text)) {
             self.skip_line(index?, line, message, now);
             return None;
         }
@@ -84,6 +79,10 @@ impl Session<'_> {
         if !is_wanted || self.is_ignored(message, nick.as_bytes(), history, is_relay) {
             return None;
         }
+        if is_ctcp {
+            self.ctcp(message);
+            return None;
+        }
         Some(Request {
             channel: index.map(|index| self.memberships[index].channel.name.clone()),
             nick: nick.into_owned(),
@@ -98,7 +97,7 @@ impl Session<'_> {
             is_named,
             example: "",
             args: args.to_owned(),
-            is_cut: message.length + "\r\n".len() + 3 >= self.line_length,
+            is_cut: message.length + 5 >= self.line_length,
         })
     }
 
@@ -148,8 +147,8 @@ impl Session<'_> {
     }
 
     /// Answers the three queries that every client answers, by NOTICE.
-    fn ctcp(&mut self, message: &Message, query: &[u8]) {
-        let query = message::text(query);
+    fn ctcp(&mut self, message: &Message) {
+        let query = message.text(1);
         let query = query.trim_matches('\x01');
         let (name, argument) = query.split_once(' ').unwrap_or((query, ""));
         let name = name.to_ascii_uppercase();
@@ -182,10 +181,11 @@ pub fn without_nick<'t>(text: &'t str, nicks: [&str; 2], case: CaseMapping) -> (
 fn relay_head(text: &str) -> Option<(&str, &str)> {
     let head = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         // `[off] <alice> text` is not to be saved.
-        Some((network, head)) if !network.eq_ignore_ascii_case("off") => head,
+        Some((network, head)) if !network.eq_ignore_ascii_case("off") => {
+            head.trim_start_matches(is_blank)
+        }
         _ => text,
     };
-    let head = head.trim_start_matches(is_blank);
     let (nick, said) = match head.strip_prefix('<') {
         Some(head) => head.split_once('>')?,
         None => head.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,

@@ -2,9 +2,7 @@
 //! channel: its name, a tab, and the server's time. Takes those times from the session and gives
 //! them to the next one.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::time::Duration;
+use std::{fs, io};
 
 use super::*;
 use crate::file;
@@ -24,7 +22,7 @@ impl<'a> LastSeen<'a> {
     pub fn read(config: &'a Config) -> LastSeen<'a> {
         let path = file::beside(&config.journal, ".heard");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {
-            if e.kind() != ErrorKind::NotFound {
+            if e.kind() != io::ErrorKind::NotFound {
                 log!("{}: {}; no channel is caught up", path.display(), log::os_error(e));
             }
             String::new()
@@ -52,13 +50,14 @@ impl<'a> LastSeen<'a> {
             return;
         }
         // After a crash, the lines since the last write are replayed, and recognized.
-        self.next_write = now + Duration::from_secs(60);
+        self.next_write = now + MINUTE;
         let channels = self.config.irc.channels.iter().zip(&times);
-        let lines = channels.filter_map(|(channel, time)| {
-            Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
-        });
+        let lines: String = channels
+            .filter_map(|(channel, time)| {
+                Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
+            })
+            .collect();
         let path = file::beside(&self.config.journal, ".heard");
-        let lines: String = lines.collect();
         let written = file::replace(&path, lines.as_bytes()).map_err(log::os_error);
         let meaning = "after a crash, more than a minute is replayed";
         log::written(&mut self.is_failing, &path, &written, meaning);

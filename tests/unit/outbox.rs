@@ -1,6 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 
+/// How many lines may wait.
+const LONGEST_QUEUE: usize = 32;
+
 fn after(now: Instant, seconds: u64) -> Instant {
     now + Duration::from_secs(seconds)
 }
