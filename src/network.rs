@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 
 use crate::bot::{Outcome, Request};
 use crate::config::Config;
-use crate::delivery::describe_wait;
 use crate::irc::connection::{Addresses, Backoff, Connection, End, MINUTE, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::{Now, Session};
@@ -148,7 +147,10 @@ impl<'a> Network<'a> {
         // Each RandomState has a new seed: the standard library's only source of randomness.
         let wait = self.backoff.wait(retry, registered, RandomState::new().hash_one(""));
         let priority = if retry == Retry::Soon { WARNING } else { ERROR };
-        log!("{priority}not connected: {why}; retrying in {}", describe_wait(wait));
+        log!(
+            "{priority}not connected: {why}; retrying in {}",
+            crate::delivery::describe_wait(wait)
+        );
         self.next_attempt = Instant::now() + wait;
     }
 }

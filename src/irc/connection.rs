@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use native_tls::{Identity, TlsConnector, TlsStream};
+use native_tls::{Identity, TlsConnector};
 
 use crate::log;
 
@@ -96,8 +96,8 @@ pub struct Connection {
     until: Rc<Cell<Instant>>,
 }
 
-/// A TCP socket whose reads end at a deadline. A read that got nothing is always `WouldBlock`, as
-/// TLS expects: at the deadline, or after a signal (`^Z` and `fg` must not drop the connection).
+/// A TCP socket whose reads end at a deadline: one that got nothing is `WouldBlock`, as TLS expects.
+/// A signal does not end it (`^Z` and `fg` must not drop the connection).
 #[derive(Debug)]
 struct Socket {
     tcp: TcpStream,
@@ -106,14 +106,16 @@ struct Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.until.get().saturating_duration_since(Instant::now());
-        // A zero timeout is an error in std, and the shortest one lasts 4 ms.
-        self.tcp.set_nonblocking(left.is_zero())?;
-        self.tcp.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;
-        self.tcp.read(buffer).map_err(|e| match e.kind() {
-            ErrorKind::Interrupted => ErrorKind::WouldBlock.into(),
-            _ => e,
-        })
+        loop {
+            let left = self.until.get().saturating_duration_since(Instant::now());
+            // A zero timeout is an error in std, and the shortest one lasts 4 ms.
+            self.tcp.set_nonblocking(left.is_zero())?;
+            self.tcp.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;
+            match self.tcp.read(buffer) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 }
 
@@ -157,8 +159,7 @@ impl Connection {
         let _ = tcp.set_nodelay(true);
         let until = Rc::new(Cell::new(Instant::now() + TIMEOUT));
         let socket = Socket { tcp, until: until.clone() };
-        let stream: Box<dyn Stream> =
-            if *tls { Box::new(handshake(settings, socket)?) } else { Box::new(socket) };
+        let stream = if *tls { handshake(settings, socket)? } else { Box::new(socket) };
         Ok(Connection { stream, until })
     }
 
@@ -173,7 +174,7 @@ impl Connection {
     }
 }
 
-fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, End> {
+fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Stream>, End> {
     let Settings { host, pin, identity, .. } = settings;
     let mut builder = TlsConnector::builder();
     if let Some(identity) = identity {
@@ -220,7 +221,7 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<TlsStream<Socket>, E
         );
         return Err(End(Retry::Slow, why));
     }
-    Ok(stream)
+    Ok(Box::new(stream))
 }
 
 #[cfg(test)]

@@ -141,12 +141,14 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
 /// Formats a line with its newline: `start`, and `last` unless that is empty. Only `last` may contain
 /// spaces. CR, LF and NUL become spaces. A line longer than `most` bytes is cut between characters.
 pub fn format(start: &str, last: &str, most: usize) -> String {
-    let mut line = start.to_owned();
-    if !last.is_empty() {
-        let needs_colon = last.starts_with(':') || last.contains([' ', '\r', '\n', '\0']);
-        line += if needs_colon { " :" } else { " " };
-        line += last;
-    }
+    let space = if last.is_empty() {
+        ""
+    } else if last.starts_with(':') || last.contains([' ', '\r', '\n', '\0']) {
+        " :"
+    } else {
+        " "
+    };
+    let mut line = format!("{start}{space}{last}");
     // Two bytes are for the newline.
     while line.len() > most.saturating_sub(2) {
         line.pop();
