@@ -294,10 +294,10 @@ fn channels(value: &str) -> Option<Vec<Channel>> {
     let mut channels: Vec<Channel> = vec![];
     for entry in value.split(',') {
         let mut words = entry.split_whitespace().map(str::to_owned);
-        let (name, key) = (words.next()?, words.next());
+        let (name, key) = (words.next()?, words.next().unwrap_or_default());
         if name.len() < 2
             || !name.starts_with('#')
-            || key.iter().any(|key| key.starts_with('#'))
+            || key.starts_with('#')
             || words.next().is_some()
             || channels.iter().any(|other| irc::names::CaseMapping::Rfc1459.eq(&other.name, &name))
         {

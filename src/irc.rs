@@ -7,7 +7,7 @@
 
 mod channels;
 pub mod connection;
-pub mod history;
+mod history;
 mod login;
 pub mod message;
 pub mod names;
@@ -21,14 +21,13 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use connection::{End, MINUTE, Retry};
-use history::Replay;
+use history::{Origin, Replay};
 use message::Message;
 use names::CaseMapping;
 use outbox::{Bucket, Line, Outbox, ReplyKind};
 
 use crate::log::WARNING;
-use talk::server_time;
-pub use talk::{MAX_CLOCK_SKEW, Request, is_nick, without_nick};
+pub use talk::{MAX_CLOCK_SKEW, Request, is_nick, server_time, without_nick};
 
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));
@@ -64,7 +63,8 @@ pub struct Settings {
 pub struct Channel {
     /// As bot.conf spells it.
     pub name: String,
-    pub key: Option<String>,
+    /// Empty if the channel has none.
+    pub key: String,
 }
 
 /// A login by SASL: PLAIN, or EXTERNAL with the TLS client certificate.
@@ -155,23 +155,19 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Starts to register: puts the first lines into `out`. `last_seen`: when each channel was last
     /// seen.
-    pub fn new(
-        settings: &'a Settings,
-        last_seen: &[Option<OffsetDateTime>],
-        now: Now,
-    ) -> Session<'a> {
-        let channels = settings.channels.iter().zip(last_seen);
-        let memberships = channels.map(|(channel, &newest_live)| Membership {
-            channel,
-            server_name: channel.name.clone().into(),
-            join_at: Some(now.instant),
-            backoff: Some(FIRST_BACKOFF),
-            may_be_respelled: false,
-            joined: None,
-            newest_live,
-            replay: Replay::default(),
-            skipped_line: Vec::with_capacity(message::LONGEST_LINE),
-        });
+    pub fn new(settings: &'a Settings, last_seen: &[Option<OffsetDateTime>], now: Now) -> Self {
+        let memberships =
+            settings.channels.iter().zip(last_seen).map(|(channel, &newest_live)| Membership {
+                channel,
+                server_name: channel.name.clone().into(),
+                join_at: Some(now.instant),
+                backoff: Some(FIRST_BACKOFF),
+                may_be_respelled: false,
+                joined: None,
+                newest_live,
+                replay: Replay::default(),
+                skipped_line: Vec::with_capacity(message::LONGEST_LINE),
+            });
         let mut session = Session {
             settings,
             registered: None,
@@ -256,8 +252,8 @@ impl<'a> Session<'a> {
         }
         // A TLS server answers plain text with an alert, which may end in a newline.
         self.is_irc |= message.verb[0].is_ascii_alphanumeric();
-        let who = if message.verb == b"KICK" { message.param(1) } else { message.nick() };
-        let is_ours = self.is_me(who);
+        let is_ours =
+            self.is_me(if message.verb == b"KICK" { message.param(1) } else { message.nick() });
         let logging_in = self.is_logging_in;
         self.are_services_away |= !registered && login::mentions(&message.last(), &login::OUTAGE);
         match message.verb {
@@ -303,11 +299,10 @@ impl<'a> Session<'a> {
 
     /// Queues a reply to a channel or a nick. Each line of `text` becomes one IRC line.
     pub fn answer(&mut self, target: &str, text: &str, kind: ReplyKind) {
-        if self.settings.reply == ReplyStyle::Quiet && kind != ReplyKind::Failed {
-            return;
-        }
-        for line in text.lines() {
-            self.outbox.push(target, line.to_owned(), kind);
+        if self.settings.reply != ReplyStyle::Quiet || kind == ReplyKind::Failed {
+            for line in text.lines() {
+                self.outbox.push(target, line.to_owned(), kind);
+            }
         }
     }
 

@@ -28,7 +28,7 @@ pub fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
         .into_iter()
         .chain(lines.text("server_password"))
         .chain(lines.text("sasl_password"))
-        .chain(irc.channels.iter().filter_map(|channel| channel.key.clone()))
+        .chain(irc.channels.iter().map(|channel| channel.key.clone()))
         // These two also contain the base64 of a login.
         .chain(irc.sasl.iter().flat_map(Sasl::chunks))
         .chain(account.iter().flat_map(|account| account.secrets.clone()))

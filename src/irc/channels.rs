@@ -36,7 +36,6 @@ impl Session<'_> {
         let Channel { name, key } = membership.channel;
         membership.may_be_respelled = !name.is_ascii();
         self.next_join = Some(now + JOIN_INTERVAL);
-        let key = key.as_deref().unwrap_or_default();
         self.send(&format!("JOIN {name}"), key);
     }
 
@@ -83,8 +82,13 @@ impl Session<'_> {
     /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
     pub fn refused(&mut self, message: &Message) {
         // UnrealIRCd puts the channel's name into the text.
-        let mut words = message.params().flat_map(|param| param.split(|&b| b == b' '));
-        let Some(index) = words.find_map(|name| self.configured(name)) else { return };
+        let Some(index) = message
+            .params()
+            .flat_map(|param| param.split(|&b| b == b' '))
+            .find_map(|name| self.configured(name))
+        else {
+            return;
+        };
         let membership = &mut self.memberships[index];
         membership.may_be_respelled = false;
         let name = &membership.channel.name;

@@ -133,8 +133,11 @@ impl Session<'_> {
         let newest_request = membership.replay.newest_request;
         if message.tag("batch").is_none() && said.is_none_or(|time| time >= joined) {
             membership.was_seen(said, now);
-            let is_replayed = said.is_some() && said <= newest_request;
-            return Some(if is_replayed { Origin::Replayed } else { Origin::Live });
+            return Some(if said.is_some() && said <= newest_request {
+                Origin::Replayed
+            } else {
+                Origin::Live
+            });
         }
         let time = said?;
         let replay = &mut membership.replay;
@@ -211,10 +214,8 @@ impl Session<'_> {
                 // The next catch-up begins here, unless something is said before.
                 replay.open_page = None;
                 membership.newest_live = Some(newest);
-                rest = format!(
-                    "; that is the limit: the lines from {} on are missing",
-                    minute(newest)
-                );
+                let newest = minute(newest);
+                rest = format!("; that is the limit: the lines from {newest} on are missing");
             }
             if unsaved > 0 {
                 rest =

@@ -25,8 +25,10 @@ impl Sasl {
     /// perhaps empty, ends it.
     pub fn chunks(&self) -> Vec<String> {
         let payload = BASE64.encode(&self.login);
-        let starts = (0..=payload.len()).step_by(400);
-        starts.map(|at| payload[at..].chars().take(400).collect()).collect()
+        (0..=payload.len())
+            .step_by(400)
+            .map(|at| payload[at..].chars().take(400).collect())
+            .collect()
     }
 }
 
@@ -76,7 +78,7 @@ impl Session<'_> {
     /// request as a whole.
     fn request(&mut self, offered: &str) {
         for item in offered.split_whitespace() {
-            let name = item.split('=').next().unwrap_or(item);
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
             let request = match (name, self.sasl) {
                 ("account-tag" | "batch" | "message-tags" | "server-time", _) => name,
                 // Useful only together, so requested together.
@@ -85,8 +87,7 @@ impl Session<'_> {
                 }
                 ("sasl", Some(sasl)) => {
                     // A server need not name its mechanisms.
-                    self.is_logging_in |=
-                        item.trim_end_matches('=') == name || item.contains(sasl.mechanism);
+                    self.is_logging_in |= value.is_empty() || value.contains(sasl.mechanism);
                     name
                 }
                 _ => continue,
@@ -151,7 +152,7 @@ impl Session<'_> {
 
     /// 005 ISUPPORT: the server's limits and features.
     pub fn isupport(&mut self, message: &Message) {
-        for token in message.params().skip(1) {
+        for token in message.params() {
             let token = message::text(token);
             let (name, value) = token.split_once('=').unwrap_or((&token, ""));
             match name {
@@ -198,20 +199,20 @@ impl Session<'_> {
     /// Tries another nick: the wanted one with `_`, then its beginning with a number, 12 in all.
     pub fn nick_refused(&mut self, message: &Message) {
         let wanted = &self.settings.nick;
+        if self.nick_refusals == 11 {
+            return self.close(
+                Retry::Slow,
+                format_args!(
+                    "the server refuses the nick {wanted}: {}; change nick, unless services hold \
+                     it only for now",
+                    message.last()
+                ),
+            );
+        }
         let nick = match self.nick_refusals {
             0 => format!("{wanted}_"),
             // Nine characters are allowed everywhere (RFC 2812).
-            n @ ..11 => format!("{wanted:.7}{n}"),
-            _ => {
-                return self.close(
-                    Retry::Slow,
-                    format_args!(
-                        "the server refuses the nick {wanted}: {}; change nick, unless services \
-                         hold it only for now",
-                        message.last()
-                    ),
-                );
-            }
+            n => format!("{wanted:.7}{n}"),
         };
         self.nick_refusals += 1;
         self.send("NICK", &nick);
@@ -225,7 +226,7 @@ impl Session<'_> {
             return;
         }
         let wanted = &self.settings.nick;
-        if self.case.eq(nick.as_bytes(), wanted.as_bytes()) {
+        if self.case.eq(nick.as_bytes(), wanted) {
             self.reclaim = None;
             log!("registered as {nick}");
         } else {

@@ -2,7 +2,6 @@
 
 use time::format_description::well_known::Rfc3339;
 
-use super::history::Origin;
 use super::*;
 use crate::scan::has_address;
 use crate::title::{self, is_blank};

@@ -29,7 +29,7 @@ fn settings() -> Settings {
 }
 
 fn channel(name: &str, key: Option<&str>) -> Channel {
-    Channel { name: name.into(), key: key.map(str::to_owned) }
+    Channel { name: name.into(), key: key.unwrap_or_default().into() }
 }
 
 fn plain(user: &str, password: &str) -> Settings {
