@@ -84,7 +84,7 @@ pub fn written<T>(was_failing: &mut bool, path: &Path, result: &Result<T, String
 
 /// The text of an I/O error without its number.
 pub fn os_error(error: impl Display) -> String {
-    error.to_string().split(" (os error ").next().unwrap_or_default().to_owned()
+    error.to_string().split(" (os error ").take(1).collect()
 }
 
 #[cfg(test)]
