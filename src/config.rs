@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::prelude::*;
-use time::UtcOffset;
 use time::format_description::well_known::Iso8601;
+use time::{OffsetDateTime, UtcOffset, format_description};
 
 use crate::irc::{self, Channel, ReplyStyle, Sasl, connection};
-use crate::link::{address, percent_encode, with_channel};
-use crate::view::{View, relative_url};
-use crate::{delicious, file, log, log_url};
+use crate::link::{Link, address, percent_encode, with_channel};
+use crate::view::{View, relative_url, uri};
+use crate::{delicious, file, log};
 
 use lines::*;
 use outputs::*;
@@ -41,8 +41,8 @@ pub struct Config {
     pub moderators: Vec<String>,
     /// The feeds, then the pages.
     pub views: Vec<View>,
-    /// The address of the channel's web log, as a format description.
-    pub log_url: Option<time::format_description::OwnedFormatItem>,
+    /// The address of the channel's web log, as a format description of the time crate.
+    pub log_pattern: Option<format_description::OwnedFormatItem>,
     /// The time zone of the channel's web log, and of the page. `None`: the machine's.
     pub zone: Option<UtcOffset>,
     pub account: Option<delicious::Settings>,
@@ -82,7 +82,12 @@ impl Config {
             moderators: list(lines.value("moderators")),
             views: views(&lines, &mut files, &irc)?,
             irc,
-            log_url: lines.option("log_url", log_url::pattern)?,
+            log_pattern: lines.option("log_url", |text| {
+                // Version 1, in which a literal `[` is `[[`.
+                let pattern = format_description::parse_owned::<1>(text).ok()?;
+                let example = OffsetDateTime::UNIX_EPOCH.format(&pattern).ok()?;
+                address(&with_channel(&example, "")).ok().map(|_| pattern)
+            })?,
             zone: match lines.value("timezone") {
                 "local" => None,
                 "utc" => Some(UtcOffset::UTC),
@@ -111,6 +116,20 @@ impl Config {
         // Pages follow feeds.
         self.views.iter().rfind(|view| view.shows(channel))
     }
+
+    /// The address in the channel's web log of the second in which `link` was posted, if the log's
+    /// is known.
+    pub fn log_url(&self, link: &Link) -> Option<String> {
+        let text = in_zone(link.posted, self.zone).format(self.log_pattern.as_ref()?).ok()?;
+        Some(uri(&address(&with_channel(&text, &link.channel)).ok()?))
+    }
+}
+
+/// Converts `time` to a time zone. `None`: the machine's, with the offset in effect at that time.
+pub fn in_zone(time: OffsetDateTime, zone: Option<UtcOffset>) -> OffsetDateTime {
+    let machines = || UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
+    // On the last day of year 9999 the local date may be out of range.
+    time.checked_to_offset(zone.unwrap_or_else(machines)).unwrap_or(time)
 }
 
 /// Logs settings that are probably wrong, but may be meant.

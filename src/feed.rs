@@ -8,7 +8,6 @@ use time::format_description::well_known::Rfc2822;
 use crate::config::Config;
 use crate::journal::{Entry, format_time};
 use crate::link::percent_encode;
-use crate::log_url;
 use crate::view::{View, escape, reposters_html, uri};
 
 /// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
@@ -48,10 +47,10 @@ fn item(config: &Config, entry: &Entry) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
     let (nick, channel) = (escape(&link.nick), escape(&link.channel));
-    let log = log_url::of(config, link);
+    let log_url = config.log_url(link);
     // HTML: who posted it, itself a link into the log, and who posted it again.
     let mut description = format!("posted by {nick} in {channel}");
-    if let Some(url) = &log {
+    if let Some(url) = &log_url {
         description = format!("<a href=\"{}\">{description}</a>", escape(url));
     }
     description += &reposters_html(entry);
@@ -73,7 +72,7 @@ fn item(config: &Config, entry: &Entry) -> String {
     for tag in tags {
         out += &element("category", tag);
     }
-    if let Some(url) = log {
+    if let Some(url) = log_url {
         out += &element("comments", &url);
     }
     out + &date("pubDate", link.posted) + "</item>\n"

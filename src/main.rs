@@ -20,7 +20,6 @@ mod irc;
 mod journal;
 mod link;
 mod local;
-mod log_url;
 mod network;
 mod page;
 mod publish;
@@ -155,7 +154,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
         && let Some((change, link)) = delivery.next(&bot.journal, now)
     {
         let clock = OffsetDateTime::now_utc();
-        let verdict = account.send(change, &link, log_url::of(bot.config, &link), clock);
+        let verdict = account.send(change, &link, bot.config.log_url(&link), clock);
         delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
     }
 }

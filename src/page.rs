@@ -5,9 +5,8 @@
 
 use time::OffsetDateTime;
 
-use crate::config::Config;
+use crate::config::{Config, in_zone};
 use crate::journal::{Entry, format_time};
-use crate::log_url::{self, in_zone};
 use crate::view::{View, escape, reposters_html, uri};
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
@@ -106,7 +105,7 @@ fn item(config: &Config, view: &View, entry: &Entry, posted: OffsetDateTime) -> 
     let (hour, minute, _) = posted.to_hms();
     let mut time =
         format!("<time class=\"dt-published\" datetime=\"{utc}Z\">{hour:02}:{minute:02}</time>");
-    if let Some(url) = log_url::of(config, link) {
+    if let Some(url) = config.log_url(link) {
         time = format!("<a rel=\"{REL}\" href=\"{}\">{time}</a>", escape(&url));
     }
     let (href, title) = (escape(&uri(&link.url)), escape(title));

@@ -52,7 +52,7 @@ fn defaults() {
     assert!(!config.irc.rejoin && config.irc.sasl.is_none() && config.irc.on_connect.is_empty());
     assert_eq!(config.reconnect, Duration::from_secs(20));
     assert_eq!(config.journal, Path::new("links.tsv"));
-    assert!(config.log_url.is_none() && config.account.is_none());
+    assert!(config.log_pattern.is_none() && config.account.is_none());
     assert_eq!(warnings(BASE), [""; 0]);
     let [feed, page] = &config.views[..] else { panic!("one feed and one page for all channels") };
     assert_eq!(
@@ -181,6 +181,8 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("timezone = CET", "3: timezone: must be utc, local, or an offset"),
         ("log_url = [year]", "3: log_url: must be an address like https://"),
         ("log_url = http://x/[yaer]", "3: log_url: must be an address like https://"),
+        ("log_url = http://x/[year", "3: log_url: must be an address like https://"),
+        ("log_url = [offset_hour", "3: log_url: must be an address like https://"),
         ("feed_url = links.xml", "3: feed_url: must be the address of the feed: http://"),
         ("feed_url = http://alice:hunter2@example.org/", "3: feed_url: must be the address of"),
         ("feed_url = http://x/{channel}.xml", "3: feed_url: must be the address of the feed"),
@@ -686,21 +688,25 @@ fn the_user_agent_is_ascii_with_the_owner_as_its_comment() {
     assert_eq!(user_agent("()ë"), format!("linkbot/{version}"));
 }
 
-#[test]
-fn a_zone_is_utc_local_or_an_offset() {
-    let link = Link {
+fn link() -> Link {
+    Link {
         channel: "#dev".into(),
         nick: String::new(),
         account: String::new(),
         url: String::new(),
         title: String::new(),
         posted: datetime!(2026-11-22 23:45:19 UTC),
-    };
+    }
+}
+
+#[test]
+fn a_zone_is_utc_local_or_an_offset() {
+    let link = link();
     let of = |zone: &str| {
         let more = format!(
             "log_url = http://x/{{channel}}?[year][month][day]#[hour][minute][second]\ntimezone = {zone}"
         );
-        log_url::of(&good(&more), &link).unwrap()
+        good(&more).log_url(&link).unwrap()
     };
     assert_eq!(of("utc"), "http://x/dev?20261122#234519");
     assert_eq!(of("+01:00"), "http://x/dev?20261123#004519");
@@ -710,7 +716,7 @@ fn a_zone_is_utc_local_or_an_offset() {
         refused(&format!("timezone = {bad}"), "3: timezone: must be utc, local, or an offset");
     }
     let bracket = good("log_url = http://x/[[[year]");
-    assert_eq!(log_url::of(&bracket, &link).unwrap(), "http://x/%5B2026");
+    assert_eq!(bracket.log_url(&link).unwrap(), "http://x/%5B2026");
 }
 
 #[test]
@@ -998,4 +1004,11 @@ proptest! {
         }
     }
 
+    #[test]
+    fn no_pattern_is_a_panic(text in any::<String>(), prefix in "|http://x/") {
+        let text = format!("{BASE}log_url = {prefix}{text}");
+        if let Ok(config) = Config::parse(Path::new("bot.conf"), &text) {
+            let _ = config.log_url(&link());
+        }
+    }
 }

@@ -4,7 +4,6 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::config::Config;
 use crate::config::tests::good;
 use crate::link::Link;
-use crate::log_url::pattern;
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());
@@ -20,7 +19,7 @@ fn link(posted: OffsetDateTime) -> Link {
 
 fn log_url(text: &str, zone: Option<UtcOffset>, posted: OffsetDateTime) -> String {
     let config = Config { zone, ..good(&format!("log_url = {text}")) };
-    crate::log_url::of(&config, &link(posted)).unwrap()
+    config.log_url(&link(posted)).unwrap()
 }
 
 #[test]
@@ -41,12 +40,5 @@ fn the_last_second_that_there_is_has_a_log_url_in_every_zone() {
     for zone in [offset!(+1), offset!(-1)] {
         let posted = datetime!(9999-12-31 23:59:59 UTC);
         assert_eq!(log_url("http://x/[year]", Some(zone), posted), "http://x/9999");
-    }
-}
-
-#[test]
-fn a_bad_pattern_is_an_error() {
-    for bad in ["[yaer]", "http://x/[year", "[offset_hour"] {
-        assert!(pattern(bad).is_none(), "{bad}");
     }
 }
