@@ -199,22 +199,21 @@ fn server(lines: &Lines) -> Result<connection::Settings> {
 }
 
 fn irc(lines: &Lines) -> Result<irc::Settings> {
-    let sasl = match (lines.value("sasl"), lines.text("sasl_user"), lines.text("sasl_password")) {
-        ("", None, None) => None,
-        ("plain", Some(user), Some(password)) => {
-            Some(Sasl { mechanism: "PLAIN", login: format!("{user}\0{user}\0{password}") })
-        }
-        ("external", None, None) if !lines.value("tls_cert").is_empty() => {
-            Some(Sasl { mechanism: "EXTERNAL", login: String::new() })
-        }
-        _ => return Err(lines.wrong("sasl")),
-    };
     Ok(irc::Settings {
         nick: lines.get("nick", |nick| irc::is_nick(nick).then_some(nick.into()))?,
         owner: lines.value("owner").to_owned(),
         channels: lines.get("channels", channels)?,
         server_password: lines.text("server_password"),
-        sasl,
+        sasl: match (lines.value("sasl"), lines.text("sasl_user"), lines.text("sasl_password")) {
+            ("", None, None) => None,
+            ("plain", Some(user), Some(password)) => {
+                Some(Sasl { mechanism: "PLAIN", login: format!("{user}\0{user}\0{password}") })
+            }
+            ("external", None, None) if !lines.value("tls_cert").is_empty() => {
+                Some(Sasl { mechanism: "EXTERNAL", login: String::new() })
+            }
+            _ => return Err(lines.wrong("sasl")),
+        },
         on_connect: lines.value("on_connect").lines().map(str::to_owned).collect(),
         prefix: lines.value("prefix").to_owned(),
         ignore: list(lines.value("ignore")),

@@ -4,8 +4,6 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Instant;
 
-use time::OffsetDateTime;
-
 use crate::bot::{Bot, Request};
 use crate::irc::message::{self, LONGEST_LINE};
 use crate::irc::{self, Settings, VERSION};
@@ -63,7 +61,7 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
         host: String::new(),
         account: String::new(),
         case,
-        posted: OffsetDateTime::now_utc(),
+        posted: time::OffsetDateTime::now_utc(),
         history: false,
         same_moment: false,
         is_named,

@@ -30,8 +30,6 @@ mod view;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
 use bot::Bot;
 use config::Config;
 use console::print;
@@ -153,7 +151,7 @@ fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     if delivery.deadline().is_some_and(|due| due + patience <= now)
         && let Some((change, link)) = delivery.next(&bot.journal, now)
     {
-        let clock = OffsetDateTime::now_utc();
+        let clock = time::OffsetDateTime::now_utc();
         let verdict = account.send(change, &link, bot.config.log_url(&link), clock);
         delivery.record(change, verdict, &mut bot.journal, Instant::now(), clock);
     }
