@@ -5,11 +5,10 @@
 //! with `lines.get`, and explain it in bot.conf.
 
 mod lines;
-mod outputs;
-mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,8 +22,6 @@ use crate::view::{View, relative_url, uri};
 use crate::{delicious, file, log};
 
 use lines::*;
-use outputs::*;
-use secrets::*;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -130,39 +127,6 @@ pub fn in_zone(time: OffsetDateTime, zone: Option<UtcOffset>) -> OffsetDateTime 
     let machines = || UtcOffset::local_offset_at(time).unwrap_or(UtcOffset::UTC);
     // On the last day of year 9999 the local date may be out of range.
     time.checked_to_offset(zone.unwrap_or_else(machines)).unwrap_or(time)
-}
-
-/// Logs settings that are probably wrong, but may be meant.
-fn warn(lines: &Lines, config: &Config) {
-    for (key, setting) in &lines.settings {
-        if setting.value.lines().any(|value| value.starts_with(|c| "\"'`“”„‘’«»".contains(c)))
-        {
-            lines.warn(key, "the quotes are part of the value; remove them unless you mean them");
-        }
-    }
-    let Some(delicious::Settings { add, secrets, scuttle, .. }) = &config.account else { return };
-    if secrets.is_empty() {
-        lines.warn(
-            "delicious",
-            "no login is set, but services need one; see delicious_token and the keys below it in \
-             bot.conf",
-        );
-    } else if add.scheme() == "http" && !is_loopback(add.host_str().unwrap_or_default()) {
-        lines.warn(
-            "delicious",
-            "the login crosses the network unencrypted; use https:// if the service supports it",
-        );
-    }
-    let path = add.path();
-    if !path.trim_end_matches(".php").ends_with("add") {
-        lines.warn(
-            "delicious",
-            "does not end in posts/add or posts_add.php, where services accept links",
-        );
-    }
-    if !scuttle && (path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add")) {
-        lines.warn("delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
-    }
 }
 
 fn server(lines: &Lines) -> Result<connection::Settings> {
@@ -293,6 +257,157 @@ fn check_proxies(lines: &Lines) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The feeds, then the pages: one for all channels, or one for each if the file's name contains
+/// `{channel}`.
+fn views(lines: &Lines, files: &mut Vec<PathBuf>, irc: &irc::Settings) -> Result<Vec<View>> {
+    let scheme = if lines.value("tls") == "no" { "irc" } else { "ircs" };
+    let mut views = vec![];
+    for key in ["feed", "page"] {
+        let group_size =
+            if lines.value(key).contains("{channel}") { 1 } else { irc.channels.len() };
+        for group in irc.channels.chunks(group_size) {
+            let channels: Vec<_> = group.iter().map(|channel| channel.name.clone()).collect();
+            let channel = &channels[0];
+            let name = channel[1..].replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
+            let file = |key| lines.value(key).replace("{channel}", &name);
+            let feed_url = lines.option("feed_url", |url| {
+                address(&with_channel(url, &name)).ok().filter(|_| {
+                    url.contains("{channel}") == lines.value("feed").contains("{channel}")
+                })
+            })?;
+            // Feeds and pages are served from one directory.
+            let page_url = feed_url.as_ref().map(|url| {
+                url.trim_end_matches(|c| c != '/').to_owned() + &relative_url(&file("page"))
+            });
+            let is_page = key == "page";
+            views.push(View {
+                path: lines.get(key, |_| own_file(&lines.path, files, &file(key)))?,
+                about: page_url.clone().unwrap_or_else(|| {
+                    format!("{scheme}://{}/{}", lines.value("server"), percent_encode(channel))
+                }),
+                url: if is_page { page_url } else { feed_url },
+                title: lines
+                    .value("feed_title")
+                    .replace("{channels}", &channels.join(", "))
+                    .replace("{channel}", &channel[1..]),
+                channels,
+                items: lines.get("feed_items", number(1, 10_000))? as usize,
+                is_page,
+            });
+        }
+    }
+    Ok(views)
+}
+
+/// The path of a file that linkbot writes: in a directory that exists, and not used for anything
+/// else.
+fn own_file(config: &Path, files: &mut Vec<PathBuf>, name: &str) -> Option<PathBuf> {
+    // Without a leading `./`, equal paths compare equal.
+    let path = config.with_file_name(name.trim_start_matches("./"));
+    if !Path::new(".").join(path.parent()?).is_dir() || path == config || files.contains(&path) {
+        return None;
+    }
+    files.push(path.clone());
+    Some(path)
+}
+
+/// Everything that the log must hide, as it is and percent-encoded.
+///
+/// It is an error if a secret would cross the network unencrypted. The server's own password may:
+/// such servers often have no TLS.
+fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
+    let Config { server, irc, account, .. } = config;
+    let commands: Vec<_> =
+        irc.on_connect.iter().flat_map(|line| passwords(line, &irc.nick)).collect();
+    if !server.tls && !is_loopback(&server.host) {
+        if irc.sasl.is_some() || !commands.is_empty() {
+            return Err(lines.wrong("tls"));
+        }
+        if irc.server_password.is_some() {
+            lines.warn(
+                "server_password",
+                "crosses the network unencrypted; set tls = yes if the server supports it",
+            );
+        }
+    }
+    Ok(commands
+        .into_iter()
+        .chain(lines.text("server_password"))
+        .chain(lines.text("sasl_password"))
+        .chain(irc.channels.iter().map(|channel| channel.key.clone()))
+        // These two also contain the base64 of a login.
+        .chain(irc.sasl.iter().flat_map(Sasl::chunks))
+        .chain(account.iter().flat_map(|account| account.secrets.clone()))
+        .filter(|secret| !secret.is_empty())
+        .flat_map(|secret| [percent_encode(&secret), secret])
+        .collect())
+}
+
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "[::1]")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A file that contains a secret must not be accessible to others. Its group may read it.
+fn check_mode(path: &Path) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|file| file.mode() & 0o007 > 0) {
+        return Err(format!(
+            "{0} contains a secret but every user can access it; fix it with: chmod o-rwx {0}",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The words of an `on_connect` line that may be a password: the last one, and all after the third.
+/// Hides too much rather than too little.
+fn passwords(line: &str, nick: &str) -> Vec<String> {
+    let words = line.split_whitespace().map(|word| word.trim_start_matches(':'));
+    // A command alone has none.
+    let first = words.clone().count().saturating_sub(1).clamp(1, 3);
+    words
+        .skip(first)
+        .filter(|word| {
+            // Hiding shorter words would make the log unreadable.
+            word.len() > 3 && !word.starts_with(['#', '+']) && !word.eq_ignore_ascii_case(nick)
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Logs settings that are probably wrong, but may be meant.
+fn warn(lines: &Lines, config: &Config) {
+    for (key, setting) in &lines.settings {
+        if setting.value.lines().any(|value| value.starts_with(|c| "\"'`“”„‘’«»".contains(c)))
+        {
+            lines.warn(key, "the quotes are part of the value; remove them unless you mean them");
+        }
+    }
+    let Some(delicious::Settings { add, secrets, scuttle, .. }) = &config.account else { return };
+    if secrets.is_empty() {
+        lines.warn(
+            "delicious",
+            "no login is set, but services need one; see delicious_token and the keys below it in \
+             bot.conf",
+        );
+    } else if add.scheme() == "http" && !is_loopback(add.host_str().unwrap_or_default()) {
+        lines.warn(
+            "delicious",
+            "the login crosses the network unencrypted; use https:// if the service supports it",
+        );
+    }
+    let path = add.path();
+    if !path.trim_end_matches(".php").ends_with("add") {
+        lines.warn(
+            "delicious",
+            "does not end in posts/add or posts_add.php, where services accept links",
+        );
+    }
+    if !scuttle && (path.ends_with("/posts_add.php") || path.ends_with("/api/posts/add")) {
+        lines.warn("delicious", "looks like Scuttle; if it is, set delicious_scuttle = yes");
+    }
 }
 
 fn yes_or_no(value: &str) -> Option<bool> {
