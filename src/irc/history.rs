@@ -34,7 +34,8 @@ pub struct Replay {
     /// The time of the newest line, and the lines with that time.
     pub newest: Option<OffsetDateTime>,
     newest_lines: usize,
-    /// How many lines with the time `open_page` the page still has to repeat.
+    /// How many lines with the time `open_page` were read before that page, without those that it
+    /// has repeated.
     repeated: usize,
     /// The time of the newest request.
     newest_request: Option<OffsetDateTime>,
@@ -76,10 +77,9 @@ impl Session<'_> {
         replay.until = Some(now + REPLAY_TIMEOUT);
         let Some(mut after) = replay.newest.filter(|_| limit > 0) else { return };
         replay.open_page = replay.newest;
-        replay.repeated = 0;
+        replay.repeated = replay.newest_lines;
         // A page may end between two lines with the same time, but must not only repeat lines.
-        if (1..limit).contains(&replay.newest_lines) {
-            replay.repeated = replay.newest_lines;
+        if (1..limit).contains(&replay.repeated) {
             after -= time::Duration::MILLISECOND;
         }
         let name = &channel.name;
