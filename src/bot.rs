@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use time::OffsetDateTime;
 
@@ -204,7 +204,7 @@ impl<'a> Bot<'a> {
         if self.buckets.len() >= 1024 || who.is_empty() {
             self.buckets.clear();
         }
-        let bucket = || Bucket::new(most, Duration::from_secs(every), Instant::now());
+        let bucket = || Bucket::new(most, every, Instant::now());
         self.buckets.entry(format!("{purpose} {who}")).or_insert_with(bucket)
     }
 

@@ -189,7 +189,7 @@ impl<'a> Session<'a> {
             is_answer_due: true,
             is_irc: false,
             logged_reasons: HashSet::new(),
-            notices: Bucket::new(5, Duration::from_secs(12), now.instant),
+            notices: Bucket::new(5, 12, now.instant),
         };
         session.register();
         session

@@ -14,7 +14,9 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    pub fn new(most: u32, every: Duration, now: Instant) -> Bucket {
+    /// Holds `most` tokens, and gets one every so many seconds.
+    pub fn new(most: u32, seconds: u64, now: Instant) -> Bucket {
+        let every = Duration::from_secs(seconds);
         let credit = every * (most - 1);
         Bucket { next: now - credit, every, credit }
     }
@@ -55,7 +57,7 @@ pub struct Outbox {
 
 impl Outbox {
     pub fn new(now: Instant) -> Outbox {
-        Outbox { queue: Vec::new(), bucket: Bucket::new(4, Duration::from_secs(2), now) }
+        Outbox { queue: Vec::new(), bucket: Bucket::new(4, 2, now) }
     }
 
     /// Merges a reply into the newest one like it, if 4 wait: as many may be sent at once. A full

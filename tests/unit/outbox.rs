@@ -117,7 +117,7 @@ fn an_answer_to_a_look_drives_nothing_else_out() {
 #[test]
 fn a_bucket_gains_a_token_every_so_often() {
     let now = Instant::now();
-    let mut bucket = Bucket::new(3, Duration::from_secs(10), now);
+    let mut bucket = Bucket::new(3, 10, now);
     assert!((0..3).all(|_| bucket.take(now)) && !bucket.take(now));
     assert!(
         !bucket.take(after(now, 9)) && bucket.take(after(now, 10)) && !bucket.take(after(now, 19))
