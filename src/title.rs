@@ -70,10 +70,14 @@ pub fn tidy(line: &str) -> String {
 fn collapse(mut line: String, patterns: &str) -> String {
     for _ in 0..4 {
         let pieces = line.split(ADDRESS).map(|piece| piece.trim_matches(is_invisible));
-        line = pieces.collect::<Vec<_>>().join(ADDRESS);
-        for pattern in patterns.split('/') {
-            line = line.replace(&pattern.replace('@', ADDRESS), ADDRESS);
+        let mut shorter = pieces.collect::<Vec<_>>().join(ADDRESS);
+        for pattern in patterns.replace('@', ADDRESS).split('/') {
+            shorter = shorter.replace(pattern, ADDRESS);
         }
+        if shorter == line {
+            break;
+        }
+        line = shorter;
     }
     line
 }
