@@ -255,7 +255,7 @@ impl<'a> Session<'a> {
         let is_ours =
             self.is_me(if message.verb == b"KICK" { message.param(1) } else { message.nick() });
         let logging_in = self.is_logging_in;
-        self.are_services_away |= !registered && login::mentions(&message.last(), &login::OUTAGE);
+        self.are_services_away |= !registered && login::mentions(&message.last(), login::OUTAGE);
         match message.verb {
             b"NOTICE" => self.notice(message, now),
             b"BATCH" => self.batch(message, now.instant),

@@ -1,30 +1,19 @@
 //! Registration: capabilities, SASL, the welcome and our nick. Takes in the server's lines about
 //! them, and either allows JOIN or ends the connection with a reason and a retry.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::prelude::*;
 
 use super::*;
 
 /// With these words a server says that it cannot check logins now.
-pub const OUTAGE: [&str; 10] = [
-    "unavailable",
-    "not available",
-    "unreachable",
-    "offline",
-    "are down",
-    "is down",
-    "temporar",
-    "again later",
-    "sasl request timed out",
-    "authentication timed out",
-];
+pub const OUTAGE: &str = "unavailable/not available/unreachable/offline/are down/is down/temporar/\
+    again later/sasl request timed out/authentication timed out";
 
 impl Sasl {
     /// What `AUTHENTICATE` sends: the login in base64, in chunks of 400 bytes. A shorter one,
     /// perhaps empty, ends it.
     pub fn chunks(&self) -> Vec<String> {
-        let payload = BASE64.encode(&self.login);
+        let payload = BASE64_STANDARD.encode(&self.login);
         (0..=payload.len())
             .step_by(400)
             .map(|at| payload[at..].chars().take(400).collect())
@@ -187,12 +176,11 @@ impl Session<'_> {
     /// ERROR or 465.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
-        let retry =
-            if message.verb == b"465" || mentions(&words, &["-line", "kline", "akill", "banned"]) {
-                Retry::Banned
-            } else {
-                Retry::Soon
-            };
+        let retry = if message.verb == b"465" || mentions(&words, "-line/kline/akill/banned") {
+            Retry::Banned
+        } else {
+            Retry::Soon
+        };
         self.close(retry, format_args!("the server says: {words}"));
     }
 
@@ -237,8 +225,8 @@ impl Session<'_> {
     }
 }
 
-/// Compares in lower case.
-pub fn mentions(text: &str, words: &[&str]) -> bool {
+/// True if `text` contains any of these words, in any case.
+pub fn mentions(text: &str, words: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    words.iter().any(|word| text.contains(word))
+    words.split('/').any(|word| text.contains(word))
 }
