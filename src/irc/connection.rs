@@ -223,7 +223,3 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Stream>, End
     }
     Ok(Box::new(stream))
 }
-
-#[cfg(test)]
-#[path = "../../tests/unit/connection.rs"]
-mod tests;

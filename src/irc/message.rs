@@ -160,7 +160,7 @@ pub fn format(start: &str, last: &str, most: usize) -> String {
 pub struct Lines {
     buffer: Vec<u8>,
     /// `start..end` in `buffer` is what has arrived and was not returned yet.
-    start: usize,
+    pub start: usize,
     pub end: usize,
 }
 
@@ -191,7 +191,3 @@ impl Lines {
         Some(if length < LONGEST_LINE { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" })
     }
 }
-
-#[cfg(test)]
-#[path = "../../tests/unit/message.rs"]
-mod tests;

@@ -1,6 +1,10 @@
-use super::*;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
-use std::net::TcpListener;
+use native_tls::Identity;
+
+use crate::irc::connection::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// The number that adds no jitter.

@@ -1,5 +1,8 @@
-use super::*;
+use std::borrow::Cow;
+
 use proptest::prelude::*;
+
+use crate::irc::message::*;
 
 fn params(line: &str) -> Vec<String> {
     Message::parse(line.as_bytes()).unwrap().params().map(|p| text(p).into_owned()).collect()

@@ -2,12 +2,14 @@
 //! tests, which see private items too.
 
 mod commands;
+mod connection;
 mod delivery;
 mod feed;
 mod file;
 mod last_seen;
 mod link;
 mod log_url;
+mod message;
 mod names;
 mod page;
 mod publish;
