@@ -48,9 +48,6 @@ pub const COMMANDS: &[Command] = &[
 
 pub const HEARD: &[Run] = &[Run::Save(capture)];
 
-/// The longest title in a reply, in characters.
-const MAX_TITLE: usize = 120;
-
 fn url(bot: &mut Bot, request: &Request) -> Answer {
     let link = bot.link(request)?;
     post(bot, request.case, link, false)
@@ -228,13 +225,10 @@ fn found_line(link: &Link, request: &Request) -> String {
     format!("{before}{title} {url}")
 }
 
-/// The title of a link in a reply.
+/// The title of a link in a reply: at most 120 characters.
 fn shown(link: &Link) -> String {
-    let title = link.title_and_tags().0;
-    if title.chars().count() <= MAX_TITLE {
-        return title.to_owned();
-    }
-    title.chars().take(MAX_TITLE - 1).chain(['…']).collect()
+    let (title, _) = link.title_and_tags();
+    if title.chars().count() > 120 { format!("{title:.119}…") } else { title.to_owned() }
 }
 
 fn help(bot: &Bot, request: &Request) -> Answer {

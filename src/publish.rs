@@ -9,8 +9,7 @@ use crate::config::Config;
 use crate::file::replace;
 use crate::journal::{Journal, VIEW_WINDOW};
 use crate::log::{self, ERROR};
-use crate::view::View;
-use crate::{feed, page};
+use crate::view::{View, feed, page};
 
 /// Keeps all feeds and pages up to date. A file that cannot be written does not hold up the others.
 pub struct Publisher<'a> {

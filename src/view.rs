@@ -1,9 +1,15 @@
 //! A feed or a page: what bot.conf says about it, and what both share. Escapes text and addresses
 //! for XML and HTML.
 
+pub mod feed;
+pub mod page;
+
 use std::path::PathBuf;
 
-use crate::journal::Entry;
+use time::OffsetDateTime;
+
+use crate::config::Config;
+use crate::journal::{Entry, format_time};
 use crate::link::percent_encode;
 
 /// A file that shows the newest links of some channels.

@@ -11,7 +11,7 @@ use crate::irc::ReplyStyle;
 use crate::irc::message;
 use crate::link::Link;
 use crate::log;
-use crate::page;
+use crate::view::page;
 
 /// What every bot.conf needs, in two lines.
 const BASE: &str = "server = localhost:6667\nchannels = #dev, #Rust key\n";

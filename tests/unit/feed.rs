@@ -41,12 +41,12 @@ fn titled(title: &str) -> Entry {
 }
 
 fn with_log(entry: Entry) -> String {
-    crate::feed::render(&good(LOG), &view(), Some(entry.time), &[entry])
+    crate::view::feed::render(&good(LOG), &view(), Some(entry.time), &[entry])
 }
 
 fn render(view: &View, entries: Vec<Entry>) -> String {
     let changed = entries.first().map(|entry| entry.time);
-    crate::feed::render(&good(""), view, changed, &entries)
+    crate::view::feed::render(&good(""), view, changed, &entries)
 }
 
 fn parse(xml: &str) -> feed_rs::model::Feed {

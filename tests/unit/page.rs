@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::config::tests::good;
 use crate::journal::Entry;
 use crate::link::Link;
-use crate::page::*;
 use crate::view::View;
+use crate::view::page::*;
 
 fn config(more: &str) -> Config {
     good(&format!("feed_title = Links from #dev\n{more}"))
@@ -50,12 +50,12 @@ fn titled(title: &str) -> Entry {
 /// The page with a web log.
 fn render(entries: &[Entry]) -> String {
     let log = "log_url = http://logs.example.org/?y=[year]&m=[month]&d=[day]#[year][month][day][hour][minute][second]";
-    crate::page::render(&config(log), &view(), entries, false)
+    crate::view::page::render(&config(log), &view(), entries, false)
 }
 
 /// The page without a web log, and with `more` in bot.conf.
 fn with(more: &str, view: &View, entries: &[Entry]) -> String {
-    crate::page::render(&config(more), view, entries, false)
+    crate::view::page::render(&config(more), view, entries, false)
 }
 
 #[track_caller]
@@ -185,8 +185,9 @@ fn an_empty_page_says_what_to_type() {
 
 #[test]
 fn a_page_that_does_not_show_all_links_says_where_older_ones_are() {
-    let page =
-        |has_older| crate::page::render(&config("prefix = !"), &view(), &[entry()], has_older);
+    let page = |has_older| {
+        crate::view::page::render(&config("prefix = !"), &view(), &[entry()], has_older)
+    };
     holds(&page(true), "<p>Older links: !find in the channel</p>");
     assert!(!page(false).contains("Older links"));
 }
@@ -203,7 +204,7 @@ fn a_page_of_all_channels_names_the_feed_of_each() {
     let feeds = "feed = {channel}.xml\nfeed_title = {channel}\n\
                  feed_url = https://x.example/{channel}.xml?a&b";
     let config = good(feeds);
-    let html = crate::page::render(&config, &config.views[2], &[], false);
+    let html = crate::view::page::render(&config, &config.views[2], &[], false);
     for name in ["dev", "Rust"] {
         holds(&html, &format!("title=\"{name}\" href=\"https://x.example/{name}.xml?a&#x26;b\">"));
         holds(&html, &format!("href=\"https://x.example/{name}.xml?a&#x26;b\">{name}</a>"));

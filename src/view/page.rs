@@ -3,11 +3,8 @@
 //! HTML with the classes of microformats2 (h-feed, h-entry). The page has no scripts and
 //! loads nothing.
 
-use time::OffsetDateTime;
-
-use crate::config::{Config, in_zone};
-use crate::journal::{Entry, format_time};
-use crate::view::{View, escape, reposters_html, uri};
+use super::*;
+use crate::config::in_zone;
 
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
 pub const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";

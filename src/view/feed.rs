@@ -2,13 +2,9 @@
 //!
 //! Follows RSS 2.0 and the RSS Advisory Board's profile of it, with `atom:link` and `dc:creator`.
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use crate::config::Config;
-use crate::journal::{Entry, format_time};
-use crate::link::percent_encode;
-use crate::view::{View, escape, reposters_html, uri};
+use super::*;
 
 /// `changed` is the time of the newest event, so an unchanged journal gives an unchanged feed.
 pub fn render(
