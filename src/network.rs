@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::bot::{Outcome, Request};
 use crate::config::Config;
-use crate::irc::connection::{Addresses, Backoff, Connection, End, MINUTE, Retry};
+use crate::irc::connection::{self, Addresses, Backoff, Connection, End, MINUTE, Retry};
 use crate::irc::message::{self, AT_ONCE, Lines};
 use crate::irc::{Now, Session};
 use crate::log::{self, ERROR, WARNING};
@@ -21,7 +21,7 @@ pub struct Network<'a> {
     config: &'a Config,
     verbose: bool,
     /// While connected: what has arrived and is not read yet is in the lines.
-    online: Option<(Connection, Session<'a>, Lines)>,
+    online: Option<(Box<dyn Connection>, Session<'a>, Lines)>,
     last_seen: LastSeen<'a>,
     backoff: Backoff,
     /// The server's addresses that the next attempt begins with.
@@ -62,7 +62,7 @@ impl<'a> Network<'a> {
         let mut until = until.fold(session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
-            let length = connection.read(lines.space(), until).unwrap_or_else(|e| {
+            let length = connection.receive(lines.space(), until).unwrap_or_else(|e| {
                 let mut why = log::os_error(e);
                 if !session.is_irc && !self.config.server.tls {
                     why += "; the server sent no line of IRC: if this port speaks TLS, \
@@ -118,7 +118,7 @@ impl<'a> Network<'a> {
                 log!("-> {line}");
             }
         }
-        if let Err(e) = connection.stream.write_all(session.out.as_bytes()) {
+        if let Err(e) = connection.write_all(session.out.as_bytes()) {
             let why = format!("cannot send to the server: {}", log::os_error(e));
             session.end.get_or_insert(End(Retry::Soon, why));
         }
@@ -131,7 +131,7 @@ impl<'a> Network<'a> {
     }
 
     fn connect(&mut self) {
-        match Connection::open(&self.config.server, &mut self.addresses) {
+        match connection::open(&self.config.server, &mut self.addresses) {
             Ok(connection) => {
                 let session = Session::new(&self.config.irc, &self.last_seen.times, now());
                 self.online = Some((connection, session, Lines::new()));

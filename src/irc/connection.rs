@@ -2,13 +2,11 @@
 //! a host and how far to trust it; returns a connection, or why there is none. Knows nothing of
 //! IRC.
 
-use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use native_tls::{Identity, TlsConnector};
+use native_tls::{Identity, TlsConnector, TlsStream};
 
 use crate::log;
 
@@ -84,30 +82,45 @@ impl Backoff {
 
 pub type Addresses = std::vec::IntoIter<SocketAddr>;
 
-/// Plain or TLS.
-pub trait Stream: Read + Write {}
+/// Plain or TLS. After an error in writing, it is dead.
+pub trait Connection: Read + Write {
+    fn socket(&mut self) -> &mut Socket;
 
-impl<T: Read + Write> Stream for T {}
+    /// Waits for bytes until `until` at most. 0: nothing came. The end of the stream is an error.
+    fn receive(&mut self, buffer: &mut [u8], until: Instant) -> io::Result<usize> {
+        self.socket().until = until;
+        match self.read(buffer) {
+            Ok(0) => Err(io::Error::other("the server closed the connection")),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(0),
+            result => result,
+        }
+    }
+}
 
-pub struct Connection {
-    /// After an error in writing, the connection is dead.
-    pub stream: Box<dyn Stream>,
-    /// The deadline of the socket's reads.
-    until: Rc<Cell<Instant>>,
+impl Connection for Socket {
+    fn socket(&mut self) -> &mut Socket {
+        self
+    }
+}
+
+impl Connection for TlsStream<Socket> {
+    fn socket(&mut self) -> &mut Socket {
+        self.get_mut()
+    }
 }
 
 /// A TCP socket whose reads end at a deadline: one that got nothing is `WouldBlock`, as TLS expects.
 /// A signal does not end it (`^Z` and `fg` must not drop the connection).
 #[derive(Debug)]
-struct Socket {
+pub struct Socket {
     tcp: TcpStream,
-    until: Rc<Cell<Instant>>,
+    until: Instant,
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let left = self.until.get().saturating_duration_since(Instant::now());
+            let left = self.until.saturating_duration_since(Instant::now());
             // A zero timeout is an error in std, and the shortest one lasts 4 ms.
             self.tcp.set_nonblocking(left.is_zero())?;
             self.tcp.set_read_timeout(Some(left.max(Duration::from_micros(1))))?;
@@ -133,48 +146,34 @@ impl Write for Socket {
     }
 }
 
-impl Connection {
-    /// Connects to the first address that accepts, and under TLS checks who the server is.
-    /// `addresses` are those that were found and not tried yet: if this connection fails early,
-    /// the next attempt goes on there.
-    pub fn open(settings: &Settings, addresses: &mut Addresses) -> Result<Connection, End> {
-        let Settings { host, port, tls, .. } = settings;
-        if addresses.len() == 0 {
-            *addresses = (host.as_str(), *port).to_socket_addrs().map_err(|e| {
-                End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e)))
-            })?;
-        }
-        let mut connected = Err(ErrorKind::AddrNotAvailable.into());
-        for address in addresses {
-            log!("connecting to {host} at {address}");
-            connected = TcpStream::connect_timeout(&address, TIMEOUT);
-            if connected.is_ok() {
-                break;
-            }
-        }
-        let tcp = connected.map_err(|e| {
-            End(Retry::Soon, format!("cannot connect to {host}, port {port}: {}", log::os_error(e)))
-        })?;
-        // A reply must not wait until the server has acknowledged the one before.
-        let _ = tcp.set_nodelay(true);
-        let until = Rc::new(Cell::new(Instant::now() + TIMEOUT));
-        let socket = Socket { tcp, until: until.clone() };
-        let stream = if *tls { handshake(settings, socket)? } else { Box::new(socket) };
-        Ok(Connection { stream, until })
+/// Connects to the first address that accepts, and under TLS checks who the server is.
+/// `addresses` are those that were found and not tried yet: if this connection fails early,
+/// the next attempt goes on there.
+pub fn open(settings: &Settings, addresses: &mut Addresses) -> Result<Box<dyn Connection>, End> {
+    let Settings { host, port, tls, .. } = settings;
+    if addresses.len() == 0 {
+        *addresses = (host.as_str(), *port)
+            .to_socket_addrs()
+            .map_err(|e| End(Retry::Soon, format!("cannot find {host}: {}", log::os_error(e))))?;
     }
-
-    /// Waits for bytes until `until` at most. 0: nothing came. The end of the stream is an error.
-    pub fn read(&mut self, buffer: &mut [u8], until: Instant) -> io::Result<usize> {
-        self.until.set(until);
-        match self.stream.read(buffer) {
-            Ok(0) => Err(io::Error::other("the server closed the connection")),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(0),
-            result => result,
+    let mut connected = Err(ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        log!("connecting to {host} at {address}");
+        connected = TcpStream::connect_timeout(&address, TIMEOUT);
+        if connected.is_ok() {
+            break;
         }
     }
+    let tcp = connected.map_err(|e| {
+        End(Retry::Soon, format!("cannot connect to {host}, port {port}: {}", log::os_error(e)))
+    })?;
+    // A reply must not wait until the server has acknowledged the one before.
+    let _ = tcp.set_nodelay(true);
+    let socket = Socket { tcp, until: Instant::now() + TIMEOUT };
+    if *tls { handshake(settings, socket) } else { Ok(Box::new(socket)) }
 }
 
-fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Stream>, End> {
+fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Connection>, End> {
     let Settings { host, pin, identity, .. } = settings;
     let mut builder = TlsConnector::builder();
     if let Some(identity) = identity {
@@ -188,7 +187,7 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Stream>, End
     let stream = connector.connect(host, socket).map_err(|e| {
         let openssl = log::os_error(e);
         // Words in OpenSSL's messages, which are all that native-tls passes on, and what they mean.
-        let known = [
+        let (_, what) = [
             ("has expired", "the certificate has expired; ask the network to renew it"),
             ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
             ("mismatch", "the certificate was issued for another name; check the name in server"),
@@ -198,9 +197,10 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Stream>, End
             ),
             ("wrong version", "this port does not speak TLS; try 6697, or set tls = no"),
             ("", "the TLS handshake failed; does this port speak TLS?"),
-        ];
-        let (_, what) =
-            known.into_iter().find(|(words, _)| openssl.contains(words)).unwrap_or_default();
+        ]
+        .into_iter()
+        .find(|(words, _)| openssl.contains(words))
+        .unwrap_or_default();
         // In each message about a certificate.
         let retry = if openssl.contains("verify failed") { Retry::Slow } else { Retry::Soon };
         End(retry, format!("{host}: {what} ({openssl})"))
@@ -211,13 +211,13 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Stream>, End
         // SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
         // (RFC 5929, tls-server-end-point).
         let hash = stream.tls_server_end_point().ok().flatten().unwrap_or_default();
-        let bits = hash.len() * 8;
         // As `openssl x509 -fingerprint` writes it.
-        let hash = format!("{hash:02X?}").replace(", ", ":");
+        let hex = format!("{hash:02X?}").replace(", ", ":");
         let why = format!(
-            "{host} shows another certificate than the one in tls_pin: SHA-{bits} {}; \
+            "{host} shows another certificate than the one in tls_pin: SHA-{} {}; \
              if the server has a new one, fetch it as bot.conf shows",
-            hash.trim_matches(['[', ']'])
+            hash.len() * 8,
+            hex.trim_matches(['[', ']'])
         );
         return Err(End(Retry::Slow, why));
     }

@@ -61,7 +61,7 @@ impl<'a> Message<'a> {
 
     /// The sender's nick, or the server's name.
     pub fn nick(&self) -> &'a [u8] {
-        self.source.split(|b| matches!(b, b'!' | b'@')).next().unwrap_or_default()
+        self.source.split(|b| b"!@".contains(b)).next().unwrap_or_default()
     }
 
     /// The same, decoded.

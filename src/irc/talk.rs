@@ -199,8 +199,8 @@ fn relay_head(text: &str) -> Option<(&str, &str)> {
 fn clean_nick(nick: &str) -> Option<String> {
     let nick = nick.replace(title::is_invisible, "");
     let nick = nick.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
-    let allowed = |c| if is_nick_char(c) { c } else { '_' };
-    (!nick.is_empty()).then(|| nick.chars().take(32).map(allowed).collect())
+    let nick = nick.replace(|c| !is_nick_char(c), "_");
+    (!nick.is_empty()).then(|| format!("{nick:.32}"))
 }
 
 /// True if `name` could be someone's nick: letters, digits and the characters that RFC 2812 allows.

@@ -28,8 +28,8 @@ impl<'a> LastSeen<'a> {
             String::new()
         });
         let times = config.irc.channels.iter().map(|channel| {
-            let mut lines = text.lines();
-            lines.find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
+            text.lines()
+                .find_map(|line| parse_time(line.strip_prefix(&channel.name)?.strip_prefix('\t')?))
         });
         LastSeen { config, times: times.collect(), next_write: Instant::now(), is_failing: false }
     }
@@ -52,15 +52,18 @@ impl<'a> LastSeen<'a> {
         // After a crash, the lines since the last write are replayed, and recognized.
         self.next_write = now + MINUTE;
         let channels = self.config.irc.channels.iter().zip(&times);
-        let lines: String = channels
-            .filter_map(|(channel, time)| {
-                Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
-            })
-            .collect();
+        let lines = channels.filter_map(|(channel, time)| {
+            Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
+        });
         let path = file::beside(&self.config.journal, ".heard");
-        let written = file::replace(&path, lines.as_bytes()).map_err(log::os_error);
-        let meaning = "after a crash, more than a minute is replayed";
-        log::written(&mut self.is_failing, &path, &written, meaning);
+        let written =
+            file::replace(&path, lines.collect::<String>().as_bytes()).map_err(log::os_error);
+        log::written(
+            &mut self.is_failing,
+            &path,
+            &written,
+            "after a crash, more than a minute is replayed",
+        );
         if written.is_ok() {
             self.times = times;
         }

@@ -79,12 +79,12 @@ fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
     (plain("127.0.0.1", port), thread)
 }
 
-fn open(settings: &Settings) -> Result<Connection, End> {
-    Connection::open(settings, &mut Addresses::default())
+fn open_once(settings: &Settings) -> Result<Box<dyn Connection>, End> {
+    open(settings, &mut Addresses::default())
 }
 
 fn end(settings: &Settings) -> End {
-    open(settings).err().expect("it must not open")
+    open_once(settings).err().expect("it must not open")
 }
 
 #[test]
@@ -113,15 +113,17 @@ fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
         tcp.read_exact(&mut byte).unwrap();
         tcp.write_all(b"PING x\r\n").unwrap();
     });
-    let mut connection = open(&settings).ok().unwrap();
+    let mut connection = open_once(&settings).ok().unwrap();
     let mut buffer = [0; 64];
     let now = Instant::now();
-    assert_eq!(connection.read(&mut buffer, now).unwrap(), 0, "a moment that has passed");
-    assert_eq!(connection.read(&mut buffer, now + Duration::from_millis(20)).unwrap(), 0);
-    connection.stream.write_all(b"x").unwrap();
-    assert_eq!(connection.read(&mut buffer, now + MINUTE).unwrap(), 8);
+    assert_eq!(connection.receive(&mut buffer, now).unwrap(), 0, "a moment that has passed");
+    assert_eq!(connection.receive(&mut buffer, now + Duration::from_millis(20)).unwrap(), 0);
+    connection.write_all(b"x").unwrap();
+    assert_eq!(connection.receive(&mut buffer, now + MINUTE).unwrap(), 8);
     thread.join().unwrap();
-    assert!(connection.read(&mut buffer, now + MINUTE).unwrap_err().to_string().contains("closed"));
+    assert!(
+        connection.receive(&mut buffer, now + MINUTE).unwrap_err().to_string().contains("closed")
+    );
 }
 
 #[test]
@@ -168,14 +170,18 @@ fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
         }
         heard
     });
-    let end =
-        match open(&Settings { host: "127.0.0.1".into(), port, tls: true, pin, identity: None }) {
-            Ok(mut connection) => connection
-                .stream
-                .write_all(b"CAP LS 302\r\n")
-                .map_or_else(|e| Some(End(Retry::Soon, e.to_string())), |()| None),
-            Err(end) => Some(end),
-        };
+    let end = match open_once(&Settings {
+        host: "127.0.0.1".into(),
+        port,
+        tls: true,
+        pin,
+        identity: None,
+    }) {
+        Ok(mut connection) => connection
+            .write_all(b"CAP LS 302\r\n")
+            .map_or_else(|e| Some(End(Retry::Soon, e.to_string())), |()| None),
+        Err(end) => Some(end),
+    };
     (end, thread.join().unwrap())
 }
 
