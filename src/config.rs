@@ -118,7 +118,9 @@ impl Config {
     /// is known.
     pub fn log_url(&self, link: &Link) -> Option<String> {
         let text = in_zone(link.posted, self.zone).format(self.log_pattern.as_ref()?).ok()?;
-        Some(uri(&address(&with_channel(&text, &link.channel)).ok()?))
+        let url = with_channel(&text, &link.channel);
+        // Parsing takes time, and only a host beyond ASCII needs it.
+        Some(uri(&if url.is_ascii() { url } else { address(&url).ok()? }))
     }
 }
 

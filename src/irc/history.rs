@@ -98,6 +98,8 @@ impl Session<'_> {
                     replay.until = Some(now + REPLAY_TIMEOUT);
                 }
                 [b'-', reference @ ..] if replay.until.is_some() && replay.batch == reference => {
+                    // The reference may be used again, for another channel.
+                    replay.batch.clear();
                     // A page that is not full need not be the last, for servers leave out some
                     // lines. A page without a newer line is the last.
                     let is_last = replay.open_page.take() == replay.newest;
