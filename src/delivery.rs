@@ -85,13 +85,12 @@ impl Delivery {
         now: Instant,
     ) -> Delivery {
         let cursor = read_cursor(&cursor_file);
-        // Times up to the cursor are taken, even if a clock that ran ahead assigned them.
-        journal.not_before(cursor);
         let mut delivery = Delivery {
             cursor_file,
             saved_cursor: cursor,
             is_cursor_failing: false,
-            began_after: journal.last(),
+            // Times up to the cursor are taken, even if a clock that ran ahead assigned them.
+            began_after: journal.not_before(cursor),
             interval,
             pending: Pending::new(HashSet::new(), u64::MAX, 0, cursor),
             edits: None,

@@ -121,14 +121,11 @@ impl Journal {
     }
 
     /// Gives the next event a time later than `time`, unless `time` is too far ahead of the clock.
-    pub fn not_before(&mut self, time: OffsetDateTime) {
+    /// Returns the time that it must be later than.
+    pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
         if !is_far_ahead(time) {
             self.last = self.last.max(time);
         }
-    }
-
-    /// The time that the next event must be later than.
-    pub fn last(&self) -> OffsetDateTime {
         self.last
     }
 
