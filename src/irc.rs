@@ -144,6 +144,8 @@ pub struct Session<'a> {
     /// When to give up if 001 or PONG is awaited, or else when to send PING.
     wait_until: Instant,
     is_answer_due: bool,
+    /// The server has sent a line of IRC.
+    pub is_irc: bool,
     /// The reasons of `log_once`.
     logged_reasons: HashSet<String>,
     /// Limits the log to ten private notices a minute.
@@ -185,6 +187,7 @@ impl<'a> Session<'a> {
             history_limit: 0,
             wait_until: now.instant + MINUTE,
             is_answer_due: true,
+            is_irc: false,
             logged_reasons: HashSet::new(),
             notices: Bucket::new(5, 12, now.instant),
         };
@@ -247,6 +250,8 @@ impl<'a> Session<'a> {
         if message.verb == b"PRIVMSG" {
             return self.privmsg(line, message, now);
         }
+        // A TLS server answers plain text with an alert, which may end in a newline.
+        self.is_irc |= message.verb[0].is_ascii_alphanumeric();
         let is_ours =
             self.is_me(if message.verb == b"KICK" { message.param(1) } else { message.nick() });
         let logging_in = self.is_logging_in;

@@ -64,8 +64,9 @@ impl<'a> Network<'a> {
         loop {
             let length = connection.receive(lines.space(), until).unwrap_or_else(|e| {
                 let mut why = log::os_error(e);
-                if session.registered.is_none() && !self.config.server.tls {
-                    why += "; if this port speaks TLS, set tls = yes";
+                if !session.is_irc && !self.config.server.tls {
+                    why += "; the server sent no line of IRC: if this port speaks TLS, \
+                            set tls = yes";
                 }
                 // The server's last words say more.
                 session.end.get_or_insert(End(Retry::Soon, why));

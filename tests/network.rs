@@ -473,7 +473,10 @@ fn plain_text_to_a_port_with_tls_makes_the_log_suggest_tls() {
     let mut bot = home.start();
     assert!(tls.try_accept().is_err());
     let line = bot.logs("not connected: ");
-    assert!(line.contains("; if this port speaks TLS, set tls = yes"), "{line}");
+    assert!(
+        line.contains("; the server sent no line of IRC: if this port speaks TLS, set tls = yes"),
+        "{line}"
+    );
     bot.kill();
 
     // A TLS alert may end in a newline.
