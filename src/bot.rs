@@ -2,22 +2,25 @@
 //! commands, commits what they saved, and returns the outcomes. It uses no sockets: its callers
 //! send the replies.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
-use std::io;
-use std::mem;
-use std::time::Instant;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    io, mem,
+    time::Instant,
+};
 
 use time::OffsetDateTime;
 
-use crate::config::Config;
-use crate::delivery::Delivery;
-use crate::irc::outbox::{Bucket, ReplyKind};
-use crate::journal::{Action, Entry, Event, Journal};
-use crate::link::{self, Link, begins_address};
-use crate::log;
-use crate::publish::Publisher;
-use crate::{scan, title};
+use crate::{
+    config::Config,
+    delivery::Delivery,
+    irc::outbox::{Bucket, ReplyKind},
+    journal::{Action, Entry, Event, Journal},
+    link::{self, Link, begins_address},
+    log,
+    publish::Publisher,
+    scan, title,
+};
 
 pub use crate::irc::Request;
 

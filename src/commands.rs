@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use time::Duration;
 
-use crate::bot::*;
-use crate::irc::names::CaseMapping;
-use crate::irc::{Settings, VERSION};
-use crate::journal::{Action, Entry, VIEW_WINDOW};
-use crate::link::{self, Link};
-use crate::{log, scan, title};
+use crate::{
+    bot::*,
+    irc::{Settings, VERSION, names::CaseMapping},
+    journal::{Action, Entry, VIEW_WINDOW},
+    link::{self, Link},
+    log, scan, title,
+};
 
 pub const COMMANDS: &[Command] = &[
     Command {

@@ -6,20 +6,27 @@
 
 mod lines;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use base64::prelude::*;
-use time::format_description::well_known::Iso8601;
-use time::{OffsetDateTime, UtcOffset, format_description};
+use time::{
+    OffsetDateTime, UtcOffset,
+    format_description::{self, well_known::Iso8601},
+};
 
-use crate::irc::{self, Channel, ReplyStyle, Sasl, connection};
-use crate::link::{Link, address, percent_encode, with_channel};
-use crate::view::{View, relative_url, uri};
-use crate::{delicious, file, log};
+use crate::{
+    delicious, file,
+    irc::{self, Channel, ReplyStyle, Sasl, connection},
+    link::{Link, address, percent_encode, with_channel},
+    log,
+    view::{View, relative_url, uri},
+};
 
 use lines::*;
 

@@ -1,13 +1,19 @@
 //! The console: runs commands from standard input as if typed in the first channel, without a
 //! network. Replies go to standard output.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::time::Instant;
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    time::Instant,
+};
 
-use crate::bot::{Bot, Request};
-use crate::irc::message::{self, LONGEST_LINE};
-use crate::irc::{self, Settings, VERSION};
-use crate::log;
+use crate::{
+    bot::{Bot, Request},
+    irc::{
+        self, Settings, VERSION,
+        message::{self, LONGEST_LINE},
+    },
+    log,
+};
 
 /// Runs until standard input ends or standard output is closed.
 pub fn run(bot: &mut Bot) -> Result<(), String> {

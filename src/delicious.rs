@@ -3,19 +3,19 @@
 //! Takes a change of a link, sends the request, and returns a verdict on the response. No two
 //! services respond alike, so status and body are judged together and tolerantly.
 
-use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-use std::io::Read;
-use std::time::{Duration, Instant};
+use std::{
+    io::{
+        ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable},
+        Read,
+    },
+    time::{Duration, Instant},
+};
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use url::Url;
 
-use crate::journal::format_time;
-use crate::link::Link;
-use crate::log;
-use crate::title::clean_tag;
+use crate::{journal::format_time, link::Link, log, title::clean_tag};
 
 /// The timeout for the first byte of a response. It doubles after a timeout, and halves after a
 /// response within half of it.

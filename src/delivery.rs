@@ -8,20 +8,24 @@
 
 mod pending;
 
-use std::collections::{HashSet, VecDeque};
-use std::fs;
-use std::io::{self, Write};
-use std::mem;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::{
+    collections::{HashSet, VecDeque},
+    fs,
+    io::{self, Write},
+    mem,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use time::OffsetDateTime;
 
-use crate::delicious::{Cause, Change, Verdict};
-use crate::file;
-use crate::journal::{Action, Journal, Line, format_time, parse_time};
-use crate::link::Link;
-use crate::log::{self, ERROR, WARNING};
+use crate::{
+    delicious::{Cause, Change, Verdict},
+    file,
+    journal::{Action, Journal, Line, format_time, parse_time},
+    link::Link,
+    log::{self, ERROR, WARNING},
+};
 
 use pending::Pending;
 

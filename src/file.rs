@@ -1,10 +1,12 @@
 //! Writes files as a whole. A reader, or the next start, finds either the old contents or the new
 //! ones.
 
-use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File, Metadata, Permissions},
+    io::{self, Write},
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
 
 use crate::log;
 

@@ -14,20 +14,22 @@ pub mod names;
 pub mod outbox;
 mod talk;
 
-use std::collections::HashSet;
-use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    fmt::Display,
+    time::{Duration, Instant},
+};
 
 use time::OffsetDateTime;
 
 use connection::{End, MINUTE, Retry};
-use history::{Origin, Replay};
+use history::*;
 use message::Message;
 use names::CaseMapping;
-use outbox::{Bucket, Line, Outbox, ReplyKind};
+use outbox::*;
 
 use crate::log::WARNING;
-pub use talk::{MAX_CLOCK_SKEW, Request, is_nick, server_time, without_nick};
+pub use talk::*;
 
 /// The program's name and version, for people.
 pub const VERSION: &str = concat!("linkbot ", env!("CARGO_PKG_VERSION"));

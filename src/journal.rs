@@ -10,18 +10,22 @@ mod inspect;
 mod line;
 mod reader;
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::{File, Metadata, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::file::{self, what_is_at};
-use crate::irc::MAX_CLOCK_SKEW;
-use crate::link::{self, Link};
-use crate::log::{self, WARNING};
+use crate::{
+    file::{self, what_is_at},
+    irc::MAX_CLOCK_SKEW,
+    link::{self, Link},
+    log::{self, WARNING},
+};
 
 pub use inspect::*;
 pub use line::*;

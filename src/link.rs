@@ -1,9 +1,11 @@
 //! One link, and its address: as it is stored, compared with others, and shown to people.
 
 use time::OffsetDateTime;
-use url::Url;
-use url::form_urlencoded::{self, byte_serialize};
-use url::quirks::domain_to_unicode;
+use url::{
+    Url,
+    form_urlencoded::{self, byte_serialize},
+    quirks::domain_to_unicode,
+};
 
 use crate::title::{is_blank, split_tags};
 

@@ -1,17 +1,14 @@
 //! Lines on stderr for the operator. Removes secrets and invisible characters.
 
-use std::fmt::Display;
-use std::io::Write;
 #[cfg(not(test))]
 use std::io::stderr;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::{fmt::Display, io::Write, path::Path, sync::OnceLock};
 
 use time::OffsetDateTime;
 
-use crate::title::is_invisible;
 #[cfg(test)]
-use tests::stderr;
+use crate::tests::log::stderr;
+use crate::title::is_invisible;
 
 /// Priorities, as in sd-daemon(3): a line that starts with one needs the operator, or is a warning.
 pub const ERROR: &str = "<3>";
@@ -86,7 +83,3 @@ pub fn written<T>(was_failing: &mut bool, path: &Path, result: &Result<T, String
 pub fn os_error(error: impl Display) -> String {
     error.to_string().split(" (os error ").take(1).collect()
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/log.rs"]
-pub mod tests;

@@ -25,18 +25,22 @@ mod scan;
 mod title;
 mod view;
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use bot::Bot;
-use config::Config;
-use console::print;
-use delicious::Account;
-use delivery::Delivery;
-use journal::Journal;
-use log::{ERROR, WARNING};
-use network::Network;
-use publish::Publisher;
+use crate::{
+    bot::Bot,
+    config::Config,
+    console::print,
+    delicious::Account,
+    delivery::Delivery,
+    journal::Journal,
+    log::{ERROR, WARNING},
+    network::Network,
+    publish::Publisher,
+};
 
 const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "

@@ -3,17 +3,23 @@
 
 pub mod last_seen;
 
-use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Instant,
+};
 
 use time::OffsetDateTime;
 
-use crate::bot::{Outcome, Request};
-use crate::config::Config;
-use crate::irc::connection::{self, Addresses, Backoff, Connection, End, MINUTE, Retry};
-use crate::irc::message::{self, AT_ONCE, Lines};
-use crate::irc::{Now, Session};
-use crate::log::{self, ERROR, WARNING};
+use crate::{
+    bot::{Outcome, Request},
+    config::Config,
+    irc::{
+        Now, Session,
+        connection::{self, Addresses, Backoff, Connection, End, MINUTE, Retry},
+        message::{self, AT_ONCE, Lines},
+    },
+    log::{self, ERROR, WARNING},
+};
 
 use last_seen::LastSeen;
 

@@ -1,15 +1,19 @@
 //! Writes the feeds and pages when the journal has changed: at most once a second, and again after
 //! a failure.
 
-use std::cmp::Reverse;
-use std::io;
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    io,
+    time::{Duration, Instant},
+};
 
-use crate::config::Config;
-use crate::file::replace;
-use crate::journal::{Journal, VIEW_WINDOW};
-use crate::log::{self, ERROR};
-use crate::view::{View, feed, page};
+use crate::{
+    config::Config,
+    file::replace,
+    journal::{Journal, VIEW_WINDOW},
+    log::{self, ERROR},
+    view::{View, feed, page},
+};
 
 /// Keeps all feeds and pages up to date. A file that cannot be written does not hold up the others.
 pub struct Publisher<'a> {

@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
-use crate::link::{address, begins_address, readable};
-use crate::title::{ADDRESS, is_blank, is_invisible, normalize, split_tags, tidy};
+use crate::{
+    link::{address, begins_address, readable},
+    title::{ADDRESS, is_blank, is_invisible, normalize, split_tags, tidy},
+};
 
 /// An address does not end with these: punctuation, and the joiners of letters and emoji.
 const PUNCTUATION: &str = ".,;:!?'*\\…–—،؛؟۔।\u{200c}\u{200d}";

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use time::OffsetDateTime;
 
-use crate::config::Config;
-use crate::journal::{Entry, format_time};
-use crate::link::percent_encode;
+use crate::{
+    config::Config,
+    journal::{Entry, format_time},
+    link::percent_encode,
+};
 
 /// A file that shows the newest links of some channels.
 pub struct View {

@@ -3,8 +3,10 @@
 mod common;
 mod failures;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use common::Refusing;
 use common::bookmarks::{Answer, Bookmarks, Request};

@@ -3,9 +3,11 @@
 mod common;
 mod failures;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};

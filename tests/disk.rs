@@ -3,8 +3,10 @@
 mod common;
 mod failures;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+};
 
 use common::bot::{Bot, Home};
 use common::irc::IrcServer;

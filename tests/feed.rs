@@ -2,8 +2,7 @@
 
 mod common;
 
-use std::fs;
-use std::process::Command;
+use std::{fs, process::Command};
 
 use common::bot::{Ended, Home};
 use common::irc::IrcServer;

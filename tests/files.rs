@@ -3,10 +3,12 @@
 mod common;
 mod failures;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::Home;

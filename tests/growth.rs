@@ -5,8 +5,10 @@
 mod common;
 mod failures;
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+};
 
 use common::bot::{Bot, Home};
 use common::eventually;

@@ -7,8 +7,7 @@ use std::fs;
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
-use time::macros::format_description;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, macros::format_description};
 
 const KEEPS: &str = "server-time message-tags account-tag batch draft/chathistory";
 const REPLAYS: &str = "server-time message-tags account-tag batch";

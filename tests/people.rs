@@ -4,8 +4,7 @@ mod common;
 
 use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
-use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev, #other\n";
 const CAPTURE: &str = "server = localhost:6667\ntls = no\nchannels = #dev\ncapture = yes\n";

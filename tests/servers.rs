@@ -2,11 +2,13 @@
 
 mod common;
 
-use std::fs::{self, Permissions};
-use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::{
+    fs::{self, Permissions},
+    io,
+    net::{Shutdown, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    time::Duration,
+};
 
 use common::bookmarks::{Answer, Bookmarks};
 use common::bot::{Bot, Home};

@@ -2,9 +2,11 @@
 //! a host and how far to trust it; returns a connection, or why there is none. Knows nothing of
 //! IRC.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
+    time::{Duration, Instant},
+};
 
 use native_tls::{Identity, TlsConnector, TlsStream};
 
@@ -208,17 +210,15 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Connection>,
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
+        let mut why = format!("{host} shows another certificate than the one in tls_pin");
         // SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
         // (RFC 5929, tls-server-end-point).
-        let hash = stream.tls_server_end_point().ok().flatten().unwrap_or_default();
-        // As `openssl x509 -fingerprint` writes it.
-        let hex = format!("{hash:02X?}").replace(", ", ":");
-        let why = format!(
-            "{host} shows another certificate than the one in tls_pin: SHA-{} {}; \
-             if the server has a new one, fetch it as bot.conf shows",
-            hash.len() * 8,
-            hex.trim_matches(['[', ']'])
-        );
+        if let Ok(Some(hash)) = stream.tls_server_end_point() {
+            // As `openssl x509 -fingerprint` writes it.
+            let hex = format!("{hash:02X?}").replace(", ", ":");
+            why += &format!(": SHA-{} {}", hash.len() * 8, hex.trim_matches(['[', ']']));
+        }
+        why += "; if the server has a new one, fetch it as bot.conf shows";
         return Err(End(Retry::Slow, why));
     }
     Ok(Box::new(stream))

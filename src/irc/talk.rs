@@ -3,8 +3,10 @@
 use time::format_description::well_known::Rfc3339;
 
 use super::*;
-use crate::scan::has_address;
-use crate::title::{self, is_blank};
+use crate::{
+    scan::has_address,
+    title::{self, is_blank},
+};
 
 /// How far a server-time may be from our clock.
 pub const MAX_CLOCK_SKEW: time::Duration = time::Duration::minutes(10);
@@ -198,7 +200,7 @@ fn relay_head(text: &str) -> Option<(&str, &str)> {
 /// characters; `None` if nothing is left.
 fn clean_nick(nick: &str) -> Option<String> {
     let nick = nick.replace(title::is_invisible, "");
-    let nick = nick.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
+    let nick = nick.trim().trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
     let nick = nick.replace(|c| !is_nick_char(c), "_");
     (!nick.is_empty()).then(|| format!("{nick:.32}"))
 }

@@ -5,8 +5,7 @@ use std::array;
 use time::format_description::well_known::Rfc3339;
 
 use super::*;
-use crate::link::LONGEST_ADDRESS;
-use crate::title;
+use crate::{link::LONGEST_ADDRESS, title};
 
 /// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Reads a part of the journal line by line, forward or backward, and returns its events.
 
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
-use std::ops::Range;
+use std::{
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Take},
+    ops::Range,
+};
 
 use super::*;
 

@@ -5,8 +5,10 @@
 use std::{fs, io};
 
 use super::*;
-use crate::file;
-use crate::journal::{format_time, parse_time};
+use crate::{
+    file,
+    journal::{format_time, parse_time},
+};
 
 pub struct LastSeen<'a> {
     config: &'a Config,

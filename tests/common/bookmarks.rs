@@ -1,10 +1,12 @@
 //! A bookmark service that answers as the test tells it to.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::mpsc::{self, Receiver, Sender},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use openssl::ssl::SslAcceptor;
 

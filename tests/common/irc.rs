@@ -1,7 +1,9 @@
 //! An IRC server whose every line the test writes.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+};
 
 use openssl::ssl::{ErrorCode, SslAcceptor, SslStream};
 

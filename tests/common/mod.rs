@@ -12,8 +12,10 @@ pub mod irc;
 pub mod servers;
 pub mod tls;
 
-use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::{
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

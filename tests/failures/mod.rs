@@ -4,15 +4,19 @@
 // Every file of tests/ is a crate of its own and uses its own part of this.
 #![allow(dead_code)]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, Mutex},
+};
 
-use crate::common::bookmarks::{Answer, Bookmarks, Request};
-use crate::common::bot::{Bot, Home};
-use crate::common::eventually;
-use crate::common::irc::{Client, IrcServer};
+use crate::{
+    common::bookmarks::{Answer, Bookmarks, Request},
+    common::bot::{Bot, Home},
+    common::eventually,
+    common::irc::{Client, IrcServer},
+};
 
 /// How many links the feed shows.
 pub const ITEMS: usize = 100;

@@ -1,18 +1,18 @@
-use std::collections::BTreeMap;
-use std::io;
-use std::time::Instant;
+use std::{collections::BTreeMap, io, time::Instant};
 
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
-use crate::bot::*;
-use crate::commands::*;
-use crate::config::Config;
-use crate::irc::names::CaseMapping;
-use crate::irc::without_nick;
-use crate::journal::{Entry, Journal, VIEW_WINDOW, format_time};
-use crate::publish::Publisher;
-use crate::title;
+use crate::{
+    bot::*,
+    commands::*,
+    config::Config,
+    irc::names::CaseMapping,
+    irc::without_nick,
+    journal::{Entry, Journal, VIEW_WINDOW, format_time},
+    publish::Publisher,
+    title,
+};
 
 const CHANNELS: [&str; 2] = ["#dev", "#ops"];
 /// Nick and account: one nick under two accounts and under none, one account under two nicks.

@@ -1,5 +1,4 @@
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -7,11 +6,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::*;
-use crate::irc::ReplyStyle;
-use crate::irc::message;
-use crate::link::Link;
-use crate::log;
-use crate::view::page;
+use crate::{irc::ReplyStyle, irc::message, link::Link, log, view::page};
 
 /// What every bot.conf needs, in two lines.
 const BASE: &str = "server = localhost:6667\nchannels = #dev, #Rust key\n";
@@ -22,10 +17,10 @@ pub fn good(more: &str) -> Config {
 
 /// The warnings that a valid bot.conf logs, without their times.
 fn warnings(conf: &str) -> Vec<String> {
-    log::tests::LOG.take();
+    crate::tests::log::LOG.take();
     Config::parse(Path::new("bot.conf"), conf).unwrap_or_else(|e| panic!("{e}"));
     let text = |line: String| line.split_once("Z ").unwrap().1.to_owned();
-    log::tests::LOG.take().into_iter().map(text).collect()
+    crate::tests::log::LOG.take().into_iter().map(text).collect()
 }
 
 /// The fault of a bot.conf in which `more` begins in the third line.
@@ -251,7 +246,7 @@ fn a_value_in_quotes_is_a_warning_that_does_not_quote_it() {
     );
     // With an error, the error is all.
     refused("nick = \"a\"", "3: nick: must be a nick");
-    assert_eq!(log::tests::LOG.take(), [""; 0]);
+    assert_eq!(crate::tests::log::LOG.take(), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,4 @@
-use std::collections::HashMap;
-use std::io::Write;
-use std::net::TcpListener;
+use std::{collections::HashMap, io::Write, net::TcpListener};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

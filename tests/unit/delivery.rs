@@ -1,18 +1,21 @@
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
-use time::OffsetDateTime;
-use time::macros::datetime;
+use time::{OffsetDateTime, macros::datetime};
 
-use crate::delicious::{Cause, Change, Verdict};
-use crate::delivery::*;
-use crate::journal::{Action, Journal, VIEW_WINDOW, format_time};
-use crate::link::Link;
-use crate::log::tests::LOG;
+use crate::{
+    delicious::{Cause, Change, Verdict},
+    delivery::*,
+    journal::{Action, Journal, VIEW_WINDOW, format_time},
+    link::Link,
+    tests::log::LOG,
+};
 
 type Request = (Change, Link);
 

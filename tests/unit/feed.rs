@@ -2,12 +2,14 @@ use proptest::prelude::*;
 use time::macros::datetime;
 use url::Url;
 
-use crate::config::tests::good;
-use crate::journal::{Action, Entry, Journal};
-use crate::link::Link;
-use crate::publish;
-use crate::title::normalize;
-use crate::view::{View, uri};
+use crate::{
+    config::tests::good,
+    journal::{Action, Entry, Journal},
+    link::Link,
+    publish,
+    title::normalize,
+    view::{View, uri},
+};
 
 const LOG: &str =
     "log_url = http://logs.example.org/{channel}?y=[year]&m=[month]#[hour][minute][second]";

@@ -1,10 +1,11 @@
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::{
+    fs::{self, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::PathBuf,
+};
 
-use crate::file::*;
-use crate::log;
+use crate::{file::*, log};
 
 fn path_in(dir: &tempfile::TempDir) -> PathBuf {
     dir.path().join("links.xml")

@@ -1,11 +1,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
-use time::format_description::well_known::Rfc3339;
-use time::macros::datetime;
+use time::{format_description::well_known::Rfc3339, macros::datetime};
 
 use super::*;
-use crate::log::tests::LOG;
+use crate::tests::log::LOG;
 
 /// The own clock when a [`Talk`] begins.
 const START: OffsetDateTime = datetime!(2026-11-22 10:30:00 UTC);

@@ -1,7 +1,4 @@
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::{fs, io::Write, os::unix::fs::symlink, path::PathBuf};
 
 use proptest::prelude::*;
 use tempfile::TempDir;

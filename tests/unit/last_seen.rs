@@ -1,11 +1,11 @@
-use std::fs;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use time::OffsetDateTime;
-use time::macros::datetime;
+use time::{OffsetDateTime, macros::datetime};
 
-use crate::config::Config;
-use crate::network::last_seen::*;
+use crate::{config::Config, network::last_seen::*};
 
 const TIME: OffsetDateTime = datetime!(2026-11-26 10:31:19.123 UTC);
 

@@ -1,11 +1,12 @@
 use proptest::prelude::*;
-use time::OffsetDateTime;
-use time::macros::datetime;
+use time::{OffsetDateTime, macros::datetime};
 use url::Url;
 
-use crate::link::*;
-use crate::scan::links_in;
-use crate::title::{is_blank, split_tags};
+use crate::{
+    link::*,
+    scan::links_in,
+    title::{is_blank, split_tags},
+};
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());

@@ -1,7 +1,9 @@
-use std::cell::RefCell;
-use std::io;
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+};
 
-use super::*;
+use crate::log::*;
 
 thread_local! {
     /// The lines that this thread has logged, with their time.

@@ -1,9 +1,9 @@
-use time::macros::{datetime, offset};
-use time::{OffsetDateTime, UtcOffset};
+use time::{
+    OffsetDateTime, UtcOffset,
+    macros::{datetime, offset},
+};
 
-use crate::config::Config;
-use crate::config::tests::good;
-use crate::link::Link;
+use crate::{config::Config, config::tests::good, link::Link};
 
 fn link(posted: OffsetDateTime) -> Link {
     let (url, title) = ("http://www.example.com/".into(), "Title For Link".into());

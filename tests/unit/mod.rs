@@ -8,6 +8,7 @@ mod feed;
 mod file;
 mod last_seen;
 mod link;
+pub mod log;
 mod log_url;
 mod message;
 mod names;

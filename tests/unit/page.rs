@@ -1,15 +1,11 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
-use time::OffsetDateTime;
-use time::macros::datetime;
+use time::{OffsetDateTime, macros::datetime};
 
-use crate::config::Config;
-use crate::config::tests::good;
-use crate::journal::Entry;
-use crate::link::Link;
-use crate::view::View;
-use crate::view::page::*;
+use crate::{
+    config::Config, config::tests::good, journal::Entry, link::Link, view::View, view::page::*,
+};
 
 fn config(more: &str) -> Config {
     good(&format!("feed_title = Links from #dev\n{more}"))

@@ -1,15 +1,14 @@
-use std::fs;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use time::OffsetDateTime;
 
-use crate::config::Config;
-use crate::config::tests::good;
-use crate::journal::Action;
-use crate::journal::Journal;
-use crate::link::Link;
-use crate::publish::*;
-use crate::view::View;
+use crate::{
+    config::Config, config::tests::good, journal::Action, journal::Journal, link::Link, publish::*,
+    view::View,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 

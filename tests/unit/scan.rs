@@ -1,9 +1,11 @@
 use proptest::prelude::*;
 
-use crate::link::address;
-use crate::scan::*;
-use crate::title::without_colors;
-use crate::title::{normalize, split_tags};
+use crate::{
+    link::address,
+    scan::*,
+    title::without_colors,
+    title::{normalize, split_tags},
+};
 
 /// The addresses in a line, as they are spelled there.
 fn spans(text: &str) -> Vec<String> {
