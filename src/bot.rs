@@ -64,7 +64,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// How the reply may be dropped or merged. `None`: it is only logged, because the request was
-    /// replayed, or because no one asked the functions in `HEARD`.
+    /// replayed, or because it is an error of a function in `HEARD`.
     pub fn kind(&self) -> Option<ReplyKind> {
         match self.answer {
             _ if self.request.history => None,
@@ -106,8 +106,8 @@ pub struct Bot<'a> {
     history: bool,
     /// The last link in each channel that was posted and not saved.
     pub last_posted: HashMap<Option<String>, Link>,
-    /// The times of the events of the replayed requests with the newest posting time. Other events
-    /// with that posting time belong to requests that are still to come.
+    /// The times of events that belong to replayed requests: those with the newest posting time.
+    /// Any other event with that posting time belongs to a request that is still to come.
     replayed: Vec<OffsetDateTime>,
     /// Token buckets by purpose and person.
     buckets: HashMap<String, Bucket>,
@@ -313,7 +313,8 @@ impl<'a> Bot<'a> {
             } else if !is_undo {
                 is_overridden |= matches!(action, Action::Remove | Action::Title);
             } else if action == Action::Add {
-                // The line that added this link comes later, and so does the one that removed it.
+                // The replay has not reached the line that added this link, so its `remove` is not
+                // from this `.undo`.
                 recorded.retain(|(_, removed)| *removed != other_key);
             }
         }

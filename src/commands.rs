@@ -90,8 +90,8 @@ fn newest_with(bot: &Bot, link: &Link) -> Result<Option<Entry>, String> {
     links.next().transpose().map_err(could_not_save)
 }
 
-/// True if `link` belongs to who posted the other: by its account, or without one by nick. Nicks
-/// change hands, so only for a day.
+/// True if the poster of `by` owns `link`: by services account if `link` has one, otherwise by
+/// nick. Nicks change hands, so a nick owns a link only for a day.
 fn is_yours(link: &Link, by: &Link, case: CaseMapping) -> bool {
     if !link.account.is_empty() {
         return link.account == by.account;
@@ -127,7 +127,7 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
     Ok(format!("removed: {}", shown(&before)))
 }
 
-/// The address of the newest link that belongs to who posted `by`.
+/// Returns the address of the newest link that the poster of `by` owns.
 fn your_latest(bot: &Bot, request: &Request, by: &Link) -> Answer {
     for entry in bot.channel_links(request, ADDRESS_WINDOW) {
         let entry = entry.map_err(could_not_save)?;

@@ -121,8 +121,8 @@ impl Config {
         self.views.iter().rfind(|view| view.shows(channel))
     }
 
-    /// The address in the channel's web log of the second in which `link` was posted, if the log's
-    /// is known.
+    /// The address in the channel's web log for the moment when `link` was posted; `None` if
+    /// bot.conf names no web log.
     pub fn log_url(&self, link: &Link) -> Option<String> {
         let text = in_zone(link.posted, self.zone).format(self.log_pattern.as_ref()?).ok()?;
         let url = with_channel(&text, &link.channel);
@@ -234,7 +234,7 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
     // parentheses.
     let owner = lines.value("owner").replace(|c| !matches!(c, ' '..='~') || "()\\".contains(c), "");
     Ok(Some(delicious::Settings {
-        // The log names the address, so it contains no token.
+        // The log shows this address, so it must not contain a token.
         add: lines.get("delicious", |value| {
             let url = address(value).ok().filter(|url| !url.contains("auth_token="))?;
             url::Url::parse(&url).ok()

@@ -269,7 +269,7 @@ impl Settings {
         if self.scuttle {
             url = url.replace('%', "%25").replace('+', "%2B");
         }
-        // SemanticScuttle keeps links from the future at the top. Milliseconds are not understood.
+        // SemanticScuttle keeps links from the future at the top. Its times have no milliseconds.
         let posted = link.posted.min(now + time::Duration::minutes(10));
         let dt = format!("{}Z", &format_time(posted)[..19]);
         let (title, own) = link.title_and_tags();

@@ -54,11 +54,12 @@ pub struct Delivery {
     accepted: u64,
     /// The earliest start of the next request.
     next_request: Instant,
-    /// The last wait after a failure; zero once a link is accepted.
+    /// The last wait after a failure; zero once the service works again.
     backoff: Duration,
-    /// True from a logged failure to the next accepted link.
+    /// True from a logged failure until the service works again.
     is_stopped: bool,
-    /// The last logged reason, and when it was logged. Empty if its return would be news.
+    /// The last logged reason, and when it was logged. Empty if the same reason is to be logged
+    /// again.
     last_stop: (String, Instant),
     skipped: u64,
     /// The last error, as `.status` shows it; empty if there was none.
@@ -68,11 +69,11 @@ pub struct Delivery {
 }
 
 /// The events of one address that were read and are not done, oldest first. They are sent only in
-/// this order. The numbers are about the first one.
+/// this order. `failures` and `strikes` are those of the first event.
 #[derive(Default)]
 struct Address {
     lines: VecDeque<Line>,
-    /// In a row. From [`MAX_FAILURES`] on, it takes turns with other addresses.
+    /// Failures in a row. From [`MAX_FAILURES`] on, the address takes turns with others.
     failures: u32,
     /// How many links were accepted before each failure that this one may have caused. Each of
     /// these numbers is a strike: another link was accepted in between. After three, the event is
@@ -175,8 +176,8 @@ impl Delivery {
         })
     }
 
-    /// Tries the first address in the queue. If that lets others go first, it has its turn only
-    /// after a link was accepted, and new events come before it otherwise.
+    /// Returns the request for the first address in the queue. If that address has failed
+    /// [`MAX_FAILURES`] times and the service still fails, a new event goes first.
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
             let is_next = |first: &Address| first.failures < MAX_FAILURES || self.backoff.is_zero();
@@ -291,7 +292,8 @@ impl Delivery {
             self.queue.push_front(Address { lines, ..Address::default() });
         }
         let (start, cursor) = self.pending.start();
-        // Not while later lines have older times: then this time might not find its line again.
+        // Do not save the cursor while later lines have older times: its line might not be found
+        // again.
         if start >= self.pending.ordered_from {
             self.save_cursor(cursor);
         }
@@ -379,8 +381,8 @@ impl Delivery {
     }
 }
 
-/// Reads the cursor from its file. Without one, creates the file, which is then on disk: later
-/// writes overwrite it in place.
+/// Reads the cursor from its file. If there is none, creates the file and syncs it: later writes
+/// overwrite it in place.
 fn read_cursor(path: &Path) -> OffsetDateTime {
     let text = fs::read_to_string(path).unwrap_or_default();
     if let Some(cursor) = parse_time(text.trim_end()) {

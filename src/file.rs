@@ -13,7 +13,8 @@ use crate::log;
 /// Replaces the file at `path` with `text` in one step, readable by everyone. Does not touch a file
 /// that would not change.
 ///
-/// Does not fsync: linkbot rebuilds these files at every start.
+/// Does not fsync: linkbot rebuilds the feeds and pages at every start, and an old
+/// `links.tsv.heard` only makes catch-up begin earlier.
 pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     what_is_at(path)?;
     if fs::read(path).is_ok_and(|old| old == text) {

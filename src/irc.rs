@@ -96,19 +96,21 @@ struct Membership<'a> {
     channel: &'a Channel,
     /// As the server spells it.
     server_name: Vec<u8>,
-    /// When the next JOIN is due, and the wait after it; `None`: there is none, until an INVITE.
+    /// When the next JOIN is due; `None`: we are in the channel, or waiting for an INVITE.
     join_at: Option<Instant>,
+    /// The wait after that JOIN; `None`: do not send another one.
     backoff: Option<Duration>,
     /// A JOIN of a name that is not ASCII was sent and neither answered nor refused. Servers fold
     /// such names by rules of their own.
     may_be_respelled: bool,
-    /// We are in the channel. A line with a server-time before this one is replayed.
+    /// When we joined, by the server's clock; `None`: we are not in the channel. A line with an
+    /// earlier server-time is replayed.
     joined: Option<OffsetDateTime>,
     /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
     /// to us.
     newest_live: Option<OffsetDateTime>,
     replay: Replay,
-    /// The newest live line that was not for us; empty if it was read.
+    /// The newest live line that was not for us; empty once its time was taken.
     skipped_line: Vec<u8>,
 }
 
@@ -125,13 +127,13 @@ pub struct Session<'a> {
 
     /// The credentials, until they are sent.
     sasl: Option<&'a Sasl>,
-    /// The server offers our login, which is not over.
+    /// The server offers our SASL mechanism, and the login is not over.
     is_logging_in: bool,
     /// The server has said that services cannot be reached.
     are_services_away: bool,
 
     nick: String,
-    /// How many of the nicks that we tried the server refused.
+    /// How many nicks the server has refused.
     nick_refusals: usize,
     /// When to ask for the wanted nick again.
     reclaim: Option<Instant>,
@@ -148,7 +150,7 @@ pub struct Session<'a> {
     is_answer_due: bool,
     /// The server has sent a line of IRC.
     pub is_irc: bool,
-    /// The reasons of `log_once`.
+    /// The reasons that `log_once` has logged.
     logged_reasons: HashSet<String>,
     /// Limits the log to ten private notices a minute.
     notices: Bucket,
@@ -228,8 +230,9 @@ impl<'a> Session<'a> {
             self.join(index, now);
         }
         self.end_history(now);
-        // How many bytes of our line reach everyone. Servers add `:`, ` :`, our nick, and
-        // `!user@host` with at most 10 and 63 bytes.
+        // The longest line of ours that reaches everyone uncut. Servers put `:nick!user@host `
+        // before it, with at most 10 and 63 bytes for user and host, and may add a `:` before the
+        // text.
         let room = self.line_length.saturating_sub(self.nick.len() + 78);
         while let Some(Line { target, text, .. }) = self.outbox.next(now) {
             let verb = if self.settings.reply == ReplyStyle::Notice || text.starts_with('\x01') {

@@ -209,8 +209,8 @@ impl Journal {
     /// Checks before each batch whether the file is as linkbot left it, and accepts what others
     /// have changed. After an error nothing can be saved until a later check succeeds.
     ///
-    /// Returns true if someone else has changed the file. Copies the events from the offset
-    /// `pending` on into a new file.
+    /// Returns true if someone else has changed the file. If they have replaced it, copies the
+    /// events from the offset `pending` on into the new file.
     pub fn check(&mut self, pending: u64) -> bool {
         let changed = self.resync(pending).map_err(log::os_error);
         if changed.is_err() {
@@ -295,9 +295,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Copies the events from the offset `pending` on into a file that has events at the times
-    /// `there`, and the `foreign` events before them into an empty one. Returns how many were
-    /// pending. The copies are on disk then.
+    /// Copies the events from the offset `pending` on into `new`, except those with times that are
+    /// `there` already; into an empty file, also the earlier `foreign` events. Syncs the file, and
+    /// returns how many pending events were copied.
     fn copy_pending(
         &self,
         pending: u64,
@@ -359,19 +359,20 @@ impl Journal {
         })
     }
 
-    /// The number of edits and replacements of the file: an offset is valid only while it is
-    /// unchanged. True if the last of them left a new file without any event that is not pending.
+    /// The number of edits and replacements of the file; offsets are valid only while this number
+    /// stays the same. True if the last one left a file with only the events that linkbot copied
+    /// into it.
     pub fn edits(&self) -> (u64, bool) {
         self.edits
     }
 
-    /// Returns the offset of the first line below the cursor's, which is the last one with this
-    /// time. If someone has copied lines, that may be one of the copies, so it reads on a little
-    /// and prefers the first one that it finds, and lines with later times.
+    /// Returns the offset of the first line below the cursor's line, which is the last line with
+    /// this time. If someone has copied lines, that may be a copy, so this reads on a little, and
+    /// prefers an earlier line with the same time or a later one.
     ///
-    /// If the cursor's line is gone, returns the first line with a later time. Older lines that
-    /// someone appended may follow that one, so it reads [`VIEW_WINDOW`] bytes past older lines. If
-    /// the cursor is too far ahead of the clock, all lines follow it.
+    /// If the cursor's line is gone, returns the offset of the first line with a later time. Older
+    /// lines that someone appended may be below that one, so this reads on through [`VIEW_WINDOW`]
+    /// bytes of older lines. If the cursor is too far ahead of the clock, returns 0.
     pub fn find_after(&self, cursor: OffsetDateTime) -> io::Result<u64> {
         let mut lines = ReverseReader::new(&self.file, 0, self.len);
         let (mut start, mut is_met) = (self.len, false);
@@ -397,8 +398,8 @@ impl Journal {
         ForwardReader::new(&self.file, offset, self.len)
     }
 
-    /// The events with an address in the `within` bytes before an offset, newest first. With each
-    /// `add` of a link that stands there, the link as it is then.
+    /// The events for an address in the `within` bytes before an offset, newest first. An `add`
+    /// comes with the link as it is at that offset, unless the link is removed by then.
     pub fn about(
         &self,
         url: &str,

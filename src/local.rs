@@ -27,7 +27,7 @@
 //! - `link.url`, `link.nick`, `link.posted`, and `link.title_and_tags()`: the title, and the tags
 //!   as people typed them, without `#`.
 //! - `unhighlighted(nick)`: the nick without highlighting anyone. `age(duration)`: `5 min ago`.
-//! - `could_not_save(error)`: the reply for an error of writing a file.
+//! - `could_not_save(error)`: the reply when a file cannot be written.
 //! - `bot.config.local.get("name")`: the value of `local.name` in bot.conf.
 //! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own,
 //!   `links.tsv.thanks`.

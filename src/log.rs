@@ -42,8 +42,8 @@ pub fn write(time: &str, text: impl Display) {
     let _ = stderr().write_all(format!("{start}{text}\n").as_bytes());
 }
 
-/// `text` with control characters as spaces, without invisible ones, and with secrets as `***`: in
-/// any ASCII case, and with `+` for a space, as in forms.
+/// Returns `text` without invisible characters, with spaces for control characters, and with `***`
+/// for secrets. Finds a secret in any ASCII case, and with `+` for its spaces, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
     let fold = |text| visible(text).replace('+', " ").to_ascii_lowercase().into_bytes();
     // Both have the same offsets.
@@ -54,7 +54,7 @@ pub fn redact(text: &str, secrets: &[String]) -> String {
         // Copies of a secret may overlap.
         for start in 0..folded.len() {
             if folded[start..].starts_with(&secret) {
-                // Only secrets are NUL, which is a control character.
+                // NUL can mark a secret, because `visible` has replaced all control characters.
                 shown[start..start + secret.len()].fill(0);
             }
         }

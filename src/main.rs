@@ -88,7 +88,7 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let mut config = Config::read(path)?;
     config.irc.hears_all = !local::HEARD.is_empty();
     let _ = log::SECRETS.set(config.secrets.clone());
-    // At start, only the journal's last MiB, to be fast.
+    // To start fast, look only at the journal's last MiB.
     let within = if check { journal::VIEW_WINDOW } else { 1 << 20 };
     // A journal that cannot be read is an error below.
     for warning in journal::warnings(&config.journal, within).unwrap_or_default() {

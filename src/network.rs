@@ -26,11 +26,11 @@ use last_seen::LastSeen;
 pub struct Network<'a> {
     config: &'a Config,
     verbose: bool,
-    /// While connected: what has arrived and is not read yet is in the lines.
+    /// While connected. `Lines` holds the bytes that have arrived but are not parsed yet.
     online: Option<(Box<dyn Connection>, Session<'a>, Lines)>,
     last_seen: LastSeen<'a>,
     backoff: Backoff,
-    /// The server's addresses that the next attempt begins with.
+    /// The server's addresses that no attempt has used yet.
     addresses: Addresses,
     /// When to connect, while not connected.
     next_attempt: Instant,
@@ -74,7 +74,7 @@ impl<'a> Network<'a> {
                     why += "; the server sent no line of IRC: if this port speaks TLS, \
                             set tls = yes";
                 }
-                // The server's last words say more.
+                // Prefer the server's last message to this error.
                 session.end.get_or_insert(End(Retry::Soon, why));
                 0
             });

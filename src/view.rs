@@ -24,7 +24,7 @@ pub struct View {
     pub title: String,
     /// The address of the page, or else of the channel: `ircs://host/channel`.
     pub about: String,
-    /// The most links that it shows: the newest.
+    /// How many links it shows at most: the newest ones.
     pub items: usize,
     pub is_page: bool,
 }
@@ -73,7 +73,7 @@ pub fn uri(address: &str) -> String {
     let mut out = String::new();
     for (i, c) in address.char_indices() {
         let is_allowed = match c {
-            // Before the path they are around an IPv6 address.
+            // Before the path, brackets enclose an IPv6 address.
             '[' | ']' => out.matches('/').count() < 3,
             '#' => !out.contains('#'),
             '%' => {

@@ -122,7 +122,7 @@ impl Lines {
                     starts with #"
                 .into();
         }
-        // The same but for two bytes in a row.
+        // A key that differs only in two adjacent bytes.
         let Some(nearest) = self.settings.keys().find(|known| {
             (2..=key.len()).any(|end| {
                 known.starts_with(&key[..end - 2])

@@ -34,7 +34,7 @@ pub struct Pending {
     unnecessary: HashSet<u64>,
     /// The offsets of `add`s that were removed before a request could store their links.
     never_stored: HashSet<u64>,
-    /// The newest pending `title` of each channel's address, and its text.
+    /// The newest pending `title` event for each channel and address: its offset and its title.
     titles: HashMap<(String, String), (u64, String)>,
     /// Addresses whose bookmark is not ours, according to pending events.
     foreign: HashSet<String>,
@@ -167,7 +167,7 @@ impl Pending {
         let own = known.iter().position(|known| known.channel == link.channel);
         let own = own.map(|own| known.remove(own));
         if *action == Action::Title {
-            // With the rest of the link as it was posted.
+            // Only the title changes; the rest of the link stays as it was posted.
             let own = own.unwrap_or_else(|| link.clone());
             known.insert(0, Link { title: link.title.clone(), ..own });
         }
@@ -178,8 +178,8 @@ impl Pending {
         }))
     }
 
-    /// Returns the links with the address of an event that exist before it, newest first, and
-    /// whether the bookmark is ours or does not exist.
+    /// Returns the links to an event's address that exist before the event, newest first, and true
+    /// if the bookmark is ours or does not exist.
     pub fn known(&self, line: &Line, journal: &Journal) -> io::Result<(Vec<Link>, bool)> {
         let url = &line.event.link.url;
         let mut links = Vec::new();

@@ -39,13 +39,14 @@ impl Session<'_> {
         self.send(&format!("JOIN {name}"), key);
     }
 
-    /// Our own JOIN: we are in a channel, and everything since it was last seen is missing.
+    /// Handles our own JOIN, and starts to catch up on what was said since the channel was last
+    /// seen.
     pub fn joined(&mut self, message: &Message, now: Now) {
         let name = message.param(0);
         let Some(index) = self
             .configured(name)
-            // ASCII names are exact, so a channel that others make us join is not mistaken for one
-            // of them.
+            // Only a name that is not ASCII may come back spelled differently, so a channel that
+            // others make us join is not mistaken for a configured one with an ASCII name.
             .or_else(|| self.memberships.iter().position(|m| m.may_be_respelled))
         else {
             return self.log_once(
@@ -55,7 +56,7 @@ impl Session<'_> {
         };
         let membership = &mut self.memberships[index];
         let joined = Some(server_time(message).unwrap_or(now.clock - 5 * MINUTE));
-        // A time in the future is a mistake, as if the channel was new to us.
+        // A time in the future is a mistake: treat the channel as new to us.
         let last_seen =
             membership.last_seen(now).filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
         membership.server_name = name.to_vec();
@@ -79,7 +80,8 @@ impl Session<'_> {
         }
     }
 
-    /// A numeric that names one of our channels. It changes nothing but is logged, once per reason.
+    /// Logs a numeric that names one of our channels, once per reason. If a JOIN of that channel
+    /// was pending, it is answered now.
     pub fn refused(&mut self, message: &Message) {
         // UnrealIRCd puts the channel's name into the text.
         let Some(index) = message

@@ -34,7 +34,8 @@ pub struct Settings {
 pub enum Retry {
     /// After `reconnect` seconds, doubling.
     Soon,
-    /// The credentials were refused: after 15 min, unless they worked a short while ago.
+    /// The credentials were refused: soon for the first three times after a login that worked, then
+    /// after 15 min.
     Refused,
     /// After 15 min: a nick, a password or a certificate that only a person can fix.
     Slow,
@@ -45,13 +46,13 @@ pub enum Retry {
 /// When to connect again, and why the connection ended or failed, for the operator.
 pub struct End(pub Retry, pub String);
 
-/// The wait before the next connection: doubles up to 10 min, and starts again after 5 min
-/// registered.
+/// The wait before the next connection: doubles up to 10 min; a connection that was registered for
+/// 5 min resets it.
 pub struct Backoff {
     first: Duration,
     next: Duration,
-    /// How many more refused logins are retried soon, after one that worked: services that start
-    /// may refuse everyone.
+    /// How many more refused logins to retry soon after a login that worked: services that are
+    /// starting up may refuse everyone.
     soon_refusals: u32,
 }
 
@@ -88,7 +89,8 @@ pub type Addresses = std::vec::IntoIter<SocketAddr>;
 pub trait Connection: Read + Write {
     fn socket(&mut self) -> &mut Socket;
 
-    /// Waits for bytes until `until` at most. 0: nothing came. The end of the stream is an error.
+    /// Waits for bytes, until `until` at the latest, and returns their number: 0 if none came. The
+    /// end of the stream is an error.
     fn receive(&mut self, buffer: &mut [u8], until: Instant) -> io::Result<usize> {
         self.socket().until = until;
         match self.read(buffer) {
@@ -111,8 +113,9 @@ impl Connection for TlsStream<Socket> {
     }
 }
 
-/// A TCP socket whose reads end at a deadline: one that got nothing is `WouldBlock`, as TLS expects.
-/// A signal does not end it (`^Z` and `fg` must not drop the connection).
+/// A TCP socket whose reads have a deadline. A read that gets nothing by then fails with
+/// `WouldBlock`, as TLS expects. A signal does not interrupt a read: `^Z` and `fg` must not drop
+/// the connection.
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
@@ -148,9 +151,9 @@ impl Write for Socket {
     }
 }
 
-/// Connects to the first address that accepts, and under TLS checks who the server is.
-/// `addresses` are those that were found and not tried yet: if this connection fails early,
-/// the next attempt goes on there.
+/// Connects to the first address that accepts, and under TLS checks who the server is. `addresses`
+/// are those that no attempt has used yet: the next attempt continues with them, and looks up the
+/// host again once none is left.
 pub fn open(settings: &Settings, addresses: &mut Addresses) -> Result<Box<dyn Connection>, End> {
     let Settings { host, port, tls, .. } = settings;
     if addresses.len() == 0 {
@@ -203,7 +206,7 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Connection>,
         .into_iter()
         .find(|(words, _)| openssl.contains(words))
         .unwrap_or_default();
-        // In each message about a certificate.
+        // OpenSSL's message has these words whenever the certificate is the problem.
         let retry = if openssl.contains("verify failed") { Retry::Slow } else { Retry::Soon };
         End(retry, format!("{host}: {what} ({openssl})"))
     })?;

@@ -16,7 +16,7 @@ const REPLAY_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Origin {
     Live,
     Replayed,
-    /// Replayed, with the posting time of the replayed request before it.
+    /// Replayed, with the same posting time as the replayed request before it.
     SameMoment,
 }
 
@@ -25,17 +25,16 @@ pub enum Origin {
 pub struct Replay {
     /// Everything up to here was seen before; `None`: nothing is caught up.
     pub since: Option<OffsetDateTime>,
-    /// The replay is over then, unless more comes; `None`: it is over.
+    /// When the replay ends, unless more lines come; `None`: it is over.
     pub until: Option<Instant>,
-    /// A page was requested and has not ended: `newest` before that page.
+    /// The value of `newest` when the open page was requested; `None`: no page is open.
     open_page: Option<OffsetDateTime>,
     /// The reference of the last batch.
     batch: Vec<u8>,
-    /// The time of the newest line, and the lines with that time.
+    /// The time of the newest line, and the number of lines with that time.
     pub newest: Option<OffsetDateTime>,
     newest_lines: usize,
-    /// How many lines with the time `open_page` were read before that page, without those that it
-    /// has repeated.
+    /// How many lines with the time `open_page` the open page may still repeat.
     repeated: usize,
     /// The time of the newest request.
     newest_request: Option<OffsetDateTime>,
@@ -46,8 +45,8 @@ pub struct Replay {
 }
 
 impl Membership<'_> {
-    /// Where the next catch-up begins. Does not advance while anything is missing that was said
-    /// before.
+    /// Where the next catch-up begins: at the newest live line or, while part of a replay is
+    /// missing, at the start of that replay.
     pub fn last_seen(&mut self, now: Now) -> Option<OffsetDateTime> {
         let time = Message::parse(&self.skipped_line).as_ref().and_then(server_time);
         self.was_seen(time, now);
@@ -59,7 +58,7 @@ impl Membership<'_> {
         }
     }
 
-    /// A live line was said at `time`, or we joined. False if that is not believable.
+    /// Records the time of a live line or of our JOIN. False if the time is not plausible.
     pub fn was_seen(&mut self, time: Option<OffsetDateTime>, now: Now) -> bool {
         let is_near = time.is_some_and(|time| (time - now.clock).abs() <= MAX_CLOCK_SKEW);
         if is_near {
@@ -78,7 +77,8 @@ impl Session<'_> {
         let Some(mut after) = replay.newest.filter(|_| limit > 0) else { return };
         replay.open_page = replay.newest;
         replay.repeated = replay.newest_lines;
-        // A page may end between two lines with the same time, but must not only repeat lines.
+        // A page may end between two lines with the same time, so start a millisecond early, unless
+        // the page would then only repeat lines.
         if (1..limit).contains(&replay.repeated) {
             after -= time::Duration::MILLISECOND;
         }
@@ -114,9 +114,10 @@ impl Session<'_> {
         }
     }
 
-    /// Returns where a line comes from; `None`: it is not to be read. `index`: its channel, unless
-    /// it was sent in private. History is what is in a batch, or has a time before our JOIN. Any
-    /// other line is live, even if it is late.
+    /// Returns where a line comes from; `None`: do not read it. `index` is the line's channel;
+    /// `None`: it was sent in private. A line in a batch, or with a time before our JOIN, is
+    /// history. Any other line is live, but counts as replayed unless it is newer than the newest
+    /// replayed request.
     pub fn origin(
         &mut self,
         index: Option<usize>,
@@ -167,8 +168,8 @@ impl Session<'_> {
         Some(if newest_request == said { Origin::SameMoment } else { Origin::Replayed })
     }
 
-    /// Keeps a live line without reading it: only the newest says when the channel was last seen.
-    /// A replayed line counts.
+    /// Keeps a live line without reading it: only the newest one shows when the channel was last
+    /// seen. During a replay, passes the line to `origin` instead, which counts it.
     pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
         let membership = &mut self.memberships[index];
         if membership.replay.until.is_some() {
@@ -196,8 +197,8 @@ impl Session<'_> {
         }
     }
 
-    /// Ends each replay that is over, and says in the log what it brought, unless that is nothing
-    /// and nothing is missing. If a page is still open, the next connection requests it again.
+    /// Ends each replay that is over, and logs a summary if there were lines or some are missing.
+    /// If a page is still open, the next connection requests it again.
     pub fn end_history(&mut self, now: Instant) {
         for membership in &mut self.memberships {
             let replay = &mut membership.replay;
@@ -213,7 +214,7 @@ impl Session<'_> {
             let plural = |n| if n == 1 { "" } else { "s" };
             let mut rest = String::new();
             if lines == MAX_LINES {
-                // The next catch-up begins here, unless something is said before.
+                // The next catch-up begins here, unless a live line is seen before that.
                 replay.open_page = None;
                 membership.newest_live = Some(newest);
                 let newest = minute(newest);

@@ -5,7 +5,7 @@ use base64::prelude::*;
 
 use super::*;
 
-/// With these words a server says that it cannot check logins now.
+/// Words, separated by slashes, by which a server says that it cannot check logins now.
 pub const OUTAGE: &str = "unavailable/not available/unreachable/offline/are down/is down/temporar/\
     again later/sasl request timed out/authentication timed out";
 

@@ -138,7 +138,7 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// Formats a line with its newline: `start`, and `last` unless that is empty. Only `last` may contain
+/// Formats a line with its newline: `start`, and `last` unless it is empty. Only `last` may contain
 /// spaces. CR, LF and NUL become spaces. A line longer than `most` bytes is cut between characters.
 pub fn format(start: &str, last: &str, most: usize) -> String {
     let space = if last.is_empty() {
@@ -169,8 +169,8 @@ impl Lines {
         Lines { buffer: vec![0; AT_ONCE], start: 0, end: 0 }
     }
 
-    /// Where to put what arrives. The caller adds its length to `end`. Call [`Lines::next`] until it
-    /// returns `None` first: then more than half of [`AT_ONCE`] is free.
+    /// Returns the space for the next bytes; the caller adds their number to `end`. First call
+    /// [`Lines::next`] until it returns `None`: then more than half of [`AT_ONCE`] is free.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
@@ -182,7 +182,7 @@ impl Lines {
     pub fn next(&mut self) -> Option<&[u8]> {
         let held = &self.buffer[self.start..self.end];
         let Some(length) = find(b'\n', held) else {
-            // So much of a line that is too long says that it is.
+            // Keep just enough of an overlong line to recognize it as too long.
             self.end = self.end.min(self.start + LONGEST_LINE);
             return None;
         };

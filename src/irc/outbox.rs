@@ -5,7 +5,7 @@ use super::*;
 
 /// A token bucket.
 pub struct Bucket {
-    /// When it has a token.
+    /// When the next token is available.
     pub next: Instant,
     /// The time between two tokens.
     every: Duration,
@@ -33,11 +33,11 @@ impl Bucket {
 /// How replies may be dropped or merged under the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReplyKind {
-    /// The reply to a command that only looks: may be dropped. The same one is sent once.
+    /// The reply to a command that only looks: may be dropped. Repeated replies are sent once.
     Look,
     /// `saved: ...`, `removed: ...`: several become `saved: 97 more links`.
     Saved,
-    /// An error of a command that saves: repeated errors are sent once.
+    /// An error of any command. Repeated errors are sent once.
     Failed,
 }
 
@@ -49,7 +49,7 @@ pub struct Line {
     count: usize,
 }
 
-/// The replies that wait for the bucket: 4 lines, one more every 2 s.
+/// The replies that wait for the bucket, which allows 4 lines at once and one more every 2 s.
 pub struct Outbox {
     queue: Vec<Line>,
     bucket: Bucket,
@@ -60,8 +60,8 @@ impl Outbox {
         Outbox { queue: Vec::new(), bucket: Bucket::new(4, 2, now) }
     }
 
-    /// Merges a reply into the newest one like it, if 4 wait: as many may be sent at once. A full
-    /// queue, of 32 lines, drops its oldest reply to a look.
+    /// Merges a reply into the newest one like it if at least 4 are waiting; fewer could be sent at
+    /// once. If 32 are waiting, drops the oldest reply to a look.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let waiting = self.queue.len();
         // Replies with the same kind, target and topic can be merged: with the same words before
@@ -86,7 +86,7 @@ impl Outbox {
             if looks < waiting {
                 self.queue.remove(looks);
             } else if kind != ReplyKind::Saved {
-                // A reply to a save is never dropped. With no line to merge into, it gets its own.
+                // Only `Saved` replies are never dropped, even if they merge with no other.
                 return;
             }
         }

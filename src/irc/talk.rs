@@ -17,7 +17,8 @@ pub struct Request {
     /// As bot.conf spells it; `None`: in private.
     pub channel: Option<String>,
     pub nick: String,
-    /// `!user@host`: who it is when the nick changes. Empty in the console.
+    /// `!user@host`, which stays the same when the nick changes; for a relayed line, with the nick
+    /// before it. Empty in the console.
     pub host: String,
     /// The services account; empty if unknown. A bridge's says nothing about the person.
     pub account: String,
@@ -27,13 +28,14 @@ pub struct Request {
     pub posted: OffsetDateTime,
     /// Replayed: it gets no reply.
     pub history: bool,
-    /// Replayed, with the posting time of the replayed request before it.
+    /// Replayed, with the same posting time as the replayed request before it.
     pub same_moment: bool,
     /// The line begins with our nick: `linkbot: ...`.
     pub is_named: bool,
     /// The command's example, once it is known; empty for talk.
     pub example: &'static str,
-    /// What was said, without our nick or a relay's head; then what follows the command's name.
+    /// What was said, without our nick or a bridge's `<alice>`. Once the command is known, only
+    /// what follows its name.
     pub args: String,
     /// The line is as long as the server allows, so its end may be missing. Its newline has two
     /// bytes, and a server that cuts between characters leaves up to three unused.
@@ -66,7 +68,7 @@ impl Session<'_> {
         let mut nick = message.sender();
         let mut host = message::text(&message.source[message.nick().len()..]);
         let mut account = message.tag("account");
-        // `linkbot: ...` addresses us: it is the relay's own.
+        // A line in which the bridge itself addresses us (`linkbot: ...`) is the bridge's own.
         if let Some((speaker, said)) = relay_head(args).filter(|_| is_relay && !is_named) {
             (is_named, args) = split(said);
             nick = clean_nick(speaker).map_or(nick, Into::into);
@@ -195,9 +197,9 @@ fn relay_head(text: &str) -> Option<(&str, &str)> {
     (!nick.contains("://")).then(|| (nick, said.trim_start_matches(':')))
 }
 
-/// Makes an IRC nick of a bridge's. A reply may start with it, so it must not look like a command
-/// for another bot: it starts with a letter, a digit or `_`, and contains no space. At most 32
-/// characters; `None` if nothing is left.
+/// Turns the nick that a bridge shows into an IRC nick. A reply may start with it, so it must not
+/// look like a command for another bot: it starts with a letter, a digit or `_`, and contains no
+/// space. At most 32 characters; `None` if nothing is left.
 fn clean_nick(nick: &str) -> Option<String> {
     let nick = nick.replace(title::is_invisible, "");
     let nick = nick.trim().trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');

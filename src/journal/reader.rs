@@ -56,7 +56,7 @@ impl<'a> ReverseReader<'a> {
         self.at + self.end as u64
     }
 
-    /// Where in `buf` the line before the last returned one is, with its newline.
+    /// Returns the range in `buf` of the line before the last one returned, with its newline.
     pub fn line(&mut self) -> io::Result<Option<Range<usize>>> {
         let end_before = loop {
             // A newline at the end belongs to this line.
@@ -80,7 +80,7 @@ impl<'a> ReverseReader<'a> {
 
     /// Reads the block before `buf`.
     fn read_block(&mut self) -> io::Result<()> {
-        // Of a line that is too long, one byte too many is kept: that makes it malformed.
+        // Keep one byte too many of an overlong line, which makes it malformed.
         self.end = self.end.min(BLOCK + 1);
         let length = (self.at - self.from).min(BLOCK as u64) as usize;
         self.at -= length as u64;

@@ -9,7 +9,7 @@ use crate::config::in_zone;
 /// The SHA-256 of [`style`] in base64: the page's policy allows this style and nothing else.
 pub const STYLE_HASH: &str = "H6l/jG2HXZzNcmDGB40jzSQw3TvgCnRk90IFI5ttaAk=";
 
-/// For every link to another site: people posted them, so linkbot does not recommend them.
+/// On every link: most lead to what people posted, and linkbot does not vouch for that.
 const REL: &str = "noopener nofollow ugc";
 
 /// `entries` are newest first; `has_older` is true if the journal has older ones.
@@ -71,7 +71,7 @@ fn links_to_feeds(config: &Config, view: &View) -> (String, String) {
 
 /// The links day by day, newest first.
 fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
-    // One offset for all times on the page, even across a change of clocks.
+    // Use one offset for all times on the page, even across a daylight-saving change.
     let offset = in_zone(entries[0].link.posted, config.zone).offset();
     // Without its seconds.
     let zone = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
