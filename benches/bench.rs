@@ -98,7 +98,7 @@ fn print(table: &[Row]) {
         let [what, figure, beside, ratio, aim] = columns;
         println!("| {what:<44} | {figure:>8} | {beside:<23} | {ratio:>5} | {aim:<19} |");
     };
-    line(["row", "linkbot", "beside it", "ratio", "aim, at most"]);
+    line(["row", "linkbot", "compared with", "ratio", "aim, at most"]);
     line(["---"; 5]);
     for row in table {
         line([row.what, &row.figure, &row.beside, &row.ratio, row.aim]);
@@ -283,16 +283,16 @@ fn floods(c: &Path) -> Vec<Row> {
     }
     let grown = bot.0.peak_memory() - before;
     let [c_plain, plain, c_tagged, tagged] = [0, 1, 2, 3].map(|i| undisturbed(all[i].clone()));
-    let capture = "flood: CPU a line, capture = yes";
+    let capture = "flood: CPU per line, capture = yes";
     vec![
-        Row::time("flood: CPU a line of the channel", plain, ("C", c_plain), "3 x"),
-        Row::time("flood: CPU a line, each with tags", tagged, ("C", c_tagged), "4 x"),
+        Row::time("flood: CPU per line of the channel", plain, ("C", c_plain), "3 x"),
+        Row::time("flood: CPU per line, each with tags", tagged, ("C", c_tagged), "4 x"),
         if knows_capture {
             Row::time(capture, undisturbed(all[4].clone()), ("C", c_plain), "5 x")
         } else {
             Row::new(capture, "n/a", "5 x")
         },
-        Row::memory("memory, grown over these floods", grown, ("after JOIN", before), "1 MiB"),
+        Row::memory("memory growth over these floods", grown, ("after JOIN", before), "1 MiB"),
     ]
 }
 
@@ -386,12 +386,12 @@ fn thousand_links(c: &Path) -> Vec<Row> {
     let c_each = cpu_a_link(&mut c, &asked);
     vec![
         Row::time(
-            "CPU a link, with feed and delivery",
+            "CPU per link, with feed and delivery",
             each,
             ("C, same calls", c_each),
             "350 us, 2 x",
         ),
-        Row::memory("memory, grown over 1,000 links", grown, ("after JOIN", before), "1 MiB"),
+        Row::memory("memory growth over 1,000 links", grown, ("after JOIN", before), "1 MiB"),
     ]
 }
 
@@ -497,5 +497,5 @@ fn idle() -> Row {
     client.send(&ping.replacen("PING", "PONG irc.test", 1));
     thread::sleep(Duration::from_secs(1));
     let a_minute = (sleeps() - before) as f64 * 60.0 / begun.elapsed().as_secs_f64();
-    Row::new("idle: wake-ups a minute", format!("{a_minute:.1}"), "2")
+    Row::new("idle: wake-ups per minute", format!("{a_minute:.1}"), "2")
 }

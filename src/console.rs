@@ -35,7 +35,7 @@ pub fn run(bot: &mut Bot) -> Result<(), String> {
     for line in io::stdin().lock().split(b'\n') {
         let line = line.map_err(|e| format!("standard input: {}", log::os_error(e)))?;
         if line.len() > LONGEST_LINE {
-            log!("a line is longer than {LONGEST_LINE} bytes; nothing was saved");
+            log!("the line is longer than {LONGEST_LINE} bytes; nothing was saved");
             continue;
         }
         let outcomes = bot.run_batch(vec![request(bot, &you, &line)]);

@@ -23,7 +23,7 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
 
 const CHECK_ADDRESS: &str =
-    ": an error page, or delicious is not the full posts/add address (https? a slash?)";
+    ": an error page, or delicious is not the full posts/add address (check https and the slashes)";
 
 /// The bookmark account: the `delicious*` keys of bot.conf.
 #[derive(Clone)]

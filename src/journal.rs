@@ -76,7 +76,7 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Journal, String> {
         Self::recover(path).map_err(|e| {
             format!(
-                "{}: {}; linkbot must be able to read and write it; only one may use it",
+                "{}: {}; linkbot must be able to read and write it, and no other linkbot may use it",
                 path.display(),
                 log::os_error(e)
             )

@@ -432,7 +432,7 @@ fn a_changed_pin_shows_the_fingerprint_and_the_command_in_bot_conf_fetches_the_c
     let mut bot = home.start();
     assert_eq!(server.accept().next_line(), None);
     let line = bot.logs(
-        "not connected: localhost shows another certificate than the one in tls_pin: SHA-256 ",
+        "not connected: localhost presented a different certificate from the one in tls_pin: SHA-256 ",
     );
     bot.kill();
 

@@ -123,7 +123,7 @@ fn another_certificate_is_refused_before_a_word(ircd: Ircd) {
     let home = home(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
     home.write("pin.pem", tls::self_signed().pem);
     let mut bot = home.start();
-    bot.logs("another certificate than the one in tls_pin: SHA-256 ");
+    bot.logs("a different certificate from the one in tls_pin: SHA-256 ");
     is_not_there(&ircd);
 }
 

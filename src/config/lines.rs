@@ -38,7 +38,7 @@ pub const KEYS: &str = "\
                              {channel}, a different file for each channel
     feed_title = Links from {channels}|
     feed_url =             | the address of the feed: http:// or https://, without a user name or \
-                             password, and with {channel} only if feed has it
+                             password; with {channel} if feed has it, and not otherwise
     feed_items = 100       | a number from 1 to 10000
     log_url =              | an address like \
                              https://example.org/{channel}/[year]-[month]-[day]#[hour]:[minute]
@@ -118,7 +118,7 @@ impl Lines {
     /// Quotes `key` only if it looks like one: anything else could be part of a password.
     fn unknown_key(&self, key: &str) -> String {
         if key.is_empty() || key.contains(|c: char| !c.is_ascii_alphabetic() && c != '_') {
-            return "not a line like key = value; a key has only letters and _, and a comment \
+            return "expected a line like key = value; a key has only letters and _, and a comment \
                     starts with #"
                 .into();
         }

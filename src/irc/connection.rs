@@ -213,7 +213,7 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Connection>,
     // The handshake has proved that the server holds this certificate's key.
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
-        let mut why = format!("{host} shows another certificate than the one in tls_pin");
+        let mut why = format!("{host} presented a different certificate from the one in tls_pin");
         // SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
         // (RFC 5929, tls-server-end-point).
         if let Ok(Some(hash)) = stream.tls_server_end_point() {

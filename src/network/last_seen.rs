@@ -64,7 +64,7 @@ impl<'a> LastSeen<'a> {
             &mut self.is_failing,
             &path,
             &written,
-            "after a crash, more than a minute is replayed",
+            "after a crash, more than the last minute will be replayed",
         );
         if written.is_ok() {
             self.times = times;

@@ -102,7 +102,7 @@ fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
     for line in
         ["hunter2", "= hunter2", "hunter2 = x", "my pass = hunter2", "feed-url = x", "nick linkbot"]
     {
-        let what = "not a line like key = value; a key has only letters and _, and a comment starts with #";
+        let what = "expected a line like key = value; a key has only letters and _, and a comment starts with #";
         assert_eq!(fault(line), format!("bot.conf:3: {what}"));
     }
 }

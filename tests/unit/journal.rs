@@ -278,7 +278,7 @@ fn a_second_linkbot_is_kept_out_until_the_first_has_ended() {
         error(&path),
         format!(
             "{}: in use by another linkbot, or on a file system without locks; linkbot must be able \
-             to read and write it; only one may use it",
+             to read and write it, and no other linkbot may use it",
             path.display()
         )
     );
