@@ -17,10 +17,9 @@ use url::Url;
 
 use crate::{journal::format_time, link::Link, log, title::clean_tag};
 
-/// The timeout for the first byte of a response. It doubles after a timeout, and halves after a
-/// response within half of it.
+/// The timeout for the first byte of a response. It doubles after a timeout, up to 12 s, and halves
+/// after a response within half of it.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(12);
 
 const CHECK_ADDRESS: &str =
     ": an error page, or delicious is not the full posts/add address (check https and the slashes)";
@@ -164,7 +163,7 @@ impl Account {
             Ok(_) if started.elapsed() < timeout / 2 => timeout / 2,
             _ => timeout,
         };
-        self.response_timeout = next.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+        self.response_timeout = next.clamp(SHORTEST_TIMEOUT, Duration::from_secs(12));
         let response = response?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("Retry-After");

@@ -29,8 +29,6 @@ use crate::{
 
 use pending::Pending;
 
-/// The wait after the first failure; it doubles with each failure in a row.
-const SHORTEST_WAIT: Duration = Duration::from_secs(3);
 /// The longest wait, and the one after an error that only the operator can fix.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// After this many failures in a row, an address lets another go first.
@@ -316,7 +314,8 @@ impl Delivery {
         };
         self.backoff = match cause {
             Cause::Misconfigured => LONGEST_WAIT,
-            _ => (self.backoff * 2).clamp(SHORTEST_WAIT, LONGEST_WAIT),
+            // Doubles from 3 s.
+            _ => (self.backoff * 2).clamp(Duration::from_secs(3), LONGEST_WAIT),
         };
         self.next_request = self.next_request.max(now + self.backoff.max(at_least));
         self.last_error = format!("; last error: {why} ({})", format_time(clock));

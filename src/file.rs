@@ -15,13 +15,13 @@ use crate::log;
 ///
 /// Does not fsync: linkbot rebuilds the feeds and pages at every start, and an old
 /// `links.tsv.heard` only makes catch-up begin earlier.
-pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     what_is_at(path)?;
-    if fs::read(path).is_ok_and(|old| old == text) {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     // The web server must be able to read it, whatever the umask.
-    replace_with(path, 0o644, |mut file| file.write_all(text))
+    replace_with(path, 0o644, |mut file| file.write_all(text.as_bytes()))
 }
 
 /// Overwrites the start of the file at `path`, or creates it. Does not fsync: `text` fits into a

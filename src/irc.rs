@@ -251,7 +251,8 @@ impl<'a> Session<'a> {
             self.wait_until = now.instant + Duration::from_secs(90);
             self.is_answer_due = false;
         }
-        let message = &Message::parse(line)?;
+        // Without `?`, which would copy the message.
+        let Some(message) = &Message::parse(line) else { return None };
         if message.verb == b"PRIVMSG" {
             return self.privmsg(line, message, now);
         }

@@ -88,7 +88,10 @@ impl<'a> Network<'a> {
                 if self.verbose {
                     log!("<- {}", message::text(line));
                 }
-                requests.extend(session.receive(line, now));
+                // Unlike `extend`, this costs nothing for a line that is not for us.
+                if let Some(request) = session.receive(line, now) {
+                    requests.push(request);
+                }
             }
             // All requests share one commit. TLS returns one record per read, so read what is
             // there.

@@ -65,7 +65,7 @@ impl<'a> Publisher<'a> {
             }
             let path = file.view.path.display();
             let written = text(self.config, file.view, journal)
-                .and_then(|text| replace(&file.view.path, text.as_bytes()));
+                .and_then(|text| replace(&file.view.path, &text));
             if let Err(e) = written {
                 let wait = (file.backoff * 2).clamp(60, 900);
                 file.backoff = wait;

@@ -58,8 +58,7 @@ impl<'a> LastSeen<'a> {
             Some(format!("{}\t{}\n", channel.name, format_time((*time)?)))
         });
         let path = file::beside(&self.config.journal, ".heard");
-        let written =
-            file::replace(&path, lines.collect::<String>().as_bytes()).map_err(log::os_error);
+        let written = file::replace(&path, &lines.collect::<String>()).map_err(log::os_error);
         log::written(
             &mut self.is_failing,
             &path,

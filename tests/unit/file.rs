@@ -29,7 +29,7 @@ fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
     // What a crash may have left.
     fs::write(dir.path().join("links.xml.tmp"), "half").unwrap();
     let held = fs::File::open(path_in(&dir)).unwrap();
-    replace(&path_in(&dir), b"new").unwrap();
+    replace(&path_in(&dir), "new").unwrap();
     let now = fs::metadata(path_in(&dir)).unwrap();
     assert_eq!(
         (fs::read_to_string(path_in(&dir)).unwrap().as_str(), now.mode() & 0o777),
@@ -58,7 +58,7 @@ fn what_is_no_file_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let made = std::process::Command::new("mkfifo").arg(path_in(&dir)).status();
     assert!(made.unwrap().success());
-    let refused = replace(&path_in(&dir), b"new").unwrap_err();
+    let refused = replace(&path_in(&dir), "new").unwrap_err();
     assert_eq!(refused.to_string(), "not a regular file");
     assert_eq!(names_in(&dir), ["links.xml"]);
 }
@@ -68,7 +68,7 @@ fn a_file_that_would_not_change_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(path_in(&dir), "same").unwrap();
     let before = fs::metadata(path_in(&dir)).unwrap();
-    replace(&path_in(&dir), b"same").unwrap();
+    replace(&path_in(&dir), "same").unwrap();
     let after = fs::metadata(path_in(&dir)).unwrap();
     assert_eq!(
         (before.ino(), before.modified().unwrap()),
@@ -83,7 +83,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
     symlink("www/real.xml", path_in(&dir)).unwrap();
     // First with nothing there, then with an old file.
     for text in ["one", "two"] {
-        replace(&path_in(&dir), text.as_bytes()).unwrap();
+        replace(&path_in(&dir), text).unwrap();
         let real = dir.path().join("www/real.xml");
         assert_eq!(fs::read_to_string(&real).unwrap(), text);
         assert!(fs::symlink_metadata(&real).unwrap().is_file());
@@ -91,7 +91,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
         assert_eq!(fs::read_dir(dir.path().join("www")).unwrap().count(), 1);
     }
     symlink("links.xml", dir.path().join("hop.xml")).unwrap();
-    replace(&dir.path().join("hop.xml"), b"three").unwrap();
+    replace(&dir.path().join("hop.xml"), "three").unwrap();
     assert_eq!(fs::read_to_string(dir.path().join("www/real.xml")).unwrap(), "three");
 }
 
@@ -100,7 +100,7 @@ fn a_left_over_temporary_link_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("victim"), "mine").unwrap();
     symlink("victim", dir.path().join("links.xml.tmp")).unwrap();
-    replace(&path_in(&dir), b"new").unwrap();
+    replace(&path_in(&dir), "new").unwrap();
     assert_eq!(fs::read_to_string(dir.path().join("victim")).unwrap(), "mine");
     assert_eq!(names_in(&dir), ["links.xml", "victim"]);
 }
