@@ -99,7 +99,7 @@ pub struct Bot<'a> {
     /// By name.
     pub commands: BTreeMap<&'static str, &'static Command>,
     heard: Vec<Run>,
-    pub started: OffsetDateTime,
+    pub started: Instant,
     /// The actions that the running function wrote.
     saved: Vec<Action>,
     /// True if the running request was replayed: the journal may have it already.
@@ -129,7 +129,7 @@ impl<'a> Bot<'a> {
             publisher,
             commands,
             heard,
-            started: OffsetDateTime::now_utc(),
+            started: Instant::now(),
             saved: Vec::new(),
             history: false,
             last_posted: HashMap::new(),
@@ -355,7 +355,7 @@ pub fn link_of(request: &Request, url: String, title: String) -> Link {
 
 /// A nick that highlights no one: with a zero-width space after its first character.
 pub fn unhighlighted(nick: &str) -> String {
-    nick.chars().take(1).chain(['\u{200b}']).chain(nick.chars().skip(1)).collect()
+    format!("{nick:.1}\u{200b}{}", nick.chars().skip(1).collect::<String>())
 }
 
 pub fn age(age: time::Duration) -> String {

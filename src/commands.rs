@@ -10,7 +10,7 @@ use crate::{
     irc::{Settings, VERSION, names::CaseMapping},
     journal::{Action, Entry, VIEW_WINDOW},
     link::{self, Link},
-    log, scan, title,
+    scan, title,
 };
 
 pub const COMMANDS: &[Command] = &[
@@ -182,9 +182,7 @@ fn find(bot: &Bot, request: &Request) -> Answer {
     let terms = search_terms(&request.args);
     let mut lines = Vec::new();
     for entry in bot.channel_links(request, VIEW_WINDOW) {
-        let link = entry
-            .map_err(|why| format!("the journal cannot be read: {}", log::os_error(&why)))?
-            .link;
+        let link = entry.map_err(|why| format!("the journal cannot be read: {why}"))?.link;
         let text = link.search_text();
         if terms.iter().all(|term| text.contains(term)) {
             lines.insert(0, found_line(&link, request));
@@ -250,8 +248,8 @@ fn help(bot: &Bot, request: &Request) -> Answer {
     Ok(format!("commands:{names}; details: {prefix}help url{links}"))
 }
 
-fn status(bot: &Bot, request: &Request) -> Answer {
-    let started = age(request.posted - bot.started);
+fn status(bot: &Bot, _: &Request) -> Answer {
+    let started = age(bot.started.elapsed().try_into().unwrap_or_default());
     let pending = match &bot.delivery {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),

@@ -246,7 +246,8 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
         shared,
         interval,
         scuttle,
-        user_agent: format!("linkbot/{} ({owner})", env!("CARGO_PKG_VERSION")).replace(" ()", ""),
+        user_agent: format!("linkbot/{} ({})", env!("CARGO_PKG_VERSION"), owner.trim())
+            .replace(" ()", ""),
     }))
 }
 

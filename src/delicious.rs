@@ -273,7 +273,7 @@ impl Settings {
         let dt = format!("{}Z", &format_time(posted)[..19]);
         let (title, own) = link.title_and_tags();
         // Services refuse or truncate longer titles.
-        let mut title: String = title.chars().take(255).collect();
+        let mut title = format!("{title:.255}");
         let tags = self.tags.iter().map(|tag| clean_tag(&tag.replace("{channel}", &link.channel)));
         let tags = tags.chain(own.into_iter().map(str::to_owned));
         let mut tags: Vec<_> = tags.filter(|tag| !tag.is_empty()).collect();

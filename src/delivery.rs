@@ -40,7 +40,7 @@ pub struct Delivery {
     saved_cursor: OffsetDateTime,
     /// True if the last attempt to save the cursor failed.
     is_cursor_failing: bool,
-    /// The journal's last time when this run began. Earlier runs may have sent the events up to it.
+    /// The journal's last time when this run began.
     began_after: OffsetDateTime,
     interval: Duration,
     pending: Pending,
@@ -108,6 +108,8 @@ impl Delivery {
             title_hint: " (Scuttle cannot change a title)",
         };
         delivery.refresh(journal, now);
+        // An earlier run may have sent any event that is in the journal now.
+        delivery.pending.new_from = delivery.pending.scanned_to;
         delivery
     }
 
@@ -119,22 +121,25 @@ impl Delivery {
     }
 
     fn read(&mut self, journal: &Journal) -> io::Result<()> {
-        let edits = journal.edits();
-        if self.edits == Some(edits) {
+        if self.edits == Some(journal.edits) {
             return self.pending.scan(journal);
         }
         // The offsets of all lines may have changed, so this is like a restart.
-        if edits.1 {
+        if journal.edits.1 {
             // The cursor's line was not copied into the new file.
             self.save_cursor(OffsetDateTime::UNIX_EPOCH);
         }
         let start = journal.find_after(self.saved_cursor)?;
-        let new_from = journal.find_after(self.began_after)?;
+        let new_from = if self.edits.is_some() {
+            journal.find_after(self.began_after)?
+        } else {
+            self.pending.new_from
+        };
         let maybe_stored = mem::take(&mut self.pending.maybe_stored);
         let count = self.pending.count;
         self.pending = Pending::new(maybe_stored, new_from, start, self.saved_cursor);
         self.queue.clear();
-        self.edits = Some(edits);
+        self.edits = Some(journal.edits);
         self.pending.scan(journal)?;
         let gone = count.saturating_sub(self.pending.count);
         if gone > 0 {
@@ -175,10 +180,11 @@ impl Delivery {
     }
 
     /// Returns the request for the first address in the queue. If that address has failed
-    /// [`MAX_FAILURES`] times and the service still fails, a new event goes first.
+    /// [`MAX_FAILURES`] times, new events go first, except after every 100 accepted links.
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
-            let is_next = |first: &Address| first.failures < MAX_FAILURES || self.backoff.is_zero();
+            let is_turn = self.backoff.is_zero() && self.accepted.is_multiple_of(100);
+            let is_next = |first: &Address| is_turn || first.failures < MAX_FAILURES;
             if !self.queue.front().is_some_and(is_next)
                 && let Some(line) = self.pending.next(journal)?
             {

@@ -34,8 +34,6 @@ pub use reader::*;
 /// How far back a view reads, in bytes: about 130,000 links.
 pub const VIEW_WINDOW: u64 = 16 << 20;
 
-const UNUSABLE: &str = "nothing can be saved";
-
 /// The current state of a link: its `add` with later titles applied, and who posted it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -52,8 +50,10 @@ pub struct Journal {
     file: File,
     /// The length of the file as of the last commit or check.
     len: u64,
-    /// See [`Journal::edits`].
-    edits: (u64, bool),
+    /// The number of edits and replacements of the file; offsets are valid only while this number
+    /// stays the same. True if the last one left a file with only the events that linkbot copied
+    /// into it.
+    pub edits: (u64, bool),
     /// As of the last commit or check, to detect that another file has replaced this one, and an
     /// edit that does not change the length.
     meta: Metadata,
@@ -169,7 +169,7 @@ impl Journal {
         }
         let usable = self.usable.clone();
         let written = usable.and_then(|()| self.write(&lines).map_err(log::os_error));
-        log::written(&mut self.is_failing, &self.path, &written, UNUSABLE);
+        log::written(&mut self.is_failing, &self.path, &written, "nothing can be saved");
         // If this fails too, the next check tries again before anything else is written.
         let _ = self.truncate_to_committed();
         written
@@ -214,7 +214,7 @@ impl Journal {
     pub fn check(&mut self, pending: u64) -> bool {
         let changed = self.resync(pending).map_err(log::os_error);
         if changed.is_err() {
-            log::written(&mut self.is_failing, &self.path, &changed, UNUSABLE);
+            log::written(&mut self.is_failing, &self.path, &changed, "nothing can be saved");
         }
         let is_changed = changed == Ok(true);
         self.usable = changed.map(drop);
@@ -357,13 +357,6 @@ impl Journal {
             Ok(line) => fold(&mut later, line.event).map(Ok),
             Err(e) => Some(Err(e)),
         })
-    }
-
-    /// The number of edits and replacements of the file; offsets are valid only while this number
-    /// stays the same. True if the last one left a file with only the events that linkbot copied
-    /// into it.
-    pub fn edits(&self) -> (u64, bool) {
-        self.edits
     }
 
     /// Returns the offset of the first line below the cursor's line, which is the last line with

@@ -74,12 +74,12 @@ pub fn uri(address: &str) -> String {
     for (i, c) in address.char_indices() {
         let is_allowed = match c {
             // Before the path, brackets enclose an IPv6 address.
-            '[' | ']' => out.matches('/').count() < 3,
+            '[' | ']' => out.matches(['/', '?', '#']).count() < 3,
             '#' => !out.contains('#'),
-            '%' => {
-                let hex = address.as_bytes().get(i + 1..i + 3);
-                hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-            }
+            '%' => address
+                .as_bytes()
+                .get(i + 1..i + 3)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
             c => c.is_ascii_graphic() && !"\"<>\\^`{|}".contains(c),
         };
         if is_allowed {

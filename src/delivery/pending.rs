@@ -168,8 +168,8 @@ impl Pending {
         let own = own.map(|own| known.remove(own));
         if *action == Action::Title {
             // Only the title changes; the rest of the link stays as it was posted.
-            let own = own.unwrap_or_else(|| link.clone());
-            known.insert(0, Link { title: link.title.clone(), ..own });
+            let title = link.title.clone();
+            return Ok(Some((Change::Replace, Link { title, ..own.unwrap_or(link) })));
         }
         // The account shows the newest link that exists after this event.
         Ok(Some(match known.into_iter().next() {
@@ -202,10 +202,12 @@ impl Pending {
                 self.titles.remove(&key(link));
             }
         }
+        // For later events, `known` finds it in the journal.
+        if *action == Action::Foreign {
+            self.foreign.remove(&link.url);
+        }
         if self.start().0 == self.scanned_to {
             self.never_stored.clear();
-            // For later events, `known` finds them in the journal.
-            self.foreign.clear();
         }
     }
 }

@@ -158,6 +158,7 @@ impl Session<'_> {
         if said > replay.newest {
             replay.newest = said;
             replay.newest_lines = 0;
+            replay.repeated = 0;
         }
         replay.newest_lines += usize::from(said == replay.newest);
         replay.lines += 1;

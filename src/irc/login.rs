@@ -141,7 +141,7 @@ impl Session<'_> {
 
     /// 005 ISUPPORT: the server's limits and features.
     pub fn isupport(&mut self, message: &Message) {
-        for token in message.params() {
+        for token in message.params().skip(1) {
             let token = message::text(token);
             let (name, value) = token.split_once('=').unwrap_or((&token, ""));
             match name {

@@ -85,8 +85,15 @@ pub fn parse_line(line: &[u8]) -> Result<Option<Event>, &'static str> {
     if matches!(action, Action::Add | Action::Title) && title.is_empty() {
         return Err("no title");
     }
-    let [channel, nick, account, url] = [channel, nick, account, url].map(str::to_owned);
-    Ok(Some(Event { time, action, link: Link { channel, nick, account, url, title, posted } }))
+    let link = Link {
+        channel: channel.into(),
+        nick: nick.into(),
+        account: account.into(),
+        url: url.into(),
+        title,
+        posted,
+    };
+    Ok(Some(Event { time, action, link }))
 }
 
 /// Formats a time as in the journal, the feed's guid and the cursor file:

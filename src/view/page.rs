@@ -79,12 +79,11 @@ fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
     let posted = |entry: &Entry| in_zone(entry.link.posted, Some(offset));
     for entries in entries.chunk_by(|a, b| posted(a).date() == posted(b).date()) {
         let date = posted(&entries[0]).date();
+        let (year, month, day) = date.to_calendar_date();
         out += &format!(
-            "<h2><time datetime=\"{date}\">{}, {} {} {}</time></h2>\n<ul role=\"list\">\n",
-            date.weekday(),
-            date.day(),
-            date.month(),
-            date.year()
+            "<h2><time datetime=\"{date}\">{}, {day} {month} {year}</time></h2>\n\
+             <ul role=\"list\">\n",
+            date.weekday()
         );
         for entry in entries {
             out += &item(config, view, entry, posted(entry));

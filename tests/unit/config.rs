@@ -681,6 +681,8 @@ fn the_user_agent_is_ascii_with_the_owner_as_its_comment() {
     );
     assert_eq!(user_agent("(Zoë\\)"), format!("linkbot/{version} (Zo)"));
     assert_eq!(user_agent("()ë"), format!("linkbot/{version}"));
+    assert_eq!(user_agent("日本 語"), format!("linkbot/{version}"));
+    assert_eq!(user_agent("日本 bob"), format!("linkbot/{version} (bob)"));
 }
 
 fn link() -> Link {

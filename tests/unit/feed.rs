@@ -195,6 +195,8 @@ fn links_are_ascii_uris_as_rfc_3986_has_them() {
             "http://example.com/a?q=%5B1%5D%7B2%7D%7C3%5E4%605",
         ),
         ("http://[::1]:8080/[x]#[y]#z", "http://[::1]:8080/%5Bx%5D#%5By%5D%23z"),
+        ("https://example.org?c=[dev]", "https://example.org?c=%5Bdev%5D"),
+        ("https://example.org#[dev]", "https://example.org#%5Bdev%5D"),
         ("http://example.com/100%", "http://example.com/100%25"),
         ("http://example.com/%zz%4a%4", "http://example.com/%25zz%4a%254"),
         ("http://example.com/ü?ü#ü", "http://example.com/%C3%BC?%C3%BC#%C3%BC"),

@@ -790,6 +790,12 @@ fn a_network_with_a_bot_mode_gets_the_bot_labelled() {
     talk.says(":server 005 linkbot NICKLEN=30 BOT=B CHANTYPES=# :are supported");
     talk.says(":server 376 linkbot :End");
     assert_eq!(talk.sent(), ["MODE linkbot +B", "JOIN #dev"]);
+
+    // A nick may be spelled like a feature.
+    let mut talk = Talk::welcomed(settings());
+    talk.says(":server 005 BOT NICKLEN=30 :are supported");
+    talk.says(":server 376 BOT :End");
+    assert_eq!(talk.sent(), ["JOIN #dev"]);
 }
 
 // Channels.
@@ -1675,6 +1681,34 @@ fn a_page_has_a_hundred_lines_or_as_many_as_the_server_allows_and_all_pages_a_th
     assert_eq!(talk.last_seen(), Some(START - time::Duration::SECOND), "the last line read");
     talk.says_at(START + minutes(1), GOOD_MORNING);
     assert_eq!(talk.last_seen(), Some(START + minutes(1)));
+}
+
+#[test]
+fn a_page_that_is_out_of_order_loses_no_line() {
+    let mut talk = back(minutes(60));
+    let time = START - minutes(30);
+    let line = |name: &str, time| line_of_history(time).replace(".url x", &format!(".url {name}"));
+    let mut urls = vec![];
+    // Of the first page's two lines, the second page repeats one.
+    let pages = [
+        [line("a.example", time), line("b.example", time), String::new()],
+        [
+            line("a.example", time),
+            line("c.example", time + time::Duration::SECOND),
+            line("d.example", time),
+        ],
+    ];
+    for page in pages {
+        talk.says(":server BATCH +x chathistory #dev");
+        for line in page {
+            urls.extend(talk.says(&line).map(|request| request.args));
+        }
+        talk.says(":server BATCH -x");
+    }
+    let urls = urls.join(" ");
+    for name in ["a.example", "b.example", "c.example", "d.example"] {
+        assert_eq!(urls.matches(name).count(), 1, "{name} {urls}");
+    }
 }
 
 #[test]
