@@ -106,6 +106,9 @@ pub fn format_time(time: OffsetDateTime) -> String {
 
 /// Parses the format of [`format_time`].
 pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok();
-    time.filter(|_| text.len() == 24 && text.ends_with('Z'))
+    OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .filter(|_| text.len() == 24 && text.ends_with('Z'))
+        // A leap second is the last nanosecond before it.
+        .map(OffsetDateTime::truncate_to_millisecond)
 }
