@@ -98,7 +98,7 @@ fn print(table: &[Row]) {
         let [what, figure, beside, ratio, aim] = columns;
         println!("| {what:<44} | {figure:>8} | {beside:<23} | {ratio:>5} | {aim:<19} |");
     };
-    line(["row", "linkbot", "compared with", "ratio", "aim, at most"]);
+    line(["row", "linkbot", "compared with", "ratio", "target, at most"]);
     line(["---"; 5]);
     for row in table {
         line([row.what, &row.figure, &row.beside, &row.ratio, row.aim]);

@@ -63,7 +63,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// How the reply may be dropped or merged. `None`: it is only logged, because the request was
+    /// How the reply may be dropped or merged. `None`: it is not sent, because the request was
     /// replayed, or because it is an error of a function in `HEARD`.
     pub fn kind(&self) -> Option<ReplyKind> {
         match self.answer {
@@ -106,8 +106,8 @@ pub struct Bot<'a> {
     history: bool,
     /// The last link in each channel that was posted and not saved.
     pub last_posted: HashMap<Option<String>, Link>,
-    /// The times of events that belong to replayed requests: those with the newest posting time.
-    /// Any other event with that posting time belongs to a request that is still to come.
+    /// The times of events that belong to the replayed requests with the current posting time. Any
+    /// other event with that posting time belongs to a request that has not been replayed yet.
     replayed: Vec<OffsetDateTime>,
     /// Token buckets by purpose and person.
     buckets: HashMap<String, Bucket>,
@@ -174,7 +174,7 @@ impl<'a> Bot<'a> {
 
     fn run(&mut self, mut request: Request, outcomes: &mut Vec<Outcome>) {
         let functions = self.functions_for(&mut request);
-        // Checked before they run, so nothing runs whose reply would be dropped.
+        // Check the limit first: a look must not run if its reply would be dropped.
         let now = Instant::now();
         let may_look = !request.history && self.lookups(&request).next <= now;
         for run in functions {
@@ -303,7 +303,7 @@ impl<'a> Bot<'a> {
             {
                 continue;
             }
-            // Some servers replay whole seconds only.
+            // Some servers truncate the times of replayed lines to the second.
             let is_same_moment =
                 [other.posted, other.posted.truncate_to_second()].contains(&link.posted);
             if !is_same_moment {
@@ -324,7 +324,7 @@ impl<'a> Bot<'a> {
         Ok(recorded.is_some() || is_overridden)
     }
 
-    /// False if `entry` was posted after the replayed line that would change it, at `posted`.
+    /// False if `entry` is newer than the replayed line, of time `posted`, that would change it.
     pub fn may_change(&self, entry: &Entry, posted: OffsetDateTime) -> bool {
         !self.history || entry.link.posted < posted || self.replayed.contains(&entry.time)
     }

@@ -216,7 +216,7 @@ fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
     let mut title = shown(link);
-    // Of the 512 bytes of a line, IRC takes up to 180.
+    // Of the 512 bytes of a line, the protocol itself uses up to 180.
     let room = 330_usize.saturating_sub(before.len() + url.len());
     while title.len() > room {
         title.pop();

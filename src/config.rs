@@ -126,7 +126,7 @@ impl Config {
     pub fn log_url(&self, link: &Link) -> Option<String> {
         let text = in_zone(link.posted, self.zone).format(self.log_pattern.as_ref()?).ok()?;
         let url = with_channel(&text, &link.channel);
-        // Parsing takes time, and only a host beyond ASCII needs it.
+        // Parsing takes time, and only a non-ASCII host needs it.
         Some(uri(&if url.is_ascii() { url } else { address(&url).ok()? }))
     }
 }
@@ -139,7 +139,7 @@ pub fn in_zone(time: OffsetDateTime, zone: Option<UtcOffset>) -> OffsetDateTime 
 }
 
 fn server(lines: &Lines) -> Result<connection::Settings> {
-    // The host is without the brackets of an IPv6 address.
+    // Strip the brackets of an IPv6 address.
     let (host, port) = lines.get("server", |value| {
         let (host, port) = value.rsplit_once(':')?;
         let host = url::Host::parse(host).ok()?.to_string().replace(['[', ']'], "");
@@ -219,7 +219,7 @@ fn account(lines: &Lines) -> Result<Option<delicious::Settings>> {
             (Some(format!("Basic {login}")), None, vec![login, password])
         }
         [None, None, Some(token), None] => {
-            // In `user:HEX`, HEX alone is already the secret.
+            // In `user:HEX`, HEX is a secret by itself.
             let hex = token.rsplit(':').take(1).collect();
             (None, Some(token.clone()), vec![token, hex])
         }
@@ -311,8 +311,8 @@ fn views(lines: &Lines, files: &mut Vec<PathBuf>, irc: &irc::Settings) -> Result
     Ok(views)
 }
 
-/// The path of a file that linkbot writes: in a directory that exists, and not used for anything
-/// else.
+/// Returns the path of a file that linkbot writes. `None` if its directory does not exist, or if
+/// the path is used for something else.
 fn own_file(config: &Path, files: &mut Vec<PathBuf>, name: &str) -> Option<PathBuf> {
     // Without a leading `./`, equal paths compare equal.
     let path = config.with_file_name(name.trim_start_matches("./"));
@@ -387,7 +387,7 @@ fn passwords(line: &str, nick: &str) -> Vec<String> {
         .collect()
 }
 
-/// Logs settings that are probably wrong, but may be meant.
+/// Logs settings that are probably wrong, but may be intentional.
 fn warn(lines: &Lines, config: &Config) {
     for (key, setting) in &lines.settings {
         if setting.value.lines().any(|value| value.starts_with(|c| "\"'`“”„‘’«»".contains(c)))

@@ -40,7 +40,7 @@ pub struct Delivery {
     saved_cursor: OffsetDateTime,
     /// True if the last attempt to save the cursor failed.
     is_cursor_failing: bool,
-    /// The journal's last time when this run began.
+    /// When this run began: the newest time in the journal, or the cursor if that is later.
     began_after: OffsetDateTime,
     interval: Duration,
     pending: Pending,
@@ -73,9 +73,8 @@ struct Address {
     lines: VecDeque<Line>,
     /// Failures in a row. From [`MAX_FAILURES`] on, the address takes turns with others.
     failures: u32,
-    /// How many links were accepted before each failure that this one may have caused. Each of
-    /// these numbers is a strike: another link was accepted in between. After three, the event is
-    /// skipped.
+    /// The values of `accepted` at failures that this event may have caused. Each is a strike:
+    /// between two strikes, another link was accepted. After three, the event is skipped.
     strikes: HashSet<u64>,
 }
 
@@ -159,7 +158,7 @@ impl Delivery {
         self.next_request = now + LONGEST_WAIT;
     }
 
-    /// The offset of the part of the journal that is pending.
+    /// The offset at which the pending part of the journal starts.
     pub fn position(&self) -> u64 {
         self.pending.start().0
     }
@@ -241,7 +240,7 @@ impl Delivery {
                 Some(format!("the service accepts other links but not this one: {why}"))
             }
         };
-        // That the bookmark is not ours must survive a restart.
+        // Record in the journal that the bookmark is not ours: a restart must not forget it.
         if !is_done && let Err(e) = self.disown(&address.lines[0], journal, clock) {
             return self.pause(e, now);
         }
@@ -344,7 +343,7 @@ impl Delivery {
         }
     }
 
-    /// The service works: it took a link, or said what is wrong with one.
+    /// Called when the service works: it accepted a link, or said why it refuses one.
     fn resume(&mut self) {
         // A service whose rate limit is slower than our interval refuses every other request: log
         // that once.
@@ -367,7 +366,7 @@ impl Delivery {
         let text = format_time(cursor) + "\n";
         let path = &self.cursor_file;
         let written = file::overwrite(path, text.as_bytes()).map_err(log::os_error);
-        let meaning = "a restart will send links again, but duplicate none";
+        let meaning = "a restart will send links again, but create no duplicates";
         log::written(&mut self.is_cursor_failing, path, &written, meaning);
     }
 

@@ -59,7 +59,7 @@ pub fn check(path: &Path) -> Result<(), String> {
         }
         // Files are replaced, so permission to write them is not enough.
         let probe = beside(&resolve(path), ".check");
-        // A full disk still takes an empty file.
+        // A full disk still accepts an empty file.
         let written = File::create_new(&probe)?.write_all(b"linkbot");
         fs::remove_file(&probe).and(written)
     };

@@ -143,7 +143,7 @@ pub struct Session<'a> {
     memberships: Vec<Membership<'a>>,
     /// The earliest time of the next JOIN; `None` until `on_connect` was sent.
     next_join: Option<Instant>,
-    /// The most lines of a page of history; 0 until `draft/chathistory` is granted.
+    /// The maximum number of lines in a page of history; 0 until `draft/chathistory` is granted.
     history_limit: usize,
     /// When to give up if 001 or PONG is awaited, or else when to send PING.
     wait_until: Instant,
@@ -152,7 +152,7 @@ pub struct Session<'a> {
     pub is_irc: bool,
     /// The reasons that `log_once` has logged.
     logged_reasons: HashSet<String>,
-    /// Limits the log to ten private notices a minute.
+    /// Limits the log of private notices to five at once, and one more every 12 s.
     notices: Bucket,
 }
 

@@ -1,4 +1,4 @@
-//! The journal: an append-only text file of what people posted, and the only file whose loss loses
+//! The journal: an append-only text file of what people posted, and the only file that holds all
 //! links. Events come in and are on disk after a commit; links and events go out.
 //!
 //! Each line is one event, in columns separated by tabs: time, action, channel, nick, account, url,
@@ -76,7 +76,8 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Journal, String> {
         Self::recover(path).map_err(|e| {
             format!(
-                "{}: {}; linkbot must be able to read and write it, and no other linkbot may use it",
+                "{}: {}; linkbot must be able to read and write it, and no other linkbot may use \
+                 it",
                 path.display(),
                 log::os_error(e)
             )
@@ -198,8 +199,8 @@ impl Journal {
         }
         // If someone has shortened the file, `set_len` must not extend it with zeros.
         self.file.set_len(self.file.metadata()?.len().min(self.len))?;
-        // A failed sync is reported only once. Later syncs say nothing about lines after `len`, so
-        // no wanted line may be there.
+        // A failed sync is reported only once: a later one may succeed although these lines are not
+        // on disk. So they must be gone before the next commit.
         self.file.sync_data()?;
         self.meta = self.file.metadata()?;
         self.needs_truncate = false;
@@ -262,8 +263,8 @@ impl Journal {
         let (mut copied, mut there) = (0, HashSet::new());
         let is_gone = what_is_at(&self.path)?.is_none();
         if is_gone {
-            // The new file appears with all pending events in it: after a crash linkbot would not
-            // find the old one.
+            // The new file must have all pending events as soon as it appears: after a crash
+            // linkbot would not find the old one.
             file::replace_with(&self.path, meta.mode(), |new| {
                 copied = self.copy_pending(pending, &there, new)?;
                 Ok(())
@@ -359,9 +360,9 @@ impl Journal {
         })
     }
 
-    /// Returns the offset of the first line below the cursor's line, which is the last line with
-    /// this time. If someone has copied lines, that may be a copy, so this reads on a little, and
-    /// prefers an earlier line with the same time or a later one.
+    /// Returns the offset of the first line below the cursor's line: the last line with this time.
+    /// If someone has copied lines, the last one may be a copy. So this also searches the [`BLOCK`]
+    /// before it, and prefers an earlier line with the same time or a later one.
     ///
     /// If the cursor's line is gone, returns the offset of the first line with a later time. Older
     /// lines that someone appended may be below that one, so this reads on through [`VIEW_WINDOW`]

@@ -77,7 +77,7 @@ pub fn address(mut text: &str) -> Result<String, String> {
         );
     }
     if !url.domain().is_none_or(is_host) {
-        return Err("not an address: there is no such host".into());
+        return Err("not an address: the host name is not valid".into());
     }
     if url.as_str().len() > LONGEST_ADDRESS {
         return Err(format!("the address is longer than {LONGEST_ADDRESS} bytes"));
@@ -85,7 +85,7 @@ pub fn address(mut text: &str) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// False for a name that no one means as a host: `http`, `example,com`, `a..b`, `$HOST`.
+/// False for a name that is obviously not a host: `http`, `example,com`, `a..b`, `$HOST`.
 fn is_host(name: &str) -> bool {
     name.split_terminator('.').all(|label| label.contains(char::is_alphanumeric))
         && !name.contains([',', '$', '{'])
@@ -103,7 +103,7 @@ pub fn comparison_key(url: &str) -> String {
     };
     let parts: Vec<&str> = page.split(['?', '&']).filter(is_own).collect();
     let page = parts.join("&").replacen('&', "?", 1);
-    // `#:~:text=` makes the browser scroll to a text.
+    // `#:~:text=` makes the browser scroll to the matching text.
     let fragment = fragment.split(":~:").next().unwrap_or_default();
     let key = format!("{}#{fragment}", page.trim_end_matches('/'));
     let bare = without_scheme(&key).trim_start_matches("www.");

@@ -20,13 +20,14 @@
 //! - `request.args`: the text after the command's name, or the whole line in `HEARD`. Also
 //!   `request.nick`, `account`, `channel`, `posted` and `history`.
 //! - `bot.link(request)?`: the link in the arguments. The error explains what is missing.
-//! - `bot.save(Action::Add, &link)?`: writes an event to the journal. Feed, page and bookmark
-//!   account follow.
+//! - `bot.save(Action::Add, &link)?`: writes an event to the journal, which also updates the feed,
+//!   the page and the bookmark account.
 //! - `bot.channel_links(request, VIEW_WINDOW)`: the links of the channel, newest first. Each is an
 //!   `io::Result<Entry>`: `entry.map_err(|e| format!("the journal cannot be read: {e}"))?.link`.
 //! - `link.url`, `link.nick`, `link.posted`, and `link.title_and_tags()`: the title, and the tags
 //!   as people typed them, without `#`.
-//! - `unhighlighted(nick)`: the nick without highlighting anyone. `age(duration)`: `5 min ago`.
+//! - `unhighlighted(nick)`: the nick in a form that highlights no one.
+//! - `age(duration)`: `5 min ago`.
 //! - `could_not_save(error)`: the reply when a file cannot be written.
 //! - `bot.config.local.get("name")`: the value of `local.name` in bot.conf.
 //! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own,

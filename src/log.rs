@@ -29,7 +29,7 @@ pub fn line(text: impl Display) {
     write(&format!("{} {h:02}:{m:02}:{s:02}Z ", now.date()), text);
 }
 
-/// Writes a line that starts with `time`.
+/// Writes a line that starts with `time` or, under systemd, with its priority.
 pub fn write(time: &str, text: impl Display) {
     let text = redact(&text.to_string(), SECRETS.get().unwrap_or(&vec![]));
     let (priority, text) = match text.get(..3) {
@@ -46,7 +46,7 @@ pub fn write(time: &str, text: impl Display) {
 /// for secrets. Finds a secret in any ASCII case, and with `+` for its spaces, as in forms.
 pub fn redact(text: &str, secrets: &[String]) -> String {
     let fold = |text| visible(text).replace('+', " ").to_ascii_lowercase().into_bytes();
-    // Both have the same offsets.
+    // Offsets in `folded` are valid in `shown`.
     let folded = fold(text);
     let mut shown = visible(text).into_bytes();
     for secret in secrets {
@@ -67,8 +67,8 @@ fn visible(text: &str) -> String {
     text.replace(char::is_control, " ").replace(is_invisible, "")
 }
 
-/// Logs the first of several failures in a row to write a file, and the first success after them.
-/// `meaning`: what a failure means.
+/// Logs when writes of a file begin to fail, and when they succeed again. `meaning`: what a failure
+/// means.
 pub fn written<T>(was_failing: &mut bool, path: &Path, result: &Result<T, String>, meaning: &str) {
     let path = path.display();
     match result {

@@ -93,8 +93,8 @@ impl<'a> Network<'a> {
                     requests.push(request);
                 }
             }
-            // All requests share one commit. TLS returns one record per read, so read what is
-            // there.
+            // All requests share one commit. TLS returns one record per read, so read until nothing
+            // is left.
             if requests.is_empty() || taken >= AT_ONCE {
                 self.idle = false;
                 return requests;

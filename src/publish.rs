@@ -27,7 +27,7 @@ struct Watched<'a> {
     view: &'a View,
     /// The journal may have changed since the last write.
     dirty: bool,
-    /// The next write is not before this.
+    /// The earliest time of the next write.
     next: Instant,
     /// The wait after the last failure, in seconds; zero if the last write succeeded. It doubles
     /// from one minute up to 15.

@@ -57,7 +57,7 @@ pub fn has_address(text: &str) -> bool {
     !addresses(text).is_empty()
 }
 
-/// Returns where the addresses in a line are, in linear time.
+/// Returns the ranges of the addresses in a line, in linear time.
 pub fn addresses(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;

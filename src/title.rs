@@ -151,7 +151,8 @@ pub fn without_colors(text: &str) -> Cow<'_, str> {
     without_codes(&without_codes(text, '\x03', 2, 10), '\x04', 6, 16).into()
 }
 
-/// A code is a control character and up to `most` digits twice, as in `12,34`.
+/// Replaces each code with a plain control character. A code is `control`, followed by up to two
+/// numbers of at most `most` digits each, separated by a comma: `12,34`.
 fn without_codes(text: &str, control: char, most: usize, radix: u32) -> String {
     let count = |text: &str| text.chars().take(most).take_while(|c| c.is_digit(radix)).count();
     let mut pieces = text.split(control);

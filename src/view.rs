@@ -24,7 +24,7 @@ pub struct View {
     pub title: String,
     /// The address of the page, or else of the channel: `ircs://host/channel`.
     pub about: String,
-    /// How many links it shows at most: the newest ones.
+    /// The maximum number of links; the newest are shown.
     pub items: usize,
     pub is_page: bool,
 }
@@ -34,7 +34,7 @@ impl View {
         self.channels.iter().any(|own| own == channel)
     }
 
-    /// The address for a page in the same directory.
+    /// The address of this file, for links from a page in the same directory.
     pub fn href(&self) -> String {
         self.url.clone().unwrap_or_else(|| relative_url(&self.path.to_string_lossy()))
     }

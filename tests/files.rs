@@ -375,7 +375,7 @@ fn a_line_from_next_year_is_named_and_sets_no_later_time() {
     let ahead = format!("{}-12-31T23:59:59.999Z", now.year() + 1);
     home.write("links.tsv", line(&ahead, "from the future"));
     let warning =
-        format!("links.tsv: lines in the future: 1; the first is line 1: {ahead}; correct");
+        format!("links.tsv: lines dated in the future: 1; the first is line 1: {ahead}; correct");
     assert!(home.run(&["--check", "bot.conf"]).stderr.contains(&warning));
     let mut bot = home.start();
     let mut client = server.welcome();

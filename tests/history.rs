@@ -445,7 +445,7 @@ fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
 #[test]
 fn a_channel_without_a_good_line_in_the_file_is_new_and_is_not_asked_for() {
     let setting = Setting::new("");
-    let not_read = "stream did not contain valid UTF-8; no channel is caught up";
+    let not_read = "stream did not contain valid UTF-8; linkbot cannot catch up";
     let time = setting.after(0);
     let files = [
         (b"".to_vec(), ""),

@@ -8,8 +8,8 @@ pub const KEYS: &str = "\
     server =               | host:port, for example irc.libera.chat:6697 or [::1]:6697
     tls = yes              | yes or no; it must be yes with tls_pin or tls_cert, and if a password \
                              in sasl_password or on_connect would cross the network unencrypted
-    tls_pin =              | a PEM file that linkbot can read, with an undamaged certificate
-    tls_cert =             | a PEM file that linkbot can read, with an undamaged certificate; its \
+    tls_pin =              | a readable PEM file that contains a well-formed certificate
+    tls_cert =             | a readable PEM file that contains a well-formed certificate; its \
                              key, there or in tls_key, must be in plain PKCS#8; convert one with: \
                              openssl pkcs8 -topk8 -nodes -in OLD.key -out NEW.key
     tls_key =              |
@@ -31,14 +31,14 @@ pub const KEYS: &str = "\
     rejoin = no            | yes or no
     catch_up = yes         | yes or no
     reconnect = 20         | a number from 1 to 600
-    journal = links.tsv    | a file in a directory that exists, used for nothing else
-    feed = links.xml       | a file in a directory that exists, used for nothing else; with \
-                             {channel}, a different file for each channel
-    page = links.html      | a file in a directory that exists, used for nothing else; with \
-                             {channel}, a different file for each channel
+    journal = links.tsv    | a file that is used for nothing else, in a directory that exists
+    feed = links.xml       | a file that is used for nothing else, in a directory that exists; \
+                             with {channel}, a different file for each channel
+    page = links.html      | a file that is used for nothing else, in a directory that exists; \
+                             with {channel}, a different file for each channel
     feed_title = Links from {channels}|
     feed_url =             | the address of the feed: http:// or https://, without a user name or \
-                             password; with {channel} if feed has it, and not otherwise
+                             password; with {channel} if, and only if, feed contains it
     feed_items = 100       | a number from 1 to 10000
     log_url =              | an address like \
                              https://example.org/{channel}/[year]-[month]-[day]#[hour]:[minute]
@@ -122,7 +122,7 @@ impl Lines {
                     starts with #"
                 .into();
         }
-        // A key that differs only in two adjacent bytes.
+        // A key that differs only by a typo: up to two adjacent bytes, replaced by up to three.
         let Some(nearest) = self.settings.keys().find(|known| {
             (2..=key.len()).any(|end| {
                 known.starts_with(&key[..end - 2])

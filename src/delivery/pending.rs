@@ -30,7 +30,7 @@ pub struct Pending {
     pub ordered_from: u64,
     /// The number of changes to send, as known now.
     pub count: usize,
-    /// The offsets of events that need no request, because of what they are or of a later event.
+    /// The offsets of events that need no request, because of their action or a later event.
     unnecessary: HashSet<u64>,
     /// The offsets of `add`s that were removed before a request could store their links.
     never_stored: HashSet<u64>,

@@ -85,7 +85,7 @@ impl Backoff {
 
 pub type Addresses = std::vec::IntoIter<SocketAddr>;
 
-/// Plain or TLS. After an error in writing, it is dead.
+/// Plain or TLS. Cannot be used again after a write error.
 pub trait Connection: Read + Write {
     fn socket(&mut self) -> &mut Socket;
 
@@ -141,7 +141,7 @@ impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tcp.set_nonblocking(false)?;
         self.tcp.set_write_timeout(Some(TIMEOUT))?;
-        // `write_all` goes on after a signal.
+        // `write_all` continues after a signal.
         self.tcp.write_all(bytes)?;
         Ok(bytes.len())
     }

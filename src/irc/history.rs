@@ -6,7 +6,7 @@
 use super::*;
 use crate::journal::format_time;
 
-/// The most lines of a channel that catch-up reads.
+/// The maximum number of lines that catch-up reads in each channel.
 const MAX_LINES: usize = 1000;
 /// After this much silence a replay is over, and a request for a page has failed.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -145,7 +145,7 @@ impl Session<'_> {
         let time = said?;
         let replay = &mut membership.replay;
         let since = replay.since?;
-        // Some servers replay whole seconds: this line may be one of those after `since`.
+        // Some servers truncate replayed times to the second: this line may be after `since`.
         let is_new = time > since || time < since && time == since.truncate_to_second();
         if !is_new || time > now.clock + MAX_CLOCK_SKEW || replay.lines == MAX_LINES {
             return None;

@@ -39,7 +39,7 @@ impl Session<'_> {
         match message.param(1) {
             b"LS" => {
                 self.request(&list);
-                // An asterisk says that more lines follow. A login goes on at its ACK.
+                // An asterisk says that more lines follow. A login continues when its ACK arrives.
                 if message.param(2) == b"*" || self.is_logging_in {
                     return;
                 }
@@ -85,7 +85,7 @@ impl Session<'_> {
         }
     }
 
-    /// The server is ready for the credentials. They are sent once.
+    /// Sends the credentials, once: the server is ready for them.
     pub fn authenticate(&mut self) {
         let Some(sasl) = self.sasl.take() else { return };
         for chunk in sasl.chunks() {
@@ -93,8 +93,8 @@ impl Session<'_> {
         }
     }
 
-    /// 902, 904 and 905 refuse the credentials, if these were sent and services are there. Nothing
-    /// else that ends the login is about the credentials.
+    /// 902, 904 and 905 refuse the credentials, if these were sent and services can be reached. Any
+    /// other reply that ends the login has another cause.
     pub fn login_refused(&mut self, message: &Message) {
         let why = format!("{} {}", message::text(message.verb), message.last());
         if matches!(message.verb, b"902" | b"904" | b"905")
@@ -132,7 +132,7 @@ impl Session<'_> {
 
     pub fn welcome(&mut self, message: &Message, now: Instant) {
         if self.sasl.is_some() || self.is_logging_in {
-            return self.login_unavailable("the server goes on without it");
+            return self.login_unavailable("the server did not wait for it");
         }
         self.registered = Some(now);
         self.is_answer_due = false;
@@ -168,12 +168,12 @@ impl Session<'_> {
         self.next_join = Some(now);
         for line in &self.settings.on_connect {
             self.send(line, "");
-            // The time that services have to answer.
+            // Give services time to respond.
             self.next_join = Some(now + Duration::from_secs(5));
         }
     }
 
-    /// ERROR or 465.
+    /// Handles ERROR or 465: the server ends the connection.
     pub fn error(&mut self, message: &Message) {
         let words = message.last();
         let retry = if message.verb == b"465" || mentions(&words, "-line/kline/akill/banned") {
@@ -191,8 +191,8 @@ impl Session<'_> {
             return self.close(
                 Retry::Slow,
                 format_args!(
-                    "the server refuses the nick {wanted}: {}; change nick, unless services hold \
-                     it only for now",
+                    "the server refuses the nick {wanted}: {}; change nick, unless services are \
+                     only holding it temporarily",
                     message.last()
                 ),
             );

@@ -64,7 +64,7 @@ impl<'a> Message<'a> {
         self.source.split(|b| b"!@".contains(b)).next().unwrap_or_default()
     }
 
-    /// The same, decoded.
+    /// [`Message::nick`], decoded.
     pub fn sender(&self) -> Cow<'a, str> {
         text(self.nick())
     }
@@ -93,7 +93,7 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// The index of the first `byte` in `text`.
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // The compiler compares 16 bytes at once here. `position` compares byte by byte, and calling
+    // The compiler vectorizes this: 16 bytes at once. `position` compares byte by byte, and calling
     // memchr for such short texts costs 35 ns more per line (`cargo bench -- floods`).
     let is_in = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == byte));
     let passed = 16 * text.as_chunks().0.iter().take_while(|block| !is_in(block)).count();
@@ -114,8 +114,8 @@ fn unescape(value: &[u8]) -> Cow<'_, str> {
 
 /// Decodes what a person wrote: UTF-8 where it is valid, all other bytes as Latin-1.
 ///
-/// Servers cut a long line in the middle of a character. Such a remainder at the end is dropped
-/// if the text contains other characters beyond ASCII in UTF-8.
+/// Servers may cut a long line in the middle of a character. Such a remainder at the end is dropped
+/// if the text contains other non-ASCII characters in UTF-8.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return text.into();
@@ -159,7 +159,7 @@ pub fn format(start: &str, last: &str, most: usize) -> String {
 /// Cuts the bytes that arrive into lines, however they are split into reads.
 pub struct Lines {
     buffer: Vec<u8>,
-    /// `start..end` in `buffer` is what has arrived and was not returned yet.
+    /// `start..end` in `buffer` has arrived and has not been returned yet.
     pub start: usize,
     pub end: usize,
 }

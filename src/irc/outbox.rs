@@ -86,7 +86,7 @@ impl Outbox {
             if looks < waiting {
                 self.queue.remove(looks);
             } else if kind != ReplyKind::Saved {
-                // Only `Saved` replies are never dropped, even if they merge with no other.
+                // Drop the new reply. `Saved` replies are exempt, even those that cannot be merged.
                 return;
             }
         }

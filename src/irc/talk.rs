@@ -20,7 +20,7 @@ pub struct Request {
     /// `!user@host`, which stays the same when the nick changes; for a relayed line, with the nick
     /// before it. Empty in the console.
     pub host: String,
-    /// The services account; empty if unknown. A bridge's says nothing about the person.
+    /// The services account; empty if unknown, or if a bridge relayed the line.
     pub account: String,
     /// How this network compares nicks.
     pub case: CaseMapping,
@@ -193,7 +193,7 @@ fn relay_head(text: &str) -> Option<(&str, &str)> {
         Some(head) => head.split_once('>')?,
         None => head.split_once(": ").filter(|(nick, _)| !nick.contains(' '))?,
     };
-    // That is an address in brackets.
+    // `<http://...>` is an address in brackets, not a nick.
     (!nick.contains("://")).then(|| (nick, said.trim_start_matches(':')))
 }
 

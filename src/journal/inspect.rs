@@ -41,7 +41,7 @@ pub fn inspect(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<String
                     continue;
                 }
                 let latest = format_time(latest);
-                ("in the future", format!("{latest}; correct it, or this machine's clock"))
+                ("dated in the future", format!("{latest}; correct it, or this machine's clock"))
             }
             Ok(None) => continue,
             Err(why) => ("skipped", why.to_owned()),

@@ -125,8 +125,8 @@ impl Iterator for ReverseReader<'_> {
     }
 }
 
-/// The index of the last newline. Every save looks through up to 1 MiB of lines for its address,
-/// and the compiler compares 16 bytes at once here.
+/// The index of the last newline. Every save looks through up to 1 MiB of lines for its address, so
+/// this is written to let the compiler vectorize it: 16 bytes at once.
 fn last_newline(text: &[u8]) -> Option<usize> {
     let has_newline = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == b'\n'));
     let blocks = text.as_rchunks().1.iter().rev();
@@ -143,7 +143,7 @@ pub struct ForwardReader<'a> {
 }
 
 impl<'a> ForwardReader<'a> {
-    /// Uses the file's position, so two of these cannot read one file in turns.
+    /// Uses the file's position, so reads of one file by two of these must not be interleaved.
     pub fn new(mut file: &'a File, from: u64, to: u64) -> io::Result<ForwardReader<'a>> {
         // One byte early, to see whether a line ends there.
         let position = from.saturating_sub(1);

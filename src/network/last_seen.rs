@@ -25,7 +25,7 @@ impl<'a> LastSeen<'a> {
         let path = file::beside(&config.journal, ".heard");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {
             if e.kind() != io::ErrorKind::NotFound {
-                log!("{}: {}; no channel is caught up", path.display(), log::os_error(e));
+                log!("{}: {}; linkbot cannot catch up", path.display(), log::os_error(e));
             }
             String::new()
         });

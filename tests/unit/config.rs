@@ -171,7 +171,7 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("catch_up = 7 d", "3: catch_up: must be yes or no"),
         (
             "journal = /",
-            "3: journal: must be a file in a directory that exists, used for nothing else",
+            "3: journal: must be a file that is used for nothing else, in a directory that exists",
         ),
         ("timezone = CET", "3: timezone: must be utc, local, or an offset"),
         ("log_url = [year]", "3: log_url: must be an address like https://"),
@@ -579,7 +579,7 @@ fn a_feed_for_each_channel_has_its_own_names() {
     let meeting = outputs("#c+, #c-, #c*").err().unwrap();
     assert_eq!(
         meeting,
-        "tests/bot.conf:3: feed: must be a file in a directory that exists, used for nothing else; with {channel}, a different file for each channel"
+        "tests/bot.conf:3: feed: must be a file that is used for nothing else, in a directory that exists; with {channel}, a different file for each channel"
     );
 }
 
@@ -609,7 +609,7 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
     let fault = Config::parse(Path::new("bot.conf"), meeting).err().unwrap();
     assert_eq!(
         fault,
-        "bot.conf:3: page: must be a file in a directory that exists, used for nothing else; with {channel}, a different file for each channel"
+        "bot.conf:3: page: must be a file that is used for nothing else, in a directory that exists; with {channel}, a different file for each channel"
     );
 }
 
@@ -636,8 +636,9 @@ fn no_file_of_linkbot_is_another_one_too() {
         ("journal = a.tsv\npage = a.tsv.heard", "page"),
     ] {
         let fault = fault(more);
-        let what =
-            format!("{key}: must be a file in a directory that exists, used for nothing else");
+        let what = format!(
+            "{key}: must be a file that is used for nothing else, in a directory that exists"
+        );
         assert!(fault.contains(&what), "{more}: {fault}");
     }
 }
@@ -651,7 +652,9 @@ fn the_folder_of_each_file_must_be_there() {
     ] {
         refused(
             line,
-            &format!("3: {key}: must be a file in a directory that exists, used for nothing else"),
+            &format!(
+                "3: {key}: must be a file that is used for nothing else, in a directory that exists"
+            ),
         );
     }
 }
@@ -771,15 +774,12 @@ fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
     let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o640)];
     assert!(read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).is_ok());
     let missing = read_in(&folder("tls_cert = a.pem", &files)).err().unwrap();
-    assert!(missing.starts_with("bot.conf:3: tls_cert: must be a PEM file"), "{missing}");
+    assert!(missing.starts_with("bot.conf:3: tls_cert: must be a readable PEM file"), "{missing}");
     let gone = read_in(&folder("tls_cert = a.pem\ntls_key = b.key", &files)).err().unwrap();
-    assert!(
-        gone.starts_with("bot.conf:3: tls_cert: must be a PEM file that linkbot can read"),
-        "{gone}"
-    );
+    assert!(gone.starts_with("bot.conf:3: tls_cert: must be a readable PEM file"), "{gone}");
     let swapped = read_in(&folder("tls_cert = a.key\ntls_key = a.key", &files)).err().unwrap();
     assert!(
-        swapped.starts_with("bot.conf:3: tls_cert: must be a PEM file that linkbot can read, with an undamaged certificate"),
+        swapped.starts_with("bot.conf:3: tls_cert: must be a readable PEM file that contains a well-formed certificate"),
         "{swapped}"
     );
     let plain =
@@ -832,7 +832,7 @@ fn another_form_of_key_gets_the_command_that_converts_it() {
     let error = read_in(&folder("tls_pin = a.pem", &files)).err().unwrap();
     assert_eq!(
         error,
-        "bot.conf:3: tls_pin: must be a PEM file that linkbot can read, with an undamaged certificate"
+        "bot.conf:3: tls_pin: must be a readable PEM file that contains a well-formed certificate"
     );
 }
 
@@ -847,7 +847,7 @@ fn a_pin_is_the_first_certificate() {
     let error = read_in(&folder("tls_pin = a.pem", &[("a.pem", "", 0o644)])).err().unwrap();
     assert_eq!(
         error,
-        "bot.conf:3: tls_pin: must be a PEM file that linkbot can read, with an undamaged certificate"
+        "bot.conf:3: tls_pin: must be a readable PEM file that contains a well-formed certificate"
     );
 }
 

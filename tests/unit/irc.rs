@@ -682,7 +682,7 @@ fn where_a_bad_nick_and_all_others_are_refused_the_retry_is_slow_and_the_log_say
             format!(":server {} * {nick} :Erroneous {nick}", numeric(nick))
         });
         assert_eq!(asked.len(), 12);
-        let remedy = "change nick, unless services hold it only for now";
+        let remedy = "change nick, unless services are only holding it temporarily";
         let why = format!("the server refuses the nick linkbot: Erroneous linkbot10; {remedy}");
         assert_eq!(talk.end(), (Retry::Slow, why.as_str()));
     }

@@ -387,8 +387,9 @@ fn lines_in_the_future_are_named_once() {
     assert!(skipped.contains("lines skipped: 1; the first is line 5: "), "{skipped}");
     let soon = format_time(soon);
     assert!(
-        future
-            .contains(&format!("lines in the future: 2; the first is line 3: {soon}; correct it")),
+        future.contains(&format!(
+            "lines dated in the future: 2; the first is line 3: {soon}; correct it"
+        )),
         "{future}"
     );
 }
