@@ -49,8 +49,8 @@ pub enum Run {
 pub const ADDRESS_WINDOW: u64 = 1 << 20;
 
 /// The reply, or what was wrong. Each line of it becomes one IRC line; an empty reply is not sent.
-/// A reply starts with fixed words, never with a user's text, which could make a bot with operator
-/// rights command the channel services.
+/// A reply starts with fixed words, never with a user's text: if the bot has operator rights, that
+/// text could be a command that channel services obey.
 pub type Answer = Result<String, String>;
 
 /// The outcome of a request.
@@ -200,8 +200,8 @@ impl<'a> Bot<'a> {
         self.bucket("lookups", &request.host, 3, 10)
     }
 
-    /// The bucket of a person or a host for one purpose, with the seconds between two tokens. In
-    /// the console, where `who` is empty, it is always full.
+    /// The bucket of a person or a host for one purpose; `every` is the seconds between two tokens.
+    /// In the console, where `who` is empty, it is always full.
     pub fn bucket(&mut self, purpose: &str, who: &str, most: u32, every: u64) -> &mut Bucket {
         // Bounds the memory.
         if self.buckets.len() >= 1024 || who.is_empty() {
@@ -324,7 +324,7 @@ impl<'a> Bot<'a> {
         Ok(recorded.is_some() || is_overridden)
     }
 
-    /// False if `entry` is newer than the replayed line, of time `posted`, that would change it.
+    /// False if a replayed line, posted at `posted`, would change an `entry` that is newer.
     pub fn may_change(&self, entry: &Entry, posted: OffsetDateTime) -> bool {
         !self.history || entry.link.posted < posted || self.replayed.contains(&entry.time)
     }

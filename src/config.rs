@@ -325,8 +325,8 @@ fn own_file(config: &Path, files: &mut Vec<PathBuf>, name: &str) -> Option<PathB
 
 /// Everything that the log must hide, as it is and percent-encoded.
 ///
-/// It is an error if a secret would cross the network unencrypted. The server's own password may:
-/// such servers often have no TLS.
+/// It is an error if a login to services or an `on_connect` password would cross the network
+/// unencrypted. The server's own password only causes a warning: such servers often have no TLS.
 fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
     let Config { server, irc, account, .. } = config;
     let commands: Vec<_> =
@@ -428,7 +428,7 @@ fn number(from: u64, to: u64) -> impl Fn(&str) -> Option<u64> {
     move |value| value.parse().ok().filter(|number| (from..=to).contains(number))
 }
 
-/// The parts of `value`, which spaces, newlines or commas separate.
+/// The parts of `value`, separated by spaces, newlines or commas.
 fn list(value: &str) -> Vec<String> {
     value.replace(',', " ").split_whitespace().map(str::to_owned).collect()
 }

@@ -334,7 +334,7 @@ impl Settings {
     }
 }
 
-/// Judges an error of ureq. Does not show its text, which may contain the address and so the token.
+/// Judges a ureq error. Does not show its text, which may contain the address and so the token.
 fn failed(error: ureq::Error) -> Verdict {
     use Cause::*;
     use ureq::Error::*;

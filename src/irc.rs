@@ -244,7 +244,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Handles one line of the server. Returns a request if someone said something for us.
+    /// Handles one line from the server. Returns a request if someone said something for us.
     pub fn receive(&mut self, line: &[u8], now: Now) -> Option<Request> {
         let registered = self.registered.is_some();
         if registered {

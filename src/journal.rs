@@ -70,7 +70,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the journal, and locks it. Truncates and logs a torn last line.
+    /// Opens or creates the journal, and locks it. Removes and logs a torn last line.
     ///
     /// An error is one line that names the file and the remedy.
     pub fn open(path: &Path) -> Result<Journal, String> {
@@ -362,7 +362,7 @@ impl Journal {
 
     /// Returns the offset of the first line below the cursor's line: the last line with this time.
     /// If someone has copied lines, the last one may be a copy. So this also searches the [`BLOCK`]
-    /// before it, and prefers an earlier line with the same time or a later one.
+    /// before it, and prefers an earlier line if its time is the same or later.
     ///
     /// If the cursor's line is gone, returns the offset of the first line with a later time. Older
     /// lines that someone appended may be below that one, so this reads on through [`VIEW_WINDOW`]

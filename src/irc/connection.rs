@@ -34,8 +34,8 @@ pub struct Settings {
 pub enum Retry {
     /// After `reconnect` seconds, doubling.
     Soon,
-    /// The credentials were refused: soon for the first three times after a login that worked, then
-    /// after 15 min.
+    /// The credentials were refused: soon, the first three times after a login that worked;
+    /// otherwise after 15 min.
     Refused,
     /// After 15 min: a nick, a password or a certificate that only a person can fix.
     Slow,
@@ -51,8 +51,8 @@ pub struct End(pub Retry, pub String);
 pub struct Backoff {
     first: Duration,
     next: Duration,
-    /// How many more refused logins to retry soon after a login that worked: services that are
-    /// starting up may refuse everyone.
+    /// How many more refused logins to retry soon. A login that works sets it to 3, because
+    /// services that are starting up may refuse everyone.
     soon_refusals: u32,
 }
 
@@ -214,7 +214,7 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Connection>,
     let shown = stream.peer_certificate().ok().flatten().and_then(|c| c.to_der().ok());
     if is_pinned && shown != *pin {
         let mut why = format!("{host} presented a different certificate from the one in tls_pin");
-        // SHA-256, unless the certificate is signed with a longer hash, or with none, as Ed25519 is
+        // SHA-256, unless the certificate's signature uses a longer hash, or none, as with Ed25519
         // (RFC 5929, tls-server-end-point).
         if let Ok(Some(hash)) = stream.tls_server_end_point() {
             // As `openssl x509 -fingerprint` writes it.

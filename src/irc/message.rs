@@ -138,8 +138,9 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// Formats a line with its newline: `start`, and `last` unless it is empty. Only `last` may contain
-/// spaces. CR, LF and NUL become spaces. A line longer than `most` bytes is cut between characters.
+/// Formats a line with its newline: `start`, the verb and all parameters but the last; then `last`,
+/// unless it is empty. `last` is the only parameter that may contain spaces. CR, LF and NUL become
+/// spaces. A line longer than `most` bytes is cut between characters.
 pub fn format(start: &str, last: &str, most: usize) -> String {
     let space = if last.is_empty() {
         ""

@@ -109,6 +109,6 @@ pub fn parse_time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .filter(|_| text.len() == 24 && text.ends_with('Z'))
-        // A leap second is the last nanosecond before it.
+        // The time crate parses a leap second as the last nanosecond before it.
         .map(OffsetDateTime::truncate_to_millisecond)
 }

@@ -122,7 +122,7 @@ fn item(config: &Config, view: &View, entry: &Entry, posted: OffsetDateTime) -> 
     )
 }
 
-/// In one line: the Nu validator hashes the first line only.
+/// On one line: the Nu validator hashes only the first line.
 pub fn style() -> String {
     include_str!("page.css").lines().map(str::trim).collect()
 }
