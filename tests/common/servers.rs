@@ -487,6 +487,11 @@ impl Person {
         self.hears(text, |line| line.starts_with(":linkbot") && line.ends_with(&said));
     }
 
+    /// True if the server has said that it keeps history.
+    pub fn knows_of_history(&self) -> bool {
+        self.heard.iter().any(|line| line.contains("CHATHISTORY="))
+    }
+
     /// The next line that is `wanted`.
     pub fn hears(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         self.hears_within(PATIENCE, what, wanted)
