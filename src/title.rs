@@ -68,10 +68,11 @@ pub fn tidy(line: &str) -> String {
 /// Replaces each pattern with its address, even if patterns are nested or contain invisible
 /// characters.
 fn collapse(mut line: String, patterns: &str) -> String {
+    let patterns = patterns.replace('@', ADDRESS);
     for _ in 0..4 {
         let pieces = line.split(ADDRESS).map(|piece| piece.trim_matches(is_invisible));
         let mut shorter = pieces.collect::<Vec<_>>().join(ADDRESS);
-        for pattern in patterns.replace('@', ADDRESS).split('/') {
+        for pattern in patterns.split('/') {
             shorter = shorter.replace(pattern, ADDRESS);
         }
         if shorter == line {
