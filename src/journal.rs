@@ -101,8 +101,11 @@ impl Journal {
                 // line separate.
                 (&file).write_all(b"\n")?;
             } else {
-                let (path, torn) = (path.display(), last.escape_ascii().to_string());
-                log!("{WARNING}{path}: truncated a torn last line: {torn:.1000}");
+                log!(
+                    "{WARNING}{}: truncated a torn last line: {:.1000}",
+                    path.display(),
+                    last.escape_ascii().to_string()
+                );
                 file.set_len(lines.offset())?;
             }
         }
