@@ -153,7 +153,10 @@ impl Delivery {
     /// Starts again from the cursor later, when the journal may work again.
     fn pause(&mut self, error: io::Error, now: Instant) {
         let why = log::os_error(error);
-        log!("{ERROR}delivery paused: the journal cannot be read or written: {why}");
+        log!(
+            "{ERROR}delivery paused: the journal cannot be read or written: {why}; \
+             next try in 15 min"
+        );
         self.edits = None;
         self.next_request = now + LONGEST_WAIT;
     }
