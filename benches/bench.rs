@@ -26,7 +26,7 @@ use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
 use common::tls::Authority;
 
-/// The number of samples of whatever takes little time.
+/// The number of samples of a quick measurement.
 const SAMPLES: usize = 9;
 /// The number of channel lines in one flood.
 const FLOOD: u32 = 20_000;
@@ -296,7 +296,8 @@ fn floods(c: &Path) -> Vec<Row> {
     ]
 }
 
-/// The lines are in the socket before the program continues, so it never waits for us.
+/// Returns the CPU time per line. The lines are in the socket before the program continues, so it
+/// never waits for us.
 fn flood((bot, client): &mut (Bot, Client), lines: &[u8]) -> Duration {
     bot.stop();
     let before = cpu(bot);
@@ -314,7 +315,8 @@ fn flood((bot, client): &mut (Bot, Client), lines: &[u8]) -> Duration {
 /// service. Twenty bots take turns with ten links each, so the rate limit is not what is measured.
 fn idle_channel() -> Vec<Row> {
     const BOTS: usize = 20;
-    /// The pause between two links of one bot: then the reply and the feed are not delayed.
+    /// The pause between two links of one bot. It is long enough that neither the reply nor the feed
+    /// has to wait.
     const REST: Duration = Duration::from_millis(2100);
     let (server, (service, asked)) = (IrcServer::plain(), service());
     let mut bots: Vec<_> = (0..BOTS)
@@ -450,8 +452,8 @@ fn tls_memory(c: &Path) -> Row {
     )
 }
 
-/// Twenty links are pending and the service hangs: how long a PING waits that arrives just after a
-/// request has begun.
+/// Twenty links are pending and the service hangs. Measures how long a PING waits if it arrives just
+/// after a request has begun.
 fn hang() -> Row {
     let (sender, asked) = mpsc::channel();
     let service = Bookmarks::plain(move |_| {
@@ -478,7 +480,7 @@ fn hang() -> Row {
     Row { beside, ..Row::new("hang, 20 pending: longest wait for PONG", time(worst), "1 request") }
 }
 
-/// How often a bot wakes up that receives nothing until it sends PING.
+/// How often an idle bot wakes up, up to its PING.
 fn idle() -> Row {
     let (service, server) = (Bookmarks::answering([]), IrcServer::plain());
     let home = Home::new(&(server.conf() + &service.conf()));

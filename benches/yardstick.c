@@ -42,7 +42,7 @@ static void must(int done)
 	}
 }
 
-/* As big as linkbot's feed and page of a hundred links. */
+/* Replaces a file as linkbot replaces its feed and page. */
 static void replace_file(const char *path, size_t size)
 {
 	static char text[64 * 1024];

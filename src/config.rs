@@ -347,7 +347,7 @@ fn secrets(lines: &Lines, config: &Config) -> Result<Vec<String>> {
         .chain(lines.text("server_password"))
         .chain(lines.text("sasl_password"))
         .chain(irc.channels.iter().map(|channel| channel.key.clone()))
-        // These two also contain the base64 of a login.
+        // The next two also contain the base64 of a login.
         .chain(irc.sasl.iter().flat_map(Sasl::chunks))
         .chain(account.iter().flat_map(|account| account.secrets.clone()))
         .filter(|secret| !secret.is_empty())

@@ -53,7 +53,8 @@ pub fn print(text: impl std::fmt::Display) -> Result<(), String> {
     writeln!(io::stdout(), "{text}").map_err(|e| format!("standard output: {}", log::os_error(e)))
 }
 
-/// `<bob> .url ...` is from bob. `<http://x/>` is not a nick, so that line is yours.
+/// Returns the request in a line. `<bob> .url ...` is from bob; `<http://x/>` contains no nick, so
+/// that line is yours.
 fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let settings = &bot.config.irc;
     let line = message::text(line.trim_ascii());

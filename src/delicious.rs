@@ -50,7 +50,7 @@ pub struct Settings {
 pub enum Change {
     /// Stores a new link. An existing bookmark stays as it is.
     Add,
-    /// Stores a link again with its new title.
+    /// Overwrites the bookmark of an address, with a new title or another channel's link.
     Replace,
     Delete,
 }
@@ -381,9 +381,9 @@ fn wait_for(text: &str, now: OffsetDateTime) -> Option<Duration> {
     Some(wait.min(Duration::from_secs(3600)))
 }
 
-/// The result in a response in lower case, trimmed: `<result code="...">` or `<result>...</result>`
-/// anywhere in it, because some services put warnings before the document; otherwise `result_code`
-/// or `result` of a JSON object. `None` if the result is truncated or empty.
+/// Returns the trimmed result of a response in lower case: `<result code="...">` or
+/// `<result>...</result>` anywhere in it, or else `result_code` or `result` of a JSON object. Some
+/// services put warnings before the document. `None` if the result is truncated or empty.
 fn result_code(body: &str) -> Option<&str> {
     let mut elements = body.split("<result").skip(1);
     let element = elements.find_map(|rest| match rest.trim_start().strip_prefix('>') {

@@ -40,7 +40,7 @@ pub struct Delivery {
     saved_cursor: OffsetDateTime,
     /// True if the last attempt to save the cursor failed.
     is_cursor_failing: bool,
-    /// When this run began: the newest time in the journal, or the cursor if that is later.
+    /// The newest time in the journal when this run began, or the cursor if that is later.
     began_after: OffsetDateTime,
     interval: Duration,
     pending: Pending,
@@ -91,7 +91,7 @@ impl Delivery {
             cursor_file,
             saved_cursor: cursor,
             is_cursor_failing: false,
-            // Times up to the cursor are taken, even if a clock that ran ahead assigned them.
+            // New events must be later than the cursor, even if its clock ran ahead.
             began_after: journal.not_before(cursor),
             interval,
             pending: Pending::new(HashSet::new(), u64::MAX, 0, cursor),

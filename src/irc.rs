@@ -110,7 +110,7 @@ struct Membership<'a> {
     /// to us.
     newest_live: Option<OffsetDateTime>,
     replay: Replay,
-    /// The newest live line that was not for us; empty once its time was taken.
+    /// The newest live line that was not for us; empty once its time is recorded.
     skipped_line: Vec<u8>,
 }
 
@@ -119,7 +119,7 @@ pub struct Session<'a> {
     settings: &'a Settings,
     /// When 001 arrived.
     pub registered: Option<Instant>,
-    /// Why the connection is over, once the last bytes are written.
+    /// Why to close the connection, once the last bytes are written.
     pub end: Option<End>,
     /// Bytes to send. The caller takes and writes all of them.
     pub out: String,

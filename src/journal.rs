@@ -51,8 +51,8 @@ pub struct Journal {
     /// The length of the file as of the last commit or check.
     len: u64,
     /// The number of edits and replacements of the file; offsets are valid only while this number
-    /// stays the same. True if the last one left a file with only the events that linkbot copied
-    /// into it.
+    /// stays the same. The bool is true if the last of them left a file with only the events that
+    /// linkbot copied into it.
     pub edits: (u64, bool),
     /// As of the last commit or check, to detect that another file has replaced this one, and an
     /// edit that does not change the length.
@@ -129,7 +129,7 @@ impl Journal {
     }
 
     /// Gives the next event a time later than `time`, unless `time` is too far ahead of the clock.
-    /// Returns the time that it must be later than.
+    /// Returns the time after which the next event must be.
     pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
         if !is_far_ahead(time) {
             self.last = self.last.max(time);
@@ -299,9 +299,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Copies the events from the offset `pending` on into `new`, except those with times that are
-    /// `there` already; into an empty file, also the earlier `foreign` events. Syncs the file, and
-    /// returns how many pending events were copied.
+    /// Copies the events from the offset `pending` on into `new`, except those with a time in
+    /// `there`. If `there` is empty, also copies the earlier `foreign` events. Syncs the file, and
+    /// returns the number of pending events copied.
     fn copy_pending(
         &self,
         pending: u64,
@@ -363,9 +363,9 @@ impl Journal {
         })
     }
 
-    /// Returns the offset of the first line below the cursor's line: the last line with this time.
-    /// If someone has copied lines, the last one may be a copy. So this also searches the [`BLOCK`]
-    /// before it, and prefers an earlier line if its time is the same or later.
+    /// Returns the offset of the line after the cursor's line, which is the last line with this
+    /// time. That line may be a copy that someone made, so this also searches the [`BLOCK`] before
+    /// it, and prefers an earlier line whose time is the same or later.
     ///
     /// If the cursor's line is gone, returns the offset of the first line with a later time. Older
     /// lines that someone appended may be below that one, so this reads on through [`VIEW_WINDOW`]

@@ -6,9 +6,9 @@
 //! order, and every reply is sent.
 //!
 //! A function returns `Ok(reply)`, `Ok(String::new())` to send nothing, or `Err(what was wrong)`.
-//! An error of a command is sent after the person's nick. In `HEARD`, an error of a `Run::Save`
-//! function is logged, and one of a `Run::Look` function is dropped. Start a reply with fixed
-//! words, never with a user's. `\n` starts a new line, and a line that is too long for IRC is
+//! An error of a command is sent with the person's nick in front. In `HEARD`, an error of a
+//! `Run::Save` function is logged, and one of a `Run::Look` function is dropped. Start a reply with
+//! fixed words, never with a user's. `\n` starts a new line, and a line that is too long for IRC is
 //! truncated.
 //!
 //! - `Run::Look` is for a function that only reads. It is skipped for someone over the rate limit.

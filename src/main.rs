@@ -46,7 +46,7 @@ const USAGE: &str = "usage: linkbot [-v] [--console | --check] bot.conf";
 const HELP: &str = "
   -v         log the raw lines of the connection, without secrets
   --console  read commands from standard input, without any network
-  --check    check bot.conf and the files, and change nothing
+  --check    check bot.conf and the files that it names, and change nothing
   --version  print the version
   --help     print this";
 
@@ -90,7 +90,7 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let _ = log::SECRETS.set(config.secrets.clone());
     // To start fast, look only at the journal's last MiB.
     let within = if check { journal::VIEW_WINDOW } else { 1 << 20 };
-    // A journal that cannot be read is an error below.
+    // At start, a journal that cannot be read is an error below.
     for warning in journal::warnings(&config.journal, within).unwrap_or_default() {
         log!("{WARNING}{warning}");
     }

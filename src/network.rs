@@ -110,7 +110,7 @@ impl<'a> Network<'a> {
             let Outcome { request, answer, is_look, links } = &outcome;
             let target = request.channel.as_ref().unwrap_or(&request.nick);
             session.record_replayed(request, outcome.is_saved().then_some(*links));
-            // One line sums up what was caught up.
+            // Lookups are not logged, and catch-up logs one summary at its end.
             if !(*is_look || request.history && answer.is_ok()) {
                 let (Ok(text) | Err(text)) = answer;
                 let text = if text.is_empty() { "captured" } else { text };

@@ -35,7 +35,7 @@ struct Watched<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    /// Every file is dirty: links or settings may be newer.
+    /// Marks every file as dirty: the journal or bot.conf may have changed.
     pub fn new(config: &'a Config, pause: Duration, now: Instant) -> Publisher<'a> {
         let watched = |view| Watched { view, dirty: true, next: now, backoff: 0 };
         Publisher { config, files: config.views.iter().map(watched).collect(), pause }

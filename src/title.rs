@@ -11,7 +11,7 @@ const AROUND: &str = "(@)/( @ )/(@.)/(@,)/(@;)/(@:)/[@]/{@}/<@>/<URL:@>/\"@\"/'@
     $@$/|@|/“@”/„@“/„@”/”@”/«@»/« @ »/»@«/‹@›/‘@’/「@」/『@』/（@）/【@】/《@》/〈@〉/\
     @:/@;/;@/; @/@ @/@, @";
 
-/// Separators between a title and the ends of its line (`@`).
+/// Separators before or after a title; `@` is the start or the end of the line.
 const SEPARATORS: &str = "@ /@- /@-- /@–/@—/@: /@:: /@|/@,/@;/@>/@-> /@=> /@→ /@. /@... /@… /@! /\
     @? /@。/@，/@：/@* /@• /@· /@< /@) /@] /@} /@.@/@\"\"@/@''@/@“”@/ @/\
     -@/–@/—@/:@/|@/,@/;@/ >@/ ->@/ =>@/ →@/ ·@/ <@/ (@/ [@/ {@";
@@ -83,8 +83,8 @@ fn collapse(mut line: String, patterns: &str) -> String {
     line
 }
 
-/// Removes the first of these pairs (`@` is an address) that is in the line, and keeps what is in
-/// it.
+/// Removes the first of these pairs that the line contains, and keeps the text inside it. `@` is an
+/// address.
 fn without_pair(line: String, pairs: &str) -> String {
     for pair in pairs.replace('@', ADDRESS).split(' ') {
         let (open, close) = pair.split_once('…').unwrap_or_default();

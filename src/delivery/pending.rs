@@ -135,7 +135,7 @@ impl Pending {
         (*start, *newest)
     }
 
-    /// Returns the next event, in the journal's order. All must be scanned.
+    /// Returns the next event, in the journal's order. The journal must be scanned to its end.
     pub fn next(&mut self, journal: &Journal) -> io::Result<Option<Line>> {
         let line = journal.read_from(self.read_to)?.next().transpose()?;
         if let Some(line) = &line {

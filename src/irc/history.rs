@@ -100,8 +100,8 @@ impl Session<'_> {
                 [b'-', reference @ ..] if replay.until.is_some() && replay.batch == reference => {
                     // The reference may be used again, for another channel.
                     replay.batch.clear();
-                    // A page that is not full need not be the last, for servers leave out some
-                    // lines. A page without a newer line is the last.
+                    // A page that is not full may not be the last: servers leave out some lines.
+                    // A page without a newer line is the last.
                     let is_last = replay.open_page.take() == replay.newest;
                     if is_last || replay.lines == MAX_LINES {
                         replay.until = Some(now);
@@ -162,15 +162,15 @@ impl Session<'_> {
         }
         replay.newest_lines += usize::from(said == replay.newest);
         replay.lines += 1;
-        // A time in the future must not make live lines history.
+        // Ignore times in the future: they would turn live lines into history.
         if is_request && time <= now.clock {
             replay.newest_request = newest_request.max(said);
         }
         Some(if newest_request == said { Origin::SameMoment } else { Origin::Replayed })
     }
 
-    /// Keeps a live line without reading it: only the newest one shows when the channel was last
-    /// seen. During a replay, passes the line to `origin` instead, which counts it.
+    /// Stores a live line unparsed: only the newest one is needed, for the time when the channel was
+    /// last seen. During a replay, passes the line to `origin` instead, which counts it.
     pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
         let membership = &mut self.memberships[index];
         if membership.replay.until.is_some() {

@@ -113,8 +113,8 @@ impl Session<'_> {
         }
     }
 
-    /// The login failed, but not because of the credentials. Never join without it: that would be
-    /// worse than not joining.
+    /// The login failed, but not because of the credentials. Never joins without it: the channel or
+    /// the nick may need it.
     pub fn login_unavailable(&mut self, why: impl Display) {
         self.close(Retry::Soon, format_args!("login failed: {why} (are services down?)"));
     }

@@ -14,7 +14,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Holds `most` tokens, and gets one every so many seconds.
+    /// Holds `most` tokens, and gains one every `seconds`.
     pub fn new(most: u32, seconds: u64, now: Instant) -> Bucket {
         let every = Duration::from_secs(seconds);
         let credit = every * (most - 1);

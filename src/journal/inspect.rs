@@ -18,7 +18,7 @@ pub fn inspect(file: &File, from: u64, to: u64) -> io::Result<(usize, Vec<String
     // Events of one batch get times a little ahead of the clock.
     let limit = OffsetDateTime::now_utc() + Duration::MINUTE;
     let mut count = 0;
-    // What is wrong; in how many lines; the first of them, counted from the end, and its details.
+    // By kind of problem: the number of lines, the first of them counted from the end, its details.
     let mut problems: BTreeMap<&str, (usize, usize, String)> = BTreeMap::new();
     let mut later = BTreeMap::new();
     let mut lines = ReverseReader::new(file, from.min(to.saturating_sub(VIEW_WINDOW)), to);

@@ -14,7 +14,7 @@ pub enum Action {
     Repost,
     Title,
     Remove,
-    /// The account had a bookmark of this address before linkbot. Views ignore this event.
+    /// The bookmark account had this address before linkbot. Views ignore this event.
     Foreign,
 }
 

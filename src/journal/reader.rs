@@ -21,7 +21,7 @@ pub struct Line {
 /// Reads a part of the file from its end, skipping a partial first line. Iterates over the events.
 pub struct ReverseReader<'a> {
     file: &'a File,
-    /// Where reading stops: in the middle of the file one byte early, to see if a line ends there.
+    /// Where reading stops. Inside the file this is one byte early, to see if a line ends there.
     pub from: u64,
     /// Where `buf` starts in the file.
     at: u64,
@@ -56,7 +56,7 @@ impl<'a> ReverseReader<'a> {
         self.at + self.end as u64
     }
 
-    /// Returns the range in `buf` of the line before the last one returned, with its newline.
+    /// Returns the previous line as a range in `buf`, with its newline.
     pub fn line(&mut self) -> io::Result<Option<Range<usize>>> {
         let end_before = loop {
             // A newline at the end belongs to this line.
