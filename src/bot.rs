@@ -211,20 +211,26 @@ impl<'a> Bot<'a> {
         self.buckets.entry(format!("{purpose} {who}")).or_insert_with(bucket)
     }
 
-    /// Returns the functions for a request: its command's, or those in `HEARD`.
+    /// Returns the functions for a request: its command's, or those in `HEARD`. Leaves in `args`
+    /// what these functions get, and sets `example`.
     fn functions_for(&self, request: &mut Request) -> Vec<Run> {
         let said = mem::take(&mut request.args);
         let unprefixed = said.strip_prefix(&self.config.irc.prefix);
         let (name, args) = split_name(unprefixed.unwrap_or(&said));
         let asks = said.is_empty() || said.contains('?') || name.to_lowercase().starts_with("help");
-        let (name, args) = match self.command(name) {
+        let is_addressed = request.is_named || unprefixed.is_some();
+        let (name, args) = if request.channel.is_none() {
             // A link sent in private must not become public.
-            _ if request.channel.is_none() => ("help", args),
-            Some(_) if request.is_named || unprefixed.is_some() => (name, args),
-            _ if request.is_named && scan::has_address(&said) => ("url", &*said),
-            _ if request.is_named && asks => ("help", &*said),
+            ("help", args)
+        } else if is_addressed && self.command(name).is_some() {
+            (name, args)
+        } else if request.is_named && scan::has_address(&said) {
+            ("url", &*said)
+        } else if request.is_named && asks {
+            ("help", &*said)
+        } else {
             // Other bots may share the prefix.
-            _ => ("", &*said),
+            ("", &*said)
         };
         request.args = args.to_owned();
         match self.command(name) {

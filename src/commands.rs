@@ -59,11 +59,10 @@ fn post(bot: &mut Bot, case: CaseMapping, mut link: Link, captured: bool) -> Ans
     if bot.already_recorded(&link, false)? {
         return Ok("recorded before".into());
     }
-    let Some(entry) = newest_with(bot, &link)? else {
+    let Some(Entry { link: before, reposters, .. }) = newest_with(bot, &link)? else {
         bot.save(Action::Add, &link)?;
         return Ok(format!("saved: {}", shown(&link)));
     };
-    let Entry { link: before, reposters, .. } = entry;
     // Later events spell an address as its `add` does.
     link.url.clone_from(&before.url);
     let is_changed = link.title != before.title;
@@ -118,8 +117,9 @@ fn undo(bot: &mut Bot, request: &Request) -> Answer {
     }
     let entry = newest_with(bot, &removed)?.filter(|entry| bot.may_change(entry, removed.posted));
     let before = entry.ok_or(UNKNOWN)?.link;
-    let Request { account, case, .. } = request;
-    if !is_yours(&before, &removed, *case) && !is_moderator(bot, account, *case) {
+    if !is_yours(&before, &removed, request.case)
+        && !is_moderator(bot, &request.account, request.case)
+    {
         return Err(format!("not yours: posted by {}", before.nick));
     }
     removed.url.clone_from(&before.url);
@@ -160,17 +160,17 @@ fn keep(bot: &mut Bot, request: &Request) -> Answer {
 /// instead.
 fn capture(bot: &mut Bot, request: &Request) -> Answer {
     let host = request.host.rsplit('@').next().unwrap_or_default();
-    let now = Instant::now();
+    if is_off(&request.args) {
+        return Ok(String::new());
+    }
     for (url, title) in scan::links_in(&request.args, request.is_cut) {
         let link = link_of(request, url, title);
-        if is_off(&request.args) {
-            break;
-        } else if !bot.config.capture {
+        if !bot.config.capture {
             bot.last_posted.insert(request.channel.clone(), link);
-        // Catch-up has its own limit.
-        } else if request.history || bot.bucket("captures", host, 20, 20).take(now) {
+        } else if request.history || bot.bucket("captures", host, 20, 20).take(Instant::now()) {
+            // Catch-up has its own limit.
             post(bot, request.case, link, true)?;
-        } else if bot.bucket("warnings", host, 1, 600).take(now) {
+        } else if bot.bucket("warnings", host, 1, 600).take(Instant::now()) {
             log!("too many links from {host}; not all of them are captured");
         }
     }

@@ -117,8 +117,7 @@ impl Config {
 
     /// The page that shows `channel`.
     pub fn page(&self, channel: &str) -> Option<&View> {
-        // Pages follow feeds.
-        self.views.iter().rfind(|view| view.shows(channel))
+        self.views.iter().find(|view| view.is_page && view.shows(channel))
     }
 
     /// The address in the channel's web log for the moment when `link` was posted; `None` if

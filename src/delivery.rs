@@ -44,8 +44,10 @@ pub struct Delivery {
     began_after: OffsetDateTime,
     interval: Duration,
     pending: Pending,
-    /// [`Journal::edits`] when `pending` was read; `None` if it must be read again.
-    edits: Option<(u64, bool)>,
+    /// [`Journal::edits`] when `pending` was read.
+    edits: u64,
+    /// True if `pending` must be read again: at the start, and after a failure.
+    must_reread: bool,
     /// The addresses to try next. Those that let others go first are at the end.
     queue: VecDeque<Address>,
     /// The number of links accepted in this run.
@@ -95,7 +97,8 @@ impl Delivery {
             began_after: journal.not_before(cursor),
             interval,
             pending: Pending::new(HashSet::new(), u64::MAX, 0, cursor),
-            edits: None,
+            edits: journal.edits,
+            must_reread: true,
             queue: VecDeque::new(),
             accepted: 0,
             next_request: now,
@@ -120,25 +123,24 @@ impl Delivery {
     }
 
     fn read(&mut self, journal: &Journal) -> io::Result<()> {
-        if self.edits == Some(journal.edits) {
+        let is_edited = self.edits != journal.edits;
+        if !is_edited && !self.must_reread {
             return self.pending.scan(journal);
         }
-        // The offsets of all lines may have changed, so this is like a restart.
-        if journal.edits.1 {
+        // After an edit the offsets of all lines may have changed, so this is like a restart.
+        if is_edited && journal.is_fresh {
             // The cursor's line was not copied into the new file.
             self.save_cursor(OffsetDateTime::UNIX_EPOCH);
         }
         let start = journal.find_after(self.saved_cursor)?;
-        let new_from = if self.edits.is_some() {
-            journal.find_after(self.began_after)?
-        } else {
-            self.pending.new_from
-        };
+        let new_from =
+            if is_edited { journal.find_after(self.began_after)? } else { self.pending.new_from };
         let maybe_stored = mem::take(&mut self.pending.maybe_stored);
         let count = self.pending.count;
         self.pending = Pending::new(maybe_stored, new_from, start, self.saved_cursor);
         self.queue.clear();
-        self.edits = Some(journal.edits);
+        self.edits = journal.edits;
+        self.must_reread = false;
         self.pending.scan(journal)?;
         let gone = count.saturating_sub(self.pending.count);
         if gone > 0 {
@@ -157,7 +159,7 @@ impl Delivery {
             "{ERROR}delivery paused: the journal cannot be read or written: {why}; \
              next try in 15 min"
         );
-        self.edits = None;
+        self.must_reread = true;
         self.next_request = now + LONGEST_WAIT;
     }
 
@@ -168,8 +170,8 @@ impl Delivery {
 
     /// The time to call [`Delivery::next`]; `None` if nothing is pending.
     pub fn deadline(&self) -> Option<Instant> {
-        let is_waiting = self.edits.is_none() || self.position() < self.pending.scanned_to;
-        is_waiting.then_some(self.next_request)
+        let is_pending = self.must_reread || self.position() < self.pending.scanned_to;
+        is_pending.then_some(self.next_request)
     }
 
     /// Returns the next request, once the deadline has come. [`Delivery::record`] must follow.
@@ -186,10 +188,9 @@ impl Delivery {
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
             let is_turn = self.backoff.is_zero() && self.accepted.is_multiple_of(100);
-            let is_next = |first: &Address| is_turn || first.failures < MAX_FAILURES;
-            if !self.queue.front().is_some_and(is_next)
-                && let Some(line) = self.pending.next(journal)?
-            {
+            let first = self.queue.front();
+            let is_first_next = first.is_some_and(|a| is_turn || a.failures < MAX_FAILURES);
+            if !is_first_next && let Some(line) = self.pending.next(journal)? {
                 let url = &line.event.link.url;
                 let is_same = |same: &&mut Address| same.lines[0].event.link.url == *url;
                 if let Some(same) = self.queue.iter_mut().find(is_same) {

@@ -83,7 +83,7 @@ pub fn what_is_at(path: &Path) -> io::Result<Option<Metadata>> {
 }
 
 /// The file that `path` names: for a symbolic link its target, even if that does not exist yet.
-pub fn resolve(path: &Path) -> PathBuf {
+fn resolve(path: &Path) -> PathBuf {
     match fs::read_link(path) {
         Ok(target) => fs::canonicalize(path).unwrap_or(path.with_file_name(target)),
         Err(_) => path.to_owned(),

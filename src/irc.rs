@@ -292,7 +292,7 @@ impl<'a> Session<'a> {
             b"NICK" if is_ours => self.take_nick(message, now.instant),
             // Someone gives up the nick that we want, so ask for it now.
             b"NICK" | b"QUIT" if self.case.eq(message.nick(), &self.settings.nick) => {
-                self.reclaim = self.reclaim.and(Some(now.instant));
+                self.reclaim = self.reclaim.map(|_| now.instant);
             }
             b"JOIN" if is_ours => self.joined(message, now),
             b"PART" | b"KICK" if is_ours => self.removed_from_channel(message, now.instant),

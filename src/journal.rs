@@ -35,7 +35,7 @@ pub use reader::*;
 pub const VIEW_WINDOW: u64 = 16 << 20;
 
 /// The current state of a link: its `add` with later titles applied, and who posted it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The time of its `add` event, which identifies the link in the feed and in delivery.
     pub time: OffsetDateTime,
@@ -51,9 +51,10 @@ pub struct Journal {
     /// The length of the file as of the last commit or check.
     len: u64,
     /// The number of edits and replacements of the file; offsets are valid only while this number
-    /// stays the same. The bool is true if the last of them left a file with only the events that
-    /// linkbot copied into it.
-    pub edits: (u64, bool),
+    /// stays the same.
+    pub edits: u64,
+    /// True if the last of these left a file with only the events that linkbot copied into it.
+    pub is_fresh: bool,
     /// As of the last commit or check, to detect that another file has replaced this one, and an
     /// edit that does not change the length.
     meta: Metadata,
@@ -120,7 +121,8 @@ impl Journal {
             len: meta.len(),
             file,
             meta,
-            edits: (0, false),
+            edits: 0,
+            is_fresh: false,
             unwritten: String::new(),
             needs_truncate: false,
             usable: Ok(()),
@@ -188,7 +190,7 @@ impl Journal {
         (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         // The lines are on disk, but not saved if the file was moved or truncated in the meantime.
-        let meta = self.meta_there()?.filter(|meta| meta.len() >= end);
+        let meta = self.own_meta()?.filter(|meta| meta.len() >= end);
         self.meta =
             meta.ok_or_else(|| io::Error::other("the journal was replaced or truncated"))?;
         self.len = end;
@@ -227,7 +229,7 @@ impl Journal {
 
     fn resync(&mut self, pending: u64) -> io::Result<bool> {
         self.truncate_to_committed()?;
-        let Some(meta) = self.meta_there()? else { return self.reopen(pending).and(Ok(true)) };
+        let Some(meta) = self.own_meta()? else { return self.reopen(pending).and(Ok(true)) };
         let len = meta.len();
         if len == self.len && meta.modified()? == self.meta.modified()? {
             return Ok(false);
@@ -240,7 +242,8 @@ impl Journal {
                 log!("{WARNING}{path}: {warning}");
             }
         } else {
-            self.edits = (self.edits.0 + 1, false);
+            self.edits += 1;
+            self.is_fresh = false;
             log!("{path}: edited");
         }
         self.not_before(last_time(&self.file, len)?);
@@ -250,7 +253,7 @@ impl Journal {
     }
 
     /// The metadata of the file at the journal's path; `None` unless that is the open file.
-    fn meta_there(&self) -> io::Result<Option<Metadata>> {
+    fn own_meta(&self) -> io::Result<Option<Metadata>> {
         let meta = what_is_at(&self.path)?;
         let id = |meta: &Metadata| (meta.dev(), meta.ino());
         Ok(meta.filter(|meta| id(meta) == id(&self.meta)))
@@ -263,13 +266,13 @@ impl Journal {
         // Someone may have appended to the old file before moving it.
         self.len = meta.len();
         let pending = pending.min(self.len);
-        let (mut copied, mut there) = (0, HashSet::new());
+        let (mut copied, mut present) = (0, HashSet::new());
         let is_gone = what_is_at(&self.path)?.is_none();
         if is_gone {
             // The new file must have all pending events as soon as it appears: after a crash
             // linkbot would not find the old one.
             file::replace_with(&self.path, meta.mode(), |new| {
-                copied = self.copy_pending(pending, &there, new)?;
+                copied = self.copy_pending(pending, &present, new)?;
                 Ok(())
             })?;
         }
@@ -280,9 +283,9 @@ impl Journal {
             // back.
             let from = new.len.saturating_sub(VIEW_WINDOW + self.len - pending);
             for line in ForwardReader::new(&new.file, from, new.len)? {
-                there.insert(line?.event.time);
+                present.insert(line?.event.time);
             }
-            copied = self.copy_pending(pending, &there, &new.file)?;
+            copied = self.copy_pending(pending, &present, &new.file)?;
             new.meta = new.file.metadata()?;
             new.len = new.meta.len();
         }
@@ -294,18 +297,19 @@ impl Journal {
         // The cursor may still be a time from the old file; new events must be later.
         new.not_before(self.last);
         new.is_failing = self.is_failing;
-        new.edits = (self.edits.0 + 1, there.is_empty());
+        new.edits = self.edits + 1;
+        new.is_fresh = present.is_empty();
         *self = new;
         Ok(())
     }
 
     /// Copies the events from the offset `pending` on into `new`, except those with a time in
-    /// `there`. If `there` is empty, also copies the earlier `foreign` events. Syncs the file, and
-    /// returns the number of pending events copied.
+    /// `present`. If `present` is empty, also copies the earlier `foreign` events. Syncs the file,
+    /// and returns the number of pending events copied.
     fn copy_pending(
         &self,
         pending: u64,
-        there: &HashSet<OffsetDateTime>,
+        present: &HashSet<OffsetDateTime>,
         new: &File,
     ) -> io::Result<usize> {
         let mut writer = BufWriter::new(new);
@@ -314,8 +318,8 @@ impl Journal {
         for line in ForwardReader::new(&self.file, from, self.len)? {
             let Line { event, start, .. } = line?;
             let is_pending = start >= pending;
-            let is_wanted = is_pending || event.action == Action::Foreign && there.is_empty();
-            if is_wanted && !there.contains(&event.time) {
+            let is_wanted = is_pending || event.action == Action::Foreign && present.is_empty();
+            if is_wanted && !present.contains(&event.time) {
                 writer.write_all(format_line(&event).as_bytes())?;
                 copied += usize::from(is_pending);
             }
@@ -372,18 +376,22 @@ impl Journal {
     /// bytes of older lines. If the cursor is too far ahead of the clock, returns 0.
     pub fn find_after(&self, cursor: OffsetDateTime) -> io::Result<u64> {
         let mut lines = ReverseReader::new(&self.file, 0, self.len);
-        let (mut start, mut is_met) = (self.len, false);
+        let mut start = self.len;
+        let mut is_met = false;
         while let Some(line) = lines.next().transpose()? {
             let time = line.event.time;
             if time == cursor {
-                (start, is_met) = (line.end, true);
+                start = line.end;
+                is_met = true;
             } else if time > cursor && !(is_met && is_far_ahead(time)) {
                 start = line.start;
                 if !is_met {
+                    // The older lines are counted again from here.
                     lines.from = 0;
                 }
                 continue;
             }
+            // This is never after what the reader has read: it reads a BLOCK at a time.
             let window = if is_met { BLOCK as u64 } else { VIEW_WINDOW };
             lines.from = lines.from.max(line.start.saturating_sub(window));
         }
@@ -466,23 +474,23 @@ fn fold(later: &mut BTreeMap<(String, String), Later>, event: Event) -> Option<E
         return Some(Entry { time, link, reposters: Vec::new() });
     }
     let key = key(&link);
-    let mut of = later.remove(&key).unwrap_or_default();
+    let mut changes = later.remove(&key).unwrap_or_default();
     match action {
-        Action::Add if of.removes == 0 => {
-            link.title = of.title.unwrap_or(link.title);
-            of.reposters.reverse();
-            return Some(Entry { time, link, reposters: of.reposters });
+        Action::Add if changes.removes == 0 => {
+            link.title = changes.title.unwrap_or(link.title);
+            changes.reposters.reverse();
+            return Some(Entry { time, link, reposters: changes.reposters });
         }
-        Action::Add => of.removes -= 1,
-        Action::Remove => of.removes += 1,
+        Action::Add => changes.removes -= 1,
+        Action::Remove => changes.removes += 1,
         Action::Foreign => {}
         // These belong to a removed link.
-        _ if of.removes > 0 => {}
-        Action::Title => of.title = of.title.or(Some(link.title)),
-        Action::Repost => of.reposters.push(link.nick),
+        _ if changes.removes > 0 => {}
+        Action::Title => changes.title = changes.title.or(Some(link.title)),
+        Action::Repost => changes.reposters.push(link.nick),
     }
-    if of != Later::default() {
-        later.insert(key, of);
+    if changes != Later::default() {
+        later.insert(key, changes);
     }
     None
 }

@@ -14,7 +14,7 @@ pub const LONGEST_ADDRESS: usize = 1000;
 
 /// A link that someone posted. It is valid: `url` comes from [`address`], `title` from
 /// [`normalize`](crate::title::normalize).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Link {
     /// The channel, spelled as in bot.conf.
     pub channel: String,
@@ -110,7 +110,7 @@ pub fn comparison_key(url: &str) -> String {
     bare.trim_end_matches(['#', '/']).to_owned()
 }
 
-pub fn without_scheme(url: &str) -> &str {
+fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }
 

@@ -34,7 +34,7 @@ pub struct Network<'a> {
     addresses: Addresses,
     /// When to connect, while not connected.
     next_attempt: Instant,
-    /// No bytes are waiting to be read.
+    /// The last read got nothing, so no bytes are waiting.
     pub idle: bool,
 }
 
@@ -68,19 +68,20 @@ impl<'a> Network<'a> {
         let mut until = until.fold(session.deadline(), Instant::min);
         let mut taken = 0;
         loop {
-            let length = connection.receive(lines.space(), until).unwrap_or_else(|e| {
-                let mut why = log::os_error(e);
-                if !session.is_irc && !self.config.server.tls {
-                    why += "; the server sent no line of IRC: if this port speaks TLS, \
-                            set tls = yes";
+            let length = match connection.receive(lines.space(), until) {
+                Ok(0) => return requests,
+                Ok(length) => length,
+                Err(e) => {
+                    let mut why = log::os_error(e);
+                    if !session.is_irc && !self.config.server.tls {
+                        why += "; the server sent no line of IRC: if this port speaks TLS, \
+                                set tls = yes";
+                    }
+                    // Prefer the server's last message to this error.
+                    session.end.get_or_insert(End(Retry::Soon, why));
+                    return requests;
                 }
-                // Prefer the server's last message to this error.
-                session.end.get_or_insert(End(Retry::Soon, why));
-                0
-            });
-            if length == 0 {
-                return requests;
-            }
+            };
             lines.end += length;
             taken += length;
             let now = now();

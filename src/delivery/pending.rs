@@ -185,10 +185,10 @@ impl Pending {
         let mut links = Vec::new();
         let mut is_ours = !self.foreign.contains(url);
         for found in journal.about(url, line.start, VIEW_WINDOW) {
-            let (line, link) = found?;
+            let (earlier, link) = found?;
             // The newest link decides: a `foreign` event refers to the links before it.
-            is_ours &= line.event.action != Action::Foreign || !links.is_empty();
-            links.extend(link.filter(|_| !self.never_stored.contains(&line.start)));
+            is_ours &= earlier.event.action != Action::Foreign || !links.is_empty();
+            links.extend(link.filter(|_| !self.never_stored.contains(&earlier.start)));
         }
         Ok((links, is_ours))
     }

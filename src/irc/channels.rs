@@ -15,7 +15,7 @@ impl Session<'_> {
 
     /// 900 or a private NOTICE: services have read `on_connect`, so join soon.
     pub fn services_answered(&mut self, now: Instant) {
-        self.next_join = self.next_join.min(Some(now + JOIN_INTERVAL));
+        self.next_join = self.next_join.map(|at| at.min(now + JOIN_INTERVAL));
     }
 
     /// When the next JOIN is due, and the index of its channel.
@@ -55,6 +55,7 @@ impl Session<'_> {
             );
         };
         let membership = &mut self.memberships[index];
+        // Without the server's time, allow for a clock that is 5 min off.
         let joined = Some(server_time(message).unwrap_or(now.clock - 5 * MINUTE));
         // A time in the future is a mistake: treat the channel as new to us.
         let last_seen =
@@ -67,7 +68,7 @@ impl Session<'_> {
         membership.replay = Replay::default();
         let name = &membership.channel.name;
         log!("joined {name}");
-        if !membership.was_seen(joined, now) {
+        if !membership.record_seen(joined, now) {
             log!(
                 "not caught up in {name}: the server's clock and this machine's differ by more \
                  than 10 min"

@@ -36,8 +36,8 @@ pub struct Replay {
     newest_lines: usize,
     /// How many lines with the time `open_page` the open page may still repeat.
     repeated: usize,
-    /// The time of the newest request.
-    newest_request: Option<OffsetDateTime>,
+    /// The time of the newest line that was for us.
+    newest_wanted: Option<OffsetDateTime>,
     lines: usize,
     links: usize,
     /// Requests that could not be saved.
@@ -49,7 +49,7 @@ impl Membership<'_> {
     /// missing, at the start of that replay.
     pub fn last_seen(&mut self, now: Now) -> Option<OffsetDateTime> {
         let time = Message::parse(&self.skipped_line).as_ref().and_then(server_time);
-        self.was_seen(time, now);
+        self.record_seen(time, now);
         self.skipped_line.clear();
         match self.replay {
             // Nothing is missing.
@@ -59,7 +59,7 @@ impl Membership<'_> {
     }
 
     /// Records the time of a live line or of our JOIN. False if the time is not plausible.
-    pub fn was_seen(&mut self, time: Option<OffsetDateTime>, now: Now) -> bool {
+    pub fn record_seen(&mut self, time: Option<OffsetDateTime>, now: Now) -> bool {
         let is_near = time.is_some_and(|time| (time - now.clock).abs() <= MAX_CLOCK_SKEW);
         if is_near {
             self.newest_live = self.newest_live.max(time);
@@ -74,7 +74,10 @@ impl Session<'_> {
         let limit = self.history_limit;
         let Membership { channel, replay, .. } = &mut self.memberships[index];
         replay.until = Some(now + REPLAY_TIMEOUT);
-        let Some(mut after) = replay.newest.filter(|_| limit > 0) else { return };
+        if limit == 0 {
+            return;
+        }
+        let Some(mut after) = replay.newest else { return };
         replay.open_page = replay.newest;
         replay.repeated = replay.newest_lines;
         // A page may end between two lines with the same time, so start a millisecond early, unless
@@ -114,15 +117,15 @@ impl Session<'_> {
         }
     }
 
-    /// Returns where a line comes from; `None`: do not read it. `index` is the line's channel;
-    /// `None`: it was sent in private. A line in a batch, or with a time before our JOIN, is
-    /// history. Any other line is live, but counts as replayed unless it is newer than the newest
-    /// replayed request.
+    /// Counts a line for catch-up, and returns where it comes from; `None`: do not read it. `index`
+    /// is the line's channel; `None`: it was sent in private. A line in a batch, or with a time
+    /// before our JOIN, is history. Any other line is live, but counts as replayed unless it is
+    /// newer than the newest replayed line that was for us.
     pub fn origin(
         &mut self,
         index: Option<usize>,
         message: &Message,
-        is_request: bool,
+        is_wanted: bool,
         now: Now,
     ) -> Option<Origin> {
         let said = server_time(message);
@@ -133,10 +136,10 @@ impl Session<'_> {
         };
         let membership = &mut self.memberships[index];
         let joined = membership.joined?;
-        let newest_request = membership.replay.newest_request;
+        let newest_wanted = membership.replay.newest_wanted;
         if message.tag("batch").is_none() && said.is_none_or(|time| time >= joined) {
-            membership.was_seen(said, now);
-            return Some(if said.is_some() && said <= newest_request {
+            membership.record_seen(said, now);
+            return Some(if said.is_some() && said <= newest_wanted {
                 Origin::Replayed
             } else {
                 Origin::Live
@@ -163,14 +166,14 @@ impl Session<'_> {
         replay.newest_lines += usize::from(said == replay.newest);
         replay.lines += 1;
         // Ignore times in the future: they would turn live lines into history.
-        if is_request && time <= now.clock {
-            replay.newest_request = newest_request.max(said);
+        if is_wanted && time <= now.clock {
+            replay.newest_wanted = newest_wanted.max(said);
         }
-        Some(if newest_request == said { Origin::SameMoment } else { Origin::Replayed })
+        Some(if newest_wanted == said { Origin::SameMoment } else { Origin::Replayed })
     }
 
-    /// Stores a live line unparsed: only the newest one is needed, for the time when the channel was
-    /// last seen. During a replay, passes the line to `origin` instead, which counts it.
+    /// Stores a live line unparsed: only the newest one is needed, for the time when the channel
+    /// was last seen. During a replay, passes the line to `origin` instead, which counts it.
     pub fn skip_line(&mut self, index: usize, line: &[u8], message: &Message, now: Now) {
         let membership = &mut self.memberships[index];
         if membership.replay.until.is_some() {
@@ -180,7 +183,8 @@ impl Session<'_> {
         }
     }
 
-    /// When each channel was last seen, for links.tsv.heard and the next connection.
+    /// When each channel was last seen, for links.tsv.heard and the next connection. Lazy: parses a
+    /// line only if the caller wants the times.
     pub fn last_seen(&mut self, now: Now) -> impl Iterator<Item = Option<OffsetDateTime>> {
         self.memberships.iter_mut().map(move |membership| membership.last_seen(now))
     }

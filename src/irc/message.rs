@@ -38,9 +38,12 @@ impl<'a> Message<'a> {
         let mut rest = self.params;
         std::iter::from_fn(move || {
             rest = &rest[rest.iter().position(|&b| b != b' ')?..];
-            let trailing = rest.strip_prefix(b":");
-            let param;
-            (param, rest) = trailing.map_or_else(|| word(rest), |trailing| (trailing, b""));
+            if let Some(trailing) = rest.strip_prefix(b":") {
+                rest = b"";
+                return Some(trailing);
+            }
+            let (param, after) = word(rest);
+            rest = after;
             Some(param)
         })
     }

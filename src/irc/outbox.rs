@@ -65,7 +65,7 @@ impl Outbox {
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let waiting = self.queue.len();
         // Replies with the same kind, target and topic can be merged: with the same words before
-        // the colon for saves, with the same text for all others.
+        // the colon for saves, with the same words at the start for all others.
         let topic = match kind {
             ReplyKind::Saved => text.split_inclusive(':').next().unwrap_or_default(),
             _ => &text,
@@ -73,7 +73,9 @@ impl Outbox {
         let same = self.queue.iter_mut().rfind(|queued| {
             queued.kind == kind && queued.target == target && queued.text.starts_with(topic)
         });
-        if let Some(same) = same.filter(|_| waiting >= 4) {
+        if waiting >= 4
+            && let Some(same) = same
+        {
             same.count += 1;
             if kind == ReplyKind::Saved {
                 same.text = format!("{topic} {} more links", same.count);
@@ -81,10 +83,10 @@ impl Outbox {
             return;
         }
         // Replies to saves come before replies to looks.
-        let looks = self.queue.partition_point(|queued| queued.kind != ReplyKind::Look);
+        let first_look = self.queue.partition_point(|queued| queued.kind != ReplyKind::Look);
         if waiting >= 32 {
-            if looks < waiting {
-                self.queue.remove(looks);
+            if first_look < waiting {
+                self.queue.remove(first_look);
             } else if kind != ReplyKind::Saved {
                 // Drop the new reply. `Saved` replies are exempt, even those that cannot be merged.
                 return;
@@ -96,8 +98,8 @@ impl Outbox {
 
     /// The next line that may be sent now.
     pub fn next(&mut self, now: Instant) -> Option<Line> {
-        self.deadline()?;
-        self.bucket.take(now).then(|| self.queue.remove(0))
+        let may_send = !self.queue.is_empty() && self.bucket.take(now);
+        may_send.then(|| self.queue.remove(0))
     }
 
     /// When the next line may be sent; `None`: nothing waits.

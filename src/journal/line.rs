@@ -8,7 +8,7 @@ use super::*;
 use crate::{link::LONGEST_ADDRESS, title};
 
 /// The kind of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     Add,
     Repost,
@@ -28,7 +28,7 @@ pub const ACTIONS: [(&str, Action); 5] = [
 ];
 
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// UTC, to the millisecond; strictly increasing, so it identifies the event permanently.
     pub time: OffsetDateTime,

@@ -1046,6 +1046,41 @@ fn if_the_journal_cannot_be_written_the_link_waits() {
     assert_eq!(world.foreign().len(), 1);
 }
 
+/// The account already has the next link, and the journal cannot record that, because it was moved.
+fn fail_to_disown(world: &mut World) {
+    fs::rename(world.path(), world.path().with_extension("moved")).unwrap();
+    world.step(&mut |_, _| Verdict::AlreadyThere);
+    assert_eq!(logged("delivery paused"), 1);
+}
+
+#[test]
+fn a_pause_long_after_a_rotation_repeats_no_request() {
+    let mut world = World::new(1);
+    world.deliver();
+    world.take_away(false);
+    world.post(2);
+    world.deliver();
+    world.post(3);
+    fail_to_disown(&mut world);
+    fs::rename(world.path().with_extension("moved"), world.path()).unwrap();
+    world.check();
+    world.run(WEEK, |_, _| Verdict::AlreadyThere);
+    assert_eq!(world.tried(), ["1", "2", "3", "3"]);
+    assert_eq!(world.foreign().len(), 1);
+}
+
+#[test]
+fn a_bookmark_is_not_ours_even_if_the_journal_was_moved_during_the_request() {
+    let mut world = World::new(3);
+    world.deliver();
+    world.post(4);
+    fail_to_disown(&mut world);
+    world.check();
+    world.run(WEEK, |_, _| Verdict::AlreadyThere);
+    assert_eq!(world.tried(), ["1", "2", "3", "4", "4"]);
+    assert_eq!(world.foreign().len(), 1);
+}
+
 proptest! {
     // Every case writes files.
     #![proptest_config(ProptestConfig {
