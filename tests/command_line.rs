@@ -1,4 +1,4 @@
-//! The arguments, `--check`, and every start that is refused.
+//! The arguments, `--check`, and starts that fail.
 
 mod common;
 
@@ -12,7 +12,8 @@ use common::bot::{Bot, Ended, Home};
 
 const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
 
-/// One line, neither a panic nor a backtrace.
+/// Asserts that linkbot failed with one line on standard error, which contains `words`, and did not
+/// panic.
 #[track_caller]
 fn assert_refused(ended: &Ended, words: &[&str]) {
     assert_eq!(ended.status, Some(1), "{ended:?}");
@@ -24,7 +25,7 @@ fn assert_refused(ended: &Ended, words: &[&str]) {
 }
 
 #[test]
-fn wrong_usage_is_a_usage_line_and_status_2() {
+fn bad_usage_gets_a_usage_line_and_status_2() {
     let home = Home::new(CONF);
     for wrong in
         [&[][..], &["bot.conf", "bot.conf"], &["--nonsense", "bot.conf"], &["--check"], &["-x"]]
@@ -54,7 +55,7 @@ fn help_and_version_need_no_bot_conf() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_an_error() {
+fn failing_to_print_is_an_error() {
     let home = Home::new(CONF);
     for arguments in [&["--help"][..], &["--version"], &["--check", "bot.conf"]] {
         let mut shell = std::process::Command::new("sh");
@@ -92,7 +93,7 @@ fn a_pipe_in_place_of_a_file_is_an_error_at_once() {
         assert_refused(&ended, &[&format!("{name}: not a regular file")]);
         fs::remove_file(home.path(name)).unwrap();
     }
-    // As root, linkbot could replace it.
+    // As root, linkbot could replace /dev/null.
     let home = Home::new(&format!("{CONF}page = /dev/null\n"));
     assert_refused(&home.run(&["--check", "bot.conf"]), &["/dev/null: not a regular file"]);
 }
@@ -120,7 +121,7 @@ fn check_finds_each_file_that_its_user_may_not_write() {
     own("bot.conf", 65534, 0o600);
     let nobody = 65534;
 
-    // A file of its own in root's directory is not enough, since files are replaced.
+    // In root's directory, owning a file is not enough, because linkbot replaces its files.
     for name in ["links.tsv", "links.xml"] {
         home.write(name, "");
         own(name, nobody, 0o644);
@@ -129,11 +130,11 @@ fn check_finds_each_file_that_its_user_may_not_write() {
     let why = "Permission denied; linkbot must be able to write it, and to create files beside it";
     assert_refused(&check_as_nobody(&home), &["links.tsv: ", why]);
 
-    // The directory that README describes for systemd.
+    // A sticky directory, as docs/operating.md sets up for systemd (there with mode 1775).
     own("", 0, 0o1777);
     assert_eq!(check_as_nobody(&home).stdout, "bot.conf: ok\n");
 
-    // There nobody can replace another user's file.
+    // In a sticky directory, linkbot cannot replace another user's file.
     own("links.xml", 0, 0o644);
     assert_refused(&check_as_nobody(&home), &["links.xml: ", why]);
     own("links.xml", nobody, 0o600);
@@ -178,7 +179,7 @@ fn check_says_ok_and_touches_nothing() {
         assert_eq!(ended.status, Some(0));
     }
     assert_eq!(home.files(), ["bot.conf"]);
-    // A torn last line is the next start's business.
+    // `--check` leaves a torn last line alone; the next start truncates it.
     home.write(
         "links.tsv",
         "2026-11-22T10:31:19.123Z\tadd\t#dev\talice\t\thttp://www.example.com/\tTit",
@@ -191,8 +192,8 @@ fn check_says_ok_and_touches_nothing() {
 }
 
 #[test]
-fn a_fault_in_bot_conf_is_told_by_line_and_key_with_what_would_be_right() {
-    let faults = [
+fn an_error_in_bot_conf_names_the_line_the_key_and_what_would_be_right() {
+    let errors = [
         ("tls = no\nchannels = #dev\n", "bot.conf:", "server"),
         ("server = localhost:6667\ntls = no\n", "bot.conf:", "channels"),
         ("server = localhost:6667\ntls = no\nchannels =\n", "bot.conf:3: channels: ", "#"),
@@ -216,26 +217,26 @@ fn a_fault_in_bot_conf_is_told_by_line_and_key_with_what_would_be_right() {
         (&format!("{CONF}delicious = ftp://a.example/\n"), "bot.conf:4: delicious: ", "http"),
         (&format!("{CONF}delicious_interval = -1\n"), "bot.conf:4: delicious_interval: ", "number"),
     ];
-    for (conf, place, remedy) in faults {
+    for (conf, place, remedy) in errors {
         let home = Home::new(conf);
         let ended = home.run(&["--check", "bot.conf"]);
         assert_refused(&ended, &[place, remedy]);
         assert!(ended.stderr.starts_with(place), "{ended:?}");
-        // Without --check it is the same, and nothing has been begun.
+        // A start fails the same way and creates nothing.
         assert_eq!(home.console("").stderr, ended.stderr);
         assert_eq!(home.files(), ["bot.conf"]);
     }
 }
 
 #[test]
-fn a_bot_conf_that_is_not_there_is_one_line() {
+fn a_missing_bot_conf_is_a_one_line_error() {
     let home = Home::new(CONF);
     assert_refused(&home.run(&["nowhere.conf"]), &["nowhere.conf"]);
     assert_refused(&home.run(&["--check", "."]), &["."]);
 }
 
 #[test]
-fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_mends_it() {
+fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_fixes_it() {
     let account =
         "delicious = https://bookmarks.example/posts/add\ndelicious_token = alice:5ecre7\n";
     let secrets = [
@@ -272,7 +273,7 @@ fn a_secret_that_others_may_read_is_refused_with_the_chmod_that_mends_it() {
 }
 
 #[test]
-fn a_password_is_not_sent_in_plain_text_to_another_machine() {
+fn a_plain_text_login_to_another_machine_is_an_error_or_warning() {
     let check = |host: &str, login: &str| {
         let home =
             Home::new(&format!("server = {host}:6667\ntls = no\nchannels = #dev\n{login}\n"));
@@ -297,7 +298,7 @@ fn a_password_is_not_sent_in_plain_text_to_another_machine() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_refused_where_there_is_an_account() {
+fn an_unusable_proxy_is_refused_if_there_is_an_account() {
     let account = "delicious = https://bookmarks.example/posts/add\ndelicious_token = 5ecre7\n";
     let check = |conf: &str, proxy: &str, value: &str| {
         let home = Home::new(conf);
@@ -327,13 +328,13 @@ fn a_proxy_that_cannot_be_used_is_refused_where_there_is_an_account() {
         assert_eq!(
             check(CONF, proxy, "socks5://127.0.0.1:1080").status,
             Some(0),
-            "IRC knows no proxy"
+            "IRC uses no proxy"
         );
     }
 }
 
 #[test]
-fn a_login_for_http_to_another_machine_is_a_warning() {
+fn a_login_over_http_to_another_machine_is_a_warning() {
     let conf = |host: &str| {
         format!(
             "{CONF}delicious = http://{host}/posts/add\ndelicious_user = alice\ndelicious_password = 5ecre7\n"
@@ -347,7 +348,7 @@ fn a_login_for_http_to_another_machine_is_a_warning() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_written_is_one_line() {
+fn a_bad_journal_or_feed_path_is_a_one_line_error() {
     let home = Home::new(&format!("{CONF}journal = nowhere/links.tsv\n"));
     assert_refused(&home.console(""), &["bot.conf:4: journal: ", "in a directory that exists"]);
     assert_refused(
@@ -381,7 +382,7 @@ fn a_second_linkbot_on_the_same_journal_ends_at_once() {
 }
 
 #[test]
-fn foreign_lines_of_the_journal_are_skipped_and_named_once() {
+fn invalid_journal_lines_are_skipped_and_logged_once() {
     let good = |second: u32, title: &str| {
         format!(
             "2026-11-22T10:31:{second}.123Z\tadd\t#dev\talice\t\thttp://www.example.com/{second}\t{title}\n"

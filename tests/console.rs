@@ -1,4 +1,4 @@
-//! The console: the same commands from standard input, without any network.
+//! The console: the same commands, from standard input and without a network.
 
 mod common;
 
@@ -12,7 +12,7 @@ const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev, #other\n
 const USAGE: &str = "usage: .url http://www.example.com/ Title For Link";
 
 #[test]
-fn a_piped_console_prints_replies_only_and_ends_with_status_0() {
+fn a_piped_console_prints_only_replies_and_ends_with_status_0() {
     let home = Home::new(CONF);
     let ended = home.console(".url http://www.example.com/ Title For Link\nhello\n");
     assert_eq!(ended.stdout, "saved: Title For Link\n");
@@ -32,7 +32,7 @@ fn the_journal_and_the_feed_are_written_next_to_bot_conf() {
 }
 
 #[test]
-fn lines_are_said_by_user_else_by_you_and_with_a_nick_before_them_by_that_one() {
+fn a_line_is_from_the_nick_in_front_of_it_or_else_from_user_or_you() {
     let home = Home::new(CONF);
     let as_user = |user: Option<&str>, input: &str| {
         let mut linkbot = home.linkbot(&["--console", "bot.conf"]);
@@ -43,19 +43,19 @@ fn lines_are_said_by_user_else_by_you_and_with_a_nick_before_them_by_that_one() 
     assert_eq!(as_user(Some("carol"), ".url http://example.com/1 One\n"), "carol");
     assert_eq!(as_user(None, ".url http://example.com/2 Two\n"), "you");
     assert_eq!(as_user(Some("carol"), "<bob> .url http://example.com/3 Three\n"), "bob");
-    // That would forge a column.
+    // A tab in USER would forge a column.
     assert_eq!(as_user(Some("a\tb"), ".url http://example.com/4 Four\n"), "you");
 }
 
 #[test]
-fn no_network_is_touched_whatever_bot_conf_says() {
+fn no_network_is_used_whatever_bot_conf_says() {
     let server = IrcServer::plain();
     let bookmarks = Bookmarks::plain(|_| Answer::done());
     let home = Home::new(&(server.conf() + &bookmarks.conf()));
     let input = ".url http://example.com/ One\n.url http://example.com/2 Two\n.help\n.status\n";
     let trace = home.trace("network", &["--console", "bot.conf"], input);
     assert_eq!(home.titles(), ["One", "Two"]);
-    // strace sees the calls of this process, so it would see these.
+    // Proves that strace traced the process, so it would show network calls.
     assert!(trace.contains("+++ exited with 0 +++"), "{trace}");
     assert!(!trace.contains("socket(") && !trace.contains("connect("), "{trace}");
 }
@@ -79,7 +79,7 @@ fn on_a_terminal_it_greets_with_one_line() {
 }
 
 #[test]
-fn an_address_may_stand_in_brackets_and_bring_along_what_nobody_sees() {
+fn an_address_may_be_in_brackets_or_end_in_invisible_characters() {
     for (input, saved) in [
         ("linkbot: <http://x.example/1> T", "http://x.example/1"),
         (".url <http://x.example/2> T", "http://x.example/2"),
@@ -111,7 +111,7 @@ fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
 }
 
 #[test]
-fn bad_use_is_told_with_the_usage_and_saves_nothing() {
+fn a_bad_url_command_gets_usage_and_saves_nothing() {
     let long = format!("http://www.example.com/{} T", "a".repeat(1000));
     let refused = [
         ("", "the address is missing"),
@@ -139,11 +139,12 @@ fn bad_use_is_told_with_the_usage_and_saves_nothing() {
         let ended = home.console(format!(".url {arguments}\n"));
         let reply = ended.stdout.strip_suffix('\n').expect("a reply");
         assert!(reply.ends_with(USAGE), "{arguments}: {reply}");
-        // It is for who asked. Else someone could make the bot give orders to other bots, or to channel services.
-        let told = reply.strip_suffix(USAGE).unwrap().strip_prefix("you: ").expect(reply);
-        assert!(told.contains(why), "{arguments}: {reply}");
+        // An error starts with the nick of the person who asked. Otherwise someone could make the
+        // bot command other bots or channel services.
+        let error = reply.strip_suffix(USAGE).unwrap().strip_prefix("you: ").expect(reply);
+        assert!(error.contains(why), "{arguments}: {reply}");
         assert!(
-            ["the ", "an ", "not ", "one "].iter().any(|word| told.starts_with(word)),
+            ["the ", "an ", "not ", "one "].iter().any(|word| error.starts_with(word)),
             "{reply}"
         );
         assert!(!reply.contains('\n') && !reply.contains("alice"), "{reply}");
@@ -160,14 +161,14 @@ fn an_address_is_stored_as_the_url_crate_prints_it() {
         ("http://[2001:db8::1]:8080/", "http://[2001:db8::1]:8080/"),
     ];
     let home = Home::new(CONF);
-    for (said, kept) in stored {
-        assert_eq!(home.console(format!(".url {said} T\n")).stdout, "saved: T\n");
-        assert_eq!(home.journal().last().unwrap()[5], kept);
+    for (typed, saved) in stored {
+        assert_eq!(home.console(format!(".url {typed} T\n")).stdout, "saved: T\n");
+        assert_eq!(home.journal().last().unwrap()[5], saved);
     }
 }
 
 #[test]
-fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
+fn help_lists_commands_and_help_url_describes_url_with_an_example() {
     let home = Home::new(CONF);
     let all = home.console(".help\n").stdout;
     assert!(all.contains("url") && all.contains("help") && all.lines().count() == 1, "{all}");
@@ -180,7 +181,7 @@ fn help_lists_the_commands_and_help_url_gives_its_line_and_example() {
 }
 
 #[test]
-fn behind_the_prefix_an_unknown_command_gets_no_answer_and_plain_talk_neither() {
+fn an_unknown_command_after_the_prefix_or_plain_talk_gets_no_reply() {
     let home = Home::new(CONF);
     let input = ".weather Berlin\n.\n..\nlinkbot, good morning\nurl http://example.com/ T\n<http://x.example/> .url http://a.example/ T\n\n.urls http://a.example/ T\n";
     let ended = home.console(input);
@@ -189,7 +190,7 @@ fn behind_the_prefix_an_unknown_command_gets_no_answer_and_plain_talk_neither() 
 }
 
 #[test]
-fn latin_1_and_a_last_line_without_its_end_are_understood() {
+fn latin_1_and_a_last_line_without_newline_are_accepted() {
     let home = Home::new(CONF);
     assert_eq!(
         home.console(b".url http://example.com/ Caf\xe9 au lait").stdout,
@@ -199,8 +200,8 @@ fn latin_1_and_a_last_line_without_its_end_are_understood() {
 }
 
 #[test]
-fn each_byte_that_is_not_utf_8_is_latin_1_and_half_a_character_at_the_end_is_dropped() {
-    for (said, url, title) in [
+fn a_byte_that_is_not_utf_8_is_latin_1_and_a_partial_last_character_is_dropped() {
+    for (input, url, title) in [
         (&b".url https://example.org/K\xc3\xb6ln A\xc3"[..], "https://example.org/K%C3%B6ln", "A"),
         (b".url https://example.org/K\xc3\xb6ln A\xe2\x82", "https://example.org/K%C3%B6ln", "A"),
         (
@@ -211,8 +212,8 @@ fn each_byte_that_is_not_utf_8_is_latin_1_and_half_a_character_at_the_end_is_dro
         (b".url https://example.org/K\xf6ln A", "https://example.org/K%C3%B6ln", "A"),
     ] {
         let home = Home::new(CONF);
-        home.console(said);
-        assert_eq!(home.journal()[0][5..7], [url, title], "{said:?}");
+        home.console(input);
+        assert_eq!(home.journal()[0][5..7], [url, title], "{input:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Killed at any moment, and refused by the system at any call: what was promised holds.
+//! Every reply stays true if the bot is killed at any moment or any system call fails.
 
 mod common;
 mod failures;
@@ -15,10 +15,14 @@ use common::eventually;
 use common::irc::{Client, IrcServer};
 use failures::{Promises, Random, Shelf, Step};
 
-/// How the service answers while the bot is killed.
-fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Request) -> Answer {
+/// The response of an unreliable service.
+fn flaky_answer(
+    shelf: &Shelf,
+    random: &Mutex<Random>,
+    request: &common::bookmarks::Request,
+) -> Answer {
     let result = "HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?>\r\n<resu";
-    // Mostly all is well: what comes later must have its chance, too.
+    // Most requests succeed, so later events get sent too.
     match random.lock().unwrap().below(40) {
         0 => Answer::http("500 Internal Server Error", ""),
         1 => Answer::http("200 OK", "<html><body>Back soon</body></html>"),
@@ -27,7 +31,7 @@ fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Requ
         4 => Answer::close(),
         5 => Answer::Hang,
         6 => Answer::Drip(result),
-        // Stored, but nobody says so.
+        // Stored, but the response fails.
         7 => {
             shelf.take(request);
             Answer::http("500 Internal Server Error", "")
@@ -45,119 +49,120 @@ fn mood(shelf: &Shelf, random: &Mutex<Random>, request: &common::bookmarks::Requ
     }
 }
 
-/// One run of the bot, from its start to its violent end.
+/// One run of the bot, from start to kill.
 struct Run<'a> {
     random: &'a mut Random,
-    /// What was said in it, in order.
-    said: Vec<Step>,
-    /// How many links and titles were promised, one by one or folded.
+    /// The requests in it, in order.
+    steps: Vec<Step>,
+    /// The number of links and titles confirmed, in single or merged replies.
     saved: usize,
-    /// How many removals were.
+    /// The number of removals confirmed.
     removed: usize,
 }
 
 impl Run<'_> {
-    /// A new link, mostly; else a new title for one that stands, or its end, or its return.
+    /// Usually a new link; otherwise retitles, removes or reposts an earlier one.
     fn next(&mut self, name: &str) -> Step {
-        let number = self.said.len();
+        let number = self.steps.len();
         let title = format!("{name} link {number}");
         let act = self.random.below(6);
         if act < 3 || number == 0 {
             return Step { url: failures::address(&title), title: Some(title) };
         }
-        let Step { url, .. } = &self.said[self.random.below(number as u64) as usize];
-        let stands = self
-            .said
+        let Step { url, .. } = &self.steps[self.random.below(number as u64) as usize];
+        let is_listed = self
+            .steps
             .iter()
             .rfind(|step| step.url == *url)
             .is_some_and(|step| step.title.is_some());
-        Step { url: url.clone(), title: Some(title).filter(|_| act == 3 || !stands) }
+        Step { url: url.clone(), title: Some(title).filter(|_| act == 3 || !is_listed) }
     }
 
     fn say(&mut self, client: &mut Client, name: &str) {
         for _ in 0..=self.random.below(12) {
             let step = self.next(name);
             step.say(client);
-            self.said.push(step);
+            self.steps.push(step);
         }
         client.send("PING :more");
     }
 
-    /// Talks until the bot is dead, and counts what it promises.
+    /// Posts until the bot is dead, and counts what it confirms.
     fn until_dead(&mut self, client: &mut Client, name: &str) {
         self.say(client, name);
         while let Some(line) = client.next_line() {
             if line.starts_with("PONG") {
-                // At most so many at once that a run stays readable.
-                if self.said.len() < 20 {
+                // Limits the length of a run, to keep failures readable.
+                if self.steps.len() < 20 {
                     self.say(client, name);
                 }
                 continue;
             }
-            let answer =
-                line.strip_prefix("PRIVMSG #dev :").and_then(|answer| answer.split_once(": "));
-            let (promised, title) = match answer {
+            let reply =
+                line.strip_prefix("PRIVMSG #dev :").and_then(|reply| reply.split_once(": "));
+            let (confirmed, title) = match reply {
                 Some(("saved" | "title changed", title)) => (&mut self.saved, title),
                 Some(("removed", title)) => (&mut self.removed, title),
                 _ => panic!("{line}"),
             };
-            *promised += match title.strip_suffix(" more links") {
-                Some(folded) => folded.parse().unwrap(),
-                None if self.said.iter().any(|step| step.title.as_deref() == Some(title)) => 1,
+            *confirmed += match title.strip_suffix(" more links") {
+                Some(merged) => merged.parse().unwrap(),
+                None if self.steps.iter().any(|step| step.title.as_deref() == Some(title)) => 1,
                 None => panic!("{line}"),
             };
         }
     }
 
-    /// Events are written in the order in which they are asked for: with so many promised, the first so many are
-    /// safe, whichever of them the folded answers stood for.
+    /// Events are written in the order of the requests. So if n were confirmed, the first n must be
+    /// on disk, whichever of them a merged reply counted.
     fn note(self, promises: &mut Promises) {
         let (mut saved, mut removed) = (self.saved, self.removed);
-        for step in self.said {
+        for step in self.steps {
             let left = if step.title.is_some() { &mut saved } else { &mut removed };
-            let promised = *left > 0;
-            *left -= usize::from(promised);
-            promises.note(step, promised);
+            let confirmed = *left > 0;
+            *left -= usize::from(confirmed);
+            promises.note(step, confirmed);
         }
-        assert_eq!((saved, removed), (0, 0), "more was promised than asked for");
+        assert_eq!((saved, removed), (0, 0), "more was confirmed than requested");
     }
 }
 
-/// Kills the bot `kills` times and looks after each restart; gives how many events were promised.
+/// Kills the bot `kills` times and checks its files after each restart. Returns how many events it
+/// confirmed.
 fn kill_again_and_again(seed: u64, kills: usize) -> usize {
     println!("seed {seed}");
     let mut random = Random(seed);
     let shelf = Shelf::default();
-    let moods = Arc::new(Mutex::new(Random(seed + 1)));
+    let service_random = Arc::new(Mutex::new(Random(seed + 1)));
     let service = {
-        let (shelf, moods) = (shelf.clone(), moods.clone());
-        Bookmarks::plain(move |request| mood(&shelf, &moods, request))
+        let (shelf, random) = (shelf.clone(), service_random.clone());
+        Bookmarks::plain(move |request| flaky_answer(&shelf, &random, request))
     };
     let home = Home::new("");
-    let (mut promises, mut promised) = (Promises::default(), 0);
+    let (mut promises, mut confirmed) = (Promises::default(), 0);
     for kill in 0..kills {
-        // A server of its own for each run: no connection of a dead bot waits in it.
+        // A new server for each run, so it has no connection from a killed bot.
         let server = IrcServer::plain();
         home.configure(&format!("{}{}", server.conf(), service.conf()));
         let bot = home.start();
-        // Now and then in the middle of starting, else while links arrive.
+        // Sometimes during startup, otherwise while links arrive.
         if random.below(8) == 0 {
             std::thread::sleep(Duration::from_micros(random.below(20_000)));
             drop(bot);
             continue;
         }
         let mut client = server.welcome();
-        look(&home, &promises);
+        check(&home, &promises);
         let longest = if random.below(10) == 0 { 4_000 } else { 500 };
         let wait = Duration::from_micros(random.below(longest * 1_000));
         let killer = std::thread::spawn(move || {
             std::thread::sleep(wait);
             drop(bot);
         });
-        let mut run = Run { random: &mut random, said: Vec::new(), saved: 0, removed: 0 };
+        let mut run = Run { random: &mut random, steps: Vec::new(), saved: 0, removed: 0 };
         run.until_dead(&mut client, &format!("run {kill}"));
         killer.join().unwrap();
-        promised += run.saved + run.removed;
+        confirmed += run.saved + run.removed;
         run.note(&mut promises);
     }
     let server = IrcServer::plain();
@@ -165,78 +170,82 @@ fn kill_again_and_again(seed: u64, kills: usize) -> usize {
     home.configure(&format!("{}{}", server.conf(), good.conf()));
     let mut bot: Bot = home.start();
     let mut client = server.welcome();
-    look(&home, &promises);
-    goes_on(&home, &mut client, &mut promises);
-    // Nobody answers the bot on IRC meanwhile: delivery needs none.
+    check(&home, &promises);
+    saves_one_more(&home, &mut client, &mut promises);
+    // The IRC server does not respond now: delivery does not need it.
     shelf.await_all(&home);
     bot.kill();
-    promised
+    confirmed
 }
 
-fn look(home: &Home, promises: &Promises) {
+fn check(home: &Home, promises: &Promises) {
     promises.assert_kept(&failures::whole_journal(home, "links.tsv"));
     failures::assert_feed_is_whole(home);
 }
 
-/// One more link is promised and kept.
-fn goes_on(home: &Home, client: &mut Client, promises: &mut Promises) {
+/// Saves one more link.
+fn saves_one_more(home: &Home, client: &mut Client, promises: &mut Promises) {
     failures::post(client, "after all").unwrap();
     promises.note(
         Step { url: failures::address("after all"), title: Some("after all".to_owned()) },
         true,
     );
     client.barrier();
-    look(home, promises);
+    check(home, promises);
 }
 
-/// The seed of this run, or the one that is asked for to see a failure again.
+/// The seed of this run: SEED if set, to reproduce a failure.
 fn seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     std::env::var("SEED").map_or(now.as_secs(), |seed| seed.parse().unwrap())
 }
 
 #[test]
-fn a_bot_that_is_killed_keeps_its_promises() {
+fn a_killed_bot_loses_nothing_it_confirmed() {
     kill_again_and_again(seed(), 10);
 }
 
 #[test]
 #[ignore = "takes minutes (.ci/run runs it)"]
-fn a_bot_that_is_killed_two_hundred_times_keeps_its_promises() {
-    let promised = kill_again_and_again(seed(), 220);
-    println!("{promised} events were promised");
+fn a_bot_killed_two_hundred_times_loses_nothing_it_confirmed() {
+    let confirmed = kill_again_and_again(seed(), 220);
+    println!("{confirmed} events were confirmed");
 }
 
-/// A call as strace shows it: its name, the whole line, and whether it succeeded.
+/// A system call in strace's output.
 struct Call<'a> {
     name: &'a str,
     line: &'a str,
-    done: bool,
+    succeeded: bool,
 }
 
 fn calls(trace: &str) -> Vec<Call<'_>> {
     let calls = trace.lines().filter_map(|line| {
         let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         let name = call.split_once('(')?.0;
-        Some(Call { name, line: call, done: line.contains(") = ") && !line.contains(") = -1") })
+        Some(Call {
+            name,
+            line: call,
+            succeeded: line.contains(") = ") && !line.contains(") = -1"),
+        })
     });
     calls.filter(|call| call.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).collect()
 }
 
-/// The numbers of the calls that succeeded on a file or socket of this kind, with these words in them.
-fn find(calls: &[Call], names: &[&str], file: &str, words: &str) -> Vec<usize> {
+/// The indices of the calls that succeeded on this file or socket, with this text.
+fn find(calls: &[Call], names: &[&str], file: &str, text: &str) -> Vec<usize> {
     let wanted = |call: &Call| {
-        call.done
+        call.succeeded
             && names.contains(&call.name)
             && call.line.contains(file)
-            && call.line.contains(words)
+            && call.line.contains(text)
     };
     (0..calls.len()).filter(|&i| wanted(&calls[i])).collect()
 }
 
 #[test]
 #[ignore = "needs strace (.ci/run runs it)"]
-fn saved_leaves_after_the_sync_and_the_cursor_moves_after_the_answer() {
+fn saved_follows_the_sync_and_the_cursor_follows_the_response() {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = shelf.open();
     let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
@@ -256,16 +265,16 @@ fn saved_leaves_after_the_sync_and_the_cursor_moves_after_the_answer() {
     let calls = calls(&trace);
     for (title, line) in titles.iter().zip(&journal) {
         let written = find(&calls, &["write", "pwrite64", "writev"], "/links.tsv>", title)[0];
-        let told =
+        let sent =
             find(&calls, &["sendto", "write", "sendmsg"], "<socket:", &format!("saved: {title}"))
                 [0];
         let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv>", "= 0");
         assert!(
-            synced.iter().any(|&sync| written < sync && sync < told),
-            "{title} was promised before it was on disk"
+            synced.iter().any(|&sync| written < sync && sync < sent),
+            "{title} was confirmed before it was on disk"
         );
 
-        let asked = find(
+        let requested = find(
             &calls,
             &["sendto", "write", "sendmsg"],
             "<socket:",
@@ -273,15 +282,15 @@ fn saved_leaves_after_the_sync_and_the_cursor_moves_after_the_answer() {
         )[0];
         let answered =
             find(&calls, &["recvfrom", "read", "recvmsg"], "<socket:", "code=\\\"done\\\"");
-        let answered = answered.into_iter().find(|&answer| answer > asked).unwrap();
+        let answered = answered.into_iter().find(|&answer| answer > requested).unwrap();
         let moved = find(&calls, &["pwrite64"], "/links.tsv.delivered>", &line[0])[0];
-        assert!(answered < moved, "{title}: the cursor moved before the service had answered");
+        assert!(answered < moved, "{title}: the cursor moved before the service responded");
     }
-    // It was on the disk before it was first overwritten.
+    // The cursor file is synced when it is created, before anything overwrites it.
     let created = find(&calls, &["write"], "/links.tsv.delivered.tmp>", "1970-01-01")[0];
     let synced = find(&calls, &["fdatasync", "fsync"], "/links.tsv.delivered.tmp>", "= 0")[0];
     let renamed = find(&calls, &["rename", "renameat", "renameat2"], "links.tsv.delivered", "")[0];
-    assert!(created < synced && synced < renamed, "the cursor is created durably");
+    assert!(created < synced && synced < renamed, "the cursor file is synced before it is renamed");
 }
 
 /// The files of the bot. strace counts only the calls on these.
@@ -297,7 +306,7 @@ const FILES: [&str; 9] = [
     "links.html.tmp",
 ];
 
-/// What the system may say to a call on a file.
+/// The errors that a call on a file can return.
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
         "openat" | "open" => &["EACCES", "EIO", "EMFILE", "ENOSPC", "EROFS"],
@@ -315,7 +324,7 @@ fn errors(call: &str) -> &'static [&'static str] {
     }
 }
 
-/// `fault` may be several, separated by blanks.
+/// Runs the bot under strace. `fault` is zero or more faults, separated by spaces.
 fn under_strace(home: &Home, fault: &str) -> Bot {
     let mut options: Vec<String> = Vec::new();
     for file in FILES {
@@ -328,12 +337,12 @@ fn under_strace(home: &Home, fault: &str) -> Bot {
         options.extend(["-e".to_owned(), format!("inject={fault}")]);
     }
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    // By its whole name, as the paths above are: strace compares them as they are spelt.
+    // An absolute path, like those above: strace compares paths as spelled.
     Bot::spawn(failures::strace(home, &options, &[home.path("bot.conf").to_str().unwrap()]))
 }
 
-/// Three links, a new title for the first, the end of the second, and their deliveries; gives what was promised, and
-/// whether the bot lived on.
+/// Posts three links, changes the title of the first, removes the second, and waits for the
+/// deliveries. Returns the promises, and whether the bot survived.
 fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bool) {
     let mut promises = Promises::default();
     let Some(mut client) = failures::try_welcome(server, bot) else { return (promises, false) };
@@ -345,24 +354,25 @@ fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bo
         ("two", None),
     ] {
         let step = Step { url: failures::address(url), title: title.map(str::to_owned) };
-        let answer = failures::attempt(&mut client, &step);
-        promises.note(step.clone(), answer == Some(Ok(())));
-        match answer {
+        let reply = failures::attempt(&mut client, &step);
+        promises.note(step.clone(), reply == Some(Ok(())));
+        match reply {
             None => return (promises, false),
-            // It may stand there all the same, so it may not be there to be taken back.
+            // After a failed save the link may or may not exist, so `.undo` may not find it.
             Some(Err(why)) => {
-                let may_be = ["could not save: ", "not among the newest links"];
-                assert!(may_be.iter().any(|beginning| why.starts_with(beginning)), "{why}");
+                let possible = ["could not save: ", "not among the newest links"];
+                assert!(possible.iter().any(|beginning| why.starts_with(beginning)), "{why}");
                 continue;
             }
             Some(Ok(())) => {}
         }
-        let held =
+        let stored =
             || shelf.links().into_iter().find(|(url, _)| *url == step.url).map(|(_, title)| title);
-        // A journal that cannot be read is tried again after a while: here, with the next start.
-        let mut put_off = || bot.log().contains("the journal cannot be read") || !bot.is_running();
-        eventually("the delivery", || (held() == step.title || put_off()).then_some(()));
-        // Behind this the cursor is where it belongs, or the bot is dead.
+        // linkbot retries an unreadable journal later, in this test at the next start.
+        let mut is_paused =
+            || bot.log().contains("the journal cannot be read") || !bot.is_running();
+        eventually("the delivery", || (stored() == step.title || is_paused()).then_some(()));
+        // After the PONG, either the cursor is up to date or the bot is dead.
         client.send("PING :settled");
         loop {
             match client.next_line() {
@@ -375,13 +385,13 @@ fn five_steps(server: &IrcServer, shelf: &Shelf, bot: &mut Bot) -> (Promises, bo
     (promises, true)
 }
 
-/// A run with one fault, and the run after it; gives whether the fault came to pass.
+/// A run with one fault, and a run after it without one. Returns true if the fault occurred.
 fn survives(fault: &str) -> bool {
     let shelf = Shelf::default();
     let (server, service) = (IrcServer::plain(), shelf.open());
     let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
     let mut bot = under_strace(&home, fault);
-    let (mut promises, lived) = five_steps(&server, &shelf, &mut bot);
+    let (mut promises, survived) = five_steps(&server, &shelf, &mut bot);
     let log = bot.kill();
     assert!(!log.contains("panicked"), "{log}");
     let trace = std::fs::read_to_string(home.path("strace.out")).unwrap_or_default();
@@ -390,16 +400,16 @@ fn survives(fault: &str) -> bool {
     home.configure(&format!("{}{}", server.conf(), service.conf()));
     let mut bot = home.start();
     let mut client = server.welcome();
-    look(&home, &promises);
-    goes_on(&home, &mut client, &mut promises);
+    check(&home, &promises);
+    saves_one_more(&home, &mut client, &mut promises);
     shelf.await_all(&home);
     bot.kill();
-    !lived || trace.contains("(INJECTED)")
+    !survived || trace.contains("(INJECTED)")
 }
 
 #[test]
 #[ignore = "needs strace (.ci/run runs it)"]
-fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
+fn a_new_journal_has_every_pending_link_or_does_not_exist() {
     for fault in [
         "openat:signal=KILL",
         "write:signal=KILL",
@@ -424,22 +434,22 @@ fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
         for title in ["one", "two"] {
             failures::post(&mut client, title).unwrap();
         }
-        let owed = home.read("links.tsv");
+        let pending = home.read("links.tsv");
         std::fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
         client.send("PING :look");
         match client.next_line() {
             None => {
                 assert_eq!(
-                    std::fs::read_to_string(home.path("links.tsv")).unwrap_or(owed.clone()),
-                    owed,
+                    std::fs::read_to_string(home.path("links.tsv")).unwrap_or(pending.clone()),
+                    pending,
                     "{fault}"
                 )
             }
-            // It is tried again with each round.
+            // linkbot retries with each batch.
             Some(_) => {
                 bot.logs("; nothing can be saved");
                 failures::post(&mut client, "three").unwrap();
-                assert!(home.read("links.tsv").starts_with(&owed), "{fault}");
+                assert!(home.read("links.tsv").starts_with(&pending), "{fault}");
                 assert_eq!(home.titles(), ["one", "two", "three"], "{fault}");
             }
         }
@@ -448,7 +458,7 @@ fn a_new_journal_is_there_with_all_that_is_owed_or_not_at_all() {
 
 #[test]
 #[ignore = "needs strace, takes minutes (.ci/run runs it)"]
-fn each_call_on_the_bots_files_may_kill_it_or_fail() {
+fn any_call_on_the_bots_files_may_fail_or_kill_it() {
     let shelf = Shelf::default();
     let (server, service) = (IrcServer::plain(), shelf.open());
     let home = Home::new(&format!("{}{}", server.conf(), service.conf()));
@@ -471,7 +481,7 @@ fn each_call_on_the_bots_files_may_kill_it_or_fail() {
                 errors(call).iter().map(|error| format!("{call}:error={error}:when={when}")),
             );
         }
-        // What follows a failure may fail, too, or be the last thing that the bot does.
+        // The call after a failure may fail too, or the bot may be killed there.
         for when in 1..=if call == "write" || call == "fdatasync" { count } else { 0 } {
             let first = format!("{call}:error=ENOSPC:when={when}");
             faults.push(format!("{first} ftruncate:error=EIO:when=1"));
@@ -489,14 +499,14 @@ fn each_call_on_the_bots_files_may_kill_it_or_fail() {
                 loop {
                     let Some(fault) = faults.lock().unwrap().next() else { return };
                     let result = std::panic::catch_unwind(|| survives(&fault));
-                    let came = result.unwrap_or_else(|_| panic!("with {fault}"));
-                    *hit.lock().unwrap() += usize::from(came);
+                    let occurred = result.unwrap_or_else(|_| panic!("with {fault}"));
+                    *hit.lock().unwrap() += usize::from(occurred);
                 }
             });
         }
     });
     let hit = hit.into_inner().unwrap();
-    println!("{all} faults, {hit} of them came to pass");
-    // A run may take a few calls less than the first one did, not many.
+    println!("{all} faults, {hit} of them occurred");
+    // A run may make a few calls fewer than the first one.
     assert!(hit * 10 > all * 9, "{hit} of {all}");
 }

@@ -1,4 +1,5 @@
-//! A disk that is full, read-only or broken: nobody is told "saved" for what is not, and the bot stays.
+//! A full, read-only or broken disk: no reply says "saved" for an unsaved link, and the bot keeps
+//! running.
 
 mod common;
 mod failures;
@@ -12,7 +13,7 @@ use common::bot::{Bot, Home};
 use common::irc::IrcServer;
 use failures::Mount;
 
-/// The journal and the feed on a file system of their own.
+/// The journal and the feed on their own file system.
 const ON_DISK: &str = "journal = disk/links.tsv\nfeed = disk/links.xml\n";
 
 /// Writes until nothing more can be written.
@@ -23,11 +24,12 @@ fn fill(home: &Home, name: &str) {
 
 #[test]
 #[ignore = "mounts a file system, needs root (.ci/run runs it)"]
-fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
+fn on_a_full_disk_a_save_gets_an_error_and_saved_links_stay() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + ON_DISK + "capture = yes\n"));
     let disk = Mount::tmpfs(home.path("disk"), "size=64k");
-    // A page of memory ends in the middle of the next line: the write is a short one before it is an error.
+    // A memory page ends inside the next line, so the first write is short and only the second one
+    // fails.
     let time = "2026-01-01T00:00:00.001Z\tadd\t#dev\tbob\t\thttp://www.example.com/\t";
     home.write("disk/links.tsv", format!("{time}{}\n", "x".repeat(4096 - 50 - time.len() - 1)));
     let before = home.read("disk/links.tsv");
@@ -40,11 +42,11 @@ fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
     assert!(check.stderr.contains("No space left on device; linkbot must be able"), "{check:?}");
     assert_eq!(fs::read_dir(home.path("disk")).unwrap().count(), files);
     for _ in 0..2 {
-        let answer = failures::post(&mut client, "too much");
-        assert_eq!(answer, Err("could not save: No space left on device".to_owned()));
-        assert_eq!(home.read("disk/links.tsv"), before, "no half line stays");
+        let reply = failures::post(&mut client, "too much");
+        assert_eq!(reply, Err("could not save: No space left on device".to_owned()));
+        assert_eq!(home.read("disk/links.tsv"), before, "no partial line is left");
     }
-    // Who did not ask is not told.
+    // A failed capture gets no reply.
     client.say("bob", "#dev", "http://www.example.com/captured is too much, too");
     client.barrier();
     bot.logs("#dev bob: could not save: No space left on device");
@@ -63,13 +65,13 @@ fn on_a_full_disk_the_person_is_told_and_what_was_promised_stays() {
 
 #[test]
 #[ignore = "mounts a file system, needs root (.ci/run runs it)"]
-fn a_feed_that_found_no_room_is_whole_after_the_next_start() {
+fn a_feed_that_did_not_fit_is_whole_after_the_next_start() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + ON_DISK));
     let disk = Mount::tmpfs(home.path("disk"), "size=64k");
     let mut bot = home.start();
     let mut client = server.welcome();
-    // Room for the journal's line, in the page that it has already, but none for a second feed.
+    // The journal's page has room for a line, but the disk has none for a second feed.
     failures::post(&mut client, "first").unwrap();
     let feed = common::eventually("the first link in the feed", || {
         Some(home.read("disk/links.xml")).filter(|feed| feed.contains("first"))
@@ -78,7 +80,7 @@ fn a_feed_that_found_no_room_is_whole_after_the_next_start() {
     failures::post(&mut client, "second").unwrap();
     let log = bot.logs("links.xml");
     assert!(log.contains("No space left on device"), "{log}");
-    assert_eq!(home.read("disk/links.xml"), feed, "the old feed stays whole");
+    assert_eq!(home.read("disk/links.xml"), feed, "the old feed stays intact");
     bot.kill();
 
     fs::remove_file(home.path("disk/filler")).unwrap();
@@ -91,18 +93,18 @@ fn a_feed_that_found_no_room_is_whole_after_the_next_start() {
 
 #[test]
 #[ignore = "mounts a file system, needs root (.ci/run runs it)"]
-fn a_file_system_that_becomes_read_only_costs_no_promise() {
+fn a_file_system_that_turns_read_only_loses_no_saved_link() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + ON_DISK));
     let disk = Mount::ext4(home.path("image"), home.path("disk"));
     let mut bot = home.start();
     let mut client = server.welcome();
     failures::post(&mut client, "before").unwrap();
-    // What the kernel does when the disk fails: read-only, with the files still open.
+    // As the kernel does when the disk fails: read-only, with the files still open.
     disk.remount("abort");
     for _ in 0..2 {
-        let answer = failures::post(&mut client, "meanwhile").unwrap_err();
-        assert!(answer.starts_with("could not save: "), "{answer}");
+        let reply = failures::post(&mut client, "meanwhile").unwrap_err();
+        assert!(reply.starts_with("could not save: "), "{reply}");
     }
     client.barrier();
     bot.kill();
@@ -117,7 +119,7 @@ fn a_file_system_that_becomes_read_only_costs_no_promise() {
         .into_iter()
         .map(|l| l[6].clone())
         .collect();
-    // "meanwhile" was not promised; at worst it is there all the same.
+    // "meanwhile" was reported as not saved; at worst it exists.
     assert_eq!(titles.first().unwrap(), "before");
     assert_eq!(titles.last().unwrap(), "after");
     bot.kill();
@@ -125,7 +127,7 @@ fn a_file_system_that_becomes_read_only_costs_no_promise() {
 
 #[test]
 #[ignore = "mounts a file system, needs root (.ci/run runs it)"]
-fn a_read_only_folder_over_the_journal_is_told_until_it_goes_away() {
+fn saving_fails_only_while_a_read_only_mount_hides_the_journal() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + ON_DISK));
     fs::create_dir(home.path("disk")).unwrap();
@@ -133,10 +135,10 @@ fn a_read_only_folder_over_the_journal_is_told_until_it_goes_away() {
     let mut client = server.welcome();
     failures::post(&mut client, "before").unwrap();
     let over = Mount::tmpfs(home.path("disk"), "ro,size=64k");
-    let answer = failures::post(&mut client, "meanwhile").unwrap_err();
+    let reply = failures::post(&mut client, "meanwhile").unwrap_err();
     assert!(
-        answer.starts_with("could not save: ") && answer.contains("Read-only file system"),
-        "{answer}"
+        reply.starts_with("could not save: ") && reply.contains("Read-only file system"),
+        "{reply}"
     );
     over.unmount();
     failures::post(&mut client, "after").unwrap();
@@ -152,20 +154,21 @@ fn a_read_only_folder_over_the_journal_is_told_until_it_goes_away() {
 
 #[test]
 #[ignore = "needs strace (.ci/run runs it)"]
-fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
+fn saving_fails_only_while_fdatasync_fails() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let journal = home.path("links.tsv");
-    // The first save's is good. The second save's fails, and so do the two with which the cut would be made sure.
+    // The first save's sync succeeds. The second save's fails, and so do the two after its
+    // truncation.
     let options = ["-P", journal.to_str().unwrap(), "-e", "inject=fdatasync:error=EIO:when=2..4"];
     let mut bot =
         Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
     let mut client = server.welcome();
     failures::post(&mut client, "first").unwrap();
-    let answers: Vec<_> =
+    let replies: Vec<_> =
         ["second", "third"].map(|title| failures::post(&mut client, title)).to_vec();
-    assert_eq!(answers, vec![Err("could not save: Input/output error".to_owned()); 2]);
-    assert_eq!(home.titles(), ["first"], "what could not be synced is cut off");
+    assert_eq!(replies, vec![Err("could not save: Input/output error".to_owned()); 2]);
+    assert_eq!(home.titles(), ["first"], "a line that could not be synced is truncated");
     failures::post(&mut client, "fourth").unwrap();
     bot.logs("links.tsv: can be written again");
     failures::assert_feed_is_whole(&home);
@@ -175,7 +178,7 @@ fn while_fdatasync_fails_nothing_is_saved_and_then_everything_is() {
 
 #[test]
 #[ignore = "needs strace (.ci/run runs it)"]
-fn all_who_share_a_commit_share_its_failure() {
+fn a_failed_commit_fails_for_everyone_in_it() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "capture = yes\n"));
     let title =
@@ -186,17 +189,17 @@ fn all_who_share_a_commit_share_its_failure() {
     let mut bot =
         Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
     let mut client = server.welcome();
-    let line = |nick, said: &str| {
-        format!("@account={nick} :{nick}!{nick}@host.example PRIVMSG #dev :{said}\r\n")
+    let line = |nick, text: &str| {
+        format!("@account={nick} :{nick}!{nick}@host.example PRIVMSG #dev :{text}\r\n")
     };
-    let said = [
+    let lines = [
         line("alice", ".url http://www.example.com/1 One"),
         line("bob", ".url http://www.example.com/2 Two"),
         line("carol", "captured: http://www.example.com/3"),
         line("dave", ".undo"),
         line("dave", ".url http://www.example.com/ Another title"),
     ];
-    client.send_bytes(said.concat().as_bytes());
+    client.send_bytes(lines.concat().as_bytes());
     for nick in ["alice", "bob", "dave", "dave"] {
         assert_eq!(
             client.line(),
@@ -213,19 +216,19 @@ fn all_who_share_a_commit_share_its_failure() {
 
 #[test]
 #[ignore = "mounts a file system, needs root (.ci/run runs it)"]
-fn what_found_no_room_during_catch_up_is_asked_for_again_by_the_next_connection() {
+fn links_not_saved_during_catch_up_are_requested_again_on_reconnect() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + ON_DISK));
     let disk = Mount::tmpfs(home.path("disk"), "size=64k");
     let now = time::OffsetDateTime::now_utc();
-    let at = |minutes: i64| spelled(now - time::Duration::minutes(60 - minutes));
-    // The journal ends where a page of memory does.
+    let at = |minutes: i64| timestamp(now - time::Duration::minutes(60 - minutes));
+    // The journal fills a memory page, so a new line needs another one.
     let line = format!("{}\tadd\t#dev\tbob\t\thttp://www.example.com/\t", at(0));
     home.write("disk/links.tsv", format!("{line}{}\n", "x".repeat(4096 - line.len() - 1)));
     home.write("disk/links.tsv.heard", format!("#dev\t{}\n", at(0)));
     fill(&home, "disk/filler");
     let mut bot = home.start();
-    for (caught, is_full) in [("0 links from 3 lines", true), ("3 links from 3 lines", false)] {
+    for (summary, is_full) in [("0 links from 3 lines", true), ("3 links from 3 lines", false)] {
         let mut client = server.accept();
         client.register("server-time message-tags account-tag batch draft/chathistory");
         client.expect("JOIN #dev");
@@ -233,16 +236,16 @@ fn what_found_no_room_during_catch_up_is_asked_for_again_by_the_next_connection(
         client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", at(0)));
         client.send(":irc.test BATCH +x chathistory #dev");
         for n in 1..4 {
-            let said = format!(".url http://www.example.com/{n} Link {n}");
-            client.send(&format!("@batch=x;time={} :al!a@h PRIVMSG #dev :{said}", at(n)));
+            let text = format!(".url http://www.example.com/{n} Link {n}");
+            client.send(&format!("@batch=x;time={} :al!a@h PRIVMSG #dev :{text}", at(n)));
         }
         client.send(":irc.test BATCH -x");
         client.expect("CHATHISTORY AFTER #dev");
         client.send(":irc.test BATCH +x chathistory #dev");
         client.send(":irc.test BATCH -x");
-        let log = bot.logs(&format!("caught up in #dev: {caught}"));
-        let again = "; 3 could not be saved: asking again on the next connection";
-        assert_eq!(log.contains(again), is_full, "{log}");
+        let log = bot.logs(&format!("caught up in #dev: {summary}"));
+        let rest = "; 3 could not be saved: asking again on the next connection";
+        assert_eq!(log.contains(rest), is_full, "{log}");
         if is_full {
             fs::remove_file(home.path("disk/filler")).unwrap();
         }
@@ -256,8 +259,8 @@ fn what_found_no_room_during_catch_up_is_asked_for_again_by_the_next_connection(
     drop(disk);
 }
 
-/// As servers and the journal spell a time.
-fn spelled(time: time::OffsetDateTime) -> String {
+/// A time as servers and the journal write it.
+fn timestamp(time: time::OffsetDateTime) -> String {
     let (date, (h, m, s, ms)) = (time.date(), time.to_hms_milli());
     format!("{date}T{h:02}:{m:02}:{s:02}.{ms:03}Z")
 }

@@ -1,5 +1,5 @@
-//! The README's example, its quick start, its links and its list of files, and the messages that
-//! docs/operating.md explains: what the documents say is so.
+//! Checks that the README's example, quick start, links and file list, and the messages in
+//! docs/operating.md, are correct.
 
 mod common;
 
@@ -20,23 +20,23 @@ fn block_after(heading: &str) -> &'static str {
     text.split("```\n").nth(1).unwrap()
 }
 
-fn squeezed(text: &str) -> String {
+fn single_spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn the_example_happens_as_the_readme_shows_it() {
+fn the_readmes_example_works_as_shown() {
     let home = Home::new("server = localhost:6667\ntls = no\nchannels = #dev\ncapture = yes\n");
     let (replies, input): (Vec<_>, Vec<_>) =
         block_after("# linkbot\n").lines().partition(|line| line.starts_with("<linkbot>"));
     let replies: Vec<_> =
         replies.iter().map(|line| line.trim_start_matches("<linkbot> ")).collect();
     let console = home.console(&(input.join("\n") + "\n"));
-    // linkbot puts a zero-width space into a nick, to highlight nobody.
+    // linkbot puts a zero-width space into a nick, so it highlights no one.
     assert_eq!(console.stdout.replace('\u{200b}', "").lines().collect::<Vec<_>>(), replies);
 
-    // Without the times, of which the second is that of the test.
-    let without_time = |line: &str| squeezed(line.split_once("Z").unwrap().1);
+    // Ignores the times: the journal has the test's own.
+    let without_time = |line: &str| single_spaced(line.split_once("Z").unwrap().1);
     let journal = home.read("links.tsv");
     let shown = block_after("a **journal**");
     assert_eq!(without_time(shown), without_time(journal.lines().next().unwrap()));
@@ -90,20 +90,19 @@ fn every_link_leads_to_a_heading() {
     }
 }
 
-/// Every message in the table must be one that linkbot can log.
 #[test]
 fn every_message_that_the_operating_guide_explains_exists() {
     let guide = include_str!("../docs/operating.md");
     let (_, table) = guide.split_once("## Something is wrong\n").unwrap();
     let mut source = String::new();
     read_source(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut source);
-    let source = squeezed(&source.replace("\\\n", ""));
+    let source = single_spaced(&source.replace("\\\n", ""));
     let rows: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
     assert!(rows.len() > 20, "{table}");
     let mut unknown = Vec::new();
     for row in rows {
         let (message, _) = row.split_once('`').unwrap();
-        // What stands for a name, a number or the rest is not in the source.
+        // Placeholders for names, numbers and omissions are not in the source.
         let is_variable =
             |word: &str| word.contains(['.', '#', '_', '/']) || word.contains(char::is_numeric);
         let words: Vec<_> = message.split(' ').collect();
@@ -131,7 +130,7 @@ fn read_source(directory: &Path, source: &mut String) {
 }
 
 #[test]
-fn it_is_short() {
+fn the_readme_is_short() {
     assert!(README.lines().count() <= 180);
 }
 
@@ -139,25 +138,25 @@ fn it_is_short() {
 #[ignore = "compiles the release binary (.ci/run does it)"]
 fn the_quick_start_works_as_written() {
     let commands: Vec<_> = block_after("## Quick start\n").lines().collect();
-    // This is the second.
+    // The second command is running right now: it runs this test.
     assert_eq!(commands[1..], ["cargo test"]);
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().unwrap();
-    let clone = folder.path().join("linkbot");
-    // A clone may belong to someone else than the one who tests it.
+    let directory = tempfile::tempdir().unwrap();
+    let clone = directory.path().join("linkbot");
+    // Another user may own the checkout.
     let mut git = Command::new("git");
     git.args(["-c", "safe.directory=*", "clone", "--quiet"]).arg(root).arg(&clone);
     assert!(git.status().unwrap().success());
     let mut shell = Command::new("sh");
     shell.args(["-c", commands[0]]).current_dir(&clone).stdin(Stdio::piped());
-    // The packages are compiled already.
+    // Reuse the compiled packages.
     shell.env("CARGO_TARGET_DIR", root.join("target")).env("CARGO_NET_OFFLINE", "true");
     let mut shell = shell.stdout(Stdio::piped()).spawn().unwrap();
     let input = b".url http://www.example.com/ Title For Link\n";
     shell.stdin.take().unwrap().write_all(input).unwrap();
-    let said = shell.wait_with_output().unwrap().stdout;
-    assert_eq!(String::from_utf8(said).unwrap(), "saved: Title For Link\n");
+    let replies = shell.wait_with_output().unwrap().stdout;
+    assert_eq!(String::from_utf8(replies).unwrap(), "saved: Title For Link\n");
     let mut git = Command::new("git");
     git.args(["status", "--porcelain"]).current_dir(&clone);
     assert_eq!(String::from_utf8(git.output().unwrap().stdout).unwrap(), "", "git ignores links");

@@ -14,9 +14,9 @@ fn titles(feed: &feed_rs::model::Feed) -> Vec<String> {
 }
 
 #[test]
-fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
+fn any_title_reaches_the_feed_as_it_was_meant() {
     let long = "x".repeat(400);
-    let zoo: &[(&[u8], &str)] = &[
+    let cases: &[(&[u8], &str)] = &[
         (b"]]> and <![CDATA[", "]]> and <![CDATA["),
         (b"&amp; is no &", "&amp; is no &"),
         (b"<b>bold</b> <script>alert(1)</script>", "<b>bold</b> <script>alert(1)</script>"),
@@ -37,11 +37,11 @@ fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
     let home = Home::new(&server.conf());
     let _bot = home.start();
     let mut client = server.welcome();
-    for (n, (said, _)) in zoo.iter().enumerate() {
+    for (n, (posted, _)) in cases.iter().enumerate() {
         let url = format!(".url http://www.example.com/?a={n}&b=ü ");
-        client.say("alice", "#dev", [url.as_bytes(), said].concat());
+        client.say("alice", "#dev", [url.as_bytes(), posted].concat());
     }
-    let meant: Vec<_> = zoo.iter().map(|(_, meant)| meant.to_string()).collect();
+    let meant: Vec<_> = cases.iter().map(|(_, meant)| meant.to_string()).collect();
     common::eventually("all titles", || (home.titles() == meant).then_some(()));
     let links: Vec<_> = meant.iter().rev().map(String::as_str).collect();
     for (n, entry) in home.await_feed(&links).entries.iter().rev().enumerate() {
@@ -52,26 +52,26 @@ fn a_title_comes_out_as_it_was_meant_whatever_it_holds() {
 }
 
 #[test]
-fn a_restart_leaves_the_feed_byte_for_byte_and_its_mtime() {
+fn a_restart_does_not_rewrite_an_unchanged_feed() {
     let home = Home::new(CONF);
     home.console(".url http://www.example.com/1 One\n<bob> .url http://www.example.com/2 Two\n");
     let (before, written) = (home.read("links.xml"), fs::metadata(home.path("links.xml")).unwrap());
     home.console("hello\n");
     assert_eq!(home.read("links.xml"), before);
-    let again = fs::metadata(home.path("links.xml")).unwrap();
-    assert_eq!(again.modified().unwrap(), written.modified().unwrap());
+    let after = fs::metadata(home.path("links.xml")).unwrap();
+    assert_eq!(after.modified().unwrap(), written.modified().unwrap());
     assert_eq!(
-        std::os::unix::fs::MetadataExt::ino(&again),
+        std::os::unix::fs::MetadataExt::ino(&after),
         std::os::unix::fs::MetadataExt::ino(&written)
     );
-    // A feed that was lost or falls behind is made anew from the journal alone.
+    // A missing feed is rebuilt from the journal alone.
     fs::remove_file(home.path("links.xml")).unwrap();
     home.console("");
     assert_eq!(home.read("links.xml"), before);
 }
 
 #[test]
-fn an_empty_journal_gives_an_empty_feed_and_changed_settings_a_changed_one() {
+fn an_empty_journal_makes_an_empty_feed_and_new_settings_change_it() {
     let home = Home::new(CONF);
     home.console("");
     assert_eq!(home.feed().entries.len(), 0);
@@ -116,7 +116,7 @@ fn an_item_links_to_its_second_in_the_channels_log() {
 }
 
 #[test]
-fn with_channel_in_its_name_there_is_a_feed_for_each_channel() {
+fn with_channel_in_feed_each_channel_has_its_own_feed() {
     let server = IrcServer::plain();
     let conf = server.conf().replace("#dev", "#dev, ##c++");
     let home = Home::new(&(conf + "feed = {channel}.xml\nfeed_title = Links\n"));
@@ -141,7 +141,7 @@ fn with_channel_in_its_name_there_is_a_feed_for_each_channel() {
 }
 
 #[test]
-fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
+fn a_feed_that_becomes_unwritable_is_logged_and_the_bot_keeps_saving() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "feed = public/links.xml\n"));
     fs::create_dir(home.path("public")).unwrap();
@@ -161,11 +161,11 @@ fn a_feed_that_cannot_be_written_later_is_logged_and_the_bot_goes_on() {
 }
 
 #[test]
-fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
+fn a_feed_unwritable_at_start_does_not_stop_anything_else() {
     let home =
         Home::new(&format!("{CONF}feed = {{channel}}/links.xml\n").replace("#dev", "#dev, #ops"));
     fs::create_dir(home.path("ops")).unwrap();
-    // A folder in the feed's place.
+    // A directory in the feed's place.
     fs::create_dir_all(home.path("dev/links.xml")).unwrap();
     let ended = home.console(".url http://www.example.com/1 One\n.status\n");
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -181,14 +181,16 @@ fn a_feed_that_cannot_be_written_at_the_start_holds_nothing_up() {
     assert!(home.path("ops/links.xml").exists());
 }
 
-/// The list of articles that newsboat shows after a reload. It keeps for ever what it has in `cache`.
+/// The list of articles that newsboat shows after a reload. newsboat keeps everything in `cache`
+/// permanently.
 fn newsboat(home: &Home, cache: &str) -> String {
     home.write("urls", format!("file://{}\n", home.path("links.xml").display()));
-    // No row has anything on it that a title of the next screen could leave as it is.
+    // newsboat does not redraw a character that is already in its place on the screen, so the list
+    // of feeds must have none in common with a title.
     home.write("newsboat.conf", "feedlist-format \"-\"\narticlelist-format \"%t\"\n");
     let newsboat = format!("newsboat -q -u urls -C newsboat.conf -c {cache}");
     let mut ended = None;
-    // On a terminal: into the first feed, and out again.
+    // Reloads, then opens the first feed in a terminal and quits.
     for (command, keys) in [(format!("{newsboat} -x reload"), ""), (newsboat, "\nqq")] {
         let mut script = Command::new("script");
         script.args(["-qec", &command, "/dev/null"]).current_dir(home.path("")).env_clear();
@@ -205,7 +207,7 @@ fn newsboat(home: &Home, cache: &str) -> String {
 
 #[test]
 #[ignore = "needs Debian's package newsboat (.ci/run runs it)"]
-fn newsboat_shows_new_titles_and_nothing_that_was_taken_back() {
+fn newsboat_shows_new_titles_and_no_removed_links() {
     let home = Home::new(CONF);
     home.console(".url http://a.example/ First <b>&amp; \u{fc}\n.url http://b.example/ Second\n");
     let shown = newsboat(&home, "cache.db");

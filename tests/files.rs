@@ -1,4 +1,4 @@
-//! Files that someone moves, cuts or edits while linkbot runs; and clocks that lie.
+//! Files that someone moves, truncates or edits while linkbot runs, and wrong clocks.
 
 mod common;
 mod failures;
@@ -21,7 +21,7 @@ fn line(time: &str, title: &str) -> String {
 }
 
 #[test]
-fn a_journal_that_is_deleted_is_begun_anew_at_the_next_link() {
+fn a_deleted_journal_is_recreated_by_the_next_link() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let mut bot = home.start();
@@ -34,7 +34,7 @@ fn a_journal_that_is_deleted_is_begun_anew_at_the_next_link() {
 }
 
 #[test]
-fn a_journal_that_was_moved_away_stays_as_it_was() {
+fn a_journal_moved_away_is_not_appended_to() {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = shelf.open();
     let home = Home::new(&(server.conf() + &service.conf()));
@@ -43,20 +43,21 @@ fn a_journal_that_was_moved_away_stays_as_it_was() {
     failures::post(&mut client, "first").unwrap();
     let old = failures::whole_journal(&home, "links.tsv");
     home.await_cursor(&old[0][0]);
-    // As logrotate does it.
+    // Like logrotate.
     fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
     failures::post(&mut client, "second").unwrap();
     let new = failures::whole_journal(&home, "links.tsv");
     assert_eq!(home.read("links.tsv.1").lines().count(), 1);
     assert_eq!(new[0][6], "second");
-    assert!(new[0][0] > old[0][0], "the new file's times go on where the old one's ended");
+    assert!(new[0][0] > old[0][0], "the new file's times are later than the old one's");
     bot.logs("links.tsv");
     home.await_cursor(&new[0][0]);
     assert_eq!(shelf.urls(), ["first", "second"].map(failures::address));
 }
 
-/// Three links are owed when `take` takes the journal away: they are delivered before the fourth.
-fn survive(take: impl FnOnce(&Home)) {
+/// Three links are pending when `remove` removes the journal. They must be delivered before the
+/// fourth.
+fn pending_links_survive(remove: impl FnOnce(&Home)) {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let (open, is_open) = (shelf.clone(), Arc::new(AtomicBool::new(false)));
     let service = {
@@ -73,12 +74,12 @@ fn survive(take: impl FnOnce(&Home)) {
     for title in &titles[..3] {
         failures::post(&mut client, title).unwrap();
     }
-    let owed = home.read("links.tsv");
+    let pending = home.read("links.tsv");
     service.request();
-    take(&home);
+    remove(&home);
     is_open.store(true, Ordering::Relaxed);
     failures::post(&mut client, titles[3]).unwrap();
-    assert!(home.read("links.tsv").starts_with(&owed));
+    assert!(home.read("links.tsv").starts_with(&pending));
     bot.logs("links.tsv: was moved or replaced; continuing with the new file");
     bot.logs("links.tsv: pending links copied into it: 3");
     shelf.await_all(&home);
@@ -86,31 +87,33 @@ fn survive(take: impl FnOnce(&Home)) {
 }
 
 #[test]
-fn links_that_are_owed_survive_a_deletion() {
-    survive(|home| fs::remove_file(home.path("links.tsv")).unwrap());
+fn pending_links_survive_a_deletion() {
+    pending_links_survive(|home| fs::remove_file(home.path("links.tsv")).unwrap());
 }
 
 #[test]
-fn links_that_are_owed_survive_a_rotation() {
-    survive(|home| fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap());
+fn pending_links_survive_a_rotation() {
+    pending_links_survive(|home| {
+        fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap()
+    });
 }
 
 #[test]
-fn links_that_are_owed_survive_a_rotation_that_puts_an_empty_file_there() {
-    survive(|home| {
+fn pending_links_survive_a_rotation_that_leaves_an_empty_file() {
+    pending_links_survive(|home| {
         fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
         home.write("links.tsv", "");
     });
 }
 
 #[test]
-fn what_is_owed_survives_a_rotation_and_a_kill_before_the_next_link() {
+fn pending_links_survive_a_rotation_and_a_kill_before_the_next_link() {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = Bookmarks::plain(|_| Answer::http("503 Service Unavailable", ""));
     let home = Home::new(&(server.conf() + &service.conf()));
     let mut bot = home.start();
     let mut client = server.welcome();
-    failures::post(&mut client, "owed").unwrap();
+    failures::post(&mut client, "pending").unwrap();
     fs::rename(home.path("links.tsv"), home.path("links.tsv.1")).unwrap();
     client.barrier();
     bot.kill();
@@ -122,7 +125,7 @@ fn what_is_owed_survives_a_rotation_and_a_kill_before_the_next_link() {
 }
 
 #[test]
-fn lines_that_someone_appends_are_said_in_the_log_and_shown_without_a_new_link() {
+fn appended_lines_are_logged_published_and_delivered_without_a_new_link() {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = shelf.open();
     let home = Home::new(&(server.conf() + &service.conf()));
@@ -139,14 +142,14 @@ fn lines_that_someone_appends_are_said_in_the_log_and_shown_without_a_new_link()
     home.await_feed(&["appended"]);
     home.await_cursor("2026-01-01T00:00:00.000Z");
     assert_eq!(shelf.urls(), [failures::address("appended")]);
-    assert_eq!(bot.kill().matches("skipped").count(), 1, "it is said once");
+    assert_eq!(bot.kill().matches("skipped").count(), 1, "logged once");
 }
 
 #[test]
-fn a_journal_that_an_editor_has_left_without_a_last_line_end_loses_nothing() {
+fn a_journal_whose_last_newline_an_editor_removed_loses_nothing() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
-    // Without the blanks at the ends of the lines, too.
+    // The editor also removed tabs at line ends.
     let remove = line("2026-01-01T00:00:02.000Z", "first")
         .replace("\tadd\t", "\tremove\t")
         .replace("\tfirst\n", "\n");
@@ -182,7 +185,7 @@ fn a_journal_that_is_a_pipe_is_refused_at_once() {
 }
 
 #[test]
-fn when_the_channels_times_can_be_written_again_the_log_says_so() {
+fn the_log_says_when_last_seen_times_can_be_written_again() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     fs::create_dir(home.path("links.tsv.heard.tmp")).unwrap();
@@ -197,7 +200,7 @@ fn when_the_channels_times_can_be_written_again_the_log_says_so() {
 }
 
 #[test]
-fn a_journal_that_is_replaced_is_used_from_the_next_link_on() {
+fn a_replacement_journal_is_used_from_the_next_link_on() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let mut bot = home.start();
@@ -213,26 +216,27 @@ fn a_journal_that_is_replaced_is_used_from_the_next_link_on() {
 }
 
 #[test]
-fn a_journal_that_another_linkbot_has_put_in_its_place_is_not_written() {
+fn a_journal_that_another_linkbot_has_locked_is_not_written() {
     let (server, other) = (IrcServer::plain(), IrcServer::plain());
     let home = Home::new(&server.conf());
     let elsewhere = Home::new(&other.conf());
     let _bot = home.start();
     let mut client = server.welcome();
     let _other = elsewhere.start();
-    // The other one sleeps from here on: it would notice that its file is gone, and release it.
+    // The other bot must be idle from here on. If it ran, it would notice that its file is gone and
+    // unlock it.
     let mut others_client = other.welcome();
     others_client.barrier();
     fs::rename(elsewhere.path("links.tsv"), home.path("links.tsv")).unwrap();
-    let answer = failures::post(&mut client, "nowhere").unwrap_err();
-    assert!(answer.starts_with("could not save: "), "{answer}");
+    let reply = failures::post(&mut client, "nowhere").unwrap_err();
+    assert!(reply.starts_with("could not save: "), "{reply}");
     fs::remove_file(home.path("links.tsv")).unwrap();
     failures::post(&mut client, "here").unwrap();
     assert_eq!(home.titles(), ["here"]);
 }
 
 #[test]
-fn a_journal_that_is_cut_short_is_gone_on_with_and_said_in_the_log() {
+fn truncating_the_journal_is_logged_and_the_bot_keeps_saving() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let mut bot = home.start();
@@ -240,19 +244,19 @@ fn a_journal_that_is_cut_short_is_gone_on_with_and_said_in_the_log() {
     for title in ["one", "two", "three"] {
         failures::post(&mut client, title).unwrap();
     }
-    // In the middle of the second line.
+    // Truncates it in the middle of the second line.
     let end = home.read("links.tsv").find("two").unwrap() as u64;
     OpenOptions::new().write(true).open(home.path("links.tsv")).unwrap().set_len(end).unwrap();
     failures::post(&mut client, "four").unwrap();
     bot.logs("links.tsv");
     let journal = home.journal();
     let titles: Vec<_> = journal.iter().filter_map(|columns| columns.get(6)).collect();
-    assert_eq!(titles, ["one", "four"], "no line becomes one with a torn one");
+    assert_eq!(titles, ["one", "four"], "no line is appended to a torn one");
     home.await_feed(&["four", "one"]);
 }
 
 #[test]
-fn lines_that_someone_appends_stay_and_are_used() {
+fn appended_lines_stay_and_are_used() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let _bot = home.start();
@@ -266,7 +270,7 @@ fn lines_that_someone_appends_stay_and_are_used() {
     let (h, m, s) = soon.to_hms();
     append(&line(&format!("{}T{h:02}:{m:02}:{s:02}.000Z", soon.date()), "appended"));
     failures::post(&mut client, "two").unwrap();
-    // Without its line end.
+    // Without its newline.
     append("half a li");
     failures::post(&mut client, "three").unwrap();
     home.await_feed(&["three", "two", "appended", "one"]);
@@ -290,8 +294,8 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
     let mut client = server.welcome();
     let last = |home: &Home| home.journal().last().unwrap()[0].clone();
     home.await_cursor(&last(&home));
-    let mut taken: Vec<_> = (6..9).map(|n| failures::address(&format!("old {n}"))).collect();
-    assert_eq!(shelf.urls(), taken, "what came before the cursor is not sent");
+    let mut delivered: Vec<_> = (6..9).map(|n| failures::address(&format!("old {n}"))).collect();
+    assert_eq!(shelf.urls(), delivered, "lines up to the cursor are not sent");
 
     type Edit = fn(&str) -> String;
     let edits: [(&str, Edit); 4] = [
@@ -300,31 +304,32 @@ fn edits_above_the_cursor_neither_skip_nor_repeat_a_delivery() {
             line("2025-01-01T00:00:00.000Z", "older still") + "# a comment\n" + text
         }),
         ("edited", |text| text.replace("old 3", "old three, with a longer title")),
-        // The cursor's own line, too.
+        // Deletes the cursor's line too.
         ("all but the last", |text| text.split_inclusive('\n').next_back().unwrap().to_owned()),
     ];
     for (title, edit) in edits {
-        // As `sed -i` and most editors do it: a new file in the old one's place.
+        // Like `sed -i` and most editors: a new file in the old one's place.
         home.write("edited", edit(&home.read("links.tsv")));
         fs::rename(home.path("edited"), home.path("links.tsv")).unwrap();
         failures::post(&mut client, title).unwrap();
-        taken.push(failures::address(title));
+        delivered.push(failures::address(title));
         home.await_cursor(&last(&home));
-        assert_eq!(shelf.urls(), taken, "{title}");
+        assert_eq!(shelf.urls(), delivered, "{title}");
     }
-    // And in place.
+    // An edit in place.
     fs::write(
         home.path("links.tsv"),
         home.read("links.tsv").split_inclusive('\n').skip(1).collect::<String>(),
     )
     .unwrap();
     failures::post(&mut client, "in place").unwrap();
-    taken.push(failures::address("in place"));
+    delivered.push(failures::address("in place"));
     home.await_cursor(&last(&home));
-    assert_eq!(shelf.urls(), taken);
+    assert_eq!(shelf.urls(), delivered);
 }
 
-/// Starts with four links delivered and this cursor; gives the requests that come, and the log.
+/// Starts the bot with four links in the journal and this cursor. Returns the addresses that it
+/// sends, and its log.
 fn deliveries_with(cursor: Option<&[u8]>) -> (Vec<String>, String) {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let service = shelf.open();
@@ -342,23 +347,23 @@ fn deliveries_with(cursor: Option<&[u8]>) -> (Vec<String>, String) {
 }
 
 #[test]
-fn without_a_cursor_or_with_one_that_cannot_be_read_the_delivery_starts_over_and_says_so() {
+fn without_a_valid_cursor_delivery_starts_over_and_logs_it() {
     let all: Vec<_> = (0..4).map(|n| failures::address(&format!("old {n}"))).collect();
     let garbage: [&[u8]; 5] =
         [b"", b"\n", b"yesterday\n", b"2026-13-01T00:00:03.000Z\n", b"\xff\xfe\x00"];
     for cursor in garbage.into_iter().map(Some).chain([None]) {
         let (urls, log) = deliveries_with(cursor);
         assert_eq!(urls, all, "{cursor:?}");
-        let said: Vec<_> =
+        let logged: Vec<_> =
             log.lines().filter(|line| line.contains("links.tsv.delivered")).collect();
-        assert_eq!(said.len(), 1, "{cursor:?}: {log}");
+        assert_eq!(logged.len(), 1, "{cursor:?}: {log}");
     }
-    // The control.
+    // Control case: a valid cursor.
     assert_eq!(deliveries_with(Some(b"2026-01-01T00:00:01.000Z\n")).0, all[2..]);
 }
 
 #[test]
-fn a_line_from_next_year_is_named_and_sets_no_later_time() {
+fn a_line_dated_next_year_is_logged_and_shifts_no_times() {
     use time::{Duration, OffsetDateTime, format_description::well_known::Iso8601};
 
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
@@ -401,16 +406,16 @@ fn a_line_from_next_year_is_named_and_sets_no_later_time() {
     let published = feed.entries.into_iter().map(|entry| entry.published.unwrap().timestamp());
     assert!(
         published.take(2).all(|time| time <= limit.unix_timestamp()),
-        "the feed shows when it was posted"
+        "the feed shows posting times"
     );
 }
 
-/// Debian's faketime, a library that shifts the clock of the program it is loaded into.
+/// Debian's faketime, a library that shifts the clock of the program that loads it.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 #[test]
 #[ignore = "needs Debian's package faketime (.ci/run runs it)"]
-fn whatever_the_clock_does_nothing_is_lost_and_posting_times_are_the_clocks() {
+fn clock_jumps_lose_nothing_and_posting_times_follow_the_clock() {
     use time::{Duration, OffsetDateTime, format_description::well_known::Iso8601};
 
     assert!(fs::exists(FAKETIME).unwrap(), "apt-get install faketime");
@@ -439,7 +444,7 @@ fn whatever_the_clock_does_nothing_is_lost_and_posting_times_are_the_clocks() {
         failures::post(&mut client, &format!("link {n}")).unwrap();
         let journal = home.journal();
         let line = journal.last().unwrap();
-        // Times increase, unless the clock was more than a day ahead.
+        // Times increase, except after the clock was more than a day ahead.
         let is_back = n > 5;
         assert!(n == 0 || is_back || journal[n - 1][0] < line[0], "{shift:+}: {line:?}");
         let posted =

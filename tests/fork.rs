@@ -1,5 +1,5 @@
-//! A fork adds its commands in src/local.rs and merges what upstream does, without a conflict. It compiles
-//! linkbot a second time, so it runs in `.ci/run` only.
+//! A fork with its own src/local.rs merges upstream's changes without a conflict. The test compiles
+//! linkbot again, so it runs in `.ci/run` only.
 
 mod common;
 
@@ -16,23 +16,23 @@ const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n";
 
 #[test]
 #[ignore = "compiles linkbot again (.ci/run does it)"]
-fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_conflict() {
-    let folder = tempfile::tempdir().unwrap();
-    let upstream = Repository::copy_to(folder.path().join("upstream"));
-    let fork = upstream.clone_to(folder.path().join("fork"));
+fn a_fork_adds_commands_in_its_own_file_and_merges_upstream_without_a_conflict() {
+    let directory = tempfile::tempdir().unwrap();
+    let upstream = Repository::copy_to(directory.path().join("upstream"));
+    let fork = upstream.clone_to(directory.path().join("fork"));
 
     fork.edit("src/local.rs", |local| local.lines().map(uncommented).collect());
     fork.commit("Commands of our own");
     let linkbot = fork.build();
     let home = Home::new(CONF);
-    let said =
+    let input =
         ".hello\n.wave\n.read http://www.example.com/ A Book\n.read\nthanks, linkbot\n.help\n";
-    let told = console(&linkbot, &home, said);
-    let told: Vec<_> = told.lines().collect();
-    assert_eq!(told[..2], ["hello, you", "to read: A Book"]);
-    assert!(told[2].starts_with("you: the address is missing; usage: .read "), "{told:?}");
-    assert_eq!(told[3], "you are welcome");
-    assert!(told[4].starts_with("commands: .find .hello .help "), "{told:?}");
+    let replies = console(&linkbot, &home, input);
+    let replies: Vec<_> = replies.lines().collect();
+    assert_eq!(replies[..2], ["hello, you", "to read: A Book"]);
+    assert!(replies[2].starts_with("you: the address is missing; usage: .read "), "{replies:?}");
+    assert_eq!(replies[3], "you are welcome");
+    assert!(replies[4].starts_with("commands: .find .hello .help "), "{replies:?}");
     assert_eq!(home.read("links.tsv.thanks"), "you\n");
     assert_eq!(
         home.journal()[0][1..],
@@ -42,7 +42,7 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
     assert_eq!(feed.entries[0].title.as_ref().unwrap().content, "A Book");
     assert_eq!(feed.entries[0].categories[1].term, "toread");
 
-    // Its own key.
+    // The fork's own key.
     home.configure(&format!("{CONF}local.greeting = good day\n"));
     assert_eq!(console(&linkbot, &home, ".hello\n"), "good day, you\n");
 
@@ -54,7 +54,7 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
                 Ok("o/".to_owned())
             }"#;
         let table = "pub const COMMANDS: &[Command] = &[\n";
-        assert!(commands.contains(table), "the table of commands has another beginning");
+        assert!(commands.contains(table), "the table of commands starts differently");
         commands.replace(table, &format!("{table}{row}\n")) + wave
     });
     upstream.commit("A command of upstream's");
@@ -64,21 +64,22 @@ fn a_fork_looks_saves_and_hears_in_its_own_file_and_merges_upstream_without_a_co
     let home = Home::new(CONF);
     assert_eq!(console(&linkbot, &home, ".hello\n.wave\n"), "hello, you\no/\n");
 
-    // A panic tells where it was in one line, and none of its words, for they could hold a secret.
+    // A panic logs its location in one line. Its message is not logged, because it could contain a
+    // secret.
     let ended = run(&linkbot, &home, ".wave secret\n");
     assert!(ended.stderr.contains("Z linkbot crashed at src/commands.rs:"), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
 }
 
-/// The worked example: every line that begins with two slashes and a blank loses them.
+/// Uncomments a line of the worked example.
 fn uncommented(line: &str) -> String {
     let indent = line.len() - line.trim_start().len();
     let (indent, rest) = line.split_at(indent);
     format!("{indent}{}\n", rest.strip_prefix("// ").unwrap_or(rest))
 }
 
-/// What the console of this linkbot says.
+/// The console output of this build.
 fn console(linkbot: &Path, home: &Home, input: &str) -> String {
     let ended = run(linkbot, home, input);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -91,41 +92,41 @@ fn run(linkbot: &Path, home: &Home, input: &str) -> Ended {
     Ended::of(command, input.as_bytes())
 }
 
-/// A repository with the files of linkbot.
+/// A repository with linkbot's files.
 struct Repository {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Repository {
-    /// Copies what git knows of, as it is in the working directory now, to the branch `main`.
-    fn copy_to(folder: PathBuf) -> Repository {
+    /// Copies the files that git tracks, with uncommitted changes, to the branch `main`.
+    fn copy_to(directory: PathBuf) -> Repository {
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // A clone may belong to someone else than the one who tests it.
+        // Another user may own the checkout.
         let list = ["-c", "safe.directory=*", "ls-files", "-z"];
         let files = output(Command::new("git").current_dir(ours).args(list));
         for file in files.split_terminator('\0') {
-            let copy = folder.join(file);
+            let copy = directory.join(file);
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
             fs::copy(ours.join(file), copy).unwrap_or_else(|e| panic!("{file}: {e}"));
         }
-        let repository = Repository { folder };
+        let repository = Repository { directory };
         repository.git(&["init", "--quiet", "--initial-branch=main"]);
         repository.commit("linkbot");
         repository
     }
 
-    fn clone_to(&self, folder: PathBuf) -> Repository {
-        output(Command::new("git").args(["clone", "--quiet"]).arg(&self.folder).arg(&folder));
-        Repository { folder }
+    fn clone_to(&self, directory: PathBuf) -> Repository {
+        output(Command::new("git").args(["clone", "--quiet"]).arg(&self.directory).arg(&directory));
+        Repository { directory }
     }
 
-    /// Runs the two commands that README gives, with the address of `upstream`.
+    /// Runs the README's two commands, with the address of `upstream`.
     fn update_as_in_readme(&self, upstream: &Repository) {
         let (_, commands) = README.split_once("\ngit remote add upstream ").unwrap();
         let (commands, _) = commands.split_once("```").unwrap();
         let commands = format!("git remote add upstream {commands}");
         assert_eq!(commands.lines().count(), 2, "{commands}");
-        let address = upstream.folder.to_str().unwrap();
+        let address = upstream.directory.to_str().unwrap();
         let commands = commands.replace("ADDRESS-OF-THIS-REPOSITORY", address);
         output(self.command("sh").args(["-ec", &commands]));
     }
@@ -136,7 +137,7 @@ impl Repository {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.folder);
+        command.current_dir(&self.directory);
         for role in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{role}_NAME"), "test");
             command.env(format!("GIT_{role}_EMAIL"), "test@example.org");
@@ -150,24 +151,24 @@ impl Repository {
     }
 
     fn edit(&self, file: &str, change: impl FnOnce(String) -> String) {
-        let path = self.folder.join(file);
+        let path = self.directory.join(file);
         let before = fs::read_to_string(&path).unwrap();
         let after = change(before.clone());
-        assert_ne!(before, after, "{file} is as it was");
+        assert_ne!(before, after, "{file} is unchanged");
         fs::write(path, after).unwrap();
     }
 
-    /// Builds what is checked out; the packages stay compiled from one run to the next.
+    /// Builds the working tree. Compiled packages stay for the next run.
     fn build(&self) -> PathBuf {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fork");
         let mut command = Command::new(env!("CARGO"));
-        command.current_dir(&self.folder).args(["build", "--quiet", "--offline", "--locked"]);
+        command.current_dir(&self.directory).args(["build", "--quiet", "--offline", "--locked"]);
         output(command.arg("--target-dir").arg(&target));
         target.join("debug/linkbot")
     }
 }
 
-/// What a command prints that must succeed.
+/// The output of a command, which must succeed.
 fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,5 @@
-//! Links that were said while the bot was away: told by a server that keeps its history, or replayed by one.
+//! Links posted while the bot was away: requested from a server with history, or replayed by the
+//! server.
 
 mod common;
 
@@ -9,18 +10,18 @@ use common::bot::{Bot, Home};
 use common::irc::{Client, IrcServer};
 use time::{Duration, OffsetDateTime, macros::format_description};
 
-const KEEPS: &str = "server-time message-tags account-tag batch draft/chathistory";
-const REPLAYS: &str = "server-time message-tags account-tag batch";
+const WITH_HISTORY: &str = "server-time message-tags account-tag batch draft/chathistory";
+const WITHOUT_HISTORY: &str = "server-time message-tags account-tag batch";
 
-/// As servers and the journal spell a time.
-fn spelt(time: OffsetDateTime) -> String {
+/// A time as servers and the journal write it.
+fn timestamp(time: OffsetDateTime) -> String {
     time.format(format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
     ))
     .unwrap()
 }
 
-/// A network, the bot's home, and the moment at which the bot was killed: then it had saved one link.
+/// A server, the bot's directory, and the time at which the bot was killed. It had saved one link.
 struct Setting {
     server: IrcServer,
     home: Home,
@@ -38,54 +39,57 @@ impl Setting {
             setting.after(0)
         );
         setting.home.write("links.tsv", first);
-        setting.was_seen(0);
+        setting.set_last_seen(0);
         setting
     }
 
-    /// The channel was seen up to so many seconds after the bot was killed.
-    fn was_seen(&self, seconds: i64) {
+    /// Sets the time when #dev was last seen to `seconds` after the bot was killed.
+    fn set_last_seen(&self, seconds: i64) {
         self.home.write("links.tsv.heard", format!("#dev\t{}\n", self.after(seconds)));
     }
 
-    /// So many seconds after it was killed.
+    /// `seconds` after the bot was killed.
     fn after(&self, seconds: i64) -> String {
-        spelt(self.killed + Duration::seconds(seconds))
+        timestamp(self.killed + Duration::seconds(seconds))
     }
 
-    /// A page may end between two lines with one time.
+    /// One millisecond before `after`, where the request for the next page starts.
     fn just_before(&self, seconds: i64) -> String {
-        spelt(self.killed + Duration::seconds(seconds) - Duration::MILLISECOND)
+        timestamp(self.killed + Duration::seconds(seconds) - Duration::MILLISECOND)
     }
 
-    /// The bot comes back to a server with these capabilities, and into #dev.
-    fn comes_back(&self, capabilities: &str) -> (Bot, Client) {
+    /// Starts the bot on a server with these capabilities, and lets it into #dev.
+    fn start(&self, capabilities: &str) -> (Bot, Client) {
         let bot = self.home.start();
         let mut client = self.server.accept();
         client.register(capabilities);
-        self.enters(&mut client);
+        self.let_in(&mut client);
         (bot, client)
     }
 
-    fn enters(&self, client: &mut Client) {
+    fn let_in(&self, client: &mut Client) {
         client.expect("JOIN #dev");
-        client.send(&format!("@time={} :linkbot!b@h JOIN #dev", spelt(OffsetDateTime::now_utc())));
+        client.send(&format!(
+            "@time={} :linkbot!b@h JOIN #dev",
+            timestamp(OffsetDateTime::now_utc())
+        ));
     }
 
-    /// The bot comes back, and has asked for its first page.
-    fn asks(&self) -> (Bot, Client) {
-        let (bot, mut client) = self.comes_back(KEEPS);
+    /// Starts the bot, which requests its first page.
+    fn start_catch_up(&self) -> (Bot, Client) {
+        let (bot, mut client) = self.start(WITH_HISTORY);
         client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 100", self.after(0)));
         (bot, client)
     }
 
-    /// A line of alice's or of `bob: ...`, so many seconds after the bot was killed.
+    /// A line from alice, or with `bob: ` in front from bob, `seconds` after the bot was killed.
     fn line(&self, seconds: i64, text: &str) -> String {
         let (nick, text) = text.strip_prefix("bob: ").map_or(("alice", text), |text| ("bob", text));
         format!("time={} :{nick}!{nick}@host.example PRIVMSG #dev :{text}", self.after(seconds))
     }
 
-    /// A page of history.
-    fn tells(&self, client: &mut Client, lines: &[(i64, &str)]) {
+    /// Sends a page of history.
+    fn send_page(&self, client: &mut Client, lines: &[(i64, &str)]) {
         client.send(":irc.test BATCH +x chathistory #dev");
         lines.iter().for_each(|(seconds, text)| {
             client.send(&format!("@batch=x;{}", self.line(*seconds, text)))
@@ -93,16 +97,16 @@ impl Setting {
         client.send(":irc.test BATCH -x");
     }
 
-    /// All of history: the lines, and then an empty page.
-    fn tells_all(&self, client: &mut Client, lines: &[(i64, &str)]) {
-        self.tells(client, lines);
+    /// Sends the whole history: a page with the lines, then an empty page.
+    fn send_history(&self, client: &mut Client, lines: &[(i64, &str)]) {
+        self.send_page(client, lines);
         if !lines.is_empty() {
             client.expect("CHATHISTORY AFTER #dev timestamp=");
-            self.tells(client, &[]);
+            self.send_page(client, &[]);
         }
     }
 
-    /// Action, nick and title or address of what was saved after the first link.
+    /// The action, nick and title (or address) of each event after the first link.
     fn saved(&self) -> Vec<String> {
         let what = |c: &Vec<String>| if c[6].is_empty() { c[5].clone() } else { c[6].clone() };
         self.home.journal()[1..].iter().map(|c| format!("{} {} {}", c[1], c[3], what(c))).collect()
@@ -110,12 +114,12 @@ impl Setting {
 }
 
 #[test]
-fn links_said_in_the_bots_absence_are_saved_silently_with_their_time_and_poster() {
+fn links_posted_while_the_bot_is_away_are_saved_silently_with_time_and_poster() {
     let bookmarks = Bookmarks::plain(|_| Answer::done());
     let setting = Setting::new(&bookmarks.conf());
     setting.home.write("links.tsv.delivered", setting.after(0) + "\n");
-    let (mut bot, mut client) = setting.asks();
-    setting.tells_all(
+    let (mut bot, mut client) = setting.start_catch_up();
+    setting.send_history(
         &mut client,
         &[
             (10, ".url http://www.example.com/one One"),
@@ -131,7 +135,8 @@ fn links_said_in_the_bots_absence_are_saved_silently_with_their_time_and_poster(
     );
     let since = &setting.after(0)[..16].replace('T', " ");
     bot.logs(&format!("caught up in #dev: 3 links from 9 lines since {since}Z"));
-    // Nothing was said, nor was it looked for: alice may do that three times.
+    // The bot sent nothing, and replayed lookups did not use up alice's rate limit: she has three
+    // left.
     client.barrier();
     for _ in 0..3 {
         client.say("alice", "#dev", ".find one");
@@ -171,9 +176,9 @@ fn links_said_in_the_bots_absence_are_saved_silently_with_their_time_and_poster(
 }
 
 #[test]
-fn who_said_it_is_known_by_the_account_that_history_tells() {
+fn a_replayed_link_belongs_to_the_account_in_its_tag() {
     let setting = Setting::new("");
-    let (mut bot, mut client) = setting.asks();
+    let (mut bot, mut client) = setting.start_catch_up();
     let says = |client: &mut Client, seconds, account: &str, text: &str| {
         client.send(&format!("@batch=x;account={account};{}", setting.line(seconds, text)));
     };
@@ -184,7 +189,7 @@ fn who_said_it_is_known_by_the_account_that_history_tells() {
     says(&mut client, 40, "al", "bob: .undo http://www.example.com/one");
     client.send(":irc.test BATCH -x");
     client.expect("CHATHISTORY ");
-    setting.tells(&mut client, &[]);
+    setting.send_page(&mut client, &[]);
     bot.logs("2 links from 4 lines");
     assert_eq!(
         setting.saved(),
@@ -196,9 +201,9 @@ fn who_said_it_is_known_by_the_account_that_history_tells() {
 }
 
 #[test]
-fn with_capture_every_link_is_saved_but_not_what_is_off_the_record_nor_an_old_answer_of_the_bot() {
+fn capture_in_history_saves_every_link_except_those_off_the_record_or_from_a_bot() {
     let setting = Setting::new("capture = yes\n");
-    let (mut bot, mut client) = setting.asks();
+    let (mut bot, mut client) = setting.start_catch_up();
     client.send(":irc.test BATCH +x chathistory #dev");
     client.send(&format!(
         "@batch=x;{}",
@@ -212,37 +217,37 @@ fn with_capture_every_link_is_saved_but_not_what_is_off_the_record_nor_an_old_an
     client.send(&format!("@batch=x;bot;{}", setting.line(40, "http://e.example/")));
     client.send(":irc.test BATCH -x");
     client.expect("CHATHISTORY ");
-    setting.tells(&mut client, &[]);
+    setting.send_page(&mut client, &[]);
     bot.logs("2 links from 4 lines");
     assert_eq!(setting.saved(), ["add alice both and are good", "add alice both and are good"]);
 }
 
 #[test]
-fn page_after_page_is_asked_for_until_one_brings_nothing() {
+fn pages_are_requested_until_one_has_nothing_new() {
     let setting = Setting::new("");
     let mut bot = setting.home.start();
     let mut client = setting.server.accept();
-    client.register(KEEPS);
+    client.register(WITH_HISTORY);
     client.numeric("005", "CHATHISTORY=2 :are supported by this server");
-    setting.enters(&mut client);
+    setting.let_in(&mut client);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.after(0)));
-    setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
+    setting.send_page(&mut client, &[(10, ".url http://www.example.com/one One")]);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(10)));
-    // A NOTICE is a line of history, too.
+    // A NOTICE counts as a line of history too.
     client.send(":irc.test BATCH +y chathistory #dev");
     client.send(&format!("@batch=y;time={} :ci!c@h NOTICE #dev :built", setting.after(20)));
     client.send(":irc.test BATCH -y");
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(20)));
-    setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
+    setting.send_page(&mut client, &[(30, ".url http://www.example.com/two Two")]);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 2", setting.just_before(30)));
-    setting.tells(&mut client, &[(30, ".url http://www.example.com/two Two")]);
+    setting.send_page(&mut client, &[(30, ".url http://www.example.com/two Two")]);
     bot.logs("caught up in #dev: 2 links from 3 lines since");
     client.barrier();
     assert_eq!(setting.saved(), ["add alice One", "add alice Two"]);
 }
 
 #[test]
-fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_page() {
+fn a_line_replayed_again_is_not_saved_again_even_after_a_kill_within_a_page() {
     let setting = Setting::new("");
     let lines = [
         (10, ".url http://www.example.com/one One"),
@@ -254,9 +259,9 @@ fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_pa
         (70, "bob: .url http://www.example.com/three Three"),
         (80, ".url http://www.example.com/four Four"),
     ];
-    // Each time it comes a little farther; in between someone says something live.
+    // Each run catches up a little further before it is killed, and someone also posts a live link.
     for (time, part) in [1, 3, 4, 6, 8].into_iter().enumerate() {
-        let (mut bot, mut client) = setting.comes_back(KEEPS);
+        let (mut bot, mut client) = setting.start(WITH_HISTORY);
         client.expect(&format!("CHATHISTORY AFTER #dev timestamp={}", setting.after(0)));
         client.say("carol", "#dev", format!(".url http://www.example.com/live{time} Live"));
         client.expect("PRIVMSG #dev :saved: Live");
@@ -282,23 +287,23 @@ fn what_is_told_again_is_not_saved_again_even_after_a_kill_in_the_middle_of_a_pa
 }
 
 #[test]
-fn a_link_that_was_removed_since_does_not_come_back() {
+fn replay_does_not_restore_a_removed_link() {
     let setting = Setting::new("");
     let lines = [
         (5, "bob: .url http://b.example/ B"),
         (10, ".url http://www.example.com/one One"),
         (15, ".url http://www.example.com/one One"),
     ];
-    let (mut bot, mut client) = setting.asks();
-    setting.tells_all(&mut client, &lines);
+    let (mut bot, mut client) = setting.start_catch_up();
+    setting.send_history(&mut client, &lines);
     bot.logs("caught up");
     client.say("alice", "#dev", ".undo http://www.example.com/one");
     client.expect("PRIVMSG #dev :removed: One");
     bot.kill();
-    setting.was_seen(0);
-    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    setting.set_last_seen(0);
+    let (mut bot, mut client) = setting.start(WITH_HISTORY);
     client.expect("CHATHISTORY");
-    setting.tells_all(&mut client, &lines);
+    setting.send_history(&mut client, &lines);
     bot.logs("0 links from 3 lines");
     assert_eq!(
         setting.saved(),
@@ -307,10 +312,10 @@ fn a_link_that_was_removed_since_does_not_come_back() {
 }
 
 #[test]
-fn what_is_heard_live_and_told_as_well_is_saved_once() {
+fn a_line_seen_live_and_replayed_is_handled_once() {
     let setting = Setting::new("capture = yes\n");
-    let (mut bot, mut client) = setting.asks();
-    let now = spelt(OffsetDateTime::now_utc());
+    let (mut bot, mut client) = setting.start_catch_up();
+    let now = timestamp(OffsetDateTime::now_utc());
     let lines =
         [".url http://a.example/ A", "see http://b.example/", ".url http://c.example/ C", ".undo"];
     let line = |text: &str| format!("time={now} :alice!alice@host PRIVMSG #dev :{text}");
@@ -318,10 +323,10 @@ fn what_is_heard_live_and_told_as_well_is_saved_once() {
     client.send(":irc.test BATCH +x chathistory #dev");
     lines.iter().for_each(|text| client.send(&format!("@batch=x;{}", line(text))));
     client.send(":irc.test BATCH -x");
-    for answer in ["saved: A", "saved: C", "removed: C"] {
-        client.until(&format!("PRIVMSG #dev :{answer}"));
+    for reply in ["saved: A", "saved: C", "removed: C"] {
+        client.until(&format!("PRIVMSG #dev :{reply}"));
     }
-    setting.tells(&mut client, &[]);
+    setting.send_page(&mut client, &[]);
     bot.logs("0 links from 4 lines");
     assert_eq!(
         setting.saved(),
@@ -330,9 +335,9 @@ fn what_is_heard_live_and_told_as_well_is_saved_once() {
 }
 
 #[test]
-fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
+fn undo_in_history_removes_no_link_posted_after_it() {
     let setting = Setting::new("");
-    let (mut bot, mut client) = setting.asks();
+    let (mut bot, mut client) = setting.start_catch_up();
     client.say("alice", "#dev", ".url http://www.example.com/live Live");
     client.expect("PRIVMSG #dev :saved: Live");
     let lines = [
@@ -340,7 +345,7 @@ fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
         (20, ".undo"),
         (30, ".undo http://www.example.com/live"),
     ];
-    setting.tells_all(&mut client, &lines);
+    setting.send_history(&mut client, &lines);
     bot.logs("1 link from 3 lines");
     assert_eq!(
         setting.saved(),
@@ -349,69 +354,69 @@ fn undo_in_history_takes_back_nothing_that_was_posted_after_it() {
 }
 
 #[test]
-fn undo_told_again_takes_back_nothing_that_was_posted_a_second_after_it() {
+fn undo_replayed_again_removes_no_link_posted_a_second_after_it() {
     let setting = Setting::new("");
     let lines = [
         (10, ".url http://www.example.com/one Wrong"),
         (20, ".undo http://www.example.com/one"),
         (21, ".url http://www.example.com/one Right"),
     ];
-    let (mut bot, mut client) = setting.asks();
-    setting.tells_all(&mut client, &lines);
+    let (mut bot, mut client) = setting.start_catch_up();
+    setting.send_history(&mut client, &lines);
     bot.logs("2 links from 3 lines");
     bot.kill();
-    setting.was_seen(0);
-    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    setting.set_last_seen(0);
+    let (mut bot, mut client) = setting.start(WITH_HISTORY);
     client.expect("CHATHISTORY");
-    setting.tells_all(&mut client, &lines);
+    setting.send_history(&mut client, &lines);
     bot.logs("0 links from 3 lines");
     let removed = "remove alice http://www.example.com/one";
     assert_eq!(setting.saved(), ["add alice Wrong", removed, "add alice Right"]);
 }
 
 #[test]
-fn a_new_connection_asks_from_the_last_line_heard_live_until_all_is_replayed() {
+fn a_new_connection_requests_history_from_the_last_live_line_until_it_has_all() {
     let setting = Setting::new("");
-    let (mut bot, mut client) = setting.asks();
-    setting.tells(&mut client, &[]);
-    let heard = spelt(OffsetDateTime::now_utc());
-    client.send(&format!("@time={heard} :alice!a@h PRIVMSG #dev :good night"));
+    let (mut bot, mut client) = setting.start_catch_up();
+    setting.send_page(&mut client, &[]);
+    let last_seen = timestamp(OffsetDateTime::now_utc());
+    client.send(&format!("@time={last_seen} :alice!a@h PRIVMSG #dev :good night"));
     client.close();
     bot.logs("not connected");
     let mut client = setting.server.accept();
-    client.register(KEEPS);
-    setting.enters(&mut client);
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={heard} "));
-    // The connection ends before the page does: the next one asks for it again.
+    client.register(WITH_HISTORY);
+    setting.let_in(&mut client);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={last_seen} "));
+    // The connection ends before the page does: the next one requests the page again.
     client.send(":irc.test BATCH +x chathistory #dev");
-    let told = spelt(OffsetDateTime::now_utc());
+    let posted = timestamp(OffsetDateTime::now_utc());
     client.send(&format!(
-        "@batch=x;time={told} :alice!a@h PRIVMSG #dev :.url http://www.example.com/one One"
+        "@batch=x;time={posted} :alice!a@h PRIVMSG #dev :.url http://www.example.com/one One"
     ));
     client.barrier();
     client.send(":alice!a@h PRIVMSG #dev :good morning");
     client.close();
     let mut client = setting.server.accept();
-    client.register(KEEPS);
-    setting.enters(&mut client);
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={heard} "));
+    client.register(WITH_HISTORY);
+    setting.let_in(&mut client);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={last_seen} "));
     client.barrier();
-    assert_eq!(setting.home.read("links.tsv.heard"), format!("#dev\t{heard}\n"));
+    assert_eq!(setting.home.read("links.tsv.heard"), format!("#dev\t{last_seen}\n"));
     assert_eq!(setting.saved(), ["add alice One"]);
 }
 
 #[test]
-fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
+fn links_that_a_server_replays_by_itself_are_saved_too() {
     for batched in [true, false] {
         let setting = Setting::new("");
-        for caught in ["2 links from 3 lines", "0 links from 3 lines"] {
-            setting.was_seen(0);
-            let (mut bot, mut client) = setting.comes_back(REPLAYS);
+        for summary in ["2 links from 3 lines", "0 links from 3 lines"] {
+            setting.set_last_seen(0);
+            let (mut bot, mut client) = setting.start(WITHOUT_HISTORY);
             let begin = if batched { "@batch=x;" } else { "@" };
             if batched {
                 client.send(":irc.test BATCH +x znc.in/playback #dev");
             }
-            // From before the bot was killed; then what it has missed.
+            // Lines from before the kill, then missed ones.
             client.send(&format!(
                 "{begin}{}",
                 setting.line(-60, ".url http://www.example.com/old Old")
@@ -435,7 +440,7 @@ fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
             client.barrier();
             client.say("alice", "#dev", ".find two");
             client.expect("PRIVMSG #dev :found: ");
-            bot.logs(&format!("caught up in #dev: {caught} since"));
+            bot.logs(&format!("caught up in #dev: {summary} since"));
             bot.kill();
         }
         assert_eq!(setting.saved(), ["add alice One", "add alice Two"]);
@@ -443,7 +448,7 @@ fn what_a_server_replays_by_itself_is_taken_in_the_same_way() {
 }
 
 #[test]
-fn a_channel_without_a_good_line_in_the_file_is_new_and_is_not_asked_for() {
+fn a_channel_without_a_valid_last_seen_time_is_new_and_not_caught_up() {
     let setting = Setting::new("");
     let not_read = "stream did not contain valid UTF-8; linkbot cannot catch up";
     let time = setting.after(0);
@@ -459,34 +464,37 @@ fn a_channel_without_a_good_line_in_the_file_is_new_and_is_not_asked_for() {
     ];
     for (file, logged) in files {
         setting.home.write("links.tsv.heard", &file);
-        let (mut bot, mut client) = setting.comes_back(KEEPS);
+        let (mut bot, mut client) = setting.start(WITH_HISTORY);
         client.barrier();
-        setting.tells(&mut client, &[(10, ".url http://www.example.com/one One")]);
+        setting.send_page(&mut client, &[(10, ".url http://www.example.com/one One")]);
         client.barrier();
         assert_eq!(setting.saved(), [""; 0]);
-        // Only then is the log whole.
+        // The log is complete only after the kill.
         let log = bot.kill();
         assert_eq!(log.contains("links.tsv.heard: "), !logged.is_empty(), "{log}");
         assert!(log.contains(logged), "{log}");
-        // From here on it is known.
-        let heard = setting.home.read("links.tsv.heard");
-        assert!(heard.starts_with("#dev\t2") && heard.len() == "#dev\t\n".len() + 24, "{heard}");
+        // The channel is now in the file.
+        let last_seen = setting.home.read("links.tsv.heard");
+        assert!(
+            last_seen.starts_with("#dev\t2") && last_seen.len() == "#dev\t\n".len() + 24,
+            "{last_seen}"
+        );
     }
     fs::remove_file(setting.home.path("links.tsv.heard")).unwrap();
-    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    let (mut bot, mut client) = setting.start(WITH_HISTORY);
     client.barrier();
     client.close();
     bot.logs("not connected");
     let mut client = setting.server.accept();
-    client.register(KEEPS);
-    setting.enters(&mut client);
+    client.register(WITH_HISTORY);
+    setting.let_in(&mut client);
     client.expect("CHATHISTORY AFTER #dev ");
 }
 
 #[test]
-fn with_catch_up_no_nothing_is_asked_and_replay_is_not_listened_to() {
+fn catch_up_no_ignores_replayed_lines() {
     let setting = Setting::new("catch_up = no\n");
-    let (mut bot, mut client) = setting.comes_back("server-time message-tags account-tag");
+    let (mut bot, mut client) = setting.start("server-time message-tags account-tag");
     client.send(&format!("@{}", setting.line(10, ".url http://www.example.com/one One")));
     client.barrier();
     assert_eq!(setting.saved(), [""; 0]);
@@ -494,16 +502,16 @@ fn with_catch_up_no_nothing_is_asked_and_replay_is_not_listened_to() {
 }
 
 #[test]
-fn where_no_history_is_offered_the_log_says_so() {
+fn the_log_says_if_no_history_is_offered() {
     let setting = Setting::new("");
-    let (mut bot, _client) = setting.comes_back(REPLAYS);
+    let (mut bot, _client) = setting.start(WITHOUT_HISTORY);
     bot.logs("links posted while linkbot is away are lost, unless the server replays them");
 }
 
 #[test]
-fn a_server_that_never_ends_its_history_gets_a_thousand_lines_of_it_in_and_live_lines_are_served() {
+fn endless_history_ends_at_a_thousand_lines_and_live_lines_get_replies() {
     let setting = Setting::new("");
-    let (mut bot, mut client) = setting.asks();
+    let (mut bot, mut client) = setting.start_catch_up();
     let before = bot.peak_memory();
     for n in 0..100 {
         client.send(&format!(":irc.test BATCH +{n} chathistory #dev"));
@@ -524,53 +532,53 @@ fn a_server_that_never_ends_its_history_gets_a_thousand_lines_of_it_in_and_live_
     assert!(bot.peak_memory() < before + 2048, "{} KiB more", bot.peak_memory() - before);
 }
 
-/// Talk, and links among it that nobody asked the bot to save.
+/// Links in talk, without a command.
 #[test]
-fn what_was_said_before_capture_was_switched_on_is_not_captured() {
+fn links_from_before_capture_was_enabled_are_not_captured() {
     let setting = Setting::new("");
-    let (mut bot, mut client) = setting.asks();
-    setting.tells(&mut client, &[(10, "http://www.example.com/history")]);
+    let (mut bot, mut client) = setting.start_catch_up();
+    setting.send_page(&mut client, &[(10, "http://www.example.com/history")]);
     client.expect("CHATHISTORY");
-    setting.tells(&mut client, &[]);
+    setting.send_page(&mut client, &[]);
     bot.logs("caught up in #dev: 0 links from 1 line");
-    let said = spelt(OffsetDateTime::now_utc());
-    let line = format!("time={said} :alice!a@h PRIVMSG #dev :http://www.example.com/live");
+    let posted = timestamp(OffsetDateTime::now_utc());
+    let line = format!("time={posted} :alice!a@h PRIVMSG #dev :http://www.example.com/live");
     client.send(&format!("@{line}"));
     client.close();
     bot.logs("not connected");
     bot.kill();
-    assert_eq!(setting.home.read("links.tsv.heard"), format!("#dev\t{said}\n"));
+    assert_eq!(setting.home.read("links.tsv.heard"), format!("#dev\t{posted}\n"));
 
     setting.home.write("bot.conf", setting.home.read("bot.conf") + "capture = yes\n");
-    let (mut bot, mut client) = setting.comes_back(KEEPS);
-    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={said} 100"));
+    let (mut bot, mut client) = setting.start(WITH_HISTORY);
+    client.expect(&format!("CHATHISTORY AFTER #dev timestamp={posted} 100"));
     client.send(":irc.test BATCH +x chathistory #dev");
     client.send(&format!("@batch=x;{}", setting.line(10, "http://www.example.com/history")));
     client.send(&format!("@batch=x;{line}"));
     client.send(&format!(
         "@batch=x;{}",
-        line.replace(&said, &spelt(OffsetDateTime::now_utc())).replace("live", "missed")
+        line.replace(&posted, &timestamp(OffsetDateTime::now_utc())).replace("live", "missed")
     ));
     client.send(":irc.test BATCH -x");
     client.expect("CHATHISTORY");
-    setting.tells(&mut client, &[]);
+    setting.send_page(&mut client, &[]);
     bot.logs("caught up in #dev: 1 link from 1 line");
     assert_eq!(setting.saved(), ["add alice www.example.com/missed"]);
 }
 
 #[test]
-fn a_link_deleted_by_hand_stays_away_and_lines_imported_by_hand_hide_nothing() {
+fn a_link_deleted_by_hand_stays_deleted_and_imported_lines_hide_nothing() {
     let setting = Setting::new("");
     let lines =
         [(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")];
-    let (mut bot, mut client) = setting.asks();
-    setting.tells_all(&mut client, &lines);
+    let (mut bot, mut client) = setting.start_catch_up();
+    setting.send_history(&mut client, &lines);
     bot.logs("2 links from 2 lines");
     client.barrier();
     client.close();
     bot.logs("not connected");
     bot.kill();
-    // One is deleted; another is imported, with a time long ago, and one with a later time.
+    // Deletes one link, and imports 200 old lines.
     let journal = setting.home.read("links.tsv");
     let kept: String = journal
         .lines()
@@ -580,57 +588,57 @@ fn a_link_deleted_by_hand_stays_away_and_lines_imported_by_hand_hide_nothing() {
     assert_ne!(kept, journal);
     let imported = "2020-01-01T00:00:00.000Z\tadd\t#dev\tcarol\t\thttp://c.example/\tC\n";
     setting.home.write("links.tsv", kept.clone() + &imported.repeat(200));
-    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    let (mut bot, mut client) = setting.start(WITH_HISTORY);
     client.until("CHATHISTORY");
-    setting.tells(&mut client, &lines);
+    setting.send_page(&mut client, &lines);
     client.barrier();
     bot.kill();
     assert_eq!(setting.home.read("links.tsv"), kept.clone() + &imported.repeat(200));
-    // Read again, after a crash: an old line does not hide what is recorded above it.
-    setting.was_seen(15);
-    let (mut bot, mut client) = setting.comes_back(KEEPS);
+    // Replayed again, as after a crash: the old lines do not hide the events above them.
+    setting.set_last_seen(15);
+    let (mut bot, mut client) = setting.start(WITH_HISTORY);
     client.until("CHATHISTORY");
-    setting.tells_all(&mut client, &lines);
+    setting.send_history(&mut client, &lines);
     bot.logs("caught up in #dev: 0 links from 1 line");
     assert_eq!(setting.home.read("links.tsv"), kept + &imported.repeat(200));
 }
 
 #[test]
-fn a_refused_page_is_asked_for_again_by_the_next_connection() {
+fn a_refused_page_is_requested_again_on_reconnect() {
     let setting = Setting::new("");
-    let (mut bot, mut client) = setting.asks();
+    let (mut bot, mut client) = setting.start_catch_up();
     client.send(
         ":irc.test FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved",
     );
     bot.logs("the server says: FAIL CHATHISTORY MESSAGE_ERROR: Messages could not be retrieved");
     client.send(&format!(
         "@time={} :alice!a@h PRIVMSG #dev :hello",
-        spelt(OffsetDateTime::now_utc())
+        timestamp(OffsetDateTime::now_utc())
     ));
     client.close();
     bot.logs("not connected");
     let mut client = setting.server.accept();
-    client.register(KEEPS);
-    setting.enters(&mut client);
+    client.register(WITH_HISTORY);
+    setting.let_in(&mut client);
     client.expect(&format!("CHATHISTORY AFTER #dev timestamp={} 100", setting.after(0)));
-    setting.tells_all(&mut client, &[(10, ".url http://www.example.com/one One")]);
+    setting.send_history(&mut client, &[(10, ".url http://www.example.com/one One")]);
     bot.logs("caught up in #dev: 1 link from 1 line");
 }
 
-/// soju sends our JOIN without a time.
+/// soju sends the bot's JOIN without a time.
 #[test]
-fn with_catch_up_no_what_a_bouncer_replays_is_neither_answered_nor_saved() {
+fn catch_up_no_ignores_what_a_bouncer_replays() {
     let setting = Setting::new("catch_up = no\ncapture = yes\n");
     let _bot = setting.home.start();
     let mut client = setting.server.accept();
-    client.register(REPLAYS);
+    client.register(WITHOUT_HISTORY);
     client.expect("JOIN #dev");
     client.send(":linkbot!b@h JOIN #dev");
     for (batch, seconds_ago) in [("chathistory", 1), ("znc.in/playback", 400)] {
-        let said = spelt(OffsetDateTime::now_utc() - Duration::seconds(seconds_ago));
+        let posted = timestamp(OffsetDateTime::now_utc() - Duration::seconds(seconds_ago));
         client.send(&format!(":irc.test BATCH +x {batch} #dev"));
         for text in [".url http://www.example.com/one One", ".help", "http://www.example.com/two"] {
-            client.send(&format!("@batch=x;time={said} :alice!a@h PRIVMSG #dev :{text}"));
+            client.send(&format!("@batch=x;time={posted} :alice!a@h PRIVMSG #dev :{text}"));
         }
         client.send(":irc.test BATCH -x");
     }
@@ -640,7 +648,7 @@ fn with_catch_up_no_what_a_bouncer_replays_is_neither_answered_nor_saved() {
 }
 
 #[test]
-fn the_console_neither_reads_nor_writes_when_channels_were_heard() {
+fn the_console_neither_reads_nor_writes_last_seen_times() {
     let setting = Setting::new("");
     setting.home.write("links.tsv.heard", "nonsense");
     let ended = setting.home.console(".url http://www.example.com/one One\n");
