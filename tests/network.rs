@@ -9,8 +9,8 @@ use common::tls::{Authority, self_signed};
 
 const USAGE: &str = "usage: .url http://www.example.com/ Title For Link";
 
-/// A bot in #dev of a plain server.
-fn at_home() -> (Home, Bot, IrcServer, Client) {
+/// A bot in #dev, on a server without TLS.
+fn bot_in_dev() -> (Home, Bot, IrcServer, Client) {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let bot = home.start();
@@ -49,8 +49,8 @@ fn it_registers_joins_every_channel_and_answers_ping() {
 }
 
 #[test]
-fn saved_is_said_when_the_link_is_in_the_journal() {
-    let (home, mut bot, _server, mut client) = at_home();
+fn saved_means_the_link_is_in_the_journal() {
+    let (home, mut bot, _server, mut client) = bot_in_dev();
     client.say("alice", "#dev", ".url http://www.example.com/ Title For Link");
     assert_eq!(client.line(), "PRIVMSG #dev :saved: Title For Link");
     bot.kill();
@@ -63,7 +63,7 @@ fn saved_is_said_when_the_link_is_in_the_journal() {
 
 #[test]
 fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
-    let (_home, _bot, _server, mut client) = at_home();
+    let (_home, _bot, _server, mut client) = bot_in_dev();
     for said in [
         ".url http://a.example/ One",
         "linkbot: url http://b.example/ One",
@@ -75,16 +75,16 @@ fn a_command_begins_with_the_prefix_or_with_the_bots_name() {
 }
 
 #[test]
-fn a_renamed_bot_listens_to_its_new_name() {
-    let (_home, _bot, _server, mut client) = at_home();
+fn a_renamed_bot_answers_to_its_new_name() {
+    let (_home, _bot, _server, mut client) = bot_in_dev();
     client.send(":linkbot!~linkbot@127.0.0.1 NICK :marvin");
     client.say("alice", "#dev", "marvin: url http://a.example/ One");
     client.until("PRIVMSG #dev :saved: One");
 }
 
 #[test]
-fn bad_use_gets_one_line_that_begins_with_the_nick_of_who_is_meant() {
-    let (home, _bot, _server, mut client) = at_home();
+fn a_usage_error_is_one_line_that_begins_with_the_senders_nick() {
+    let (home, _bot, _server, mut client) = bot_in_dev();
     for (said, why) in [
         (".url", "the address is missing"),
         (".url http://www.example.com/", "the title is missing"),
@@ -99,8 +99,8 @@ fn bad_use_gets_one_line_that_begins_with_the_nick_of_who_is_meant() {
 }
 
 #[test]
-fn what_is_not_for_the_bot_gets_no_answer() {
-    let (home, _bot, _server, mut client) = at_home();
+fn lines_not_for_the_bot_are_ignored() {
+    let (home, _bot, _server, mut client) = bot_in_dev();
     client.say("alice", "#dev", ".weather Berlin");
     client.say("alice", "#dev", "http://www.example.com/ is nice");
     client.say("alice", "#other", ".url http://www.example.com/ Not configured");
@@ -113,8 +113,8 @@ fn what_is_not_for_the_bot_gets_no_answer() {
 }
 
 #[test]
-fn help_is_answered_in_private_too() {
-    let (_home, _bot, _server, mut client) = at_home();
+fn help_gets_a_reply_in_private_too() {
+    let (_home, _bot, _server, mut client) = bot_in_dev();
     client.say("alice", "linkbot", ".help");
     client.expect("PRIVMSG alice :say .url ADDRESS TITLE in #dev; .help there lists the rest");
     client.say("alice", "#dev", ".help url");
@@ -137,13 +137,13 @@ fn reply_may_be_notice_or_quiet() {
         }
         assert_eq!(home.titles(), ["T"]);
         client.say("alice", "#dev", ".url");
-        assert!(client.line().ends_with(USAGE), "errors are always told");
+        assert!(client.line().ends_with(USAGE), "errors are always sent");
     }
 }
 
 #[test]
-fn the_servers_time_is_the_posting_time_and_the_account_tag_the_account() {
-    let (home, _bot, _server, mut client) = at_home();
+fn the_journal_has_the_server_time_and_the_account_tag() {
+    let (home, _bot, _server, mut client) = bot_in_dev();
     let posted = time::OffsetDateTime::now_utc() - time::Duration::minutes(2);
     let format = time::macros::format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
@@ -161,8 +161,8 @@ fn the_servers_time_is_the_posting_time_and_the_account_tag_the_account() {
 }
 
 #[test]
-fn it_reconnects_and_joins_again_after_the_server_went_away() {
-    let (home, mut bot, server, mut client) = at_home();
+fn it_reconnects_and_rejoins_after_the_server_goes_away() {
+    let (home, mut bot, server, mut client) = bot_in_dev();
     client.say("alice", "#dev", ".url http://www.example.com/ Before");
     assert_eq!(client.line(), "PRIVMSG #dev :saved: Before");
     client.send("ERROR :Closing Link: server shuts down");
@@ -175,7 +175,7 @@ fn it_reconnects_and_joins_again_after_the_server_went_away() {
 }
 
 #[test]
-fn a_wrong_server_password_is_told_and_tried_again_slowly() {
+fn a_wrong_server_password_is_logged_and_retried_slowly() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "server_password = 5ecre7\n"));
     let mut bot = home.start();
@@ -187,8 +187,8 @@ fn a_wrong_server_password_is_told_and_tried_again_slowly() {
 }
 
 #[test]
-fn the_log_is_one_timestamped_line_for_each_event() {
-    let (_home, mut bot, server, mut client) = at_home();
+fn the_log_has_one_timestamped_line_per_event() {
+    let (_home, mut bot, server, mut client) = bot_in_dev();
     client.say("alice", "#dev", ".url http://www.example.com/ Title\x07 For\x1b[31m Link");
     client.expect("PRIVMSG #dev :saved: ");
     client.barrier();
@@ -202,14 +202,14 @@ fn the_log_is_one_timestamped_line_for_each_event() {
         assert!(time::PrimitiveDateTime::parse(time, stamp).is_ok() && !text.is_empty(), "{line}");
         assert!(!text.contains(char::is_control), "{line:?}");
     }
-    // Connecting, in, in the channel, the link, lost; and once more the first three.
+    // Connecting, registered, joined, the link, not connected; then the first three again.
     assert!((5..=10).contains(&log.lines().count()), "{log}");
 }
 
 #[test]
 fn garbage_and_lines_of_any_length_do_no_harm() {
-    let (home, mut bot, _server, mut client) = at_home();
-    // A fixed seed: a failure must come again.
+    let (home, mut bot, _server, mut client) = bot_in_dev();
+    // A fixed seed, to make failures reproducible.
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut garbage: Vec<u8> = Vec::new();
     while garbage.len() < 256 * 1024 {
@@ -222,7 +222,9 @@ fn garbage_and_lines_of_any_length_do_no_harm() {
     client.send_bytes(
         b"\r\n\n\r\r\n:\r\n@\r\n: \r\n@ :\r\n:a PRIVMSG\r\nPRIVMSG #dev\r\n001\r\n353\r\nPING\r\n",
     );
-    client.send_bytes(b"@time=9999999999-99-99T99:99:99Z :a!b@c PRIVMSG #dev :.url http://a.example/ Odd time\r\n");
+    client.send_bytes(
+        b"@time=9999999999-99-99T99:99:99Z :a!b@c PRIVMSG #dev :.url http://a.example/ Odd time\r\n",
+    );
     client.until("PRIVMSG #dev :saved: Odd time");
     let before = bot.peak_memory();
     let endless = vec![b'a'; 1 << 20];
@@ -265,7 +267,7 @@ fn stopping_and_continuing_it_keeps_a_tls_connection() {
 }
 
 #[test]
-fn a_hundred_links_in_a_hundred_records_share_their_commits_and_their_answers() {
+fn a_hundred_links_in_a_hundred_records_share_commits_and_replies() {
     let authority = Authority::new();
     let server = IrcServer::tls(&authority.certificate());
     let home = Home::new(&server.conf());
@@ -278,14 +280,14 @@ fn a_hundred_links_in_a_hundred_records_share_their_commits_and_their_answers() 
         client.say("alice", "#dev", format!(".url http://www.example.com/{n} Number {n}"));
     }
     traced.bot.cont();
-    let mut promised = 0;
-    while promised < 100 {
+    let mut confirmed = 0;
+    while confirmed < 100 {
         let line = client.expect("PRIVMSG #dev :saved: ");
         let words: Vec<_> = line.split(' ').collect();
-        promised +=
+        confirmed +=
             if words.ends_with(&["more", "links"]) { words[3].parse::<u32>().unwrap() } else { 1 };
     }
-    assert_eq!(promised, 100);
+    assert_eq!(confirmed, 100);
     let expected: Vec<_> = (0..100).map(|n| format!("Number {n}")).collect();
     assert_eq!(home.titles(), expected);
     let trace = traced.kill();
@@ -296,7 +298,7 @@ fn a_hundred_links_in_a_hundred_records_share_their_commits_and_their_answers() 
 #[test]
 fn no_secret_is_logged_even_with_v() {
     let server = IrcServer::plain();
-    // An answer that gives away everything it was sent.
+    // A response that echoes the request and its credentials.
     let bookmarks = Bookmarks::plain(|request| {
         let sent =
             format!("{} {}", request.line, request.header("authorization").unwrap_or_default());
@@ -308,7 +310,8 @@ fn no_secret_is_logged_even_with_v() {
     let home = Home::new(
         &(server.conf().replace("#dev", "#dev ch4nnelkey")
             + &bookmarks.conf()
-            + "server_password = s3rverpass\ndelicious_user = alice\ndelicious_password = d3l/icious%pass\n"),
+            + "server_password = s3rverpass\n\
+               delicious_user = alice\ndelicious_password = d3l/icious%pass\n"),
     );
     let mut bot = Bot::spawn(home.linkbot(&["-v", "bot.conf"]));
     let mut client = server.accept();
@@ -332,7 +335,7 @@ fn no_secret_is_logged_even_with_v() {
 }
 
 #[test]
-fn where_every_nick_is_called_bad_the_log_says_what_to_do_without_a_secret() {
+fn if_every_nick_is_invalid_the_log_says_what_to_do_without_a_secret() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "server_password = s3rverpass\n"));
     let mut bot = home.start();
@@ -354,25 +357,25 @@ fn where_every_nick_is_called_bad_the_log_says_what_to_do_without_a_secret() {
 }
 
 #[test]
-fn an_endless_refusal_of_nicks_is_given_up_and_tried_again() {
+fn after_12_refused_nicks_it_gives_up_and_retries_slowly() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let mut bot = home.start();
     let mut client = server.accept();
-    let mut tried = 0;
+    let mut attempts = 0;
     while let Some(line) = client.next_line() {
         if let Some(nick) = line.strip_prefix("NICK ") {
-            tried += 1;
+            attempts += 1;
             client.send(&format!(":irc.test 433 * {nick} :Nickname is already in use"));
         }
     }
-    assert_eq!(tried, 12);
+    assert_eq!(attempts, 12);
     let why = "the server refuses the nick linkbot: Nickname is already in use; change nick";
     assert!(bot.logs(why).contains("retrying in 15 min"));
 }
 
 #[test]
-fn a_refused_channel_is_logged_and_asked_for_again() {
+fn a_refused_join_is_logged_and_retried() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf());
     let mut bot = home.start();
@@ -387,15 +390,15 @@ fn a_refused_channel_is_logged_and_asked_for_again() {
 }
 
 #[test]
-fn what_services_whisper_is_logged() {
-    let (_home, mut bot, _server, mut client) = at_home();
+fn a_notice_from_services_is_logged() {
+    let (_home, mut bot, _server, mut client) = bot_in_dev();
     client.send(":NickServ!services@irc.test NOTICE linkbot :Password incorrect.");
     bot.logs("notice from NickServ: Password incorrect.");
     client.barrier();
 }
 
 #[test]
-fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
+fn a_bad_certificate_is_refused_before_a_byte_is_sent() {
     let authority = Authority::new();
     let untrusted = "is self-signed or from an unknown issuer; see tls_pin (";
     let cases = [
@@ -424,7 +427,7 @@ fn a_certificate_is_verified_and_not_a_byte_is_said_to_the_wrong_server() {
 }
 
 #[test]
-fn a_changed_pin_shows_the_fingerprint_and_the_command_in_bot_conf_fetches_the_certificate() {
+fn a_wrong_pin_logs_the_fingerprint_and_the_command_in_bot_conf_fetches_the_certificate() {
     let certificate = self_signed();
     let server = IrcServer::tls(&certificate);
     let home = Home::new(&(server.conf() + "tls_pin = server.pem\n"));
@@ -432,11 +435,12 @@ fn a_changed_pin_shows_the_fingerprint_and_the_command_in_bot_conf_fetches_the_c
     let mut bot = home.start();
     assert_eq!(server.accept().next_line(), None);
     let line = bot.logs(
-        "not connected: localhost presented a different certificate from the one in tls_pin: SHA-256 ",
+        "not connected: localhost presented a different certificate from the one in tls_pin: \
+         SHA-256 ",
     );
     bot.kill();
 
-    // As bot.conf has it.
+    // The command that bot.conf shows.
     let example = include_str!("../bot.conf");
     let command =
         example.lines().find_map(|line| line.strip_prefix("#   openssl s_client ")).unwrap();
@@ -457,7 +461,7 @@ fn a_changed_pin_shows_the_fingerprint_and_the_command_in_bot_conf_fetches_the_c
 }
 
 #[test]
-fn a_port_without_tls_is_named_as_such() {
+fn a_port_without_tls_is_logged_as_such() {
     let server = IrcServer::plain();
     let home = Home::new(&server.conf().replace("tls = no\n", ""));
     let mut bot = home.start();
@@ -467,7 +471,7 @@ fn a_port_without_tls_is_named_as_such() {
 }
 
 #[test]
-fn plain_text_to_a_port_with_tls_makes_the_log_suggest_tls() {
+fn plain_text_to_a_tls_port_makes_the_log_suggest_tls() {
     let tls = IrcServer::tls(&self_signed());
     let home = Home::new(&tls.conf().replace("tls = yes", "tls = no"));
     let mut bot = home.start();
@@ -496,7 +500,7 @@ fn plain_text_to_a_port_with_tls_makes_the_log_suggest_tls() {
 }
 
 #[test]
-fn late_services_are_asked_again_soon_and_a_password_that_worked_is_not_blamed_at_once() {
+fn a_login_that_once_worked_is_retried_soon_without_services_or_after_a_refusal() {
     let server = IrcServer::plain();
     let sasl = "sasl = plain\nsasl_user = linkbot\nsasl_password = 5ecre7\n";
     let home = Home::new(&(server.conf() + sasl));
@@ -532,7 +536,7 @@ fn late_services_are_asked_again_soon_and_a_password_that_worked_is_not_blamed_a
 }
 
 #[test]
-fn a_network_without_sasl_gets_the_on_connect_lines_and_channels_are_joined_when_services_answer() {
+fn without_sasl_on_connect_is_sent_and_channels_are_joined_when_services_reply() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "on_connect = PRIVMSG NickServ :IDENTIFY 5ecre7\n"));
     let _bot = home.start();
@@ -544,7 +548,7 @@ fn a_network_without_sasl_gets_the_on_connect_lines_and_channels_are_joined_when
 }
 
 #[test]
-fn sasl_plain_is_over_before_a_channel_is_joined() {
+fn sasl_plain_finishes_before_a_channel_is_joined() {
     let server = IrcServer::plain();
     let home =
         Home::new(&(server.conf() + "sasl = plain\nsasl_user = linkbot\nsasl_password = 5ecre7\n"));
@@ -566,7 +570,7 @@ fn sasl_plain_is_over_before_a_channel_is_joined() {
 }
 
 #[test]
-fn who_is_ignored_neither_gets_an_answer_nor_saves_a_link() {
+fn an_ignored_person_gets_no_reply_and_saves_no_link() {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + "ignore = *!*@spam.example\nignore = otherbot\n"));
     let _bot = home.start();
@@ -579,10 +583,10 @@ fn who_is_ignored_neither_gets_an_answer_nor_saves_a_link() {
     assert_eq!(home.titles(), ["Three"]);
 }
 
-/// `localhost` is ::1 and 127.0.0.1, in this order, and only for the bot.
+/// The bot has its own /etc/hosts, in which `localhost` is ::1 and then 127.0.0.1.
 #[test]
-#[ignore = "needs root, for an /etc/hosts of its own"]
-fn after_an_address_that_fails_before_the_welcome_comes_the_next() {
+#[ignore = "needs root, to mount an /etc/hosts"]
+fn if_an_address_fails_before_the_welcome_the_next_one_is_tried() {
     let server = IrcServer::plain();
     let silent = std::net::TcpListener::bind(("::1", server.port())).unwrap();
     let home = Home::new(&server.conf());

@@ -10,7 +10,7 @@ const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev\n\
     log_url = http://logs.example.org/?d=[year]-[month]-[day]#[hour]:[minute]:[second]\n";
 
 #[test]
-fn the_page_lies_beside_the_feed_and_is_only_written_when_something_changed() {
+fn the_page_is_beside_the_feed_and_is_written_only_when_something_changes() {
     let home = Home::new(CONF);
     home.console("");
     assert!(
@@ -28,7 +28,7 @@ fn the_page_lies_beside_the_feed_and_is_only_written_when_something_changed() {
 }
 
 #[test]
-fn what_was_caught_up_stands_under_its_day() {
+fn caught_up_links_are_under_their_own_day() {
     let home = Home::new(CONF);
     let line = |n, posted| {
         format!(
@@ -47,8 +47,8 @@ fn what_was_caught_up_stands_under_its_day() {
     assert!(order.is_sorted(), "{order:?}");
 }
 
-/// Links of every kind, three of them over two days.
-fn zoo() -> Home {
+/// A page with an ordinary link and, on the next day, three difficult ones.
+fn difficult_page() -> Home {
     let home = Home::new(CONF);
     let line =
         |time, url, title| format!("2026-11-{time}.123Z\tadd\t#dev\talice\t\t{url}\t{title}\n");
@@ -71,7 +71,7 @@ fn zoo() -> Home {
     home
 }
 
-/// What chromium writes about `page` on standard output; it must have nothing to say on its console.
+/// Runs chromium on `page` and returns its standard output. Asserts that its console is empty.
 fn chromium(home: &Home, page: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("chromium");
     command.args([
@@ -88,14 +88,14 @@ fn chromium(home: &Home, page: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Chromium's own switch for prefers-color-scheme.
+/// Chromium's switch for prefers-color-scheme.
 const DARK: &str = "--blink-settings=preferredColorScheme=0";
 const LIGHT: &str = "--blink-settings=preferredColorScheme=1";
 
 #[test]
 #[ignore = "needs Debian's package chromium (.ci/run runs it)"]
-fn a_browser_shows_the_page_in_the_light_and_in_the_dark_and_has_nothing_to_say() {
-    let home = zoo();
+fn a_browser_shows_the_page_in_light_and_dark_without_a_console_message() {
+    let home = difficult_page();
     for (name, scheme) in [("dark", DARK), ("light", LIGHT)] {
         for width in [320, 1200] {
             let name = format!("{name}-{width}.png");
@@ -106,7 +106,7 @@ fn a_browser_shows_the_page_in_the_light_and_in_the_dark_and_has_nothing_to_say(
                 &[scheme, &format!("--window-size={width},900"), &screenshot],
             );
             let image = std::fs::read(home.path(&name)).unwrap();
-            // PNG has the width there.
+            // Bytes 16 to 19 of a PNG are its width.
             assert_eq!(image[16..20], u32::to_be_bytes(width), "{name}");
             assert!(image.len() > 5_000, "{name} shows nothing");
         }
@@ -115,8 +115,8 @@ fn a_browser_shows_the_page_in_the_light_and_in_the_dark_and_has_nothing_to_say(
 
 #[test]
 #[ignore = "needs Debian's package chromium (.ci/run runs it)"]
-fn nothing_that_people_write_becomes_more_than_text() {
-    let home = zoo();
+fn what_people_write_never_becomes_markup() {
+    let home = difficult_page();
     let dom = chromium(&home, "links.html", &["--dump-dom"]);
     assert_eq!(dom.matches("<li class=\"h-entry\">").count(), 4);
     assert!(
@@ -129,37 +129,40 @@ fn nothing_that_people_write_becomes_more_than_text() {
 
 #[test]
 #[ignore = "needs Debian's package chromium (.ci/run runs it)"]
-fn nothing_sticks_out_at_320_pixels_and_the_paper_follows_the_scheme() {
-    let home = zoo();
-    // The page itself lets no script run, so another one looks at it.
-    let frame = "<iframe id=page width=320 height=900 style='border: 0' src=links.html></iframe><p id=told></p><script>
+fn nothing_overflows_at_320_px_and_the_background_follows_the_scheme() {
+    let home = difficult_page();
+    // The page forbids scripts, so a second page measures it in a frame.
+    let frame = "<iframe id=page width=320 height=900 style='border: 0' src=links.html></iframe>
+    <p id=result></p><script>
         page.onload = () => {
             const { body, documentElement } = page.contentDocument;
             const [, red] = page.contentWindow.getComputedStyle(body).backgroundColor.match(/(\\d+)/);
             const out = documentElement.scrollWidth - documentElement.clientWidth;
-            told.textContent = `${out} pixels stick out, paper ${red > 127 ? 'light' : 'dark'}`;
+            result.textContent = `${out} pixels overflow, ${red > 127 ? 'light' : 'dark'}`;
         };
     </script>";
     home.write("frame.html", frame);
     for (name, scheme) in [("dark", DARK), ("light", LIGHT)] {
-        // A file may look into another one only so; the clock of the page runs ahead until all is loaded.
+        // `--allow-file-access-from-files` lets the second page read the frame. The virtual clock
+        // runs until everything is loaded.
         let switches =
             [scheme, "--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom"];
         let dom = chromium(&home, "frame.html", &switches);
-        assert!(dom.contains(&format!(">0 pixels stick out, paper {name}<")), "{dom}");
+        assert!(dom.contains(&format!(">0 pixels overflow, {name}<")), "{dom}");
     }
 }
 
 #[test]
 #[ignore = "needs Debian's package libxml2-utils (.ci/run runs it)"]
-fn xmllint_finds_no_fault_in_the_page() {
-    let home = zoo();
+fn xmllint_finds_no_error_in_the_page() {
+    let home = difficult_page();
     let mut command = Command::new("xmllint");
     let output = command.args(["--html", "--noout"]).arg(home.path("links.html")).output();
-    let said = String::from_utf8(output.expect("apt-get install libxml2-utils").stderr).unwrap();
-    // It knows HTML 4, whose elements these are not yet.
-    let faults = said.lines().filter(|line| line.contains("error")).filter(|line| {
+    let messages =
+        String::from_utf8(output.expect("apt-get install libxml2-utils").stderr).unwrap();
+    // xmllint knows only HTML 4, which lacks these elements.
+    let errors = messages.lines().filter(|line| line.contains("error")).filter(|line| {
         !["main", "time"].iter().any(|name| line.ends_with(&format!("Tag {name} invalid")))
     });
-    assert_eq!(faults.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(errors.collect::<Vec<_>>(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! What people do with links: post them again, mend them, take them back, find them, and just talk.
+//! What people do with links: repost, retitle, remove, keep and find them, or just talk.
 
 mod common;
 
@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 const CONF: &str = "server = localhost:6667\ntls = no\nchannels = #dev, #other\n";
 const CAPTURE: &str = "server = localhost:6667\ntls = no\nchannels = #dev\ncapture = yes\n";
 
-/// What the console answers, line by line.
+/// The console's replies to `input`, line by line.
 fn console(home: &Home, input: &str) -> Vec<String> {
     let ended = home.console(input);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -28,7 +28,7 @@ fn actions(home: &Home) -> Vec<String> {
     events(home).into_iter().map(|[action, nick, ..]| format!("{action} {nick}")).collect()
 }
 
-/// Writes links of #dev that were posted before now.
+/// Writes a journal with links that were posted in #dev this long ago.
 fn posted(home: &Home, links: &[(Duration, &str, &str, &str)]) {
     let lines = links.iter().map(|(age, nick, url, title)| {
         let time = (OffsetDateTime::now_utc() - *age)
@@ -41,7 +41,7 @@ fn posted(home: &Home, links: &[(Duration, &str, &str, &str)]) {
     home.write("links.tsv", lines.collect::<String>());
 }
 
-fn at_home(conf: &str) -> (Home, Bot, IrcServer, Client) {
+fn bot_in_dev(conf: &str) -> (Home, Bot, IrcServer, Client) {
     let server = IrcServer::plain();
     let home = Home::new(&(server.conf() + conf));
     let bot = home.start();
@@ -52,7 +52,8 @@ fn at_home(conf: &str) -> (Home, Bot, IrcServer, Client) {
 #[test]
 fn your_own_link_with_another_title_gets_that_title() {
     let home = Home::new(CONF);
-    let input = "<alice> .url http://www.example.com/ First\n<Alice> .url https://example.com?utm_source=x#:~:text=top Second\n";
+    let input = "<alice> .url http://www.example.com/ First\n\
+                 <Alice> .url https://example.com?utm_source=x#:~:text=top Second\n";
     assert_eq!(console(&home, input), ["saved: First", "title changed: Second"]);
     let second = ["title", "Alice", "http://www.example.com/", "Second"].map(str::to_owned);
     assert_eq!(events(&home)[1..], [second]);
@@ -71,10 +72,12 @@ fn your_own_link_with_the_same_title_writes_nothing() {
 }
 
 #[test]
-fn a_link_of_someone_else_is_posted_again_once_for_each_of_them() {
+fn someone_elses_link_is_reposted_once_per_person() {
     let home = Home::new(CONF);
     posted(&home, &[(Duration::days(3), "alice", "http://www.example.com/", "Title")]);
-    let input = "<bob> .url http://www.example.com/ Other\n<carol> .url http://example.com Third\n<BOB> .url http://www.example.com/ Other\n";
+    let input = "<bob> .url http://www.example.com/ Other\n\
+                 <carol> .url http://example.com Third\n\
+                 <BOB> .url http://www.example.com/ Other\n";
     assert_eq!(
         console(&home, input),
         ["saved before: a\u{200b}lice, 3 d ago: Title (title kept)"; 3]
@@ -84,7 +87,7 @@ fn a_link_of_someone_else_is_posted_again_once_for_each_of_them() {
 }
 
 #[test]
-fn an_address_is_looked_for_in_the_newest_mebibyte_whatever_feed_items_says() {
+fn only_the_newest_mebibyte_is_searched_whatever_feed_items_says() {
     let home = Home::new(&format!("{CONF}feed_items = 2\n"));
     let padding = "x".repeat(900);
     let line = |n: usize, url: &str| {
@@ -92,7 +95,7 @@ fn an_address_is_looked_for_in_the_newest_mebibyte_whatever_feed_items_says() {
         let time = format!("2026-01-01T{:02}:{:02}:{:02}.000Z", minute / 60, minute % 60, n % 60);
         format!("{time}\tadd\t#dev\talice\t\t{url}\t{padding}\n")
     };
-    // The first is behind the newest MiB, the second is in it.
+    // The first line begins before the newest MiB, the second one is in it.
     let mut journal = line(0, "http://far.example/");
     journal += &line(1, "http://near.example/");
     let mut n = 2;
@@ -112,7 +115,7 @@ fn an_address_is_looked_for_in_the_newest_mebibyte_whatever_feed_items_says() {
 }
 
 #[test]
-fn after_a_day_a_nick_alone_is_nobodys_proof() {
+fn after_a_day_a_nick_alone_proves_nothing() {
     let home = Home::new(CONF);
     posted(&home, &[(Duration::hours(25), "alice", "http://www.example.com/", "Old")]);
     assert_eq!(
@@ -130,8 +133,8 @@ fn after_a_day_a_nick_alone_is_nobodys_proof() {
 }
 
 #[test]
-fn an_account_is_a_proof_for_ever_and_against_a_nick() {
-    let (home, _bot, _server, mut client) = at_home("");
+fn an_account_always_owns_its_links_whatever_the_nick() {
+    let (home, _bot, _server, mut client) = bot_in_dev("");
     let say = |client: &mut Client, account: &str, nick: &str, text: &str| {
         let tags = if account.is_empty() { String::new() } else { format!("@account={account} ") };
         client.send(&format!("{tags}:{nick}!u@h PRIVMSG #dev :{text}"));
@@ -154,10 +157,12 @@ fn an_account_is_a_proof_for_ever_and_against_a_nick() {
 }
 
 #[test]
-fn undo_takes_back_the_latest_or_the_one_that_is_named() {
+fn undo_removes_your_latest_link_or_the_named_one() {
     let home = Home::new(CONF);
-    let input = "<alice> .url http://a.example/ A\n<alice> .url http://b.example/ B #tag\n<bob> .url http://c.example/ C\n\
-                 <alice> .undo\n<alice> .undo https://www.a.example\n<alice> .undo\n<alice> .undo http://c.example/\n\
+    let input = "<alice> .url http://a.example/ A\n<alice> .url http://b.example/ B #tag\n\
+                 <bob> .url http://c.example/ C\n<alice> .undo\n\
+                 <alice> .undo https://www.a.example\n<alice> .undo\n\
+                 <alice> .undo http://c.example/\n\
                  <alice> .undo http://a.example/\n<alice> .undo nonsense\n";
     let none = "alice: not among the newest links";
     let said = console(&home, input);
@@ -179,7 +184,7 @@ fn undo_takes_back_the_latest_or_the_one_that_is_named() {
 }
 
 #[test]
-fn find_tells_the_newest_three_with_every_word_newest_last() {
+fn find_lists_the_newest_three_with_every_word_newest_last() {
     let home = Home::new(CONF);
     posted(
         &home,
@@ -211,8 +216,8 @@ fn find_tells_the_newest_three_with_every_word_newest_last() {
 }
 
 #[test]
-fn a_found_line_that_is_too_long_loses_the_end_of_its_title() {
-    let (_home, _bot, _server, mut client) = at_home("");
+fn find_shortens_the_title_of_a_line_that_is_too_long() {
+    let (_home, _bot, _server, mut client) = bot_in_dev("");
     let url = format!("http://www.example.com/{}", "a".repeat(200));
     client.say("alice", "#dev", format!(".url {url} {}", "ü".repeat(120)));
     client.until("PRIVMSG #dev :saved: ");
@@ -223,7 +228,7 @@ fn a_found_line_that_is_too_long_loses_the_end_of_its_title() {
 }
 
 #[test]
-fn tags_stay_in_the_journal_and_leave_the_title() {
+fn tags_are_in_the_journal_but_not_in_replies() {
     let home = Home::new(CONF);
     let input = ".url http://a.example/ Fix of #123 #rust #c++\n.url http://b.example/ #rust\n";
     let said = console(&home, input);
@@ -239,12 +244,12 @@ fn tags_stay_in_the_journal_and_leave_the_title() {
 #[test]
 fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest_is_talk() {
     let saved = ["saved: Title"];
-    // A fork's rows may come before these.
+    // A fork's commands may come before these.
     let help = [".status .undo .url; details: .help url"];
     let nothing: [&str; 0] = [];
     let usage = "usage: .url http://www.example.com/ Title For Link \
                  (saves a link; use it again to change the title)";
-    for (said, answer) in [
+    for (said, expected) in [
         ("linkbot: http://www.example.com/ Title", &saved[..]),
         ("linkbot http://www.example.com/ Title", &saved),
         ("linkbot, url http://www.example.com/ Title", &saved),
@@ -284,13 +289,16 @@ fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest
         ("...", &nothing),
     ] {
         let replies = console(&Home::new(CONF), &format!("{said}\n"));
-        assert_eq!(replies.len(), answer.len(), "{said}: {replies:?}");
-        assert!(replies.iter().zip(answer).all(|(reply, end)| reply.ends_with(end)), "{replies:?}");
+        assert_eq!(replies.len(), expected.len(), "{said}: {replies:?}");
+        assert!(
+            replies.iter().zip(expected).all(|(reply, end)| reply.ends_with(end)),
+            "{replies:?}"
+        );
     }
 }
 
 #[test]
-fn what_is_no_command_of_ours_is_captured_as_it_was_said() {
+fn a_line_without_our_command_is_captured_as_said_unless_off() {
     for (said, title) in [
         (".NET 9 is out https://dot.net/9", ".NET 9 is out"),
         (".tell bob see https://dot.net/9", ".tell bob see"),
@@ -312,7 +320,7 @@ fn what_is_no_command_of_ours_is_captured_as_it_was_said() {
         "https://a.example/ is secret [off].",
         "*[off]* https://a.example/",
     ] {
-        // Its own `<nick>` is the console's.
+        // The console would read a leading `<...>` as the speaker.
         assert_eq!(console(&home, &format!("<alice> {off}\n.keep\n")).len(), 1, "{off}");
     }
     let refused = ["you: not saved: you said [off]"];
@@ -324,14 +332,14 @@ fn what_is_no_command_of_ours_is_captured_as_it_was_said() {
 const NOTHING_TO_KEEP: &str = "you: nothing to keep: no link was posted here lately";
 
 #[test]
-fn keep_saves_the_last_link_that_was_posted_as_its_posters() {
+fn keep_saves_the_last_link_under_its_posters_nick() {
     let home = Home::new(CONF);
     let input = ".keep\n<alice> see http://a.example/ for more\n<bob> http://b.example/ is good\n\
                  <carol> nothing\n.keep\n.keep\n<alice> .undo\n<bob> .undo\n.keep\n";
     let said = console(&home, input);
     assert_eq!(said[0], NOTHING_TO_KEEP);
     assert_eq!(said[1], "saved: is good");
-    assert_eq!(said[2], NOTHING_TO_KEEP, "once kept");
+    assert_eq!(said[2], NOTHING_TO_KEEP, "already kept");
     assert_eq!(
         said[3..5],
         ["alice: no link of yours in the last 24 hours here", "removed: is good"]
@@ -341,11 +349,12 @@ fn keep_saves_the_last_link_that_was_posted_as_its_posters() {
 }
 
 #[test]
-fn keep_may_give_another_title_and_is_a_url_of_its_own_with_an_address() {
+fn keep_accepts_a_title_and_acts_like_url_with_an_address() {
     let home = Home::new(CONF);
     let input = "<bob> http://b.example/ is good\n<alice> .keep A better  title #tag\n\
                  <bob> https://c.example/ [off]\n.keep\n\
-                 <bob> see http://b.example\n<alice> .keep Mine\n<alice> .keep http://d.example/ D\n\
+                 <bob> see http://b.example\n<alice> .keep Mine\n\
+                 <alice> .keep http://d.example/ D\n\
                  <bob> http://e.example/\n<alice> .keep \u{3164}\n";
     let before = "saved before: b\u{200b}ob, just now: A better title (title kept)";
     assert_eq!(
@@ -364,7 +373,7 @@ fn with_capture_there_is_nothing_left_to_keep() {
 }
 
 #[test]
-fn each_channel_keeps_its_own_links_and_nobody_keeps_those_of_a_bot() {
+fn keep_works_per_channel_and_skips_bots_notices_and_ignored_nicks() {
     let server = IrcServer::plain();
     let conf = server.conf().replace("#dev", "#dev, #ops");
     let home = Home::new(&format!("{conf}ignore = eve\n"));
@@ -390,7 +399,7 @@ fn each_channel_keeps_its_own_links_and_nobody_keeps_those_of_a_bot() {
 #[test]
 fn a_link_belongs_to_its_account_and_moderators_may_change_any() {
     let (home, _bot, _server, mut client) =
-        at_home("moderators = Mod, other\nmoderators = third\n");
+        bot_in_dev("moderators = Mod, other\nmoderators = third\n");
     home.write(
         "links.tsv",
         "2020-01-01T00:00:00.000Z\tadd\t#dev\talice\tann\thttp://old.example/\tOld\n",
@@ -404,7 +413,7 @@ fn a_link_belongs_to_its_account_and_moderators_may_change_any() {
     assert_eq!(say(&mut client, "", "alice", ".undo https://www.old.example"), not_yours);
     let kept = say(&mut client, "", "alice", ".url http://old.example/ New");
     assert!(kept.ends_with(": Old (title kept)"), "{kept}");
-    // A nick that is named like a moderator's account is not one.
+    // A nick like a moderator's account does not make a moderator.
     let not_yours = "mod: not yours: posted by alice";
     assert_eq!(say(&mut client, "", "mod", ".undo http://old.example/"), not_yours);
     assert_eq!(
@@ -420,8 +429,8 @@ fn a_link_belongs_to_its_account_and_moderators_may_change_any() {
 }
 
 #[test]
-fn what_a_bridge_relays_is_said_by_the_person_in_its_head() {
-    let (home, _bot, _server, mut client) = at_home("relay = bridge\nrelay = *!*@m.example\n");
+fn a_relayed_line_belongs_to_the_person_that_it_names() {
+    let (home, _bot, _server, mut client) = bot_in_dev("relay = bridge\nrelay = *!*@m.example\n");
     let say = |client: &mut Client, text: &str| {
         client.send(&format!("@bot;account=br :bridge!b@h PRIVMSG #dev :{text}"));
     };
@@ -446,8 +455,8 @@ fn what_a_bridge_relays_is_said_by_the_person_in_its_head() {
 }
 
 #[test]
-fn a_host_that_floods_is_not_captured_beyond_20_links_but_url_is_never_limited() {
-    let (home, mut bot, _server, mut client) = at_home("capture = yes\n");
+fn a_flooding_host_gets_20_links_captured_but_url_is_never_limited() {
+    let (home, mut bot, _server, mut client) = bot_in_dev("capture = yes\n");
     for n in 0..30 {
         let nick = ["alice", "bob"][n % 2];
         client.say(nick, "#dev", format!("http://{n}.example/ talk {n}"));
@@ -463,8 +472,8 @@ fn a_host_that_floods_is_not_captured_beyond_20_links_but_url_is_never_limited()
 }
 
 #[test]
-fn a_saved_link_is_answered_before_what_others_look_up() {
-    let (_home, _bot, _server, mut client) = at_home("");
+fn a_saved_link_is_confirmed_before_replies_to_lookups() {
+    let (_home, _bot, _server, mut client) = bot_in_dev("");
     let mut lines = String::new();
     for nick in ["a", "b", "c"] {
         lines += &format!(":{nick}!{nick}@{nick} PRIVMSG #dev :.help\r\n").repeat(3);
@@ -475,7 +484,7 @@ fn a_saved_link_is_answered_before_what_others_look_up() {
 }
 
 #[test]
-fn a_long_title_is_cut_in_replies_only() {
+fn a_long_title_is_shortened_in_replies_only() {
     let home = Home::new(CONF);
     let title = "ü".repeat(121);
     let cut = format!("{}…", "ü".repeat(119));
@@ -491,9 +500,10 @@ fn a_long_title_is_cut_in_replies_only() {
 }
 
 #[test]
-fn find_takes_phrases_and_addresses() {
+fn find_accepts_phrases_and_addresses() {
     let home = Home::new(CONF);
-    let input = ".url http://www.a.example/x/ The quick brown fox\n.url http://b.example/x The brown quick fox\n";
+    let input = ".url http://www.a.example/x/ The quick brown fox\n\
+                 .url http://b.example/x The brown quick fox\n";
     assert_eq!(console(&home, input).len(), 2);
     let found = |words: &str| {
         let said = console(&home, &format!(".find {words}\n"));
@@ -515,7 +525,7 @@ fn find_takes_phrases_and_addresses() {
 
 #[test]
 fn status_and_help_name_no_file_of_the_server() {
-    let (home, mut bot, _server, mut client) = at_home("page = pages.html\n");
+    let (home, mut bot, _server, mut client) = bot_in_dev("page = pages.html\n");
     client.say("alice", "#dev", ".help");
     let help = client.line();
     assert!(help.ends_with("; details: .help url"), "{help}");
@@ -531,7 +541,7 @@ fn status_and_help_name_no_file_of_the_server() {
 }
 
 #[test]
-fn help_ends_with_where_the_links_are() {
+fn help_ends_with_the_pages_address() {
     let home = Home::new(&format!("{CONF}feed_url = https://example.org/feeds/links.xml\n"));
     assert!(
         console(&home, ".help\n")[0].ends_with("; links: https://example.org/feeds/links.html")
@@ -539,7 +549,8 @@ fn help_ends_with_where_the_links_are() {
     let home = Home::new(CONF);
     assert!(!console(&home, ".help\n")[0].contains("links:"));
     let home = Home::new(&format!(
-        "{CONF}feed = {{channel}}.xml\npage = {{channel}}.html\nfeed_url = https://example.org/{{channel}}.xml\n"
+        "{CONF}feed = {{channel}}.xml\npage = {{channel}}.html\n\
+         feed_url = https://example.org/{{channel}}.xml\n"
     ));
     assert!(console(&home, ".help\n")[0].ends_with("; links: https://example.org/dev.html"));
 }
@@ -547,14 +558,14 @@ fn help_ends_with_where_the_links_are() {
 #[test]
 fn in_private_every_line_gets_one_line_of_help_and_saves_nothing() {
     const HELP: &str = "PRIVMSG alice :say .url ADDRESS TITLE in #dev; .help there lists the rest";
-    let (home, _bot, _server, mut client) = at_home("capture = yes\n");
+    let (home, _bot, _server, mut client) = bot_in_dev("capture = yes\n");
     for line in
         [".url http://www.example.com/ T", "hello, http://www.example.com/ is good", ".help"]
     {
         client.say("alice", "linkbot", line);
         assert_eq!(client.line(), HELP);
     }
-    // That is all for a while. Nor are bots, notices and CTCP answered so.
+    // The rate limit is reached. Bots, notices and CTCP get no such reply either.
     client.say("alice", "linkbot", "hello?");
     client.send("@bot :rob!a@h PRIVMSG linkbot :hello");
     client.send(":bob!a@h NOTICE linkbot :hello");
@@ -564,8 +575,8 @@ fn in_private_every_line_gets_one_line_of_help_and_saves_nothing() {
 }
 
 #[test]
-fn no_answer_on_irc_highlights_who_posted_a_link() {
-    let (_home, _bot, _server, mut client) = at_home("");
+fn no_reply_on_irc_highlights_a_links_poster() {
+    let (_home, _bot, _server, mut client) = bot_in_dev("");
     client.say("alice", "#dev", ".url http://www.example.com/ T");
     assert_eq!(client.line(), "PRIVMSG #dev :saved: T");
     client.say("bob", "#dev", ".url http://www.example.com/ T");
@@ -578,8 +589,8 @@ fn no_answer_on_irc_highlights_who_posted_a_link() {
 }
 
 #[test]
-fn a_folded_answer_says_of_removed_links_that_they_are_removed() {
-    let (home, _bot, _server, mut client) = at_home("");
+fn a_merged_reply_says_that_removed_links_are_removed() {
+    let (home, _bot, _server, mut client) = bot_in_dev("");
     let now = OffsetDateTime::now_utc();
     let second =
         time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].000Z");
@@ -596,9 +607,9 @@ fn a_folded_answer_says_of_removed_links_that_they_are_removed() {
     let mut removed = 0;
     while removed < 10 {
         let line = client.expect("PRIVMSG #dev :removed: ");
-        let folded =
+        let merged =
             line.strip_prefix("PRIVMSG #dev :removed: ").unwrap().strip_suffix(" more links");
-        removed += folded.map_or(1, |count| count.parse().unwrap());
+        removed += merged.map_or(1, |count| count.parse().unwrap());
     }
     assert_eq!(removed, 10);
     assert_eq!(client.line(), "PRIVMSG #dev :saved: Saved");
@@ -606,8 +617,8 @@ fn a_folded_answer_says_of_removed_links_that_they_are_removed() {
 }
 
 #[test]
-fn capture_keeps_what_anyone_posts_and_says_nothing() {
-    let (home, _bot, _server, mut client) = at_home("capture = yes\n");
+fn capture_saves_what_anyone_posts_without_a_reply() {
+    let (home, _bot, _server, mut client) = bot_in_dev("capture = yes\n");
     client.say("alice", "#dev", "look at this: http://www.example.com/Foo_(bar), great!");
     client.say("alice", "#dev", "\x01ACTION reads <https://b.example/>\x01");
     client.say("bob", "#dev", "https://example.com/Foo_(bar)");
@@ -622,8 +633,8 @@ fn capture_keeps_what_anyone_posts_and_says_nothing() {
 }
 
 #[test]
-fn capture_is_deaf_to_commands_private_words_notices_and_off() {
-    let (home, _bot, _server, mut client) = at_home("capture = yes\nignore = eve\n");
+fn capture_skips_off_private_lines_notices_bots_and_ignored_nicks() {
+    let (home, _bot, _server, mut client) = bot_in_dev("capture = yes\nignore = eve\n");
     for said in ["[off] http://a.example/", "[OFF]http://a.example/", "http://a.example/ [off]"] {
         client.say("alice", "#dev", said);
     }
@@ -645,9 +656,10 @@ fn capture_is_deaf_to_commands_private_words_notices_and_off() {
 }
 
 #[test]
-fn a_captured_link_without_words_takes_the_title_that_someone_gives_it() {
+fn a_link_captured_without_a_title_gets_the_first_one_given() {
     let home = Home::new(CAPTURE);
-    let input = "<alice> http://www.example.com/\n<bob> .url http://www.example.com/ Title\n<carol> .url http://www.example.com/ Other\n";
+    let input = "<alice> http://www.example.com/\n<bob> .url http://www.example.com/ Title\n\
+                 <carol> .url http://www.example.com/ Other\n";
     assert_eq!(
         console(&home, input),
         ["title changed: Title", "saved before: a\u{200b}lice, just now: Title (title kept)"]
@@ -664,16 +676,16 @@ fn at_most_five_addresses_of_a_line_are_captured() {
 }
 
 #[test]
-fn without_capture_talk_is_not_kept() {
+fn without_capture_talk_is_not_saved() {
     let home = Home::new(CONF);
     assert_eq!(console(&home, "look: http://www.example.com/\n"), Vec::<String>::new());
     assert_eq!(home.journal().len(), 0);
 }
 
 #[test]
-fn what_capture_could_not_save_is_in_the_log_and_not_in_the_channel() {
-    let (home, mut bot, _server, mut client) = at_home("capture = yes\n");
-    // A folder where the journal was: it can be neither opened nor made anew.
+fn a_failed_capture_is_logged_but_gets_no_reply() {
+    let (home, mut bot, _server, mut client) = bot_in_dev("capture = yes\n");
+    // A directory in the journal's place: linkbot can neither open nor recreate the journal.
     std::fs::rename(home.path("links.tsv"), home.path("old")).unwrap();
     std::fs::create_dir(home.path("links.tsv")).unwrap();
     client.say("alice", "#dev", "http://www.example.com/");

@@ -1,4 +1,4 @@
-//! linkbot on IRC servers that others wrote. `.ci/run` installs them; `cargo test` alone passes over these tests.
+//! linkbot on real IRC servers. `.ci/run` installs them; plain `cargo test` skips these tests.
 
 mod common;
 
@@ -15,7 +15,7 @@ use common::bot::{Bot, Home};
 use common::servers::{Ircd, Person, Znc};
 use common::tls;
 
-/// Makes these functions tests on a server.
+/// Turns these functions into tests against one server.
 macro_rules! on {
     ($name:ident, $reason:literal: $($test:ident)*) => {
         mod $name {
@@ -33,76 +33,76 @@ macro_rules! on {
 
 on! { ngircd, "needs ngircd (.ci/run installs it)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_to_the_pinned_certificate
-    another_certificate_is_refused_before_a_word
-    a_certificate_that_nobody_vouches_for_is_refused
-    a_taken_nick_is_taken_back_when_its_holder_leaves
-    who_is_kicked_stays_out_until_invited
-    with_rejoin_who_is_kicked_comes_back
-    a_server_that_comes_back_has_the_bot_back
-    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
+    the_same_over_tls_with_a_pinned_certificate
+    a_certificate_other_than_the_pin_is_refused
+    an_unpinned_self_signed_certificate_is_refused
+    a_taken_nick_is_claimed_when_its_holder_leaves
+    a_kicked_bot_stays_out_until_invited
+    with_rejoin_a_kicked_bot_comes_back
+    the_bot_comes_back_after_a_server_restart
+    a_line_cut_by_the_server_is_never_saved_with_half_an_address
 }
 
 on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_to_the_pinned_certificate
-    another_certificate_is_refused_before_a_word
-    a_taken_nick_is_taken_back_when_its_holder_leaves
-    who_is_kicked_stays_out_until_invited
-    a_server_that_comes_back_has_the_bot_back
+    the_same_over_tls_with_a_pinned_certificate
+    a_certificate_other_than_the_pin_is_refused
+    a_taken_nick_is_claimed_when_its_holder_leaves
+    a_kicked_bot_stays_out_until_invited
+    the_bot_comes_back_after_a_server_restart
     sasl_plain_logs_in_before_the_channel_is_joined
-    sasl_external_logs_in_by_the_certificate
+    sasl_external_logs_in_with_the_certificate
     a_wrong_password_keeps_the_bot_out
-    services_that_start_after_the_server_are_waited_for
-    the_account_of_who_posts_is_in_the_journal
-    what_was_said_in_the_bots_absence_is_replayed
-    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
+    the_bot_waits_for_services_that_start_late
+    the_posters_account_is_in_the_journal
+    missed_links_are_caught_up_from_a_replay
+    a_line_cut_by_the_server_is_never_saved_with_half_an_address
 }
 
 on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_to_the_pinned_certificate
-    another_certificate_is_refused_before_a_word
-    a_taken_nick_is_taken_back_when_its_holder_leaves
-    who_is_kicked_stays_out_until_invited
-    a_server_that_comes_back_has_the_bot_back
-    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
+    the_same_over_tls_with_a_pinned_certificate
+    a_certificate_other_than_the_pin_is_refused
+    a_taken_nick_is_claimed_when_its_holder_leaves
+    a_kicked_bot_stays_out_until_invited
+    the_bot_comes_back_after_a_server_restart
+    a_line_cut_by_the_server_is_never_saved_with_half_an_address
 }
 
 on! { ergo, "needs Ergo (.ci/run unpacks it)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_to_the_pinned_certificate
-    another_certificate_is_refused_before_a_word
-    a_taken_nick_is_taken_back_when_its_holder_leaves
-    who_is_kicked_stays_out_until_invited
-    a_server_that_comes_back_has_the_bot_back
+    the_same_over_tls_with_a_pinned_certificate
+    a_certificate_other_than_the_pin_is_refused
+    a_taken_nick_is_claimed_when_its_holder_leaves
+    a_kicked_bot_stays_out_until_invited
+    the_bot_comes_back_after_a_server_restart
     sasl_plain_logs_in_before_the_channel_is_joined
-    sasl_external_logs_in_by_the_certificate
+    sasl_external_logs_in_with_the_certificate
     a_wrong_password_keeps_the_bot_out
-    a_bridge_may_use_relaymsg_and_a_moderator_is_known_by_the_account
-    the_account_of_who_posts_is_in_the_journal
-    what_was_said_in_the_bots_absence_is_asked_for
-    after_busy_talk_only_what_was_missed_is_caught_up
-    a_line_that_the_server_cuts_is_never_saved_with_half_an_address
+    a_bridge_may_use_relaymsg_and_an_account_makes_a_moderator
+    the_posters_account_is_in_the_journal
+    missed_links_are_caught_up_on_request
+    after_busy_talk_only_missed_lines_are_caught_up
+    a_line_cut_by_the_server_is_never_saved_with_half_an_address
 }
 
 fn a_link_reaches_the_channel_the_feed_and_the_account(ircd: Ircd) {
-    a_link_is_kept(&ircd, &ircd.conf());
+    a_link_is_delivered(&ircd, &ircd.conf());
 }
 
-fn the_same_over_tls_to_the_pinned_certificate(ircd: Ircd) {
-    a_link_is_kept(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
+fn the_same_over_tls_with_a_pinned_certificate(ircd: Ircd) {
+    a_link_is_delivered(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
 }
 
-/// The whole job: said, answered, in the journal, in the feed, in the account.
-fn a_link_is_kept(ircd: &Ircd, conf: &str) {
+/// End to end: a posted link gets a reply and is in the journal, the feed and the bookmark account.
+fn a_link_is_delivered(ircd: &Ircd, conf: &str) {
     let bookmarks = Bookmarks::plain(|_| Answer::done());
     let home = home(ircd, &format!("{conf}{}", bookmarks.conf()));
     let mut alice = Person::enter(ircd, "alice");
     let mut bot = home.start();
     bot.logs("joined #dev");
     alice.says(".url http://www.example.com/ Title For Link");
-    alice.is_told("saved: Title For Link");
+    alice.gets_reply("saved: Title For Link");
 
     let journal = home.journal();
     assert_eq!(journal.len(), 1);
@@ -119,29 +119,29 @@ fn a_link_is_kept(ircd: &Ircd, conf: &str) {
     assert_eq!(feed.entries[0].links[0].href, "http://www.example.com/");
 }
 
-fn another_certificate_is_refused_before_a_word(ircd: Ircd) {
+fn a_certificate_other_than_the_pin_is_refused(ircd: Ircd) {
     let home = home(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
     home.write("pin.pem", tls::self_signed().pem);
     let mut bot = home.start();
     bot.logs("a different certificate from the one in tls_pin: SHA-256 ");
-    is_not_there(&ircd);
+    assert_bot_is_offline(&ircd);
 }
 
-fn a_certificate_that_nobody_vouches_for_is_refused(ircd: Ircd) {
+fn an_unpinned_self_signed_certificate_is_refused(ircd: Ircd) {
     let home = home(&ircd, &ircd.tls_conf());
     let mut bot = home.start();
     bot.logs("is self-signed or from an unknown issuer; see tls_pin");
-    is_not_there(&ircd);
+    assert_bot_is_offline(&ircd);
 }
 
-fn is_not_there(ircd: &Ircd) {
+fn assert_bot_is_offline(ircd: &Ircd) {
     let mut alice = Person::connect(ircd, "alice");
     alice.send("ISON alice linkbot");
-    let there = alice.hears("answer to ISON", |line| line.contains(" 303 "));
-    assert!(there.contains("alice") && !there.contains("linkbot"), "{there}");
+    let online = alice.hears("the reply to ISON", |line| line.contains(" 303 "));
+    assert!(online.contains("alice") && !online.contains("linkbot"), "{online}");
 }
 
-fn a_taken_nick_is_taken_back_when_its_holder_leaves(ircd: Ircd) {
+fn a_taken_nick_is_claimed_when_its_holder_leaves(ircd: Ircd) {
     let home = home(&ircd, &ircd.conf());
     let holder = Person::enter(&ircd, "linkbot");
     let mut alice = Person::enter(&ircd, "alice");
@@ -153,24 +153,24 @@ fn a_taken_nick_is_taken_back_when_its_holder_leaves(ircd: Ircd) {
     a_link_is_saved(&mut alice);
 }
 
-fn who_is_kicked_stays_out_until_invited(ircd: Ircd) {
+fn a_kicked_bot_stays_out_until_invited(ircd: Ircd) {
     let home = home(&ircd, &ircd.conf());
     let (mut alice, mut bot) = kicked(&ircd, &home);
     alice.send("NAMES #dev");
-    let names = alice.hears("list of names", |line| line.contains(" 353 "));
+    let names = alice.hears("the list of names", |line| line.contains(" 353 "));
     assert!(names.contains("alice") && !names.contains("linkbot"), "{names}");
     alice.send("INVITE linkbot #dev");
     bot.logs("joined #dev");
-    // What is said while the bot asks for history may reach it as history first. Then it is saved,
-    // but gets no answer.
-    if alice.knows_of_history() {
+    // A line posted while the bot requests history may reach it as history first. Then it is
+    // saved, but gets no reply.
+    if alice.server_keeps_history() {
         bot.logs("caught up in #dev");
     }
     a_link_is_saved(&mut alice);
 }
 
-/// This one takes its minute.
-fn with_rejoin_who_is_kicked_comes_back(ircd: Ircd) {
+/// This takes a minute.
+fn with_rejoin_a_kicked_bot_comes_back(ircd: Ircd) {
     let home = home(&ircd, &format!("{}rejoin = yes\n", ircd.conf()));
     let (mut alice, mut bot) = kicked(&ircd, &home);
     let joins = |line: &str| line.starts_with(":linkbot!") && line.contains(" JOIN ");
@@ -179,7 +179,7 @@ fn with_rejoin_who_is_kicked_comes_back(ircd: Ircd) {
     a_link_is_saved(&mut alice);
 }
 
-/// The bot came, and alice has kicked it.
+/// alice has kicked the bot.
 fn kicked(ircd: &Ircd, home: &Home) -> (Person, Bot) {
     let mut alice = Person::enter(ircd, "alice");
     let mut bot = home.start();
@@ -190,7 +190,7 @@ fn kicked(ircd: &Ircd, home: &Home) -> (Person, Bot) {
     (alice, bot)
 }
 
-fn a_server_that_comes_back_has_the_bot_back(mut ircd: Ircd) {
+fn the_bot_comes_back_after_a_server_restart(mut ircd: Ircd) {
     let home = home(&ircd, &ircd.conf());
     let mut bot = home.start();
     bot.logs("joined #dev");
@@ -202,20 +202,20 @@ fn a_server_that_comes_back_has_the_bot_back(mut ircd: Ircd) {
 }
 
 fn sasl_plain_logs_in_before_the_channel_is_joined(ircd: Ircd) {
-    let mut keeper = Person::connect(&ircd, "linkbot");
-    keeper.register_account("open-sesame");
-    keeper.quit();
+    let mut owner = Person::connect(&ircd, "linkbot");
+    owner.register_account("open-sesame");
+    owner.quit();
     let conf =
         "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-sesame\n";
     logs_in(&ircd, home(&ircd, &format!("{}{conf}", ircd.tls_conf())));
 }
 
-fn sasl_external_logs_in_by_the_certificate(ircd: Ircd) {
+fn sasl_external_logs_in_with_the_certificate(ircd: Ircd) {
     let own = tls::self_signed();
-    let mut keeper = Person::connect(&ircd, "linkbot");
-    keeper.register_account("open-sesame");
-    keeper.add_certificate(&own);
-    keeper.quit();
+    let mut owner = Person::connect(&ircd, "linkbot");
+    owner.register_account("open-sesame");
+    owner.add_certificate(&own);
+    owner.quit();
     let conf = "tls_pin = pin.pem\nsasl = external\ntls_cert = own.pem\n";
     let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
     home.write("own.pem", own.pem + &own.key);
@@ -223,7 +223,7 @@ fn sasl_external_logs_in_by_the_certificate(ircd: Ircd) {
     logs_in(&ircd, home);
 }
 
-/// The channel lets in only those whom services know.
+/// The channel admits only people with an account.
 fn logs_in(ircd: &Ircd, home: Home) {
     let mut alice = Person::enter(ircd, "alice");
     alice.send("MODE #dev +R");
@@ -236,9 +236,9 @@ fn logs_in(ircd: &Ircd, home: Home) {
 }
 
 fn a_wrong_password_keeps_the_bot_out(ircd: Ircd) {
-    let mut keeper = Person::connect(&ircd, "linkbot");
-    keeper.register_account("open-sesame");
-    keeper.quit();
+    let mut owner = Person::connect(&ircd, "linkbot");
+    owner.register_account("open-sesame");
+    owner.quit();
     let conf =
         "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-barley\n";
     let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
@@ -247,13 +247,13 @@ fn a_wrong_password_keeps_the_bot_out(ircd: Ircd) {
     assert!(line.contains("904"), "{line}");
     assert!(line.contains("retrying in 15 min"), "{line}");
     assert!(!bot.log().contains("open-barley"));
-    is_not_there(&ircd);
+    assert_bot_is_offline(&ircd);
 }
 
-fn services_that_start_after_the_server_are_waited_for(mut ircd: Ircd) {
-    let mut keeper = Person::connect(&ircd, "linkbot");
-    keeper.register_account("open-sesame");
-    keeper.quit();
+fn the_bot_waits_for_services_that_start_late(mut ircd: Ircd) {
+    let mut owner = Person::connect(&ircd, "linkbot");
+    owner.register_account("open-sesame");
+    owner.quit();
     let conf =
         "tls_pin = pin.pem\nsasl = plain\nsasl_user = linkbot\nsasl_password = open-sesame\n";
     let home = home(&ircd, &format!("{}{conf}", ircd.tls_conf()));
@@ -269,7 +269,7 @@ fn services_that_start_after_the_server_are_waited_for(mut ircd: Ircd) {
     bot.logs("joined #dev");
 }
 
-fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
+fn the_posters_account_is_in_the_journal(ircd: Ircd) {
     let home = home(&ircd, &ircd.conf());
     let mut alice = Person::enter(&ircd, "alice");
     let mut bot = home.start();
@@ -278,46 +278,46 @@ fn the_account_of_who_posts_is_in_the_journal(ircd: Ircd) {
     alice.register_account("my-own-password");
     alice.send("NICK alice_away");
     alice.says(".url http://www.example.com/second Second");
-    alice.is_told("saved: Second");
+    alice.gets_reply("saved: Second");
     let posters: Vec<_> =
         home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
     assert_eq!(posters, ["alice ", "alice_away alice"]);
 }
 
-fn a_bridge_may_use_relaymsg_and_a_moderator_is_known_by_the_account(ircd: Ircd) {
+fn a_bridge_may_use_relaymsg_and_an_account_makes_a_moderator(ircd: Ircd) {
     let home = home(&ircd, &(ircd.conf() + "moderators = alice\n"));
-    // The first person in a channel is an operator: RELAYMSG is theirs.
+    // The first person in a channel is its operator, who may use RELAYMSG.
     let mut alice = Person::enter(&ircd, "alice");
     let mut bot = home.start();
     bot.logs("joined #dev");
     alice.send("RELAYMSG #dev bob/discord :.url http://www.example.com/ Relayed");
-    alice.is_told("saved: Relayed");
+    alice.gets_reply("saved: Relayed");
     alice.says(".undo http://www.example.com/");
-    alice.is_told("alice: not yours: posted by bob/discord");
+    alice.gets_reply("alice: not yours: posted by bob/discord");
     alice.register_account("my-own-password");
     alice.says(".undo http://www.example.com/");
-    alice.is_told("removed: Relayed");
+    alice.gets_reply("removed: Relayed");
     let posters: Vec<_> =
         home.journal().into_iter().map(|columns| columns[3..5].join(" ")).collect();
     assert_eq!(posters, ["bob/discord ", "alice alice"]);
 }
 
-/// Ergo tells it when asked (draft/chathistory), and only then.
-fn what_was_said_in_the_bots_absence_is_asked_for(ircd: Ircd) {
+/// Ergo sends history only on request (draft/chathistory).
+fn missed_links_are_caught_up_on_request(ircd: Ircd) {
     let alice = Person::enter(&ircd, "alice");
-    what_was_said_is_caught_up(&ircd, alice);
+    missed_links_are_caught_up(&ircd, alice);
 }
 
-/// InspIRCd replays its history by itself, in a batch, with times.
-fn what_was_said_in_the_bots_absence_is_replayed(ircd: Ircd) {
+/// InspIRCd replays its history without a request, in a batch, with times.
+fn missed_links_are_caught_up_from_a_replay(ircd: Ircd) {
     let mut alice = Person::enter(&ircd, "alice");
     alice.send("MODE #dev +H 50:1d");
     alice.hears("the mode", |line| line.contains(" MODE #dev "));
-    what_was_said_is_caught_up(&ircd, alice);
+    missed_links_are_caught_up(&ircd, alice);
 }
 
-/// The bot is away for three links, one of them undone.
-fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
+/// Three links are posted while the bot is away; one of them is removed.
+fn missed_links_are_caught_up(ircd: &Ircd, mut alice: Person) {
     let bookmarks = Bookmarks::plain(|_| Answer::done());
     let home = home(ircd, &format!("{}{}", ircd.conf(), bookmarks.conf()));
     let mut bot = home.start();
@@ -325,7 +325,7 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
     a_link_is_saved(&mut alice);
     bookmarks.request();
     home.await_cursor(&home.journal()[0][0]);
-    is_killed(bot, &mut alice);
+    kill_bot(bot, &mut alice);
     let heard = home.read("links.tsv.heard");
 
     for n in ["one", "two", "three"] {
@@ -335,7 +335,7 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
     alice.send("PING :said");
     alice.hears("PONG", |line| line.contains(" PONG "));
     let said = seconds_now();
-    // So that the time of saving is another; InspIRCd tells the second only.
+    // Makes the save time differ from the posting time: InspIRCd's times have no milliseconds.
     while seconds_now() - said < 2.0 {
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -362,12 +362,12 @@ fn what_was_said_is_caught_up(ircd: &Ircd, mut alice: Person) {
             "{said} {request:?}"
         );
     }
-    is_killed(bot, &mut alice);
-    nothing_is_told_twice(&home, &heard, &mut alice, &titles);
+    kill_bot(bot, &mut alice);
+    nothing_is_caught_up_twice(&home, &heard, &mut alice, &titles);
 }
 
-/// The bot is killed again, and in the middle: the journal ends after the first of the three.
-fn nothing_is_told_twice(home: &Home, heard: &str, alice: &mut Person, titles: &[&str]) {
+/// As after a kill in the middle of catch-up: the journal ends after the first of the three links.
+fn nothing_is_caught_up_twice(home: &Home, heard: &str, alice: &mut Person, titles: &[&str]) {
     home.write("links.tsv.heard", heard);
     let whole = home.read("links.tsv");
     home.write(
@@ -377,12 +377,12 @@ fn nothing_is_told_twice(home: &Home, heard: &str, alice: &mut Person, titles: &
     let mut bot = home.start();
     bot.logs("caught up in #dev: 2 links from ");
     home.await_feed(titles);
-    is_killed(bot, alice);
+    kill_bot(bot, alice);
     home.write("links.tsv.heard", heard);
     let mut bot = home.start();
     bot.logs("caught up in #dev: 0 links from ");
     assert_eq!(home.journal().len(), 5);
-    // The bot has said one thing in all that time.
+    // The bot has not replied to anything that it caught up on.
     alice.says(".status");
     alice.hears("status", |line| {
         assert!(
@@ -395,9 +395,10 @@ fn nothing_is_told_twice(home: &Home, heard: &str, alice: &mut Person, titles: &
     });
 }
 
-/// Talk with 1,500 addresses is heard live, and the connection ends. Then a link is deleted by hand, capture is
-/// switched on, and alice posts three links and a correction, 0.2 s apart.
-fn after_busy_talk_only_what_was_missed_is_caught_up(ircd: Ircd) {
+/// The bot sees talk with 1,500 addresses live, loses the connection and is killed. Then the
+/// journal is emptied, capture is switched on, and alice posts three links, a removal and a new
+/// title, 0.2 s apart.
+fn after_busy_talk_only_missed_lines_are_caught_up(ircd: Ircd) {
     let mut alice = Person::enter(&ircd, "alice");
     let wire = Wire::to(ircd.port);
     let conf = ircd.conf().replace(&format!(":{}", ircd.port), &format!(":{}", wire.port));
@@ -430,32 +431,30 @@ fn after_busy_talk_only_what_was_missed_is_caught_up(ircd: Ircd) {
         std::thread::sleep(Duration::from_millis(200));
     }
     let heard = home.read("links.tsv.heard");
-    // The second time it is all replayed again, as after a crash.
+    // The second round replays everything again, as after a crash.
     for caught in ["3 links from ", "0 links from "] {
         let mut bot = home.start();
         bot.logs(&format!("caught up in #dev: {caught}"));
-        is_killed(bot, &mut alice);
+        kill_bot(bot, &mut alice);
         home.write("links.tsv.heard", &heard);
     }
     let saved: Vec<_> = home.journal().iter().map(|c| format!("{} {}", c[1], c[6])).collect();
     assert_eq!(saved, ["add Wrong", "remove ", "add One", "add Two", "title Three"]);
 }
 
-fn is_killed(mut bot: Bot, alice: &mut Person) {
+fn kill_bot(mut bot: Bot, alice: &mut Person) {
     bot.kill();
-    alice.hears("the end of the bot", |line| {
-        line.starts_with(":linkbot!") && line.contains(" QUIT ")
-    });
+    alice.hears("the bot's QUIT", |line| line.starts_with(":linkbot!") && line.contains(" QUIT "));
 }
 
 #[test]
 #[ignore = "needs ZNC and ngircd (.ci/run installs them)"]
-fn on_a_bouncer_that_is_shared_other_channels_are_neither_left_nor_listened_to() {
+fn on_a_shared_bouncer_other_channels_are_ignored_but_not_left() {
     let ircd = Ircd::ngircd();
     let mut alice = Person::enter(&ircd, "alice");
     alice.send("JOIN #private,#other");
     let znc = Znc::on(&ircd);
-    alice.hears("the bouncer", |line| {
+    alice.hears("the bouncer's JOIN", |line| {
         line.starts_with(":linkbot!") && line.contains(" JOIN ") && line.ends_with("#other")
     });
     let home = Home::new(&znc.conf());
@@ -464,14 +463,14 @@ fn on_a_bouncer_that_is_shared_other_channels_are_neither_left_nor_listened_to()
         bot.logs("joined #dev");
         alice.send("PRIVMSG #private :.url http://www.example.com/ Private");
         alice.says(&format!(".url http://www.example.com/{n} Title {n}"));
-        alice.is_told(&format!("saved: Title {n}"));
+        alice.gets_reply(&format!("saved: Title {n}"));
         let log = bot.kill();
         for name in ["#private", "#other"] {
             let line = format!("in {name}, which is not in bot.conf: ignoring what is said there");
             assert_eq!(log.matches(&line).count(), 1, "{log}");
         }
         alice.send("NAMES #private");
-        let names = alice.hears("list of names", |line| line.contains(" 353 "));
+        let names = alice.hears("the list of names", |line| line.contains(" 353 "));
         assert!(names.contains("linkbot"), "{names}");
     }
     assert_eq!(home.titles(), ["Title 0", "Title 1"]);
@@ -480,12 +479,14 @@ fn on_a_bouncer_that_is_shared_other_channels_are_neither_left_nor_listened_to()
 /// ZNC replays its buffer in a batch, after a JOIN without a time.
 #[test]
 #[ignore = "needs ZNC and ngircd (.ci/run installs them)"]
-fn what_a_bouncer_replays_is_saved_only_with_catch_up() {
+fn a_bouncers_replay_is_saved_only_with_catch_up() {
     for (catch_up, saved) in [("no", vec!["Live"]), ("yes", vec!["Missed", "Live"])] {
         let ircd = Ircd::ngircd();
         let mut alice = Person::enter(&ircd, "alice");
         let znc = Znc::on(&ircd);
-        alice.hears("the bouncer", |line| line.starts_with(":linkbot!") && line.contains(" JOIN "));
+        alice.hears("the bouncer's JOIN", |line| {
+            line.starts_with(":linkbot!") && line.contains(" JOIN ")
+        });
         let home = Home::new(&format!("{}catch_up = {catch_up}\n", znc.conf()));
         let hour_ago = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
         let (date, (h, m, s)) = (hour_ago.date(), hour_ago.to_hms());
@@ -494,7 +495,7 @@ fn what_a_bouncer_replays_is_saved_only_with_catch_up() {
         alice.says(".url http://www.example.com/missed Missed");
         alice.send("PING :said");
         alice.hears("PONG", |line| line.contains(" PONG "));
-        // What is live has another time than what is replayed.
+        // Gives the live line a different time.
         std::thread::sleep(Duration::from_millis(1100));
         let mut bot = home.start();
         bot.logs("joined #dev");
@@ -510,7 +511,7 @@ fn what_a_bouncer_replays_is_saved_only_with_catch_up() {
 
 #[test]
 #[ignore = "needs Ergo (.ci/run unpacks it)"]
-fn a_channel_whose_name_is_not_ascii_is_joined_once_in_any_case() {
+fn a_non_ascii_channel_is_joined_once_in_any_case() {
     let ircd = Ircd::ergo_precis();
     let mut alice = Person::connect(&ircd, "alice");
     alice.send("JOIN #\u{e4}rger");
@@ -544,7 +545,7 @@ fn the_servers_time_is_the_time_of_posting() {
     assert!((seconds_now() - posted(columns) - 360.0).abs() < 30.0, "{columns:?}");
 }
 
-/// The eighth column, or the first where both would be the same.
+/// The posting time: the eighth column if there is one, or else the first.
 fn posted(columns: &[String]) -> f64 {
     seconds(columns.get(7).unwrap_or(&columns[0]))
 }
@@ -555,15 +556,15 @@ fn seconds(time: &str) -> f64 {
     time.unix_timestamp_nanos() as f64 / 1e9
 }
 
-fn a_line_that_the_server_cuts_is_never_saved_with_half_an_address(ircd: Ircd) {
+fn a_line_cut_by_the_server_is_never_saved_with_half_an_address(ircd: Ircd) {
     let home = home(&ircd, &format!("{}capture = yes\n", ircd.conf()));
     let mut alice = Person::enter(&ircd, "alice");
     let mut bot = home.start();
     bot.logs("joined #dev");
-    // As long as a client may send it; the server adds alice's mask.
+    // The longest line that a client may send; the server adds alice's mask.
     let full = |text: &str, filler: &str| {
-        let room = 510 - "PRIVMSG #dev :".len() - text.len();
-        format!("{text}{}", filler.repeat(room / filler.len()))
+        let left = 510 - "PRIVMSG #dev :".len() - text.len();
+        format!("{text}{}", filler.repeat(left / filler.len()))
     };
     alice.says(&full("Title http://www.example.com/1", "a"));
     alice.says(&full(".url Title http://www.example.com/2", "a"));
@@ -571,7 +572,7 @@ fn a_line_that_the_server_cuts_is_never_saved_with_half_an_address(ircd: Ircd) {
     // One of the two is cut in the middle of a character.
     for number in ["1", "22"] {
         alice.says(&full(&format!(".url http://www.example.com/K\u{f6}ln/{number} "), "\u{fc}"));
-        alice.hears("an answer", |line| line.contains(" PRIVMSG #dev :saved: \u{fc}"));
+        alice.hears("a reply", |line| line.contains(" PRIVMSG #dev :saved: \u{fc}"));
     }
     for (event, number) in home.journal().iter().zip(["1", "22"]) {
         assert_eq!(event[5], format!("http://www.example.com/K%C3%B6ln/{number}"));
@@ -582,17 +583,17 @@ fn a_line_that_the_server_cuts_is_never_saved_with_half_an_address(ircd: Ircd) {
 
 fn a_link_is_saved(person: &mut Person) {
     person.says(".url http://www.example.com/ Title For Link");
-    person.is_told("saved: Title For Link");
+    person.gets_reply("saved: Title For Link");
 }
 
-/// A home for the bot, with the server's certificate in pin.pem.
+/// A directory for the bot, with the server's certificate in pin.pem.
 fn home(ircd: &Ircd, conf: &str) -> Home {
     let home = Home::new(conf);
     home.write("pin.pem", &ircd.certificate.pem);
     home
 }
 
-/// A way to a server that can be cut.
+/// A proxy to a server, which can cut its connections.
 struct Wire {
     port: u16,
     ends: std::sync::mpsc::Receiver<TcpStream>,
@@ -619,7 +620,7 @@ impl Wire {
         Wire { port, ends }
     }
 
-    /// Ends the connection that was made first.
+    /// Cuts the oldest connection.
     fn cut(&self) {
         let _ = self.ends.recv().unwrap().shutdown(Shutdown::Both);
     }

@@ -1,4 +1,5 @@
-//! A bookmark service that misbehaves for as long as it likes: IRC goes on, and nothing is lost or doubled.
+//! A bookmark service that keeps misbehaving: the bot stays on IRC, and no link is lost or
+//! duplicated.
 
 mod common;
 mod failures;
@@ -10,28 +11,28 @@ use common::bot::Home;
 use common::irc::IrcServer;
 use failures::Shelf;
 
-/// The bot is deaf for one request at most, and that ends within this: the design's promise, not a measurement.
-const DEAF: Duration = Duration::from_secs(10);
+/// A first request that hangs ends within this time: connect, send, 3 s to respond, body.
+const FIRST_REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 #[test]
-fn whatever_the_service_does_irc_is_answered_within_10_s_and_the_link_is_kept() {
+fn if_the_service_misbehaves_irc_gets_replies_within_10_s_and_no_link_is_lost() {
     let beginning = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<?xml";
     let slow = [
         ("hangs after accept", Answer::Hang),
-        ("drips its answer", Answer::Drip(beginning)),
+        ("drips its response", Answer::Drip(beginning)),
         ("breaks off", Answer::Bytes(beginning.into())),
-        ("closes without a word", Answer::close()),
+        ("closes without a response", Answer::close()),
     ];
-    // Side by side, for most of it is waiting.
+    // In parallel: they mostly wait.
     std::thread::scope(|scope| {
-        for (what, answer) in slow {
+        for (what, response) in slow {
             scope.spawn(move || {
                 let (server, shelf) = (IrcServer::plain(), Shelf::default());
-                let mut answer = Some(answer);
+                let mut response = Some(response);
                 let service = {
                     let shelf = shelf.clone();
                     Bookmarks::plain(move |request| {
-                        answer.take().unwrap_or_else(|| shelf.take(request))
+                        response.take().unwrap_or_else(|| shelf.take(request))
                     })
                 };
                 let home = Home::new(&(server.conf() + &service.conf()));
@@ -43,7 +44,11 @@ fn whatever_the_service_does_irc_is_answered_within_10_s_and_the_link_is_kept() 
                 let begun = Instant::now();
                 client.send("PING :busy?");
                 client.until("PONG");
-                assert!(begun.elapsed() < DEAF, "{what}: deaf for {:?}", begun.elapsed());
+                assert!(
+                    begun.elapsed() < FIRST_REQUEST_LIMIT,
+                    "{what}: no reply for {:?}",
+                    begun.elapsed()
+                );
                 failures::post(&mut client, "second").unwrap();
                 shelf.await_all(&home);
             });
@@ -52,17 +57,17 @@ fn whatever_the_service_does_irc_is_answered_within_10_s_and_the_link_is_kept() 
 }
 
 #[test]
-fn what_was_stored_though_the_service_said_500_is_found_already_there() {
+fn a_link_stored_despite_a_500_is_found_already_there() {
     let (server, shelf) = (IrcServer::plain(), Shelf::default());
     let mut first = true;
     let service = {
         let shelf = shelf.clone();
         Bookmarks::plain(move |request| {
-            let answer = shelf.take(request);
+            let response = shelf.take(request);
             if std::mem::take(&mut first) {
                 Answer::http("500 Internal Server Error", "")
             } else {
-                answer
+                response
             }
         })
     };

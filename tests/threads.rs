@@ -1,6 +1,7 @@
-//! One thread, whatever the service does. /proc would miss a thread that has ended; strace does not.
+//! The bot has one thread, whatever the service does. /proc would miss a thread that has ended;
+//! strace does not.
 //!
-//! These are the slow tests: a service that answers nothing is waited for, the first time up to 10 s.
+//! These tests are slow: they wait for a service that does not respond, up to 10 s the first time.
 
 mod common;
 
@@ -10,14 +11,14 @@ use common::irc::IrcServer;
 use common::tls::Authority;
 
 #[test]
-fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
+fn a_delivery_by_name_starts_no_thread_even_if_it_hangs() {
     let authority = Authority::new();
     let server = IrcServer::tls(&authority.certificate());
-    let mut answers = [Answer::done(), Answer::Hang].into_iter();
+    let mut responses = [Answer::done(), Answer::Hang].into_iter();
     let bookmarks = Bookmarks::tls(&authority.certificate(), move |_| {
-        answers.next().unwrap_or_else(Answer::done)
+        responses.next().unwrap_or_else(Answer::done)
     });
-    assert!(bookmarks.address().contains("localhost"), "a name, so that it is looked up");
+    assert!(bookmarks.address().contains("localhost"), "a name, which needs a lookup");
     let home = Home::new(&(server.conf() + &bookmarks.conf()));
     home.write("ca.pem", authority.pem());
     let mut traced = home.start_traced("clone,clone3,fork,vfork");
@@ -29,7 +30,7 @@ fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
     client.expect("PRIVMSG #dev :saved: Two");
     bookmarks.request();
     bookmarks.request();
-    // While the service hangs the bot is deaf; afterwards it answers, and says why.
+    // While the service hangs, linkbot does not read IRC. Afterwards it replies, and logs why.
     client.say("alice", "#dev", ".url http://www.example.com/3 Three");
     client.expect("PRIVMSG #dev :saved: Three");
     assert!(traced.bot.logs("delivery stopped").contains("no response in time"));
@@ -39,7 +40,7 @@ fn a_delivery_by_name_starts_no_thread_and_a_hung_one_neither() {
 }
 
 #[test]
-fn a_service_that_drips_is_left_after_10_s_at_most() {
+fn a_response_that_drips_ends_in_a_timeout() {
     // In the header, and in the body.
     for beginning in
         ["HTTP/1.1 200 OK\r\nX-Slow:", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<result"]

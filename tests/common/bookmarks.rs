@@ -1,4 +1,4 @@
-//! A bookmark service that answers as the test tells it to.
+//! A scripted bookmark service.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -13,7 +13,7 @@ use openssl::ssl::SslAcceptor;
 use super::PATIENCE;
 use super::tls::{self, Certificate};
 
-/// What the bot asked for.
+/// A request from the bot.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// `GET /v1/posts/add?...`, without the version.
@@ -21,12 +21,12 @@ pub struct Request {
     pub path: String,
     /// The arguments, decoded.
     pub query: Vec<(String, String)>,
-    /// Names in small letters.
+    /// With names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// An argument of the query; panics if it stands there twice.
+    /// An argument of the query; panics if it is there twice.
     pub fn argument(&self, name: &str) -> Option<&str> {
         only(&self.query, name)
     }
@@ -63,19 +63,20 @@ fn only<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     value
 }
 
-/// How the service behaves towards one request.
+/// The service's response to one request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// These bytes, then the connection is closed; so it cuts off, too.
+    /// These bytes; then closes the connection, even in the middle of a response.
     Bytes(Vec<u8>),
-    /// Nothing at all, until the bot goes away.
+    /// Nothing, until the bot closes the connection.
     Hang,
-    /// The first bytes at once, then spaces for ever, one a second.
+    /// These bytes at once, then one space per second without end.
     Drip(&'static str),
 }
 
 impl Answer {
-    /// A whole answer; `head` is `200 OK` or that with header lines behind it, separated by CR LF.
+    /// A whole response. `head` is `200 OK`, with header lines after it if needed, separated by
+    /// CR LF.
     pub fn http(head: &str, body: &str) -> Answer {
         let length = body.len();
         Answer::Bytes(
@@ -97,7 +98,7 @@ impl Answer {
         Answer::result("done")
     }
 
-    /// Closed without a word.
+    /// Closes the connection without a response.
     pub fn close() -> Answer {
         Answer::Bytes(Vec::new())
     }
@@ -112,7 +113,7 @@ pub struct Bookmarks {
 }
 
 impl Bookmarks {
-    /// Plain HTTP; `script` decides about each request.
+    /// Plain HTTP; `script` returns the response to each request.
     pub fn plain(script: impl FnMut(&Request) -> Answer + Send + 'static) -> Bookmarks {
         Bookmarks::start(None, Box::new(script))
     }
@@ -124,10 +125,10 @@ impl Bookmarks {
         Bookmarks::start(Some(tls::acceptor(certificate)), Box::new(script))
     }
 
-    /// Plain HTTP; gives `answers` one after the other, then `done`.
-    pub fn answering<const N: usize>(answers: [Answer; N]) -> Bookmarks {
-        let mut answers = answers.into_iter();
-        Bookmarks::plain(move |_| answers.next().unwrap_or_else(Answer::done))
+    /// Plain HTTP; sends `responses` in order, then `done`.
+    pub fn answering<const N: usize>(responses: [Answer; N]) -> Bookmarks {
+        let mut responses = responses.into_iter();
+        Bookmarks::plain(move |_| responses.next().unwrap_or_else(Answer::done))
     }
 
     fn start(acceptor: Option<SslAcceptor>, script: Box<Script>) -> Bookmarks {
@@ -144,7 +145,7 @@ impl Bookmarks {
                 let (acceptor, script, sender) = (acceptor.clone(), script.clone(), sender.clone());
                 std::thread::spawn(move || match acceptor {
                     None => serve(tcp, &script, &sender),
-                    // A handshake that fails is the bot's to tell of.
+                    // Ignore a failed handshake: the bot reports it.
                     Some(acceptor) => {
                         drop(acceptor.accept(tcp).map(|ssl| serve(ssl, &script, &sender)))
                     }
@@ -167,17 +168,19 @@ impl Bookmarks {
         )
     }
 
-    /// The lines of bot.conf that lead here, without a login.
+    /// The lines of bot.conf for this service, without a login.
     pub fn conf(&self) -> String {
         format!("delicious = {}\ndelicious_interval = 0\n", self.address())
     }
 
     /// Waits for the next request.
     pub fn request(&self) -> Request {
-        self.requests.recv_timeout(PATIENCE).expect("the bot asks the bookmark service")
+        self.requests
+            .recv_timeout(PATIENCE)
+            .expect("the bot should send a request to the bookmark service")
     }
 
-    /// The requests that have come and were not waited for.
+    /// The requests that have arrived and were not read yet.
     pub fn unasked(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }
@@ -186,9 +189,9 @@ impl Bookmarks {
 fn serve(stream: impl Read + Write, script: &Mutex<Box<Script>>, sender: &Sender<Request>) {
     let mut stream = BufReader::new(stream);
     let Some(request) = Request::read(&mut stream) else { return };
-    let answer = script.lock().unwrap()(&request);
+    let response = script.lock().unwrap()(&request);
     let _ = sender.send(request);
-    match answer {
+    match response {
         Answer::Bytes(bytes) => drop(stream.get_mut().write_all(&bytes)),
         Answer::Hang => drop(stream.read(&mut [0])),
         Answer::Drip(beginning) => {

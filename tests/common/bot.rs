@@ -1,4 +1,4 @@
-//! The real binary, run in a folder of its own.
+//! Runs the real program in a temporary directory.
 
 use std::{
     ffi::OsStr,
@@ -15,15 +15,15 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, eventually};
 
-/// A temporary folder with a bot.conf in it.
+/// A temporary directory with a bot.conf in it.
 pub struct Home {
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Home {
     /// `conf` is the text of bot.conf; only its owner may read the file.
     pub fn new(conf: &str) -> Home {
-        let home = Home { folder: tempfile::tempdir().unwrap() };
+        let home = Home { directory: tempfile::tempdir().unwrap() };
         home.configure(conf);
         home
     }
@@ -34,7 +34,7 @@ impl Home {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
@@ -45,16 +45,16 @@ impl Home {
         fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// The names of all files in the folder, sorted.
+    /// The names of all files in the directory, sorted.
     pub fn files(&self) -> Vec<String> {
-        let files = fs::read_dir(self.folder.path()).unwrap();
+        let files = fs::read_dir(self.directory.path()).unwrap();
         let mut names: Vec<_> =
             files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    /// The lines of the journal, cut into columns.
+    /// The lines of the journal, split into columns.
     pub fn journal(&self) -> Vec<Vec<String>> {
         let columns = |line: &str| line.split('\t').map(str::to_owned).collect();
         self.read("links.tsv").lines().map(columns).collect()
@@ -65,12 +65,12 @@ impl Home {
         self.journal().into_iter().map(|columns| columns[6].clone()).collect()
     }
 
-    /// The feed, read by a parser that others wrote.
+    /// The feed, read by an independent parser.
     pub fn feed(&self) -> feed_rs::model::Feed {
         feed_rs::parser::parse(self.read("links.xml").as_bytes()).unwrap()
     }
 
-    /// The feed once it shows these titles, newest first: it is written once a second.
+    /// The feed once it shows these titles, newest first. The bot writes it once a second.
     pub fn await_feed(&self, titles: &[&str]) -> feed_rs::model::Feed {
         eventually(&format!("a feed with {titles:?}"), || {
             let feed = self.feed();
@@ -80,7 +80,7 @@ impl Home {
         })
     }
 
-    /// `links.tsv.delivered`, once it says `time`.
+    /// Waits until `links.tsv.delivered` contains `time`.
     pub fn await_cursor(&self, time: &str) {
         eventually(&format!("a cursor at {time}"), || {
             fs::read_to_string(self.path("links.tsv.delivered"))
@@ -89,16 +89,16 @@ impl Home {
         });
     }
 
-    /// `linkbot ARGUMENTS` in this folder. Of the environment only PATH is left, so no proxy, no locale and no USER;
-    /// trusted is who stands in `ca.pem`, and nobody without that file.
+    /// `linkbot ARGUMENTS` in this directory. The environment has only PATH and SSL_CERT_FILE, so
+    /// linkbot trusts only the certificates in `ca.pem`.
     pub fn linkbot(&self, arguments: &[&str]) -> Command {
         self.program(env!("CARGO_BIN_EXE_linkbot"), arguments)
     }
 
-    /// `PROGRAM ARGUMENTS` in this folder, in the same environment.
+    /// `PROGRAM ARGUMENTS` in this directory, in the same environment.
     pub fn program(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.args(arguments).current_dir(self.directory.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("SSL_CERT_FILE", self.path("ca.pem"));
         command
@@ -109,17 +109,17 @@ impl Home {
         Bot::spawn(self.linkbot(&["bot.conf"]))
     }
 
-    /// Runs the bot under strace, which writes down the named `calls`, separated by commas.
+    /// Runs the bot under strace, which records these `calls`, separated by commas.
     pub fn start_traced(&self, calls: &str) -> Traced {
         let file = self.path("strace.out");
-        // -D: the bot itself is our child, as without strace.
+        // With -D the bot itself is our child, as without strace.
         let filter = format!("trace={calls}");
         let mut command = self.program("strace", &["-D", "-f", "-o", "strace.out", "-e", &filter]);
         command.args([env!("CARGO_BIN_EXE_linkbot"), "bot.conf"]);
         Traced { bot: Bot::spawn(command), file }
     }
 
-    /// Runs the bot to its end under strace; gives strace's lines.
+    /// Runs the bot to its end under strace. Returns strace's lines.
     pub fn trace(&self, calls: &str, arguments: &[&str], input: &str) -> String {
         let filter = format!("trace={calls}");
         let mut command = self.program("strace", &["-f", "-o", "strace.out", "-e", &filter]);
@@ -140,7 +140,7 @@ impl Home {
     }
 }
 
-/// What a run left behind; no status: it did not end within [`PATIENCE`], so it was killed.
+/// The outcome of a run. `status` is `None` if it did not end within [`PATIENCE`] and was killed.
 #[derive(Debug)]
 pub struct Ended {
     pub status: Option<i32>,
@@ -159,7 +159,7 @@ impl Ended {
                 let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
             }
         });
-        // A bot that ends before it has read everything is the test's business, not ours.
+        // If the bot ends before it reads everything, the test decides what that means.
         let _ = child.stdin.take().unwrap().write_all(input);
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -192,7 +192,7 @@ impl Bot {
         Bot { child, lines, log: Vec::new() }
     }
 
-    /// The next line of the log that is `wanted`; lines before it are passed over, and not looked at again.
+    /// The next line of the log that is `wanted`. Skips the lines before it permanently.
     pub fn log_until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -213,12 +213,12 @@ impl Bot {
         }
     }
 
-    /// The next line of the log that has `words` in it.
+    /// The next line of the log that contains `words`.
     pub fn logs(&mut self, words: &str) -> String {
         self.log_until(|line| line.contains(words))
     }
 
-    /// Everything that was logged until now.
+    /// Everything that was logged so far.
     pub fn log(&mut self) -> String {
         self.log.extend(self.lines.try_iter());
         self.log.join("\n")
@@ -229,7 +229,7 @@ impl Bot {
         self.child.id()
     }
 
-    /// The most memory that it ever had in use, in KiB.
+    /// The peak memory of the process, in KiB.
     pub fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -243,7 +243,7 @@ impl Bot {
     pub fn stop(&self) {
         self.signal("STOP");
         let stat = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
-        // The state stands behind the name, which is in brackets; `t`: stopped, and traced.
+        // The state follows the name in parentheses; `t` is stopped under a tracer.
         let stopped = |stat: String| stat.contains(") T ") || stat.contains(") t ");
         eventually("the bot to stop", || {
             fs::read_to_string(&stat).ok().filter(|s| stopped(s.clone()))
@@ -259,13 +259,13 @@ impl Bot {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// SIGKILL; gives everything that was logged.
+    /// Sends SIGKILL. Returns everything that was logged.
     pub fn kill(&mut self) -> String {
         let _ = self.child.kill();
         self.end().1
     }
 
-    /// Waits for the bot to end by itself; gives everything that was logged, too.
+    /// Waits for the bot to end by itself. Also returns everything that was logged.
     pub fn end(&mut self) -> (ExitStatus, String) {
         let status = eventually("the bot to end", || self.child.try_wait().unwrap());
         self.log.extend(self.lines.iter());
@@ -280,14 +280,14 @@ impl Drop for Bot {
     }
 }
 
-/// A running bot, and what strace writes down about it.
+/// A running bot, and strace's record of it.
 pub struct Traced {
     pub bot: Bot,
     file: PathBuf,
 }
 
 impl Traced {
-    /// Kills the bot; gives strace's lines.
+    /// Kills the bot. Returns strace's lines.
     pub fn kill(mut self) -> String {
         self.bot.kill();
         eventually("strace's last line", || {
@@ -295,7 +295,7 @@ impl Traced {
         })
     }
 
-    /// What strace has written until now.
+    /// What strace has written so far.
     pub fn so_far(&self) -> String {
         read(&self.file).unwrap_or_default()
     }

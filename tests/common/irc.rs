@@ -1,4 +1,4 @@
-//! An IRC server whose every line the test writes.
+//! A scripted IRC server.
 
 use std::{
     io::{Read, Write},
@@ -10,7 +10,7 @@ use openssl::ssl::{ErrorCode, SslAcceptor, SslStream};
 use super::tls::{self, Certificate};
 use super::{PATIENCE, accept, eventually};
 
-/// What the server says of itself in 005.
+/// The server's features in 005.
 const ISUPPORT: &str = "CASEMAPPING=rfc1459 CHANTYPES=# NICKLEN=30 NETWORK=Test";
 
 pub struct IrcServer {
@@ -31,7 +31,7 @@ impl IrcServer {
         self.listener.local_addr().unwrap().port()
     }
 
-    /// The lines of bot.conf that lead here, and into #dev.
+    /// The lines of bot.conf for this server and #dev.
     pub fn conf(&self) -> String {
         let tls = if self.acceptor.is_some() { "yes" } else { "no" };
         format!("server = localhost:{}\ntls = {tls}\nchannels = #dev\nreconnect = 1\n", self.port())
@@ -42,7 +42,7 @@ impl IrcServer {
         self.try_accept().unwrap_or_else(|why| panic!("TLS handshake: {why}"))
     }
 
-    /// The next connection, at the very moment it comes; waits for ever.
+    /// The next connection, without polling; waits without a timeout.
     pub fn accept_at_once(&self) -> Client {
         self.greet(self.listener.accept().unwrap().0).unwrap()
     }
@@ -52,7 +52,7 @@ impl IrcServer {
         self.greet(accept(&self.listener))
     }
 
-    /// The next connection; `None`: it did not come while `waiting` was true.
+    /// The next connection; `None` if none came while `waiting` was true.
     pub fn accept_while(&self, mut waiting: impl FnMut() -> bool) -> Option<Client> {
         self.listener.set_nonblocking(true).unwrap();
         let tcp = eventually("a connection", || match self.listener.accept() {
@@ -73,7 +73,7 @@ impl IrcServer {
         Ok(Client {
             stream,
             buffer: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
             nick: "linkbot".to_owned(),
             pings: 0,
         })
@@ -96,9 +96,9 @@ enum Stream {
 pub struct Client {
     stream: Stream,
     buffer: Vec<u8>,
-    /// Every line that came, for whoever reads a failed test.
-    heard: Vec<String>,
-    /// What the bot calls itself.
+    /// All received lines, for the message of a failed test.
+    received: Vec<String>,
+    /// The bot's nick.
     pub nick: String,
     pings: u32,
 }
@@ -106,19 +106,20 @@ pub struct Client {
 impl Client {
     /// The next line of the bot.
     pub fn line(&mut self) -> String {
-        self.next_line()
-            .unwrap_or_else(|| panic!("the bot hung up after:\n{}", self.heard.join("\n")))
+        self.next_line().unwrap_or_else(|| {
+            panic!("the bot closed the connection after:\n{}", self.received.join("\n"))
+        })
     }
 
-    /// The next line of the bot; `None`: it has closed the connection.
+    /// The next line of the bot; `None` if it has closed the connection.
     pub fn next_line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 let line = line.strip_suffix(b"\r\n").expect("every line ends in CR LF");
-                assert!(!line.contains(&b'\r') && !line.contains(&0), "CR or NUL inside of a line");
+                assert!(!line.contains(&b'\r') && !line.contains(&0), "CR or NUL inside a line");
                 let line = String::from_utf8(line.to_vec()).expect("the bot speaks UTF-8");
-                self.heard.push(line.clone());
+                self.received.push(line.clone());
                 return Some(line);
             }
             let mut bytes = [0; 4096];
@@ -126,9 +127,10 @@ impl Client {
                 Ok(0) => return None,
                 Ok(n) => self.buffer.extend(&bytes[..n]),
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
-                    panic!("the bot says nothing after:\n{}", self.heard.join("\n"))
+                    panic!("the bot sends nothing after:\n{}", self.received.join("\n"))
                 }
-                // A child of another thread has ended: with a time limit the system does not go on by itself.
+                // SIGCHLD from another thread's child. A read with a timeout is not restarted
+                // automatically.
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => return None,
             }
@@ -147,18 +149,18 @@ impl Client {
         }
     }
 
-    /// The next line, which must begin so.
+    /// The next line, which must start with `beginning`.
     pub fn expect(&mut self, beginning: &str) -> String {
         let line = self.line();
         assert!(
             line.starts_with(beginning),
-            "expected {beginning:?} but heard:\n{}",
-            self.heard.join("\n")
+            "expected {beginning:?} but received:\n{}",
+            self.received.join("\n")
         );
         line
     }
 
-    /// The next line that begins so, whatever comes before it.
+    /// The next line that starts with `beginning`; skips others.
     pub fn until(&mut self, beginning: &str) -> String {
         loop {
             let line = self.line();
@@ -173,7 +175,7 @@ impl Client {
         self.send_bytes(format!("{line}\r\n").as_bytes());
     }
 
-    /// Sends bytes as they are, in one TLS record where it is TLS. A bot that has gone is no failure yet.
+    /// Sends bytes as they are, under TLS in one record. Ignores a closed connection.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let _ = match &mut self.stream {
             Stream::Plain(tcp) => tcp.write_all(bytes),
@@ -197,7 +199,7 @@ impl Client {
         self.barrier();
     }
 
-    /// Answers the bot's first lines until the welcome is over; JOIN comes next.
+    /// Answers the bot's first lines and sends the welcome; JOIN comes next.
     pub fn register(&mut self, capabilities: &str) {
         loop {
             let line = self.line();
@@ -209,8 +211,8 @@ impl Client {
                     self.send(&format!(":irc.test CAP * LS :{capabilities}"))
                 }
                 "CAP" if rest.starts_with("REQ") => {
-                    let asked = rest.trim_start_matches("REQ ").trim_start_matches(':').to_owned();
-                    self.send(&format!(":irc.test CAP * ACK :{asked}"));
+                    let wanted = rest.trim_start_matches("REQ ").trim_start_matches(':').to_owned();
+                    self.send(&format!(":irc.test CAP * ACK :{wanted}"));
                 }
                 "CAP" if rest == "END" => break,
                 _ => panic!("not a line of registration: {line}"),
@@ -232,10 +234,10 @@ impl Client {
         self.send(&format!(":irc.test {number} {} {rest}", self.nick));
     }
 
-    /// Waits until the bot has dealt with everything that was sent before, and published it; it must not
-    /// have said a word about it.
+    /// Waits until the bot has handled and published everything sent before. Asserts that it sends
+    /// no reply.
     ///
-    /// One PONG is not enough: it overtakes the answers of its own turn.
+    /// One PONG is not enough: it is sent before the replies of its batch.
     pub fn barrier(&mut self) {
         for _ in 0..2 {
             self.pings += 1;
@@ -246,7 +248,7 @@ impl Client {
         }
     }
 
-    /// Goes away without a word.
+    /// Closes the connection without an ERROR.
     pub fn close(self) {
         let tcp = match &self.stream {
             Stream::Plain(tcp) => tcp,

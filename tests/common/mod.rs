@@ -1,9 +1,9 @@
-//! What the integration tests share: the real binary in a folder of its own, a scripted IRC server and a
-//! scripted bookmark service, all on loopback and on ports that the system picks.
+//! Shared by the integration tests: the real program in a temporary directory, a scripted IRC
+//! server and a scripted bookmark service, all on loopback and on ports that the system picks.
 //!
-//! Events are awaited, with [`PATIENCE`] as the limit that only a failing test meets.
+//! Tests wait for events; only a failing test waits as long as [`PATIENCE`].
 
-// Every file of tests/ is a crate of its own and uses its own part of this.
+// Every file in tests/ is a separate crate and uses only a part of this.
 #![allow(dead_code)]
 
 pub mod bookmarks;
@@ -19,7 +19,7 @@ use std::{
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits for what has no event of its own, a file for one.
+/// Polls for something without an event, such as a file.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -31,7 +31,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A connection that comes in within [`PATIENCE`]; std cannot limit `accept`.
+/// The next connection, within [`PATIENCE`]. In std, `accept` has no timeout.
 fn accept(listener: &TcpListener) -> TcpStream {
     listener.set_nonblocking(true).unwrap();
     let stream = eventually("a connection", || listener.accept().ok()).0;
@@ -39,7 +39,8 @@ fn accept(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// A port of loopback that refuses connections for as long as this lives: it is the near end of one.
+/// A loopback port that refuses connections while this exists: it is the local port of an open
+/// connection.
 pub struct Refusing {
     listener: TcpListener,
     stream: TcpStream,

@@ -1,4 +1,4 @@
-//! Real IRC servers and services, each a child process in a folder of its own, and a person on them.
+//! Real IRC servers and services, each a child process in its own directory, and a person on them.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::tls::{self, Certificate};
 use super::{PATIENCE, eventually};
 
-/// `nobody` and `nogroup` on Debian: none of these servers likes to be run by root.
+/// `nobody` and `nogroup` on Debian: these servers refuse to run as root.
 const NOBODY: u32 = 65534;
 
 /// A running IRC server, with plain text and TLS.
@@ -27,14 +27,14 @@ pub struct Ircd {
     services: Option<Daemon>,
     pub port: u16,
     pub tls_port: u16,
-    /// What it shows under TLS; signed by nobody else.
+    /// The server's self-signed certificate.
     pub certificate: Certificate,
 }
 
 impl Ircd {
     pub fn ngircd() -> Ircd {
-        let (port, tls_port, certificate, folder) = setting();
-        let path = folder.path().display();
+        let (port, tls_port, certificate, directory) = new_directory_and_ports();
+        let path = directory.path().display();
         let conf = format!(
             "[Global]
              Name = ngircd.test
@@ -55,14 +55,14 @@ impl Ircd {
              KeyFile = {path}/key.pem
              Ports = {tls_port}\n"
         );
-        let arguments = ["-n", "-f", &write(&folder, "ngircd.conf", &conf)];
-        let server = Daemon::start(program("ngircd"), &arguments, folder, Some(port));
+        let arguments = ["-n", "-f", &write(&directory, "ngircd.conf", &conf)];
+        let server = Daemon::start(program("ngircd"), &arguments, directory, Some(port));
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
     pub fn hybrid() -> Ircd {
-        let (port, tls_port, certificate, folder) = setting();
-        let path = folder.path().display();
+        let (port, tls_port, certificate, directory) = new_directory_and_ports();
+        let path = directory.path().display();
         let modules = "/usr/lib/ircd-hybrid/modules";
         let conf = format!(
             r#"serverinfo {{
@@ -86,13 +86,13 @@ impl Ircd {
             Path::new(modules).exists(),
             "ircd-hybrid's modules are missing: .ci/run unpacks them"
         );
-        let conf = write(&folder, "ircd.conf", &conf);
+        let conf = write(&directory, "ircd.conf", &conf);
         let mut arguments = vec!["-foreground".to_owned(), "-configfile".to_owned(), conf];
         for file in ["logfile", "pidfile", "klinefile", "dlinefile", "xlinefile", "resvfile"] {
             arguments.extend([format!("-{file}"), format!("{path}/{file}")]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let server = Daemon::start(program("ircd-hybrid"), &arguments, folder, Some(port));
+        let server = Daemon::start(program("ircd-hybrid"), &arguments, directory, Some(port));
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
@@ -102,8 +102,8 @@ impl Ircd {
     }
 
     fn ergo_with(casemapping: &str) -> Ircd {
-        let (port, tls_port, certificate, folder) = setting();
-        let path = folder.path().display();
+        let (port, tls_port, certificate, directory) = new_directory_and_ports();
+        let path = directory.path().display();
         let conf = format!(
             r#"
             network: {{ name: Test }}
@@ -125,8 +125,8 @@ impl Ircd {
             history: {{ enabled: true, channel-length: 1024, client-length: 64, chathistory-maxmessages: 100 }}
             "#
         );
-        let arguments = ["run", "--conf", &write(&folder, "ircd.yaml", &conf)];
-        let server = Daemon::start(program("ergochat"), &arguments, folder, Some(port));
+        let arguments = ["run", "--conf", &write(&directory, "ircd.yaml", &conf)];
+        let server = Daemon::start(program("ergochat"), &arguments, directory, Some(port));
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
@@ -139,7 +139,7 @@ impl Ircd {
     pub fn inspircd() -> Ircd {
         let link = free_port();
         let mut ircd = Ircd::inspircd_with(&[], link);
-        let folder = folder();
+        let directory = directory();
         let modules = [
             "protocol/inspircd",
             "backend/opensex",
@@ -167,30 +167,31 @@ impl Ircd {
             saslserv {{ nick = "SaslServ"; user = "services"; host = "services.test"; real = "a test"; }};
             "#
         );
-        let conf = write(&folder, "atheme.conf", &conf);
-        let path = folder.path().to_str().unwrap().to_owned();
+        let conf = write(&directory, "atheme.conf", &conf);
+        let path = directory.path().to_str().unwrap().to_owned();
         let (log_path, pid) = (format!("{path}/log"), format!("{path}/pid"));
         let arguments = ["-n", "-c", &conf, "-D", &path, "-l", &log_path, "-p", &pid];
-        ircd.services = Some(Daemon::start(program("atheme-services"), &arguments, folder, None));
+        ircd.services =
+            Some(Daemon::start(program("atheme-services"), &arguments, directory, None));
         ircd.await_services();
         ircd
     }
 
     fn await_services(&self) {
-        let log = self.services.as_ref().unwrap().folder.path().join("log");
+        let log = self.services.as_ref().unwrap().directory.path().join("log");
         eventually("the services to be linked", || {
             fs::read_to_string(&log).ok().filter(|log| log.contains("finished synching"))
         });
     }
 
-    /// SIGTERM, so that they write their accounts to disk.
+    /// Sends SIGTERM, so they write their accounts to disk.
     pub fn stop_services(&mut self) {
         let services = self.services.as_mut().unwrap();
         let mut child = services.child.take().unwrap();
         let id = child.id().to_string();
         assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
         child.wait().unwrap();
-        fs::remove_file(services.folder.path().join("log")).unwrap();
+        fs::remove_file(services.directory.path().join("log")).unwrap();
     }
 
     pub fn start_services_again(&mut self) {
@@ -198,7 +199,7 @@ impl Ircd {
         self.await_services();
     }
 
-    /// InspIRCd without services, on a machine whose clock is off by `offset`: `-6m`, say.
+    /// InspIRCd without services, with a clock that is off by `offset`, such as `-6m`.
     pub fn inspircd_off_by(offset: &str) -> Ircd {
         let faketime =
             format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
@@ -207,8 +208,8 @@ impl Ircd {
     }
 
     fn inspircd_with(environment: &[(&str, &str)], link: u16) -> Ircd {
-        let (port, tls_port, certificate, folder) = setting();
-        let path = folder.path().display();
+        let (port, tls_port, certificate, directory) = new_directory_and_ports();
+        let path = directory.path().display();
         let modules = [
             "botmode",
             "cap",
@@ -247,24 +248,24 @@ impl Ircd {
             <path configdir="{path}" datadir="{path}" logdir="{path}">
             "#
         );
-        let arguments = ["--nofork", "--config", &write(&folder, "inspircd.conf", &conf)];
+        let arguments = ["--nofork", "--config", &write(&directory, "inspircd.conf", &conf)];
         let mut command = program("inspircd");
         command.envs(environment.iter().copied());
-        let server = Daemon::start(command, &arguments, folder, Some(port));
+        let server = Daemon::start(command, &arguments, directory, Some(port));
         Ircd { server, services: None, port, tls_port, certificate }
     }
 
-    /// The lines of bot.conf that lead here in plain text, and into #dev.
+    /// The lines of bot.conf for this server in plain text, and for #dev.
     pub fn conf(&self) -> String {
         format!("server = 127.0.0.1:{}\ntls = no\nchannels = #dev\nreconnect = 1\n", self.port)
     }
 
-    /// The same with TLS. The certificate is nobody's, so without `tls_pin` it is refused.
+    /// The same with TLS. The certificate is self-signed, so it is refused without `tls_pin`.
     pub fn tls_conf(&self) -> String {
         format!("server = 127.0.0.1:{}\nchannels = #dev\nreconnect = 1\n", self.tls_port)
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
         self.server.kill();
     }
@@ -275,7 +276,7 @@ impl Ircd {
     }
 }
 
-/// ZNC, which keeps the nick linkbot in #dev, #private and #other of a server.
+/// ZNC, connected to a server as linkbot in #dev, #private and #other.
 pub struct Znc {
     _daemon: Daemon,
     port: u16,
@@ -283,7 +284,7 @@ pub struct Znc {
 
 impl Znc {
     pub fn on(ircd: &Ircd) -> Znc {
-        let (folder, port) = (folder(), free_port());
+        let (directory, port) = (directory(), free_port());
         let conf = format!(
             "Version = 1.8.2
              ConnectDelay = 0
@@ -309,17 +310,17 @@ impl Znc {
              </User>\n",
             ircd.port
         );
-        let configs = folder.path().join("configs");
+        let configs = directory.path().join("configs");
         fs::create_dir(&configs).unwrap();
         hand_over(&configs);
-        write(&folder, "configs/znc.conf", &conf);
-        let path = folder.path().to_str().unwrap().to_owned();
+        write(&directory, "configs/znc.conf", &conf);
+        let path = directory.path().to_str().unwrap().to_owned();
         let arguments = ["--foreground", "--datadir", &path];
-        let daemon = Daemon::start(program("znc"), &arguments, folder, Some(port));
+        let daemon = Daemon::start(program("znc"), &arguments, directory, Some(port));
         Znc { _daemon: daemon, port }
     }
 
-    /// The lines of bot.conf that lead here, and into #dev.
+    /// The lines of bot.conf for this bouncer and #dev.
     pub fn conf(&self) -> String {
         let server = format!("server = 127.0.0.1:{}\ntls = no\nreconnect = 1\n", self.port);
         format!("{server}server_password = person/test:5ecre7\nchannels = #dev\n")
@@ -330,8 +331,8 @@ impl Znc {
 struct Daemon {
     command: Command,
     child: Option<Child>,
-    folder: TempDir,
-    /// Where it accepts connections once it runs.
+    directory: TempDir,
+    /// The port on which it accepts connections once it runs.
     port: Option<u16>,
 }
 
@@ -339,21 +340,21 @@ impl Daemon {
     fn start(
         mut command: Command,
         arguments: &[&str],
-        folder: TempDir,
+        directory: TempDir,
         port: Option<u16>,
     ) -> Daemon {
-        command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
+        command.args(arguments).current_dir(directory.path()).stdin(Stdio::null());
         if is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        let mut daemon = Daemon { command, child: None, folder, port };
+        let mut daemon = Daemon { command, child: None, directory, port };
         daemon.spawn();
         daemon
     }
 
     /// Runs it, and waits until it accepts connections.
     fn spawn(&mut self) {
-        let output = self.folder.path().join("output");
+        let output = self.directory.path().join("output");
         let file = fs::File::create(&output).unwrap();
         self.command.stdout(file.try_clone().unwrap()).stderr(file);
         let mut child = self.command.spawn().unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
@@ -386,7 +387,7 @@ impl Drop for Daemon {
     }
 }
 
-/// Where Debian installs a server, or where `.ci/run` unpacks those that do not go together.
+/// Where Debian installs a server, or where `.ci/run` unpacks those that conflict.
 fn program(name: &str) -> Command {
     let unpacked = format!("/opt/{name}");
     let places = [("", "sbin"), ("", "bin"), (&unpacked[..], "sbin"), (&unpacked, "bin")];
@@ -396,23 +397,23 @@ fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is missing: .ci/run installs it")))
 }
 
-/// Two free ports, a certificate, and a folder that holds it as cert.pem and key.pem.
-fn setting() -> (u16, u16, Certificate, TempDir) {
-    let (folder, certificate) = (folder(), tls::self_signed());
-    write(&folder, "cert.pem", &certificate.pem);
-    write(&folder, "key.pem", &certificate.key);
-    (free_port(), free_port(), certificate, folder)
+/// Two free ports, a certificate, and a directory with it as cert.pem and key.pem.
+fn new_directory_and_ports() -> (u16, u16, Certificate, TempDir) {
+    let (directory, certificate) = (directory(), tls::self_signed());
+    write(&directory, "cert.pem", &certificate.pem);
+    write(&directory, "key.pem", &certificate.key);
+    (free_port(), free_port(), certificate, directory)
 }
 
-fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    hand_over(folder.path());
-    folder
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    hand_over(directory.path());
+    directory
 }
 
-/// Writes a file that the server may read; gives its path.
-fn write(folder: &TempDir, name: &str, content: &str) -> String {
-    let path = folder.path().join(name);
+/// Writes a file that the server may read. Returns its path.
+fn write(directory: &TempDir, name: &str, content: &str) -> String {
+    let path = directory.path().join(name);
     fs::write(&path, content).unwrap();
     hand_over(&path);
     path.into_os_string().into_string().unwrap()
@@ -424,14 +425,13 @@ fn hand_over(path: &Path) {
     }
 }
 
-/// Whether this is run by root.
+/// True if root runs this.
 fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// A port below those that the system gives to whoever asks for any, so that it is still free when the
-/// server is started a second time. It is not bound to find out: a child that another test runs just then would hold
-/// it open until it executes, and be taken for the server.
+/// A free port below the ephemeral range, so it is still free when the server restarts. Does not
+/// bind it: a child forked by another test would inherit the socket until it execs.
 fn free_port() -> u16 {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let first = std::process::id() as u16 % 10_000;
@@ -443,19 +443,19 @@ fn free_port() -> u16 {
     }
 }
 
-/// Someone on the server, in plain text.
+/// A person on the server, in plain text.
 pub struct Person {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Every line that came, for whoever reads a failed test.
-    heard: Vec<String>,
+    /// All received lines, for the message of a failed test.
+    received: Vec<String>,
 }
 
 impl Person {
     /// Connects and registers.
     pub fn connect(ircd: &Ircd, nick: &str) -> Person {
         let stream = TcpStream::connect(("127.0.0.1", ircd.port)).unwrap();
-        let mut person = Person { stream, buffer: Vec::new(), heard: Vec::new() };
+        let mut person = Person { stream, buffer: Vec::new(), received: Vec::new() };
         person.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :a person"));
         person.hears("the end of the welcome", |line| {
             line.contains(" 376 ") || line.contains(" 422 ")
@@ -463,7 +463,7 @@ impl Person {
         person
     }
 
-    /// Connects, and enters #dev; whoever is first there is its operator.
+    /// Connects and enters #dev; the first one there becomes its operator.
     pub fn enter(ircd: &Ircd, nick: &str) -> Person {
         let mut person = Person::connect(ircd, nick);
         person.send("JOIN #dev");
@@ -476,20 +476,20 @@ impl Person {
         self.stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
     }
 
-    /// Says it in #dev.
+    /// Sends `text` to #dev.
     pub fn says(&mut self, text: &str) {
         self.send(&format!("PRIVMSG #dev :{text}"));
     }
 
-    /// Waits for the bot to say exactly this in #dev.
-    pub fn is_told(&mut self, text: &str) {
+    /// Waits for the bot to send exactly this to #dev.
+    pub fn gets_reply(&mut self, text: &str) {
         let said = format!(" PRIVMSG #dev :{text}");
         self.hears(text, |line| line.starts_with(":linkbot") && line.ends_with(&said));
     }
 
     /// True if the server has said that it keeps history.
-    pub fn knows_of_history(&self) -> bool {
-        self.heard.iter().any(|line| line.contains("CHATHISTORY="))
+    pub fn server_keeps_history(&self) -> bool {
+        self.received.iter().any(|line| line.contains("CHATHISTORY="))
     }
 
     /// The next line that is `wanted`.
@@ -505,16 +505,16 @@ impl Person {
     ) -> String {
         let until = Instant::now() + limit;
         loop {
-            let line = self
-                .line(until)
-                .unwrap_or_else(|| panic!("no {what} in:\n{}", self.heard.join("\n")));
+            let line = self.line(until).unwrap_or_else(|| {
+                panic!("{what} did not come; received:\n{}", self.received.join("\n"))
+            });
             if wanted(&line) {
                 return line;
             }
         }
     }
 
-    /// The next line, and an answer to PING.
+    /// The next line; answers a PING.
     fn line(&mut self, until: Instant) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
@@ -523,7 +523,7 @@ impl Person {
                 if let Some(token) = line.strip_prefix("PING ") {
                     self.send(&format!("PONG {token}"));
                 }
-                self.heard.push(line.clone());
+                self.received.push(line.clone());
                 return Some(line);
             }
             let left =
@@ -535,7 +535,7 @@ impl Person {
         }
     }
 
-    /// Registers the own nick as an account with services, and is logged in with it.
+    /// Registers this person's nick as an account and logs in.
     pub fn register_account(&mut self, password: &str) {
         self.send(&format!("PRIVMSG NickServ :REGISTER {password} someone@example.org"));
         let words = ["is now registered", "You're now logged in as"];
@@ -544,7 +544,7 @@ impl Person {
         });
     }
 
-    /// Lets whoever has this certificate log in to the own account.
+    /// Lets the holder of this certificate log in to this person's account.
     pub fn add_certificate(&mut self, certificate: &Certificate) {
         let x509 = openssl::x509::X509::from_pem(certificate.pem.as_bytes()).unwrap();
         let digest = x509.digest(openssl::hash::MessageDigest::sha256()).unwrap();

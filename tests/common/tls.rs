@@ -1,4 +1,4 @@
-//! Certificates for loopback, made anew by every test that wants one.
+//! Certificates for loopback; each test makes its own.
 
 use openssl::pkey::PKey;
 use openssl::ssl::{SslAcceptor, SslMethod};
@@ -14,7 +14,7 @@ pub struct Certificate {
     pub key: String,
 }
 
-/// An authority; whoever has its `pem` in `SSL_CERT_FILE` trusts what it signs.
+/// A certificate authority. A program with its `pem` in `SSL_CERT_FILE` trusts what it signs.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -32,12 +32,12 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A good certificate for `localhost` and 127.0.0.1.
+    /// A valid certificate for `localhost` and 127.0.0.1.
     pub fn certificate(&self) -> Certificate {
         self.sign(loopback())
     }
 
-    /// One that was good until 2001.
+    /// A certificate that was valid until 2001.
     pub fn expired(&self) -> Certificate {
         let mut params = loopback();
         params.not_before = date_time_ymd(2000, 1, 1);
@@ -45,7 +45,7 @@ impl Authority {
         self.sign(params)
     }
 
-    /// One that will be good from 2100 on.
+    /// A certificate that is not valid before 2100.
     pub fn future(&self) -> Certificate {
         let mut params = loopback();
         params.not_before = date_time_ymd(2100, 1, 1);
@@ -53,7 +53,7 @@ impl Authority {
         self.sign(params)
     }
 
-    /// One for another host.
+    /// A certificate for another host.
     pub fn misnamed(&self) -> Certificate {
         self.sign(CertificateParams::new(["irc.example.org".to_owned()]).unwrap())
     }
@@ -65,7 +65,7 @@ impl Authority {
     }
 }
 
-/// A certificate for loopback that nobody vouches for.
+/// A self-signed certificate for loopback.
 pub fn self_signed() -> Certificate {
     let key = KeyPair::generate().unwrap();
     let pem = loopback().self_signed(&key).unwrap().pem();

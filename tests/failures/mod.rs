@@ -1,7 +1,7 @@
-//! What the failure tests share: the promises, read from linkbot's files as any other program would read
-//! them, and strace, which kills and breaks it.
+//! Shared by the failure tests: checks that linkbot's files match its replies, and runs linkbot
+//! under strace, which kills it or makes calls fail.
 
-// Every file of tests/ is a crate of its own and uses its own part of this.
+// Every file in tests/ is a separate crate and uses only a part of this.
 #![allow(dead_code)]
 
 use std::{
@@ -21,8 +21,8 @@ use crate::{
 /// How many links the feed shows.
 pub const ITEMS: usize = 100;
 
-/// The journal's lines in columns, after a look whether it is whole: no torn line, seven or eight columns,
-/// times that strictly increase.
+/// The journal's lines in columns. Asserts that it is intact: no torn line, seven or eight columns,
+/// strictly increasing times.
 pub fn whole_journal(home: &Home, name: &str) -> Vec<Vec<String>> {
     let text = home.read(name);
     assert!(
@@ -46,31 +46,31 @@ pub fn whole_journal(home: &Home, name: &str) -> Vec<Vec<String>> {
     lines
 }
 
-/// The links that stand after the journal's lines, oldest first: address and title.
+/// The current links after these lines of the journal, oldest first: address and title.
 pub fn standing(journal: &[Vec<String>]) -> Vec<(String, String)> {
     let mut links: Vec<(String, String)> = Vec::new();
     for line in journal {
         let (url, title) = (line[5].clone(), line[6].clone());
         let nearest = links.iter().rposition(|link| link.0 == url);
         match (line[1].as_str(), nearest) {
-            // The bookmark account's affair.
+            // Concerns only the bookmark account.
             ("foreign", _) => {}
             ("add", _) => links.push((url, title)),
             ("title", Some(nearest)) => links[nearest].1 = title,
             ("remove", Some(nearest)) => drop(links.remove(nearest)),
-            (action, _) => panic!("{action} of {url}, which does not stand"),
+            (action, _) => panic!("{action} of {url}, which is not a current link"),
         }
     }
     links
 }
 
-/// The feed is whole: its items are the newest 100 links that stand in the journal, newest first.
+/// Asserts that the feed's items are the newest 100 current links, newest first.
 pub fn assert_feed_is_whole(home: &Home) {
     let mut newest = standing(&whole_journal(home, "links.tsv"));
     newest.reverse();
     newest.truncate(ITEMS);
-    // It is written once a second.
-    eventually("a feed that holds the newest links", || {
+    // The bot writes it once a second.
+    eventually("a feed with the newest links", || {
         let shown = home.feed().entries.into_iter();
         let shown: Vec<_> =
             shown.map(|e| (e.links[0].href.clone(), e.title.unwrap().content)).collect();
@@ -78,11 +78,11 @@ pub fn assert_feed_is_whole(home: &Home) {
     });
 }
 
-/// What alice does with a link of hers.
+/// What alice does with one of her links.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub url: String,
-    /// The title that it gets; `None`: it is taken back.
+    /// The title that it gets; `None`: it is removed.
     pub title: Option<String>,
 }
 
@@ -95,62 +95,66 @@ impl Step {
     }
 }
 
-/// What may have become of each link: what was promised last, and then what was said without a promise.
+/// The states that each link may be in: the last confirmed one, and those of the requests after it
+/// that were not confirmed.
 #[derive(Default)]
 pub struct Promises(BTreeMap<String, Vec<Option<String>>>);
 
 impl Promises {
-    pub fn note(&mut self, step: Step, promised: bool) {
+    pub fn note(&mut self, step: Step, confirmed: bool) {
         let states = self.0.entry(step.url).or_insert_with(|| vec![None]);
-        if promised {
+        if confirmed {
             states.clear();
         }
         states.push(step.title);
     }
 
-    /// Every link is as it was promised, and no event stands in the journal twice.
+    /// Asserts that every link is in one of its states, and that no event is in the journal twice.
     pub fn assert_kept(&self, journal: &[Vec<String>]) {
         let mut events = HashSet::new();
         for line in journal.iter().filter(|line| line[1] != "remove") {
             assert!(events.insert(&line[5..7]), "written twice: {line:?}");
         }
         let links = standing(journal);
-        let stands: HashMap<_, _> = links.iter().map(|(url, title)| (url, title)).collect();
-        assert_eq!(links.len(), stands.len(), "a link stands twice");
+        let current: HashMap<_, _> = links.iter().map(|(url, title)| (url, title)).collect();
+        assert_eq!(links.len(), current.len(), "a link is there twice");
         for (url, states) in &self.0 {
-            let state = stands.get(url).map(|&title| title.clone());
-            assert!(states.contains(&state), "{url} may be {states:?}, and is {state:?}");
+            let state = current.get(url).map(|&title| title.clone());
+            assert!(
+                states.contains(&state),
+                "{url} should be in one of {states:?}, and is in {state:?}"
+            );
         }
     }
 }
 
-/// What the bot says to alice's `.url`: `Ok` for `saved: ...`, else what was wrong.
+/// The bot's reply to alice's `.url`: `Ok` if the link was saved, or else the error.
 pub fn post(client: &mut Client, title: &str) -> Result<(), String> {
     let step = Step { url: address(title), title: Some(title.to_owned()) };
-    attempt(client, &step).expect("the bot stays in the channel")
+    attempt(client, &step).expect("the bot should stay in the channel")
 }
 
-/// What the bot says to it: `Ok` for a promise, else what was wrong; `None`: the bot is gone.
+/// The bot's reply to a step: `Ok` if it was done, or else the error; `None` if the bot is gone.
 pub fn attempt(client: &mut Client, step: &Step) -> Option<Result<(), String>> {
     step.say(client);
-    let promises = match &step.title {
+    let confirmations = match &step.title {
         Some(title) => vec![format!("saved: {title}"), format!("title changed: {title}")],
         None => vec!["removed: ".to_owned()],
     };
     loop {
         let line = client.next_line()?;
-        let Some(answer) = line.strip_prefix("PRIVMSG #dev :") else { continue };
-        if promises.iter().any(|promise| answer.starts_with(promise)) {
+        let Some(reply) = line.strip_prefix("PRIVMSG #dev :") else { continue };
+        if confirmations.iter().any(|start| reply.starts_with(start)) {
             return Some(Ok(()));
         }
-        return Some(Err(answer
+        return Some(Err(reply
             .strip_prefix("alice: ")
-            .unwrap_or_else(|| panic!("{answer}"))
+            .unwrap_or_else(|| panic!("{reply}"))
             .to_owned()));
     }
 }
 
-/// Lets the bot into #dev; `None`: it is gone before.
+/// Lets the bot into #dev; `None` if the bot ends before that.
 pub fn try_welcome(server: &IrcServer, bot: &mut Bot) -> Option<Client> {
     let mut client = server.accept_while(|| bot.is_running())?;
     client.send(":irc.test CAP * LS :");
@@ -167,19 +171,19 @@ pub fn address(title: &str) -> String {
     format!("http://www.example.com/{}", title.replace(' ', "-"))
 }
 
-/// A bookmark service that keeps what it is given, as real ones do: once.
+/// A bookmark service that stores each address once, as real ones do.
 #[derive(Clone, Default)]
 pub struct Shelf {
     links: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Shelf {
-    /// The addresses and titles that it holds, in the order in which they came.
+    /// The stored addresses and titles, in the order in which they arrived.
     pub fn links(&self) -> Vec<(String, String)> {
         self.links.lock().unwrap().clone()
     }
 
-    /// A bookmark that its owner has put there.
+    /// Adds a bookmark as its owner would.
     pub fn put(&self, url: &str, title: &str) {
         self.links.lock().unwrap().push((url.to_owned(), title.to_owned()));
     }
@@ -188,52 +192,52 @@ impl Shelf {
         self.links().into_iter().map(|(url, _)| url).collect()
     }
 
-    /// Takes what the request brings, and answers as Pinboard does.
+    /// Stores or deletes what the request says, and responds as Pinboard does.
     pub fn take(&self, request: &Request) -> Answer {
         let url = request.argument("url").unwrap().to_owned();
         let mut links = self.links.lock().unwrap();
-        let held = links.iter().position(|link| link.0 == url);
+        let found = links.iter().position(|link| link.0 == url);
         if request.path.ends_with("/posts/delete") {
-            let Some(held) = held else { return Answer::result("item not found") };
-            links.remove(held);
+            let Some(found) = found else { return Answer::result("item not found") };
+            links.remove(found);
             return Answer::done();
         }
         let title = request.argument("description").unwrap().to_owned();
-        match held {
+        match found {
             None => links.push((url, title)),
-            Some(held) if request.argument("replace") == Some("yes") => links[held].1 = title,
+            Some(found) if request.argument("replace") == Some("yes") => links[found].1 = title,
             Some(_) => return Answer::result("item already exists"),
         }
         Answer::done()
     }
 
-    /// A service that answers well.
+    /// A service that never fails.
     pub fn open(&self) -> Bookmarks {
         let shelf = self.clone();
         Bookmarks::plain(move |request| shelf.take(request))
     }
 
-    /// Waits until the service holds what stands in the journal, in the journal's order.
+    /// Waits until the service has exactly the current links of the journal, in order.
     pub fn await_all(&self, home: &Home) {
         self.await_links(&standing(&whole_journal(home, "links.tsv")));
     }
 
-    pub fn await_links(&self, owed: &[(String, String)]) {
-        let mut held = self.links();
-        while held != owed {
+    pub fn await_links(&self, expected: &[(String, String)]) {
+        let mut stored = self.links();
+        while stored != expected {
             let wrong =
-                held.iter().zip(owed).position(|(held, owed)| held != owed).unwrap_or(held.len());
+                stored.iter().zip(expected).position(|(a, b)| a != b).unwrap_or(stored.len());
             let what = format!(
-                "the service to hold {:?} instead of {:?}",
-                owed.get(wrong),
-                held.get(wrong)
+                "the service to have {:?} instead of {:?}",
+                expected.get(wrong),
+                stored.get(wrong)
             );
-            held = eventually(&what, || Some(self.links()).filter(|now| *now != held));
+            stored = eventually(&what, || Some(self.links()).filter(|now| *now != stored));
         }
     }
 }
 
-/// linkbot under strace with `options`; the bot itself is the child, and strace writes into strace.out.
+/// linkbot under strace with `options`. The bot itself is the child; strace writes to strace.out.
 pub fn strace(home: &Home, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "-o", "strace.out"]).args(options);
@@ -243,20 +247,20 @@ pub fn strace(home: &Home, options: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// A file system for a test alone, unmounted when the test is over, however it ends. Needs root.
+/// A file system for one test, unmounted when the test ends, even if it fails. Needs root.
 pub struct Mount {
     place: PathBuf,
 }
 
 impl Mount {
-    /// An empty one in memory, of so many bytes.
+    /// An empty file system in memory; `options` set its size.
     pub fn tmpfs(place: PathBuf, options: &str) -> Mount {
         std::fs::create_dir_all(&place).unwrap();
         run("mount", &["-t", "tmpfs", "-o", options, "none", place.to_str().unwrap()]);
         Mount { place }
     }
 
-    /// An empty ext4 in the file `image`.
+    /// An empty ext4 file system in the file `image`.
     pub fn ext4(image: PathBuf, place: PathBuf) -> Mount {
         std::fs::create_dir_all(&place).unwrap();
         std::fs::File::create(&image).unwrap().set_len(4 << 20).unwrap();
@@ -281,7 +285,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Lazily: a bot that the failed test has not stopped yet may hold a file.
+        // Lazily: after a failed test, a running bot may have a file open.
         let _ = Command::new("umount")
             .args(["-l"])
             .arg(&self.place)
@@ -294,11 +298,11 @@ fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status();
     assert!(
         status.is_ok_and(|status| status.success()),
-        "{program} {arguments:?} must work: is this root?"
+        "{program} {arguments:?} failed: is this root?"
     );
 }
 
-/// SplitMix64: what a test needs of chance is a seed that brings it back.
+/// SplitMix64: random numbers that a seed reproduces.
 pub struct Random(pub u64);
 
 impl Random {

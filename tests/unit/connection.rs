@@ -38,7 +38,7 @@ fn the_wait_is_short_again_only_after_5_min_registered() {
 }
 
 #[test]
-fn the_jitter_is_a_quarter_both_ways() {
+fn the_jitter_is_a_quarter_either_way() {
     let wait = |random| backoff().wait(Retry::Soon, None, random);
     let waits: Vec<Duration> = (0..2000).chain([u64::MAX]).map(wait).collect();
     assert_eq!(waits.iter().min(), Some(&Duration::from_secs(15)));
@@ -51,7 +51,7 @@ fn a_failed_login_or_certificate_waits_15_min_and_a_ban_30() {
     assert_eq!(backoff.wait(Retry::Slow, None, 0), 15 * MINUTE);
     assert_eq!(backoff.wait(Retry::Refused, None, 0), 15 * MINUTE);
     assert_eq!(backoff.wait(Retry::Banned, None, 0), 30 * MINUTE);
-    assert_eq!(soon(&mut backoff, None), 20, "they do not count as tries of the server");
+    assert_eq!(soon(&mut backoff, None), 20, "they do not count as connection attempts");
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn after_a_login_that_worked_three_refusals_are_retried_soon() {
     let refused = |backoff: &mut Backoff, registered| {
         backoff.wait(Retry::Refused, registered, EVEN).as_secs()
     };
-    assert_eq!(refused(&mut backoff, None), 900, "nothing has worked yet");
+    assert_eq!(refused(&mut backoff, None), 900, "no login has worked yet");
     assert_eq!(soon(&mut backoff, Some(MINUTE)), 20);
     let waits: Vec<u64> = (0..5).map(|_| refused(&mut backoff, None)).collect();
     assert_eq!(waits, [40, 80, 160, 900, 900]);
     assert_eq!(soon(&mut backoff, Some(5 * MINUTE)), 20);
-    assert_eq!(refused(&mut backoff, None), 40, "it works again");
+    assert_eq!(refused(&mut backoff, None), 40, "a login worked again");
 }
 
 /// Plain, without a pin.
@@ -73,7 +73,7 @@ fn plain(host: &str, port: u16) -> Settings {
     Settings { host: host.into(), port, tls: false, pin: None, identity: None }
 }
 
-/// What `serve` does with the one connection that comes, and where it waits for it.
+/// Runs `serve` on the first connection. Returns the settings to reach it.
 fn server(serve: fn(TcpStream)) -> (Settings, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -86,11 +86,11 @@ fn open_once(settings: &Settings) -> Result<Box<dyn Connection>, End> {
 }
 
 fn end(settings: &Settings) -> End {
-    open_once(settings).err().expect("it must not open")
+    open_once(settings).err().expect("the connection should fail")
 }
 
 #[test]
-fn a_refused_connection_is_tried_again_soon() {
+fn a_refused_connection_is_retried_soon() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let end = end(&plain("127.0.0.1", free));
     assert_eq!(end.0, Retry::Soon);
@@ -102,14 +102,14 @@ fn a_refused_connection_is_tried_again_soon() {
 }
 
 #[test]
-fn a_name_that_is_not_found_is_tried_again_soon() {
+fn an_unknown_host_is_retried_soon() {
     let end = end(&plain("no such host", 6697));
     assert_eq!(end.0, Retry::Soon);
     assert!(end.1.starts_with("cannot find no such host"), "{}", end.1);
 }
 
 #[test]
-fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
+fn no_bytes_in_time_is_no_error_but_the_end_of_the_stream_is() {
     let (settings, thread) = server(|mut tcp| {
         let mut byte = [0];
         tcp.read_exact(&mut byte).unwrap();
@@ -118,7 +118,7 @@ fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
     let mut connection = open_once(&settings).ok().unwrap();
     let mut buffer = [0; 64];
     let now = Instant::now();
-    assert_eq!(connection.receive(&mut buffer, now).unwrap(), 0, "a moment that has passed");
+    assert_eq!(connection.receive(&mut buffer, now).unwrap(), 0, "a deadline that has passed");
     assert_eq!(connection.receive(&mut buffer, now + Duration::from_millis(20)).unwrap(), 0);
     connection.write_all(b"x").unwrap();
     assert_eq!(connection.receive(&mut buffer, now + MINUTE).unwrap(), 8);
@@ -129,7 +129,7 @@ fn that_nothing_came_is_no_error_and_an_end_of_the_stream_is_one() {
 }
 
 #[test]
-fn a_garbage_handshake_is_tried_again_soon() {
+fn a_garbage_handshake_is_retried_soon() {
     let (mut settings, thread) = server(|mut tcp| tcp.write_all(b"this is no TLS\r\n").unwrap());
     settings.tls = true;
     assert_eq!(end(&settings).0, Retry::Soon);
@@ -137,14 +137,14 @@ fn a_garbage_handshake_is_tried_again_soon() {
 }
 
 #[test]
-fn a_handshake_that_the_server_closes_is_tried_again_soon() {
+fn a_handshake_that_the_server_closes_is_retried_soon() {
     let (mut settings, thread) = server(drop);
     settings.tls = true;
     assert_eq!(end(&settings).0, Retry::Soon);
     thread.join().unwrap();
 }
 
-/// A certificate that no authority would give: expired, for another name, signed by itself. And its key.
+/// A certificate with every defect: expired, for another name, self-signed; and its key.
 fn certificate() -> (Vec<u8>, Identity) {
     certificate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
 }
@@ -160,17 +160,18 @@ fn certificate_for(algorithm: &'static rcgen::SignatureAlgorithm) -> (Vec<u8>, I
     (certificate.der().to_vec(), identity)
 }
 
-/// How it ends where a server shows `identity` and `pin` is expected, and what the server heard.
-fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
+/// Connects to a server with `identity`, expecting `pin`. Returns how that ended and what the
+/// server received.
+fn connect_to(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
         if let Ok(mut stream) = acceptor.accept(listener.accept().unwrap().0) {
-            let _ = stream.read_to_end(&mut heard);
+            let _ = stream.read_to_end(&mut received);
         }
-        heard
+        received
     });
     let end = match open_once(&Settings {
         host: "127.0.0.1".into(),
@@ -188,10 +189,10 @@ fn shown(identity: Identity, pin: Option<Vec<u8>>) -> (Option<End>, Vec<u8>) {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_refused_and_tried_again_slowly() {
-    let (end, heard) = shown(certificate().1, None);
+fn an_untrusted_certificate_is_refused_and_retried_slowly() {
+    let (end, received) = connect_to(certificate().1, None);
     let end = end.unwrap();
-    assert_eq!((end.0, heard.len()), (Retry::Slow, 0));
+    assert_eq!((end.0, received.len()), (Retry::Slow, 0));
     assert!(
         end.1.contains("is self-signed or from an unknown issuer") && end.1.contains("tls_pin"),
         "{}",
@@ -202,21 +203,21 @@ fn a_certificate_that_is_not_trusted_is_refused_and_tried_again_slowly() {
 #[test]
 fn the_pinned_certificate_is_accepted_whatever_is_wrong_with_it() {
     let (der, identity) = certificate();
-    let (end, heard) = shown(identity, Some(der));
+    let (end, received) = connect_to(identity, Some(der));
     assert!(end.is_none());
-    assert_eq!(heard, b"CAP LS 302\r\n");
+    assert_eq!(received, b"CAP LS 302\r\n");
 }
 
 #[test]
-fn any_other_certificate_than_the_pinned_one_is_refused_before_a_byte_is_sent() {
-    let (end, heard) = shown(certificate().1, Some(certificate().0));
+fn any_certificate_but_the_pinned_one_is_refused_before_a_byte_is_sent() {
+    let (end, received) = connect_to(certificate().1, Some(certificate().0));
     let end = end.unwrap();
-    assert_eq!((end.0, heard.len()), (Retry::Slow, 0));
+    assert_eq!((end.0, received.len()), (Retry::Slow, 0));
     assert!(end.1.contains("tls_pin"), "{}", end.1);
 }
 
 #[test]
-fn a_changed_pin_shows_the_hash_of_the_certificate_as_openssl_prints_it() {
+fn a_wrong_pin_shows_the_certificates_hash_as_openssl_prints_it() {
     use openssl::hash::{MessageDigest, hash};
     let algorithms = [
         (&rcgen::PKCS_ECDSA_P256_SHA256, MessageDigest::sha256()),
@@ -227,7 +228,7 @@ fn a_changed_pin_shows_the_hash_of_the_certificate_as_openssl_prints_it() {
         let bytes = hash(digest, &der).unwrap();
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
         let fingerprint = format!("SHA-{} {}", bytes.len() * 8, hex.join(":"));
-        let why = shown(identity, Some(certificate().0)).0.unwrap().1;
+        let why = connect_to(identity, Some(certificate().0)).0.unwrap().1;
         assert!(why.contains(&format!("in tls_pin: {fingerprint}; if the server")), "{why}");
     }
 }

@@ -6,7 +6,7 @@ use time::{format_description::well_known::Rfc3339, macros::datetime};
 use super::*;
 use crate::tests::log::LOG;
 
-/// The own clock when a [`Talk`] begins.
+/// Our clock when a [`Talk`] begins.
 const START: OffsetDateTime = datetime!(2026-11-22 10:30:00 UTC);
 
 fn settings() -> Settings {
@@ -48,30 +48,30 @@ impl Request {
     }
 }
 
-/// A conversation with a server whose lines and clock the test makes up.
+/// A conversation with a simulated server and clock.
 struct Talk {
     session: Session<'static>,
     now: Now,
 }
 
 impl Talk {
-    /// Connected; the first lines are still to be [`sent`](Talk::sent).
+    /// Connected; [`sent`](Talk::sent) returns the first lines.
     fn new(settings: Settings) -> Talk {
         Talk::after(settings, &[None; 9])
     }
 
-    /// The same, after its channels were heard up to then.
-    fn after(settings: Settings, heard: &[Option<OffsetDateTime>]) -> Talk {
+    /// The same, but each channel was last seen at its time in `last_seen`.
+    fn after(settings: Settings, last_seen: &[Option<OffsetDateTime>]) -> Talk {
         let now = Now { instant: Instant::now(), clock: START };
-        Talk { session: Session::new(Box::leak(Box::new(settings)), heard, now), now }
+        Talk { session: Session::new(Box::leak(Box::new(settings)), last_seen, now), now }
     }
 
-    /// Up to when its only channel was seen.
+    /// When its only channel was last seen.
     fn last_seen(&mut self) -> Option<OffsetDateTime> {
         self.session.last_seen(self.now).next().unwrap()
     }
 
-    /// The first lines are out, and the server has named its capabilities.
+    /// The first lines are sent, and the server has listed its capabilities.
     fn offered(settings: Settings, capabilities: &str) -> Talk {
         let mut talk = Talk::new(settings);
         talk.sent();
@@ -79,7 +79,7 @@ impl Talk {
         talk
     }
 
-    /// Registered; the welcome burst is not over.
+    /// Registered, but before the end of the welcome burst.
     fn welcomed(settings: Settings) -> Talk {
         let mut talk = Talk::offered(settings, "");
         talk.says(":server 001 linkbot :Welcome");
@@ -88,7 +88,7 @@ impl Talk {
     }
 
     /// In all its channels, as `linkbot!bot@host`.
-    fn home(settings: Settings) -> Talk {
+    fn in_channels(settings: Settings) -> Talk {
         let channels: Vec<String> = settings.channels.iter().map(|c| c.name.clone()).collect();
         let mut talk = Talk::welcomed(settings);
         talk.says(":server 376 linkbot :End");
@@ -99,7 +99,7 @@ impl Talk {
         talk
     }
 
-    /// The server says a line.
+    /// The server sends a line.
     fn says(&mut self, line: &str) -> Option<Request> {
         self.says_bytes(line.as_bytes())
     }
@@ -110,12 +110,12 @@ impl Talk {
         said
     }
 
-    /// The server says a line in the channel, at a time of its own.
+    /// The server sends a line with this server-time.
     fn says_at(&mut self, time: OffsetDateTime, line: &str) -> Option<Request> {
         self.says(&format!("@time={} {line}", time.format(&Rfc3339).unwrap()))
     }
 
-    /// Time goes by, and nothing comes.
+    /// Time passes without a line from the server.
     fn passes(&mut self, seconds: i64) {
         self.passes_ms(seconds * 1000);
     }
@@ -126,7 +126,7 @@ impl Talk {
         self.session.tick(self.now.instant);
     }
 
-    /// The lines that leave in so many seconds in which the server does no more than ask for a PONG.
+    /// The lines sent within `seconds`, while the server only sends PING.
     fn sends_within(&mut self, seconds: u64) -> Vec<String> {
         let mut sent = self.sent();
         for _ in 0..seconds {
@@ -138,16 +138,16 @@ impl Talk {
         sent
     }
 
-    /// The lines that left since the last call.
+    /// The lines sent since the last call.
     fn sent(&mut self) -> Vec<String> {
         std::mem::take(&mut self.session.out).split_terminator("\r\n").map(str::to_owned).collect()
     }
 
-    /// What the operator read since the last call.
+    /// The lines logged since the last call.
     fn logged(&mut self) -> String {
         let text = |line: String| {
             let priority = line.strip_prefix("<6>").or(line.strip_prefix(WARNING));
-            // Without a priority, there is a time of 21 characters.
+            // Without a priority, the line starts with a time of 21 characters.
             priority.unwrap_or_else(|| &line[21..]).to_owned()
         };
         LOG.take().into_iter().map(text).collect::<Vec<_>>().join("\n")
@@ -160,15 +160,15 @@ impl Talk {
 
     /// How the connection ended.
     fn end(&self) -> (Retry, &str) {
-        let End(retry, why) = self.session.end.as_ref().expect("the connection goes on");
+        let End(retry, why) = self.session.end.as_ref().expect("the connection should be closed");
         (*retry, why)
     }
 
-    fn goes_on(&self) -> bool {
+    fn is_open(&self) -> bool {
         self.session.end.is_none()
     }
 
-    /// When the session wants to be woken, in seconds from now.
+    /// The time to the session's deadline, in seconds.
     fn wakes_in(&self) -> u64 {
         (self.session.deadline() - self.now.instant).as_secs()
     }
@@ -178,7 +178,7 @@ fn nothing() -> Vec<String> {
     Vec::new()
 }
 
-/// The payload of what AUTHENTICATE lines carry, and how long each chunk is.
+/// The payload of these AUTHENTICATE lines, and the length of each chunk.
 fn payload(lines: &[String]) -> (String, Vec<usize>) {
     let chunks: Vec<&str> =
         lines.iter().map(|line| line.strip_prefix("AUTHENTICATE ").unwrap()).collect();
@@ -197,7 +197,7 @@ fn cap_ls_302_nick_and_user_are_sent_at_once() {
 }
 
 #[test]
-fn pass_is_the_first_line_where_a_server_password_is_set() {
+fn pass_is_the_first_line_if_a_server_password_is_set() {
     let mut talk =
         Talk::new(Settings { server_password: Some("open sesame".into()), ..settings() });
     assert_eq!(talk.sent()[..2], ["PASS :open sesame", "CAP LS 302"]);
@@ -210,7 +210,7 @@ fn the_owner_goes_into_the_realname() {
 }
 
 #[test]
-fn an_empty_list_of_capabilities_is_answered_with_cap_end_alone() {
+fn a_list_without_useful_capabilities_gets_cap_end_alone() {
     for list in [":", ": ", "", ":multi-prefix sts=port=6697 echo-message"] {
         let mut talk = Talk::new(settings());
         talk.sent();
@@ -220,7 +220,7 @@ fn an_empty_list_of_capabilities_is_answered_with_cap_end_alone() {
 }
 
 #[test]
-fn only_what_is_used_and_offered_is_asked_for_and_never_sts() {
+fn only_used_and_offered_capabilities_are_requested() {
     let mut talk = Talk::offered(
         settings(),
         "sts=port=6697 sasl=PLAIN away-notify server-time account-tag=x chathistory",
@@ -238,9 +238,9 @@ fn a_list_of_capabilities_may_come_in_several_lines() {
     talk.says(":server CAP * LS * :multi-prefix server-time");
     talk.says(":server CAP * LS * :account-tag sasl=EXTERNAL,PLAIN");
     talk.says(":server CAP * LS :message-tags");
-    let asked =
+    let requested =
         ["CAP REQ server-time", "CAP REQ account-tag", "CAP REQ sasl", "CAP REQ message-tags"];
-    assert_eq!(talk.sent(), asked);
+    assert_eq!(talk.sent(), requested);
 
     let mut talk = Talk::new(settings());
     talk.sent();
@@ -251,7 +251,7 @@ fn a_list_of_capabilities_may_come_in_several_lines() {
 }
 
 #[test]
-fn a_capability_that_is_refused_keeps_no_other_away() {
+fn a_refused_capability_does_not_affect_the_others() {
     let mut talk = Talk::offered(plain("bot", "secret"), "server-time account-tag sasl");
     assert_eq!(talk.sent(), ["CAP REQ server-time", "CAP REQ account-tag", "CAP REQ sasl"]);
     talk.says(":server CAP * NAK :server-time");
@@ -272,7 +272,7 @@ fn a_nak_of_everything_does_no_harm() {
 }
 
 #[test]
-fn a_server_without_cap_goes_on_by_itself() {
+fn registration_works_without_cap() {
     let mut talk = Talk::new(settings());
     talk.sent();
     talk.says(":server 421 * CAP :Unknown command");
@@ -282,7 +282,7 @@ fn a_server_without_cap_goes_on_by_itself() {
 }
 
 #[test]
-fn a_new_capability_is_asked_for_and_a_deleted_one_survived() {
+fn a_new_capability_is_requested_and_a_deleted_one_ignored() {
     let mut talk = Talk::offered(settings(), "message-tags");
     talk.says(":server CAP * ACK :message-tags");
     talk.says(":server 001 linkbot :Welcome");
@@ -295,7 +295,7 @@ fn a_new_capability_is_asked_for_and_a_deleted_one_survived() {
     talk.says(":server CAP linkbot ACK :account-tag");
     talk.says(":server CAP linkbot NAK :server-time");
     assert_eq!(talk.sent(), nothing());
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
 }
 
 #[test]
@@ -320,18 +320,18 @@ fn the_burst_ends_with_376_or_422() {
 }
 
 #[test]
-fn a_server_that_does_not_let_us_in_for_60_s_is_left() {
+fn registration_times_out_after_60_s() {
     let mut talk = Talk::offered(settings(), "");
     assert_eq!(talk.wakes_in(), 60);
     talk.passes(59);
     talk.says("PING x");
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
     talk.passes(1);
     assert_eq!(talk.end().0, Retry::Soon);
 }
 
 #[test]
-fn the_time_of_registration_is_counted_from_001() {
+fn the_time_of_registration_is_that_of_001() {
     let mut talk = Talk::offered(settings(), "");
     talk.passes(30);
     assert_eq!(talk.session.registered, None);
@@ -341,21 +341,21 @@ fn the_time_of_registration_is_counted_from_001() {
 }
 
 #[test]
-fn a_refused_server_password_is_tried_again_slowly() {
+fn a_refused_server_password_is_retried_slowly() {
     let mut talk = Talk::new(Settings { server_password: Some("hunter2".into()), ..settings() });
     talk.says(":server 464 * :Password incorrect");
     let (retry, why) = talk.end();
     assert_eq!(retry, Retry::Slow);
     assert!(why.contains("server_password") && !why.contains("hunter2"));
 
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     talk.says(":server 464 linkbot :Password incorrect");
-    assert!(talk.goes_on(), "an OPER line of on_connect was refused, not the connection");
+    assert!(talk.is_open(), "an OPER line of on_connect was refused, not the connection");
 }
 
 // Login.
 
-/// PLAIN up to the server's word that it is ready for the payload.
+/// PLAIN, up to the server's `AUTHENTICATE +`.
 fn ready_for_plain(user: &str, password: &str) -> Talk {
     let mut talk = Talk::offered(plain(user, password), "sasl=PLAIN,EXTERNAL");
     assert_eq!(talk.sent(), ["CAP REQ sasl"]);
@@ -380,14 +380,14 @@ fn plain_sends_the_user_as_authzid_and_authcid_and_joins_only_after_login() {
 }
 
 #[test]
-fn a_password_of_600_bytes_goes_in_chunks_of_400() {
+fn a_password_of_600_bytes_is_sent_in_chunks_of_400() {
     let password = "x".repeat(600);
     let mut talk = ready_for_plain("bot", &password);
     assert_eq!(payload(&talk.sent()), (format!("bot\0bot\0{password}"), vec![400, 400, 12]));
 }
 
 #[test]
-fn a_payload_of_exactly_400_or_800_is_closed_with_a_plus() {
+fn a_payload_of_exactly_400_or_800_ends_with_a_plus() {
     for (length, chunks) in [
         (292, vec![400, 0]),
         (592, vec![400, 400, 0]),
@@ -418,14 +418,14 @@ fn external_answers_with_a_plus() {
 }
 
 #[test]
-fn a_server_that_names_no_mechanisms_is_tried() {
+fn without_a_list_of_mechanisms_sasl_is_tried() {
     let mut talk = Talk::offered(external(), "sasl");
     talk.says(":server CAP * ACK :sasl");
     assert_eq!(talk.sent(), ["CAP REQ sasl", "AUTHENTICATE EXTERNAL"]);
 }
 
 #[test]
-fn a_mechanism_that_is_not_offered_ends_the_connection_after_sasl_was_asked_for() {
+fn a_mechanism_that_is_not_offered_ends_the_connection() {
     let mut talk = Talk::offered(external(), "sasl=PLAIN,SCRAM-SHA-256");
     assert_eq!(talk.sent(), ["CAP REQ sasl", "QUIT"]);
     let why = "login failed: the server offers no SASL EXTERNAL (are services down?)";
@@ -452,7 +452,7 @@ fn refused_credentials_end_the_connection_with_a_clear_message() {
 }
 
 #[test]
-fn a_login_that_fails_for_another_reason_is_tried_again_soon() {
+fn a_login_that_fails_for_another_reason_is_retried_soon() {
     let fails = [
         ":server 906 * :SASL authentication aborted",
         ":server 907 * :You have already authenticated",
@@ -473,7 +473,7 @@ fn a_login_that_fails_for_another_reason_is_tried_again_soon() {
 }
 
 #[test]
-fn a_refusal_after_the_news_that_services_are_away_is_no_refusal_of_the_credentials() {
+fn a_refusal_while_services_are_down_does_not_blame_the_credentials() {
     let away = [
         ":server NOTICE * :*** Services are currently unavailable",
         ":server NOTICE linkbot :SASL is temporarily offline",
@@ -494,7 +494,7 @@ fn a_refusal_after_the_news_that_services_are_away_is_no_refusal_of_the_credenti
 }
 
 #[test]
-fn a_refusal_before_the_credentials_were_sent_is_not_about_them() {
+fn a_refusal_before_the_credentials_does_not_blame_them() {
     let mut talk = Talk::offered(plain("bot", "secret"), "sasl");
     talk.says(":server CAP * ACK :sasl");
     talk.says(":server 904 * :SASL authentication failed");
@@ -512,7 +512,7 @@ fn a_login_fails_once_however_often_the_server_says_so() {
 }
 
 #[test]
-fn a_login_is_given_once_however_often_the_server_asks() {
+fn a_login_is_sent_once_however_often_the_server_asks() {
     let mut talk = ready_for_plain("bot", "secret");
     assert_eq!(talk.sent().len(), 1);
     (0..1000).for_each(|_| drop(talk.says("AUTHENTICATE +")));
@@ -522,18 +522,18 @@ fn a_login_is_given_once_however_often_the_server_asks() {
 }
 
 #[test]
-fn a_login_that_is_not_answered_fails() {
+fn a_login_without_a_reply_times_out() {
     let mut talk = ready_for_plain("bot", "secret");
     assert_eq!(talk.wakes_in(), 60);
     talk.passes(59);
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
     talk.passes(1);
     assert_eq!(talk.end(), (Retry::Soon, "login failed: no answer for 60 s (are services down?)"));
     assert_eq!(talk.sent().last().unwrap(), "QUIT");
 }
 
 #[test]
-fn without_the_login_that_is_configured_nothing_is_joined() {
+fn without_the_configured_login_nothing_is_joined() {
     let mut no_sasl = Talk::offered(plain("bot", "secret"), "server-time");
     no_sasl.says(":server CAP * ACK :server-time");
     let no_capabilities = Talk::offered(plain("bot", "secret"), "");
@@ -556,9 +556,9 @@ fn without_the_login_that_is_configured_nothing_is_joined() {
 }
 
 #[test]
-fn on_connect_lines_follow_the_burst_and_channels_follow_the_answer_of_services() {
+fn on_connect_lines_follow_the_burst_and_joins_follow_the_reply_of_services() {
     let lines = vec!["PRIVMSG NickServ :IDENTIFY secret".to_owned(), "MODE linkbot +R".to_owned()];
-    for answer in [
+    for reply in [
         ":NickServ!s@services NOTICE linkbot :You are now identified",
         ":server 900 linkbot x bot :ok",
     ] {
@@ -568,17 +568,17 @@ fn on_connect_lines_follow_the_burst_and_channels_follow_the_answer_of_services(
         talk.says(":server NOTICE linkbot :Highest connection count: 7");
         talk.says(":ChanServ!s@services NOTICE #dev :Welcome");
         assert_eq!(talk.sent(), nothing());
-        talk.says(answer);
+        talk.says(reply);
         talk.passes_ms(500);
         assert_eq!(talk.sent(), ["JOIN #dev"]);
-        talk.says(answer);
+        talk.says(reply);
         talk.passes(1);
         assert_eq!(talk.sent(), nothing());
     }
 }
 
 #[test]
-fn channels_are_joined_after_5_s_where_services_do_not_answer() {
+fn channels_are_joined_after_5_s_if_services_do_not_reply() {
     let mut talk = Talk::welcomed(Settings { on_connect: vec!["X".into()], ..settings() });
     talk.says(":server 376 linkbot :End");
     assert_eq!(talk.wakes_in(), 5);
@@ -588,10 +588,10 @@ fn channels_are_joined_after_5_s_where_services_do_not_answer() {
     assert_eq!(talk.sent(), ["JOIN #dev"]);
 }
 
-// The name.
+// The nick.
 
 #[test]
-fn the_own_nick_is_the_first_parameter_of_001() {
+fn our_nick_is_the_first_parameter_of_001() {
     let mut talk = Talk::offered(settings(), "");
     talk.says(":server 001 Guest42 :Welcome");
     talk.says(":server 376 Guest42 :End");
@@ -602,8 +602,8 @@ fn the_own_nick_is_the_first_parameter_of_001() {
 }
 
 #[test]
-fn a_line_without_a_nick_and_a_second_welcome_change_no_nick() {
-    let mut talk = Talk::home(settings());
+fn a_line_without_a_nick_or_a_second_welcome_keeps_our_nick() {
+    let mut talk = Talk::in_channels(settings());
     for line in ["001", "NICK", ":linkbot!bot@host NICK", ":server 001 other :Welcome"] {
         talk.says(line);
         assert_eq!(
@@ -619,27 +619,27 @@ fn a_line_without_a_nick_and_a_second_welcome_change_no_nick() {
     assert!(talk.says(":a!a@h PRIVMSG #dev :linkbot: url x").is_some(), "a welcome without a nick");
 }
 
-/// What a server that refuses every nick is asked for.
-fn refused_nicks(wanted: &str, refusal: impl Fn(&str) -> String) -> (Talk, Vec<String>) {
+/// Registers with a server that refuses every nick. Returns the nicks that were tried.
+fn nicks_tried(wanted: &str, refusal: impl Fn(&str) -> String) -> (Talk, Vec<String>) {
     let mut talk = Talk::new(Settings { nick: wanted.into(), ..settings() });
     talk.sent();
-    let mut asked = vec![wanted.to_owned()];
+    let mut tried = vec![wanted.to_owned()];
     for _ in 0..50 {
-        talk.says(&refusal(asked.last().unwrap()));
+        talk.says(&refusal(tried.last().unwrap()));
         let sent = talk.sent();
-        asked.extend(sent.iter().filter_map(|line| line.strip_prefix("NICK ")).map(str::to_owned));
+        tried.extend(sent.iter().filter_map(|line| line.strip_prefix("NICK ")).map(str::to_owned));
     }
-    (talk, asked)
+    (talk, tried)
 }
 
 #[test]
 fn a_taken_nick_gets_an_underscore_and_then_numbers_12_in_all() {
     for numeric in ["433", "436", "437"] {
-        let (talk, asked) =
-            refused_nicks("linkbotty", |nick| format!(":server {numeric} * {nick} :No"));
+        let (talk, tried) =
+            nicks_tried("linkbotty", |nick| format!(":server {numeric} * {nick} :No"));
         let expected = ["linkbotty", "linkbotty_"].map(str::to_owned).into_iter();
         let expected: Vec<_> = expected.chain((1..=10).map(|n| format!("linkbot{n}"))).collect();
-        assert_eq!(asked, expected, "{numeric}");
+        assert_eq!(tried, expected, "{numeric}");
         let (retry, why) = talk.end();
         assert_eq!(retry, Retry::Slow, "{numeric}");
         assert!(why.contains("the server refuses the nick linkbotty: No; change nick"), "{why}");
@@ -647,17 +647,17 @@ fn a_taken_nick_gets_an_underscore_and_then_numbers_12_in_all() {
 }
 
 #[test]
-fn most_of_the_nicks_that_are_tried_differ_and_are_valid_on_a_server_that_cuts_them_to_9() {
+fn at_least_11_nicks_differ_and_are_valid_if_the_server_cuts_them_to_9() {
     for wanted in ["linkbot", "linkbotty", "alonglinkbot", "rob", "r"] {
-        let (_, asked) = refused_nicks(wanted, |nick| format!(":server 433 * {:.9} :No", nick));
+        let (_, tried) = nicks_tried(wanted, |nick| format!(":server 433 * {:.9} :No", nick));
         let cut: std::collections::HashSet<&str> =
-            asked.iter().map(|nick| &nick[..nick.len().min(9)]).collect();
+            tried.iter().map(|nick| &nick[..nick.len().min(9)]).collect();
         assert!(cut.len() >= 11 && cut.iter().all(|nick| is_nick(nick)), "{cut:?}");
     }
 }
 
 #[test]
-fn a_nick_that_the_server_calls_bad_is_replaced_like_a_taken_one() {
+fn an_erroneous_nick_is_replaced_like_a_taken_one() {
     let mut talk = Talk::offered(settings(), "");
     talk.sent();
     talk.says(":server 432 * linkbot :Nickname is held by services");
@@ -671,17 +671,17 @@ fn a_nick_that_the_server_calls_bad_is_replaced_like_a_taken_one() {
     assert_eq!(sent, ["JOIN #dev", "NICK linkbot"]);
     talk.says(":server 432 linkbot_ linkbot :Nickname is held by services");
     assert_eq!(talk.sends_within(5 * 60), ["NICK linkbot"]);
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
 }
 
 #[test]
-fn where_a_bad_nick_and_all_others_are_refused_the_retry_is_slow_and_the_log_says_what_to_do() {
+fn if_all_nicks_are_refused_the_retry_is_slow_and_the_log_says_what_to_do() {
     for others in ["432", "433"] {
         let numeric = |nick: &str| if nick == "linkbot" { "432" } else { others };
-        let (talk, asked) = refused_nicks("linkbot", |nick| {
+        let (talk, tried) = nicks_tried("linkbot", |nick| {
             format!(":server {} * {nick} :Erroneous {nick}", numeric(nick))
         });
-        assert_eq!(asked.len(), 12);
+        assert_eq!(tried.len(), 12);
         let remedy = "change nick, unless services are only holding it temporarily";
         let why = format!("the server refuses the nick linkbot: Erroneous linkbot10; {remedy}");
         assert_eq!(talk.end(), (Retry::Slow, why.as_str()));
@@ -689,17 +689,17 @@ fn where_a_bad_nick_and_all_others_are_refused_the_retry_is_slow_and_the_log_say
 }
 
 #[test]
-fn a_longer_nick_that_the_server_calls_bad_is_only_one_more_that_is_not_to_be_had() {
+fn after_an_erroneous_longer_nick_the_next_one_is_tried() {
     let mut talk = Talk::new(settings());
     talk.says(":server 433 * linkbot :No");
     talk.sent();
     talk.says(":server 432 * linkbot_ :Erroneous nickname");
     assert_eq!(talk.sent(), ["NICK linkbot1"]);
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
 }
 
 #[test]
-fn a_nick_that_is_not_the_wanted_one_says_why() {
+fn a_nick_other_than_the_wanted_one_is_logged() {
     let registered = |refusals: usize, nick: &str| {
         let mut talk = Talk::offered(settings(), "");
         (0..refusals).for_each(|_| drop(talk.says(":server 433 * x :No")));
@@ -718,13 +718,13 @@ fn a_nick_that_is_not_the_wanted_one_says_why() {
 }
 
 #[test]
-fn a_bad_nick_is_ignored_once_registered() {
-    let mut talk = Talk::home(settings());
+fn an_erroneous_nick_is_ignored_once_registered() {
+    let mut talk = Talk::in_channels(settings());
     talk.says(":server 432 linkbot linkbot :Erroneous nickname");
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
 }
 
-/// In its channel, but under another nick than it wants.
+/// In its channel, but not with the wanted nick.
 fn misnamed() -> Talk {
     let mut talk = Talk::offered(settings(), "");
     talk.says(":server 433 * linkbot :No");
@@ -736,25 +736,25 @@ fn misnamed() -> Talk {
 }
 
 #[test]
-fn the_wanted_nick_is_asked_for_every_5_minutes() {
+fn the_wanted_nick_is_requested_every_5_minutes() {
     let mut talk = misnamed();
     for _ in 0..3 {
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for _ in 0..5 {
             talk.passes(60);
             talk.says("PING x");
-            asked.extend(talk.sent().into_iter().filter(|line| line.starts_with("NICK")));
+            requested.extend(talk.sent().into_iter().filter(|line| line.starts_with("NICK")));
         }
-        assert_eq!(asked, ["NICK linkbot"]);
+        assert_eq!(requested, ["NICK linkbot"]);
         talk.says(":server 433 linkbot_ linkbot :No");
     }
     talk.says(":linkbot_!bot@host NICK linkbot");
     talk.forget();
-    assert_eq!(talk.wakes_in(), 90, "nothing more to ask for");
+    assert_eq!(talk.wakes_in(), 90, "nothing more to request");
 }
 
 #[test]
-fn the_wanted_nick_is_taken_when_its_holder_is_seen_leaving() {
+fn the_wanted_nick_is_requested_when_its_holder_leaves() {
     for leaving in [":LINKBOT!x@y QUIT :bye", ":linkbot!x@y NICK away"] {
         let mut talk = misnamed();
         talk.says(":other!x@y QUIT :bye");
@@ -766,16 +766,16 @@ fn the_wanted_nick_is_taken_when_its_holder_is_seen_leaving() {
 }
 
 #[test]
-fn a_nick_that_is_ours_already_is_not_asked_for() {
-    let mut talk = Talk::home(settings());
+fn a_nick_that_we_have_is_not_requested() {
+    let mut talk = Talk::in_channels(settings());
     talk.says(":linkbot!x@y QUIT :bye");
     assert_eq!(talk.sent(), nothing());
     assert_eq!(talk.wakes_in(), 90);
 }
 
 #[test]
-fn a_server_that_renames_the_bot_to_its_account_is_followed() {
-    let mut talk = Talk::home(settings());
+fn the_bot_answers_to_a_nick_that_the_server_gives_it() {
+    let mut talk = Talk::in_channels(settings());
     talk.says(":linkbot!bot@host NICK :linkaccount");
     assert!(talk.logged().contains("linkaccount"));
     assert!(talk.says(":a!a@h PRIVMSG #dev :linkaccount, url x").is_some());
@@ -785,7 +785,7 @@ fn a_server_that_renames_the_bot_to_its_account_is_followed() {
 }
 
 #[test]
-fn a_network_with_a_bot_mode_gets_the_bot_labelled() {
+fn the_bot_sets_the_bot_mode_of_a_network() {
     let mut talk = Talk::welcomed(settings());
     talk.says(":server 005 linkbot NICKLEN=30 BOT=B CHANTYPES=# :are supported");
     talk.says(":server 376 linkbot :End");
@@ -808,7 +808,7 @@ fn joining(settings: Settings) -> Talk {
 }
 
 #[test]
-fn each_channel_has_a_join_of_its_own_with_its_key_half_a_second_after_the_last() {
+fn each_channel_gets_its_own_join_with_its_key_half_a_second_after_the_last() {
     let channels = vec![channel("#a", None), channel("#b", Some("kb")), channel("#c", None)];
     let mut talk = joining(Settings { channels, ..settings() });
     assert_eq!(talk.sent(), ["JOIN #a"]);
@@ -825,25 +825,25 @@ fn each_channel_has_a_join_of_its_own_with_its_key_half_a_second_after_the_last(
 }
 
 #[test]
-fn joins_that_have_waited_while_the_bot_was_stopped_leave_half_a_second_apart_too() {
+fn joins_that_waited_while_the_bot_was_stopped_are_half_a_second_apart_too() {
     let channels: Vec<_> = (0..9).map(|n| channel(&format!("#{n}"), None)).collect();
     let mut talk = joining(Settings { channels, ..settings() });
     assert_eq!(talk.sent(), ["JOIN #0"]);
     talk.passes(3600);
-    let mut asked = Vec::new();
+    let mut joined = Vec::new();
     for _ in 0..8 {
         let sent = talk.sent();
         let joins: Vec<_> = sent.into_iter().filter(|line| line.starts_with("JOIN")).collect();
         assert_eq!(joins.len(), 1);
-        asked.extend(joins);
+        joined.extend(joins);
         talk.passes_ms(500);
     }
-    asked.sort();
-    assert_eq!(asked, (1..9).map(|n| format!("JOIN #{n}")).collect::<Vec<_>>());
+    joined.sort();
+    assert_eq!(joined, (1..9).map(|n| format!("JOIN #{n}")).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_channel_is_asked_for_with_growing_waits_until_our_own_join_comes_whatever_was_answered() {
+fn join_is_retried_with_backoff_until_our_own_join_comes_whatever_the_reply() {
     let refusals = [
         "471", "473", "474", "475", "477", "480", "403", "405", "407", "437", "489", "495", "500",
         "520", "609", "926",
@@ -865,7 +865,7 @@ fn a_channel_is_asked_for_with_growing_waits_until_our_own_join_comes_whatever_w
 }
 
 #[test]
-fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
+fn each_refusal_of_a_join_is_logged_once_with_the_servers_message() {
     let mut talk = joining(settings());
     talk.forget();
     for numeric in ["403", "407", "471", "475", "477", "495", "500", "520", "609", "926"] {
@@ -879,7 +879,7 @@ fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
         talk.says(&refusal);
         assert_eq!(talk.logged(), "");
     }
-    // As UnrealIRCd says it.
+    // As UnrealIRCd sends it.
     talk.says(":server 520 linkbot :Cannot join channel #dev (IRCops only)");
     assert!(talk.logged().starts_with("not in #dev: 520 Cannot join channel #dev (IRCops only); "));
     for other in [
@@ -894,9 +894,9 @@ fn every_reason_that_keeps_us_out_is_logged_once_with_the_servers_words() {
 }
 
 #[test]
-fn a_refusal_while_we_are_inside_is_about_a_message() {
+fn a_refusal_after_joining_is_about_a_message() {
     for numeric in ["404", "477"] {
-        let mut talk = Talk::home(settings());
+        let mut talk = Talk::in_channels(settings());
         talk.says(&format!(":server {numeric} linkbot #dev :You need voice"));
         assert_eq!(
             talk.logged(),
@@ -921,7 +921,7 @@ fn a_channel_that_the_server_puts_us_in_is_not_joined_again() {
 }
 
 #[test]
-fn where_a_channel_forwards_to_is_not_listened_to_and_logged_once_for_each_target() {
+fn each_target_of_a_forward_is_ignored_and_logged_once() {
     let mut talk = Talk::welcomed(settings());
     talk.says(":server 376 linkbot :End");
     talk.forget();
@@ -950,7 +950,7 @@ fn where_a_channel_forwards_to_is_not_listened_to_and_logged_once_for_each_targe
 }
 
 #[test]
-fn a_channel_that_is_not_configured_is_neither_left_nor_listened_to() {
+fn an_unconfigured_channel_is_ignored_but_not_left() {
     let mut talk = Talk::welcomed(settings());
     for _ in 0..2 {
         talk.says(":linkbot!bot@host JOIN #elsewhere");
@@ -967,7 +967,7 @@ fn a_channel_that_is_not_configured_is_neither_left_nor_listened_to() {
     assert_eq!(talk.sent(), nothing());
 }
 
-/// Registered, with the first JOINs sent for channels of these names.
+/// Registered, with the first JOINs of these channels sent.
 fn joining_all(names: &[&str]) -> Talk {
     let channels = names.iter().map(|name| channel(name, None)).collect();
     let mut talk = joining(Settings { channels, ..settings() });
@@ -978,7 +978,7 @@ fn joining_all(names: &[&str]) -> Talk {
 }
 
 #[test]
-fn a_channel_whose_name_is_not_ascii_is_known_in_any_case() {
+fn a_non_ascii_channel_is_recognized_in_any_case() {
     let mut talk = joining_all(&["#\u{c4}rger"]);
     talk.says(":linkbot!bot@host JOIN #\u{e4}rger");
     assert_eq!(talk.logged(), "joined #\u{c4}rger");
@@ -988,7 +988,7 @@ fn a_channel_whose_name_is_not_ascii_is_known_in_any_case() {
 }
 
 #[test]
-fn the_join_that_answers_ours_is_ours_whatever_the_server_makes_of_a_name_that_is_not_ascii() {
+fn the_reply_to_our_join_is_ours_however_the_server_spells_a_non_ascii_name() {
     let mut talk = joining_all(&["#dev", "#stra\u{df}e"]);
     talk.says(":linkbot!bot@host JOIN #strasse");
     assert_eq!(talk.logged(), "joined #stra\u{df}e");
@@ -1001,7 +1001,7 @@ fn the_join_that_answers_ours_is_ours_whatever_the_server_makes_of_a_name_that_i
 }
 
 #[test]
-fn a_join_is_not_ours_after_a_refusal_or_before_our_own_or_of_an_ascii_name() {
+fn an_unknown_name_is_not_ours_if_ours_was_refused_not_requested_or_ascii() {
     let unknown = ":linkbot!bot@host JOIN #guests";
     let mut forwarded = joining_all(&["#stra\u{df}e"]);
     forwarded.says(":server 470 linkbot #stra\u{df}e #guests :Forwarding");
@@ -1018,8 +1018,8 @@ fn a_join_is_not_ours_after_a_refusal_or_before_our_own_or_of_an_ascii_name() {
 }
 
 #[test]
-fn standard_replies_are_logged_with_their_words_once_per_reason() {
-    let mut talk = Talk::home(settings());
+fn standard_replies_are_logged_with_their_text_once_per_reason() {
+    let mut talk = Talk::in_channels(settings());
     let replies = [
         ("WARN * LOW_SPACE :Disk is nearly full", "WARN * LOW_SPACE: Disk is nearly full"),
         ("NOTE JOIN SLOW #dev :Wait 1 s", "NOTE JOIN SLOW: Wait 1 s"),
@@ -1032,7 +1032,7 @@ fn standard_replies_are_logged_with_their_words_once_per_reason() {
         talk.says(&format!(":server {line}, again"));
         assert_eq!(talk.logged(), "", "{line}");
     }
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
     for n in 0..5000 {
         talk.says(&format!(":server NOTE X {n} :x"));
     }
@@ -1040,7 +1040,7 @@ fn standard_replies_are_logged_with_their_words_once_per_reason() {
 }
 
 #[test]
-fn only_configured_channels_are_listened_to_and_only_while_in_them() {
+fn only_configured_channels_are_read_and_only_while_in_them() {
     let mut talk = Talk::welcomed(settings());
     talk.says(":server 376 linkbot :End");
     let line = ":a!a@h PRIVMSG #dev :.url x";
@@ -1056,7 +1056,7 @@ fn only_configured_channels_are_listened_to_and_only_while_in_them() {
 
 #[test]
 fn a_kick_keeps_the_bot_out() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     talk.says(":op!o@h KICK #dev alice :not us");
     assert!(talk.says(":a!a@h PRIVMSG #dev :.url x").is_some());
     talk.says(":op!o@h KICK #DEV LinkBot :too loud");
@@ -1070,20 +1070,20 @@ fn a_kick_keeps_the_bot_out() {
 }
 
 #[test]
-fn rejoin_allows_one_try_60_s_after_a_kick() {
-    let mut talk = Talk::home(Settings { rejoin: true, ..settings() });
+fn rejoin_allows_one_attempt_60_s_after_a_kick() {
+    let mut talk = Talk::in_channels(Settings { rejoin: true, ..settings() });
     talk.says(":op!o@h KICK #dev linkbot :out");
     assert_eq!(talk.wakes_in(), 60);
     talk.passes(60);
     assert_eq!(talk.sent(), ["JOIN #dev"]);
     talk.says(":server 471 linkbot #dev :Full");
     assert!(talk.logged().ends_with("471 Full; waiting for an INVITE or a restart"));
-    assert_eq!(talk.sends_within(7200), nothing(), "one try only");
+    assert_eq!(talk.sends_within(7200), nothing(), "one attempt only");
 }
 
 #[test]
 fn an_invite_to_a_configured_channel_is_followed() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     talk.passes(1);
     talk.says(":op!o@h KICK #dev linkbot :out");
     talk.says(":op!o@h INVITE linkbot #DEV");
@@ -1094,19 +1094,19 @@ fn an_invite_to_a_configured_channel_is_followed() {
 
 #[test]
 fn an_invite_never_adds_a_channel() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     talk.passes(60);
     talk.says(":op!o@h INVITE linkbot #other");
     talk.says(":op!o@h INVITE linkbot #dev");
-    assert_eq!(talk.sent(), nothing(), "another channel, and where it is already");
+    assert_eq!(talk.sent(), nothing(), "another channel, and one that it is in");
 }
 
 #[test]
-fn an_invite_after_a_refusal_is_followed_at_once_and_the_waits_begin_anew() {
+fn an_invite_after_a_refusal_is_followed_at_once_and_resets_the_backoff() {
     let mut talk = joining(settings());
     talk.says(":server 473 linkbot #dev :Invite only");
     talk.says(":ChanServ!s@services INVITE linkbot #dev");
-    assert_eq!(talk.sends_within(1), ["JOIN #dev"; 2], "the first one was before the refusal");
+    assert_eq!(talk.sends_within(1), ["JOIN #dev"; 2], "the first JOIN is from before the refusal");
     assert_eq!(talk.sends_within(9), nothing());
     assert_eq!(talk.sends_within(1), ["JOIN #dev"]);
 }
@@ -1120,8 +1120,8 @@ fn an_invite_before_the_first_join_changes_nothing() {
 }
 
 #[test]
-fn who_is_made_to_leave_stays_out_until_invited() {
-    let mut talk = Talk::home(Settings { rejoin: true, ..settings() });
+fn a_forced_part_keeps_the_bot_out_until_invited() {
+    let mut talk = Talk::in_channels(Settings { rejoin: true, ..settings() });
     talk.says(":linkbot!bot@host PART #dev :made to");
     assert_eq!(
         talk.logged(),
@@ -1136,7 +1136,7 @@ fn who_is_made_to_leave_stays_out_until_invited() {
 
 #[test]
 fn a_command_begins_with_the_prefix_or_the_bots_name() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     for line in [
         ".url x",
         "  .url x",
@@ -1169,10 +1169,10 @@ fn a_command_begins_with_the_prefix_or_the_bots_name() {
 }
 
 #[test]
-fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
+fn a_relayed_line_belongs_to_the_person_it_names_without_an_account() {
     let relay = vec!["Bridge".to_owned(), "*!*@matrix.example".to_owned()];
-    let mut talk = Talk::home(Settings { relay, ..settings() });
-    let heard = |talk: &mut Talk, line: &str| {
+    let mut talk = Talk::in_channels(Settings { relay, ..settings() });
+    let relayed = |talk: &mut Talk, line: &str| {
         let said = talk.says(&format!("@bot;account=br :bridge!b@h PRIVMSG #dev :{line}"));
         said.map(|said| (said.nick, said.account, said.args))
     };
@@ -1193,47 +1193,48 @@ fn a_relayed_line_is_said_by_the_person_in_its_head_without_an_account() {
         ("<1337> ", "1337"),
         ("\u{200b}alice: ", "alice"),
     ] {
-        let said = heard(&mut talk, &format!("{head}.url x")).expect(head);
+        let said = relayed(&mut talk, &format!("{head}.url x")).expect(head);
         assert_eq!(said, (nick.to_owned(), String::new(), ".url x".to_owned()), "{head}");
     }
-    let long = heard(&mut talk, &format!("<{}> .url x", "a".repeat(100))).unwrap();
+    let long = relayed(&mut talk, &format!("<{}> .url x", "a".repeat(100))).unwrap();
     assert_eq!(long.0.len(), 32);
-    // Without a nick that is left, the relay's own. It has no account either: anyone may have said it.
-    let said = heard(&mut talk, "<💥> .url x").unwrap();
+    // If no nick is left, the request is the relay's, but without an account: anyone may have
+    // said it.
+    let said = relayed(&mut talk, "<💥> .url x").unwrap();
     assert_eq!(said, ("bridge".to_owned(), String::new(), ".url x".to_owned()));
-    // Without a head, the relay's own.
+    // A line without a nick is the relay's own.
     for own in
         [".url x", "linkbot: url x", "<https://example.com/> see", "see https://example.com/"]
     {
-        let said = heard(&mut talk, own).expect(own);
+        let said = relayed(&mut talk, own).expect(own);
         assert_eq!((said.0.as_str(), said.1.as_str()), ("bridge", "br"), "{own}");
     }
-    // Its mark stays in front of it.
-    let said = heard(&mut talk, "[OFF] <alice> https://example.com/").unwrap();
+    // `[OFF]` stays in front of the line.
+    let said = relayed(&mut talk, "[OFF] <alice> https://example.com/").unwrap();
     assert_eq!(said.2, "[OFF] <alice> https://example.com/");
     let by_mask = talk.says(":x!y@matrix.example PRIVMSG #dev :<bob> .url x").unwrap();
     assert_eq!((by_mask.nick.as_str(), by_mask.host.as_str()), ("bob", "bob!y@matrix.example"));
     let private = talk.says(":bridge!b@h PRIVMSG linkbot :<bob> hello").unwrap();
     assert_eq!(private.nick, "bridge");
-    assert_eq!(heard(&mut talk, "<linkbot> saved: http://example.com/"), None, "our own echo");
+    assert_eq!(relayed(&mut talk, "<linkbot> saved: http://example.com/"), None, "our own echo");
     assert_eq!(talk.says(":other!b@h PRIVMSG #dev :<alice> .url x"), None, "no relay");
     let ignore = vec!["alice".to_owned()];
     let relay = vec!["bridge".to_owned()];
-    let mut talk = Talk::home(Settings { relay, ignore, ..settings() });
-    assert_eq!(heard(&mut talk, "<alice> .url x"), None);
-    assert!(heard(&mut talk, "<bob> .url x").is_some());
+    let mut talk = Talk::in_channels(Settings { relay, ignore, ..settings() });
+    assert_eq!(relayed(&mut talk, "<alice> .url x"), None);
+    assert!(relayed(&mut talk, "<bob> .url x").is_some());
 }
 
 #[test]
-fn what_a_bouncer_replays_in_private_is_not_heard() {
-    let mut talk = Talk::home(settings());
+fn a_bouncers_private_replay_is_ignored() {
+    let mut talk = Talk::in_channels(settings());
     assert!(talk.says_at(START, ":a!a@h PRIVMSG linkbot :hello").is_some());
     assert_eq!(talk.says_at(START - minutes(11), ":a!a@h PRIVMSG linkbot :hello"), None);
 }
 
 #[test]
-fn who_said_it_and_where_is_told_in_full() {
-    let mut talk = Talk::home(settings());
+fn a_request_has_its_speaker_and_channel() {
+    let mut talk = Talk::in_channels(settings());
     let said = talk.says("@account=al;msgid=1 :alice!a@host PRIVMSG #DEV :.url x").unwrap();
     let expected = Request {
         channel: Some("#dev".into()),
@@ -1254,26 +1255,26 @@ fn who_said_it_and_where_is_told_in_full() {
 }
 
 #[test]
-fn a_line_as_long_as_the_server_allows_may_have_lost_its_end() {
-    let mut talk = Talk::home(settings());
+fn a_line_as_long_as_the_server_allows_counts_as_cut() {
+    let mut talk = Talk::in_channels(settings());
     let mut is_cut = |length: usize| {
         let start = ":alice!a@host PRIVMSG #dev :.url ";
         let line = format!("{start}{}", "x".repeat(length - start.len()));
         talk.says(&format!("@time=2026-11-22T10:31:19.123Z;account=alice {line}")).unwrap().is_cut
     };
-    // 512 with the newline; up to three bytes of a character may not have fitted.
+    // 512 with the newline; up to three bytes of a character may not have fit.
     assert_eq!([506, 507, 510].map(&mut is_cut), [false, true, true]);
 }
 
 #[test]
-fn what_is_said_in_private_is_told_apart() {
-    let mut talk = Talk::home(settings());
+fn a_private_line_has_no_channel() {
+    let mut talk = Talk::in_channels(settings());
     assert_eq!(talk.says(":alice!a@host PRIVMSG LinkBot :.help").unwrap().channel, None);
 }
 
 #[test]
 fn text_is_utf_8_or_else_latin_1() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :.url caf\u{e9}").unwrap().text(), ".url caf\u{e9}");
     assert_eq!(
         talk.says_bytes(b":a!a@h PRIVMSG #dev :.url caf\xe9").unwrap().text(),
@@ -1285,18 +1286,14 @@ fn text_is_utf_8_or_else_latin_1() {
 fn names_compare_under_the_servers_casemapping() {
     let channels = || vec![channel("#dev[1]", None)];
     let line = ":a!a@h PRIVMSG #DEV{1} :.url x";
-    let mut talk = Talk::home(Settings { channels: channels(), ..settings() });
-    assert_eq!(
-        talk.says(line).unwrap().channel.unwrap(),
-        "#dev[1]",
-        "rfc1459 unless told otherwise"
-    );
+    let mut talk = Talk::in_channels(Settings { channels: channels(), ..settings() });
+    assert_eq!(talk.says(line).unwrap().channel.unwrap(), "#dev[1]", "rfc1459 by default");
     talk.says(":server 005 linkbot CASEMAPPING=ascii :are supported");
     assert_eq!(talk.says(line), None);
 }
 
 #[test]
-fn a_437_is_about_a_nick_until_registered_and_then_about_what_it_names() {
+fn once_registered_a_437_is_about_what_it_names() {
     let mut talk = misnamed();
     talk.says(":op!o@h KICK #dev linkbot_ :out");
     talk.forget();
@@ -1307,8 +1304,8 @@ fn a_437_is_about_a_nick_until_registered_and_then_about_what_it_names() {
 }
 
 #[test]
-fn a_private_notice_is_logged_at_most_ten_a_minute() {
-    let mut talk = Talk::home(settings());
+fn at_most_ten_private_notices_a_minute_are_logged() {
+    let mut talk = Talk::in_channels(settings());
     talk.says(":NickServ!s@services NOTICE LinkBot :Password incorrect.");
     assert_eq!(talk.logged(), "notice from NickServ: Password incorrect.");
     for other in
@@ -1332,10 +1329,10 @@ fn a_private_notice_is_logged_at_most_ten_a_minute() {
 }
 
 #[test]
-fn notices_own_lines_other_bots_and_ignored_masks_get_no_answer() {
+fn notices_our_own_lines_other_bots_and_ignored_masks_get_no_reply() {
     let ignore = vec!["Spam".to_owned(), "*!*@*.bad.example".to_owned()];
-    let mut talk = Talk::home(Settings { ignore, ..settings() });
-    let deaf = [
+    let mut talk = Talk::in_channels(Settings { ignore, ..settings() });
+    let ignored = [
         ":a!a@h NOTICE #dev :.url x",
         ":a!a@h NOTICE linkbot :\x01VERSION\x01",
         ":linkbot!bot@host PRIVMSG #dev :.url x",
@@ -1348,7 +1345,7 @@ fn notices_own_lines_other_bots_and_ignored_masks_get_no_answer() {
         ":spam!b@h PRIVMSG linkbot :\x01VERSION\x01",
         ":b!b@pc.BAD.example PRIVMSG #dev :.url x",
     ];
-    for line in deaf {
+    for line in ignored {
         assert_eq!(talk.says(line), None, "{line}");
         assert_eq!(talk.sent(), nothing(), "{line}");
     }
@@ -1357,7 +1354,7 @@ fn notices_own_lines_other_bots_and_ignored_masks_get_no_answer() {
 
 #[test]
 fn three_ctcp_queries_are_answered_by_notice_in_private() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     talk.says(":a!a@h PRIVMSG linkbot :\x01VERSION\x01");
     talk.says(":b!b@h PRIVMSG linkbot :\x01PING 1 2\x01");
     talk.says(":c!c@h PRIVMSG linkbot :\x01clientinfo");
@@ -1371,8 +1368,8 @@ fn three_ctcp_queries_are_answered_by_notice_in_private() {
 }
 
 #[test]
-fn other_ctcp_queries_and_those_to_a_channel_get_no_answer() {
-    let mut talk = Talk::home(settings());
+fn other_ctcp_queries_and_those_to_a_channel_get_no_reply() {
+    let mut talk = Talk::in_channels(settings());
     for query in [
         "linkbot :\x01TIME\x01",
         "linkbot :\x01\x01",
@@ -1387,21 +1384,21 @@ fn other_ctcp_queries_and_those_to_a_channel_get_no_answer() {
 
 #[test]
 fn a_ctcp_ping_is_capped_and_ctcp_is_rate_limited() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     let ping = format!(":a!a@h PRIVMSG linkbot :\x01PING {}\x01", "x".repeat(400));
-    let mut answers = Vec::new();
+    let mut replies = Vec::new();
     for _ in 0..10 {
         (0..10).for_each(|_| drop(talk.says(&ping)));
-        answers.extend(talk.sent());
+        replies.extend(talk.sent());
         talk.passes(1);
     }
-    // As all replies: four at once, and one more every 2 s.
-    assert_eq!(answers, vec![format!("NOTICE a :\x01PING {}\x01", "x".repeat(100)); 8]);
+    // Like all replies: four at once, and one more every 2 s.
+    assert_eq!(replies, vec![format!("NOTICE a :\x01PING {}\x01", "x".repeat(100)); 8]);
 }
 
 #[test]
 fn an_action_is_text() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x\x01").unwrap().text(), ".url x");
     assert_eq!(talk.says(":a!a@h PRIVMSG #dev :\x01ACTION .url x").unwrap().text(), ".url x");
 }
@@ -1415,7 +1412,7 @@ fn minutes(n: i64) -> time::Duration {
 const URL: &str = ":a!a@h PRIVMSG #dev :.url x";
 const OWN_JOIN: &str = ":linkbot!bot@host JOIN #dev";
 
-/// Registered, with a server whose clock is `off` the own one.
+/// In the channel; the server's clock differs from ours by `off`.
 fn talk_with_server(off: time::Duration) -> Talk {
     let mut talk = Talk::welcomed(settings());
     talk.says(":server 376 linkbot :End");
@@ -1425,7 +1422,7 @@ fn talk_with_server(off: time::Duration) -> Talk {
 }
 
 #[test]
-fn a_line_from_before_the_own_join_is_replay_whatever_the_servers_clock_says() {
+fn a_line_from_before_our_join_is_replay_whatever_the_servers_clock_says() {
     for off in [minutes(-180), minutes(-6), minutes(0), minutes(6), minutes(180)] {
         let mut talk = talk_with_server(off);
         let joined = START + off;
@@ -1441,7 +1438,7 @@ fn a_line_from_before_the_own_join_is_replay_whatever_the_servers_clock_says() {
 }
 
 #[test]
-fn replay_is_a_matter_of_each_channels_own_join() {
+fn replay_depends_on_our_join_of_each_channel() {
     let mut talk = Talk::welcomed(Settings {
         channels: vec![channel("#dev", None), channel("#late", None)],
         ..settings()
@@ -1453,8 +1450,8 @@ fn replay_is_a_matter_of_each_channels_own_join() {
 }
 
 #[test]
-fn after_a_join_without_a_time_replay_is_what_is_5_minutes_older_than_it() {
-    let mut talk = Talk::home(settings());
+fn after_a_join_without_a_time_lines_over_5_minutes_older_are_replay() {
+    let mut talk = Talk::in_channels(settings());
     talk.passes(3600);
     assert_eq!(talk.says_at(START - minutes(5) - time::Duration::milliseconds(1), URL), None);
     assert!(talk.says_at(START - minutes(5), URL).is_some());
@@ -1469,18 +1466,18 @@ fn a_line_that_is_late_because_the_bot_was_stopped_is_live() {
     assert_eq!(
         talk.says_at(START + minutes(9), URL).unwrap().posted,
         talk.now.clock,
-        "later than is believable"
+        "eleven minutes late"
     );
 }
 
 #[test]
-fn server_time_gives_the_link_its_time() {
+fn server_time_is_the_posting_time() {
     for off in [minutes(-10), minutes(-6), minutes(6), minutes(10)] {
         let mut talk = talk_with_server(off);
         assert_eq!(talk.says_at(START + off, URL).unwrap().posted, START + off);
         assert_eq!(talk.logged(), "");
     }
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     let said = talk.says(&format!("@time=2026-11-22T10:29:58.123Z {URL}")).unwrap();
     assert_eq!(said.posted, datetime!(2026-11-22 10:29:58.123 UTC));
 }
@@ -1494,19 +1491,20 @@ fn a_server_time_more_than_10_minutes_off_is_not_used() {
 }
 
 #[test]
-fn a_time_that_is_no_time_is_no_time() {
-    let mut talk = Talk::home(settings());
+fn an_invalid_time_is_not_used() {
+    let mut talk = Talk::in_channels(settings());
     for time in ["", "=", "=yesterday", "=2026-13-45T99:99:99Z", "=2026-11-22T10:29:58"] {
         assert_eq!(talk.says(&format!("@time{time} {URL}")).unwrap().posted, START, "{time}");
     }
 }
 
-// What was said in the bot's absence.
+// Catch-up.
 
 const GOOD_MORNING: &str = ":a!a@h PRIVMSG #dev :good morning";
-const KEEPS: &str = "batch=x draft/chathistory message-tags server-time";
+const HISTORY_CAPABILITIES: &str = "batch=x draft/chathistory message-tags server-time";
 
-/// In the channel since [`START`], on a server that keeps history; the channel was heard `before` that.
+/// In the channel since [`START`], on a server with history. The channel was last seen `before`
+/// that.
 fn back(before: time::Duration) -> Talk {
     let settings = Settings { catch_up: true, ..settings() };
     let mut talk = Talk::after(settings, &[Some(START - before)]);
@@ -1523,25 +1521,25 @@ fn back(before: time::Duration) -> Talk {
     talk
 }
 
-/// Told from history, so many minutes after the bot was killed.
+/// A replayed line with this time.
 fn line_of_history(time: OffsetDateTime) -> String {
     format!("@batch=x;time={} {URL}", time.format(&Rfc3339).unwrap())
 }
 
 #[test]
-fn history_is_asked_for_with_all_it_needs_or_not_at_all() {
+fn history_is_requested_with_all_it_needs_or_not_at_all() {
     let all = "CAP REQ :batch draft/chathistory message-tags server-time";
     let settings = || Settings { catch_up: true, ..settings() };
-    let mut talk = Talk::offered(settings(), KEEPS);
+    let mut talk = Talk::offered(settings(), HISTORY_CAPABILITIES);
     let single = ["CAP REQ message-tags", "CAP REQ server-time", "CAP END"];
     assert_eq!(talk.sent(), [&["CAP REQ batch", all], &single[..]].concat());
-    for answer in [
+    for reply in [
         "ACK :batch",
         "NAK :batch draft/chathistory message-tags server-time",
         "ACK :message-tags",
         "ACK :server-time",
     ] {
-        talk.says(&format!(":server CAP * {answer}"));
+        talk.says(&format!(":server CAP * {reply}"));
         assert_eq!(talk.sent(), nothing());
     }
     talk.says(":server 001 linkbot :Welcome");
@@ -1550,40 +1548,40 @@ fn history_is_asked_for_with_all_it_needs_or_not_at_all() {
     talk.says_at(START, OWN_JOIN);
     assert_eq!(talk.sent(), nothing(), "it was refused");
 
-    let mut talk = Talk::offered(Settings { catch_up: false, ..settings() }, KEEPS);
-    let asked = [&["CAP REQ batch"], &single[..]].concat();
-    assert_eq!(talk.sent(), asked, "a batch is how replay is known");
+    let mut talk = Talk::offered(Settings { catch_up: false, ..settings() }, HISTORY_CAPABILITIES);
+    let requested = [&["CAP REQ batch"], &single[..]].concat();
+    assert_eq!(talk.sent(), requested, "a batch marks a replay");
     let mut talk = Talk::offered(settings(), "chathistory draft/chathistory-targets batches");
     assert_eq!(talk.sent(), ["CAP END"]);
 }
 
 #[test]
-fn no_more_than_seven_days_are_asked_for() {
-    let asked = |days, time| {
+fn at_most_seven_days_are_requested() {
+    let requests = |days, time| {
         let sent = back(time::Duration::days(days)).sent();
         assert_eq!(sent, [format!("CHATHISTORY AFTER #dev timestamp={time} 100")]);
     };
-    asked(1, "2026-11-21T10:30:00.000Z");
-    asked(7, "2026-11-15T10:30:00.000Z");
-    asked(30, "2026-11-15T10:30:00.000Z");
+    requests(1, "2026-11-21T10:30:00.000Z");
+    requests(7, "2026-11-15T10:30:00.000Z");
+    requests(30, "2026-11-15T10:30:00.000Z");
     let mut talk = back(time::Duration::days(30));
     assert_eq!(talk.says(&line_of_history(START - time::Duration::days(8))), None);
     assert!(talk.says(&line_of_history(START - time::Duration::days(6))).is_some());
 }
 
 #[test]
-fn a_line_of_history_has_its_own_time_unless_that_is_still_to_come() {
+fn a_line_of_history_needs_a_time_that_is_not_in_the_future() {
     let mut talk = back(minutes(60));
     let said = talk.says(&line_of_history(START - minutes(40))).unwrap();
     assert!(said.history && said.posted == START - minutes(40));
     assert_eq!(talk.says(&line_of_history(START + minutes(11))), None);
-    assert_eq!(talk.says(&format!("@batch=x {URL}")), None, "nobody knows when");
+    assert_eq!(talk.says(&format!("@batch=x {URL}")), None, "no time");
     let said = talk.says_at(START + minutes(1), URL).unwrap();
     assert!(!said.history, "live");
 }
 
 #[test]
-fn what_the_bot_has_said_under_its_own_nick_is_its_own_in_history() {
+fn a_line_of_history_by_the_configured_nick_is_ours() {
     let mut talk = back(minutes(60));
     let line = ":linkbot!a@h PRIVMSG #dev :.url x";
     talk.says(":linkbot!bot@host NICK linkbot_");
@@ -1592,7 +1590,7 @@ fn what_the_bot_has_said_under_its_own_nick_is_its_own_in_history() {
 }
 
 #[test]
-fn a_page_that_comes_late_is_taken_and_followed_by_the_next() {
+fn after_a_late_page_the_next_one_is_requested() {
     let mut talk = back(minutes(60));
     talk.passes(12);
     talk.forget();
@@ -1603,20 +1601,20 @@ fn a_page_that_comes_late_is_taken_and_followed_by_the_next() {
 }
 
 #[test]
-fn what_history_has_told_is_not_live_when_it_comes_again() {
+fn a_replayed_line_is_not_live_when_it_comes_again() {
     let mut talk = back(minutes(60));
     talk.says(":server BATCH +x chathistory #dev");
-    let told = START + time::Duration::SECOND;
+    let replayed = START + time::Duration::SECOND;
     talk.passes(1);
-    assert!(talk.says(&line_of_history(told)).unwrap().history);
+    assert!(talk.says(&line_of_history(replayed)).unwrap().history);
     talk.says(":server BATCH -x");
-    assert!(talk.says_at(told, URL).unwrap().history);
-    assert!(!talk.says_at(told + time::Duration::SECOND, URL).unwrap().history);
+    assert!(talk.says_at(replayed, URL).unwrap().history);
+    assert!(!talk.says_at(replayed + time::Duration::SECOND, URL).unwrap().history);
 }
 
-/// Ergo tells of every JOIN, and people are quick to speak after theirs.
+/// Ergo's history includes JOINs, and people often post right after joining.
 #[test]
-fn what_is_said_in_the_moment_of_a_line_of_history_without_a_command_is_live() {
+fn a_live_line_with_the_time_of_replayed_talk_is_live() {
     let mut talk = back(minutes(60));
     for moment in [START, START + time::Duration::SECOND] {
         let joined = line_of_history(moment)
@@ -1644,7 +1642,7 @@ fn while_the_clocks_differ_nothing_is_caught_up() {
 }
 
 #[test]
-fn a_page_has_a_hundred_lines_or_as_many_as_the_server_allows_and_all_pages_a_thousand() {
+fn a_page_has_at_most_100_lines_or_the_servers_limit_and_all_pages_1000() {
     for (isupport, lines) in [
         ("CHATHISTORY=0", 100),
         ("CHATHISTORY", 100),
@@ -1670,9 +1668,9 @@ fn a_page_has_a_hundred_lines_or_as_many_as_the_server_allows_and_all_pages_a_th
             talk.says(&line_of_history(time).replace(".url", "good morning,"));
         }
         talk.says(":server BATCH -x");
-        // A page may end between two lines with one time.
-        let asked = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:23:18.999Z {lines}");
-        assert_eq!(talk.sent(), if lines > 0 { vec![asked] } else { nothing() });
+        // A millisecond early: a page may end between two lines with the same time.
+        let request = format!("CHATHISTORY AFTER #dev timestamp=2026-11-22T10:23:18.999Z {lines}");
+        assert_eq!(talk.sent(), if lines > 0 { vec![request] } else { nothing() });
     }
     let caught = "caught up in #dev: 0 links from 1000 lines since 2026-11-22 09:30Z; \
                   that is the limit: the lines from 2026-11-22 10:29Z on are missing";
@@ -1712,7 +1710,7 @@ fn a_page_that_is_out_of_order_loses_no_line() {
 }
 
 #[test]
-fn a_server_that_refuses_history_is_asked_again_on_the_next_connection_only() {
+fn refused_history_is_requested_again_on_the_next_connection_only() {
     let fail = ":server FAIL CHATHISTORY MESSAGE_ERROR AFTER #dev :Messages could not be retrieved";
     for fail in [fail, ":server FAIL CHATHISTORY NEED_MORE_PARAMS :Missing parameters"] {
         let mut talk = back(minutes(60));
@@ -1730,7 +1728,7 @@ fn a_server_that_refuses_history_is_asked_again_on_the_next_connection_only() {
         assert_eq!(talk.sent(), nothing());
         assert_eq!(talk.last_seen(), Some(START - minutes(60)));
     }
-    // Another channel's refusal, or of something else.
+    // A FAIL of another command changes nothing.
     let mut talk = back(minutes(60));
     talk.forget();
     talk.says(":server FAIL JOIN CHANNEL_JOIN_FAILED #dev :No");
@@ -1740,7 +1738,7 @@ fn a_server_that_refuses_history_is_asked_again_on_the_next_connection_only() {
 }
 
 #[test]
-fn a_page_that_never_comes_is_asked_for_again_on_the_next_connection() {
+fn a_page_that_never_comes_is_requested_on_the_next_connection() {
     let mut talk = back(minutes(60));
     talk.says_at(START + minutes(1), GOOD_MORNING);
     talk.forget();
@@ -1748,14 +1746,14 @@ fn a_page_that_never_comes_is_asked_for_again_on_the_next_connection() {
     let log = talk.logged();
     assert!(log.contains("the server did not send the rest: asking again"), "{log}");
     assert_eq!(talk.last_seen(), Some(START - minutes(60)));
-    // Unless it comes late.
+    // A late page is accepted.
     talk.says(":server BATCH +x chathistory #dev");
     talk.says(":server BATCH -x");
     assert_eq!(talk.last_seen(), Some(START + minutes(1)));
 }
 
 #[test]
-fn what_could_not_be_saved_is_asked_for_again_and_the_log_counts_what_is_on_disk() {
+fn unsaved_links_are_requested_again_and_the_log_counts_the_saved_ones() {
     let mut talk = back(minutes(60));
     talk.says(":server BATCH +x chathistory #dev");
     for (minute, links) in [(40, Some(1)), (39, None), (38, None), (37, Some(2))] {
@@ -1780,11 +1778,11 @@ fn a_live_line_that_is_not_saved_does_not_stop_catch_up() {
     talk.session.record_replayed(&live, None);
     talk.says(":server BATCH +x chathistory #dev");
     talk.says(":server BATCH -x");
-    assert_eq!(talk.last_seen(), Some(START), "who posted it knows");
+    assert_eq!(talk.last_seen(), Some(START), "its poster saw the error");
 }
 
 #[test]
-fn a_line_on_two_pages_counts_once_and_two_in_one_moment_are_two() {
+fn a_line_on_two_pages_counts_once_and_two_with_one_time_are_two() {
     let mut talk = back(minutes(60));
     let page = |talk: &mut Talk, minutes_ago: &[i64]| {
         talk.says(":server BATCH +x chathistory #dev");
@@ -1796,14 +1794,14 @@ fn a_line_on_two_pages_counts_once_and_two_in_one_moment_are_two() {
         requests.iter().map(|request| request.same_moment).collect::<Vec<_>>()
     };
     assert_eq!(page(&mut talk, &[40, 30, 30]), [false, false, true]);
-    assert_eq!(page(&mut talk, &[30, 30, 30, 20]), [true, false], "the third of the moment");
+    assert_eq!(page(&mut talk, &[30, 30, 30, 20]), [true, false], "the third line of that time");
     assert_eq!(page(&mut talk, &[20]), [false; 0]);
     assert!(talk.logged().contains("caught up in #dev: 0 links from 5 lines"));
 }
 
-/// Where the server replays whole seconds.
+/// The server truncates replayed times to the second.
 #[test]
-fn a_page_of_the_second_that_was_seen_last_is_the_last_page() {
+fn a_page_with_only_the_last_seen_second_is_the_last() {
     let mut talk = back(minutes(60) - time::Duration::milliseconds(123));
     talk.forget();
     talk.says(":server BATCH +x chathistory #dev");
@@ -1820,7 +1818,7 @@ fn a_line_of_history_in_the_future_does_not_silence_live_ones() {
 }
 
 #[test]
-fn no_time_from_a_server_ends_the_program() {
+fn no_server_time_crashes_the_program() {
     let times = [
         "9999-12-31T23:59:59-23:59",
         "9999-12-31T23:59:59.999Z",
@@ -1860,7 +1858,7 @@ fn no_time_from_a_server_ends_the_program() {
 }
 
 #[test]
-fn each_channel_is_seen_up_to_its_last_live_line_unless_history_is_missing() {
+fn last_seen_is_the_last_live_line_unless_history_is_missing() {
     let mut talk = back(minutes(60));
     assert_eq!(talk.last_seen(), Some(START - minutes(60)), "nothing was replayed yet");
     talk.says(":server BATCH +x chathistory #dev");
@@ -1868,7 +1866,7 @@ fn each_channel_is_seen_up_to_its_last_live_line_unless_history_is_missing() {
     talk.says_at(START + minutes(1), GOOD_MORNING);
     assert_eq!(talk.last_seen(), Some(START - minutes(60)), "not all was replayed yet");
     talk.says(":server BATCH -x");
-    assert_eq!(talk.last_seen(), Some(START - minutes(60)), "nor on this page");
+    assert_eq!(talk.last_seen(), Some(START - minutes(60)), "nor with this page");
     talk.says(":server BATCH +x chathistory #dev");
     talk.says(":server BATCH -x");
     assert_eq!(talk.last_seen(), Some(START + minutes(1)));
@@ -1877,7 +1875,11 @@ fn each_channel_is_seen_up_to_its_last_live_line_unless_history_is_missing() {
     talk.says_at(START + minutes(3), &GOOD_MORNING.replace("#dev", "#other"));
     talk.says(GOOD_MORNING);
     talk.says_at(START + minutes(30), GOOD_MORNING);
-    assert_eq!(talk.last_seen(), Some(START + minutes(2)), "another channel, or no good time");
+    assert_eq!(
+        talk.last_seen(),
+        Some(START + minutes(2)),
+        "another channel, no time, or a bad one"
+    );
     talk.says_at(START + minutes(3), ":op!o@h KICK #dev linkbot :enough");
     talk.says_at(START + minutes(4), GOOD_MORNING);
     assert_eq!(talk.last_seen(), Some(START + minutes(2)), "kicked");
@@ -1887,7 +1889,7 @@ fn each_channel_is_seen_up_to_its_last_live_line_unless_history_is_missing() {
 }
 
 #[test]
-fn a_new_channel_is_seen_from_our_join_on_and_is_not_asked_for() {
+fn a_new_channel_is_seen_from_our_join_on_without_a_request() {
     for seen in [None, Some(START + minutes(11))] {
         let mut talk = Talk::after(Settings { catch_up: true, ..settings() }, &[seen]);
         talk.says(":server CAP * LS :draft/chathistory");
@@ -1901,9 +1903,9 @@ fn a_new_channel_is_seen_from_our_join_on_and_is_not_asked_for() {
     }
 }
 
-/// soju and ZNC send our JOIN without a time, and what they replay in a batch.
+/// soju and ZNC send our JOIN without a time, and replay in a batch.
 #[test]
-fn without_catch_up_nothing_that_is_replayed_is_heard() {
+fn without_catch_up_replayed_lines_are_ignored() {
     let mut talk = Talk::after(Settings { catch_up: false, ..settings() }, &[Some(START)]);
     talk.says(":server CAP * LS :batch server-time message-tags");
     talk.says(":server CAP * ACK :batch");
@@ -1917,14 +1919,14 @@ fn without_catch_up_nothing_that_is_replayed_is_heard() {
     }
     assert_eq!(talk.says_at(START - minutes(6), URL), None);
     assert!(talk.says_at(START, URL).is_some());
-    // Seen, in case catch_up is switched on.
+    // Recorded in case catch_up is switched on later.
     assert_eq!(talk.last_seen(), Some(START));
 }
 
-// What the bot says.
+// What the bot sends.
 
-/// What one answer becomes on the wire.
-fn answered(talk: &mut Talk, text: &str) -> String {
+/// One reply as it is sent.
+fn reply_sent(talk: &mut Talk, text: &str) -> String {
     talk.session.answer("#dev", text, ReplyKind::Saved);
     talk.session.tick(talk.now.instant);
     let mut sent = talk.sent();
@@ -1933,18 +1935,18 @@ fn answered(talk: &mut Talk, text: &str) -> String {
 }
 
 #[test]
-fn each_line_of_an_answer_is_one_line() {
-    let mut talk = Talk::home(settings());
+fn each_line_of_a_reply_is_one_line() {
+    let mut talk = Talk::in_channels(settings());
     talk.session.answer("#dev", "one\ntwo\r\nthree", ReplyKind::Look);
     talk.session.tick(talk.now.instant);
     assert_eq!(talk.sent(), ["PRIVMSG #dev one", "PRIVMSG #dev two", "PRIVMSG #dev three"]);
 }
 
 #[test]
-fn reply_notice_answers_by_notice_and_quiet_tells_only_errors() {
-    let mut talk = Talk::home(Settings { reply: ReplyStyle::Notice, ..settings() });
-    assert_eq!(answered(&mut talk, "saved: x"), "NOTICE #dev :saved: x");
-    let mut talk = Talk::home(Settings { reply: ReplyStyle::Quiet, ..settings() });
+fn reply_notice_sends_notices_and_quiet_sends_only_errors() {
+    let mut talk = Talk::in_channels(Settings { reply: ReplyStyle::Notice, ..settings() });
+    assert_eq!(reply_sent(&mut talk, "saved: x"), "NOTICE #dev :saved: x");
+    let mut talk = Talk::in_channels(Settings { reply: ReplyStyle::Quiet, ..settings() });
     talk.session.answer("#dev", "saved: x", ReplyKind::Saved);
     talk.session.answer("#dev", "commands: x", ReplyKind::Look);
     talk.session.answer("#dev", "could not save: x", ReplyKind::Failed);
@@ -1953,14 +1955,14 @@ fn reply_notice_answers_by_notice_and_quiet_tells_only_errors() {
 }
 
 #[test]
-fn an_answer_leaves_room_for_the_longest_mask_that_a_server_adds() {
-    // As the others get it: `:linkbot!MASK PRIVMSG #dev :` and CR LF around the text.
+fn a_reply_leaves_room_for_the_longest_mask_that_a_server_adds() {
+    // As others receive it: `:linkbot!MASK PRIVMSG #dev :` and CR LF around the text.
     let mask = format!("{}@{}", "u".repeat(10), "h".repeat(63));
     let room = |line: usize| line - format!(":linkbot!{mask} PRIVMSG #dev :\r\n").len();
     let text = |talk: &mut Talk| {
-        answered(talk, &"long ".repeat(600)).strip_prefix("PRIVMSG #dev :").unwrap().len()
+        reply_sent(talk, &"long ".repeat(600)).strip_prefix("PRIVMSG #dev :").unwrap().len()
     };
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     assert_eq!(text(&mut talk), room(512) - 1);
     talk.says(":server 005 linkbot LINELEN=2048 :are supported");
     assert_eq!(text(&mut talk), room(2048) - 1);
@@ -1973,7 +1975,7 @@ fn an_answer_leaves_room_for_the_longest_mask_that_a_server_adds() {
 }
 
 #[test]
-fn nothing_longer_than_510_bytes_and_cr_lf_ever_leaves() {
+fn no_line_is_longer_than_510_bytes_and_cr_lf() {
     let long = "\u{e4}".repeat(600);
     let mut talk = Talk::new(Settings {
         owner: long.clone(),
@@ -1992,19 +1994,19 @@ fn nothing_longer_than_510_bytes_and_cr_lf_ever_leaves() {
 }
 
 #[test]
-fn a_burst_of_100_saves_is_answered_at_once_and_in_short() {
-    let mut talk = Talk::home(settings());
+fn a_burst_of_100_saves_gets_four_lines_at_once() {
+    let mut talk = Talk::in_channels(settings());
     (1..=100).for_each(|n| talk.session.answer("#dev", &format!("saved: {n}"), ReplyKind::Saved));
     talk.session.tick(talk.now.instant);
     let lines = ["saved: 1", "saved: 2", "saved: 3", "saved: 97 more links"]
         .map(|text| format!("PRIVMSG #dev :{text}"));
     assert_eq!(talk.sent(), lines);
-    assert_eq!(talk.wakes_in(), 90, "nothing is left to say");
+    assert_eq!(talk.wakes_in(), 90, "nothing is left to send");
 }
 
 #[test]
-fn answers_are_paced_and_pong_overtakes_them() {
-    let mut talk = Talk::home(settings());
+fn replies_are_rate_limited_but_pong_is_not() {
+    let mut talk = Talk::in_channels(settings());
     (0..9).for_each(|n| talk.session.answer("#dev", &n.to_string(), ReplyKind::Look));
     talk.session.tick(talk.now.instant);
     assert_eq!((talk.sent().len(), talk.wakes_in()), (4, 2));
@@ -2015,8 +2017,8 @@ fn answers_are_paced_and_pong_overtakes_them() {
 }
 
 #[test]
-fn only_what_people_read_counts_against_the_pace() {
-    let mut talk = Talk::home(Settings {
+fn only_replies_count_toward_the_rate_limit() {
+    let mut talk = Talk::in_channels(Settings {
         channels: (0..20).map(|n| channel(&format!("#{n}"), None)).collect(),
         ..settings()
     });
@@ -2026,16 +2028,16 @@ fn only_what_people_read_counts_against_the_pace() {
     assert_eq!(talk.sent().len(), 24);
 }
 
-// Staying, and how it ends.
+// Keepalive and closing.
 
 #[test]
-fn after_90_s_of_silence_the_server_is_asked_and_after_60_s_more_it_is_dead() {
-    let mut talk = Talk::home(settings());
+fn after_90_s_of_silence_comes_a_ping_and_after_60_s_more_the_end() {
+    let mut talk = Talk::in_channels(settings());
     assert_eq!(talk.wakes_in(), 90);
     talk.passes(90);
     assert_eq!((talk.sent(), talk.wakes_in()), (vec!["PING linkbot".to_owned()], 60));
     talk.passes(59);
-    assert!(talk.goes_on() && talk.sent().is_empty());
+    assert!(talk.is_open() && talk.sent().is_empty());
     talk.passes(1);
     assert_eq!(talk.end().0, Retry::Soon);
     assert!(talk.end().1.contains("no answer from the server"));
@@ -2043,7 +2045,7 @@ fn after_90_s_of_silence_the_server_is_asked_and_after_60_s_more_it_is_dead() {
 
 #[test]
 fn any_line_is_a_sign_of_life() {
-    let mut talk = Talk::home(settings());
+    let mut talk = Talk::in_channels(settings());
     talk.passes(90);
     talk.passes(59);
     talk.says(":server PONG server linkbot");
@@ -2051,24 +2053,24 @@ fn any_line_is_a_sign_of_life() {
     talk.says(":alice!a@h PRIVMSG #dev :hello");
     assert_eq!(talk.sent(), ["PING linkbot"]);
     assert_eq!(talk.wakes_in(), 90);
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
 }
 
 #[test]
-fn a_bot_that_was_stopped_does_not_take_its_own_silence_for_the_servers() {
-    let mut talk = Talk::home(settings());
+fn a_bot_that_was_stopped_does_not_take_its_own_pause_for_silence() {
+    let mut talk = Talk::in_channels(settings());
     talk.passes(600);
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
     assert_eq!((talk.sent(), talk.wakes_in()), (vec!["PING linkbot".to_owned()], 60));
     talk.passes(59);
-    assert!(talk.goes_on());
+    assert!(talk.is_open());
     talk.passes(1);
     assert_eq!(talk.end().0, Retry::Soon);
 }
 
 #[test]
-fn the_servers_last_words_are_told_to_the_operator() {
-    let mut talk = Talk::home(settings());
+fn the_servers_error_is_the_reason_for_the_end() {
+    let mut talk = Talk::in_channels(settings());
     talk.says("ERROR :Closing Link: linkbot (Server shutting down)");
     let (retry, why) = talk.end();
     assert_eq!(retry, Retry::Soon);
@@ -2076,7 +2078,7 @@ fn the_servers_last_words_are_told_to_the_operator() {
 }
 
 #[test]
-fn a_ban_is_waited_out() {
+fn a_ban_is_recognized() {
     for words in [
         "K-Lined: spam",
         "G-lined",
@@ -2085,7 +2087,7 @@ fn a_ban_is_waited_out() {
         "You are banned",
         "User has been AKILLed",
     ] {
-        let mut talk = Talk::home(settings());
+        let mut talk = Talk::in_channels(settings());
         talk.says(&format!("ERROR :Closing Link: linkbot ({words})"));
         assert_eq!(talk.end().0, Retry::Banned, "{words}");
     }
@@ -2097,7 +2099,7 @@ fn a_ban_is_waited_out() {
 }
 
 #[test]
-fn a_465_counts_even_where_no_error_line_follows() {
+fn a_465_counts_as_a_ban_without_an_error_line() {
     let mut talk = Talk::new(settings());
     talk.says(":server 465 * :You are not welcome");
     assert_eq!(talk.end().0, Retry::Banned);
@@ -2126,8 +2128,8 @@ fn no_secret_is_logged() {
         "ERROR :Closing Link",
     ];
     lines.iter().for_each(|line| drop(talk.says(line)));
-    let told = format!("{} {}", talk.logged(), talk.end().1);
-    assert!(secrets.iter().all(|secret| !told.contains(secret)), "{told}");
+    let logged = format!("{} {}", talk.logged(), talk.end().1);
+    assert!(secrets.iter().all(|secret| !logged.contains(secret)), "{logged}");
 }
 
 #[test]
@@ -2142,7 +2144,7 @@ fn a_nick_is_what_rfc_2812_allows() {
 
 #[test]
 fn a_line_that_is_not_for_us_allocates_nothing() {
-    let mut talk = Talk::home(Settings { ignore: vec!["*!*@bad".into()], ..settings() });
+    let mut talk = Talk::in_channels(Settings { ignore: vec!["*!*@bad".into()], ..settings() });
     let lines = [
         "@time=2026-11-22T10:30:01.000Z;account=al;msgid=x :alice!a@host PRIVMSG #dev :good morning",
         "@batch=x;time=2026-11-22T10:30:01.000Z :alice!a@host PRIVMSG #dev :.url http://example.com/ Unknown past",
@@ -2169,21 +2171,21 @@ fn a_line_that_is_not_for_us_allocates_nothing() {
     }
 }
 
-// Whatever comes.
+// Arbitrary input.
 
-/// What must hold after any line: whole lines leave, and the session asks to be woken later than now.
-fn holds(talk: &mut Talk) -> Result<(), TestCaseError> {
+/// Invariants after any line: output is whole lines, and the deadline is in the future.
+fn check_invariants(talk: &mut Talk) -> Result<(), TestCaseError> {
     let out = std::mem::take(&mut talk.session.out);
     prop_assert!(out.is_empty() || out.ends_with("\r\n"));
     for line in out.split_terminator("\r\n") {
         prop_assert!(line.len() <= talk.session.line_length - 2);
         prop_assert!(!line.is_empty() && !line.contains(['\r', '\n', '\0']), "{:?}", line);
     }
-    prop_assert!(!talk.goes_on() || talk.session.deadline() > talk.now.instant);
+    prop_assert!(!talk.is_open() || talk.session.deadline() > talk.now.instant);
     Ok(())
 }
 
-/// Lines that a server could have meant.
+/// Lines that are nearly valid.
 fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
     let tags = prop::sample::select(vec![
         "",
@@ -2229,8 +2231,10 @@ fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
     ]);
     let param = prop_oneof![
         6 => prop::sample::select(vec![
-            "linkbot", "linkbot_", "li", "#dev", "#Other", "*", "LS", "ACK", "NAK", "NEW", "DEL", "+", "+1", "-1", "chathistory", ".url", "CHATHISTORY=0",
-            "sasl", "server-time", "NICKLEN=2", "NICKLEN=99999999999", "LINELEN=0", "BOT=B", "CHANTYPES=", "CASEMAPPING=ascii", "a@b@c",
+            "linkbot", "linkbot_", "li", "#dev", "#Other", "*", "LS", "ACK", "NAK", "NEW", "DEL",
+            "+", "+1", "-1", "chathistory", ".url", "CHATHISTORY=0", "sasl", "server-time",
+            "NICKLEN=2", "NICKLEN=99999999999", "LINELEN=0", "BOT=B", "CHANTYPES=",
+            "CASEMAPPING=ascii", "a@b@c",
         ]).prop_map(|s| s.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..20),
     ];
@@ -2252,8 +2256,8 @@ fn almost_valid() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// A session at each step of its life.
-fn somewhere(step: usize) -> Talk {
+/// A session in one of six states.
+fn session_at(step: usize) -> Talk {
     let everything = || Settings {
         channels: vec![channel("#dev", None), channel("#key", Some("k"))],
         on_connect: vec!["X".into()],
@@ -2266,37 +2270,42 @@ fn somewhere(step: usize) -> Talk {
         2 => Talk::welcomed(everything()),
         3 => misnamed(),
         4 => back(minutes(60)),
-        _ => Talk::home(Settings { on_connect: Vec::new(), ..everything() }),
+        _ => Talk::in_channels(Settings { on_connect: Vec::new(), ..everything() }),
     }
 }
 
 proptest! {
     #[test]
     fn any_bytes_never_panic(lines: Vec<Vec<u8>>, step in 0..6usize) {
-        let mut talk = somewhere(step);
+        let mut talk = session_at(step);
         for line in lines {
             talk.says_bytes(&line);
-            holds(&mut talk)?;
+            check_invariants(&mut talk)?;
         }
     }
 
     #[test]
-    fn almost_valid_lines_never_panic(lines in prop::collection::vec((almost_valid(), 0..100i64), 0..30), step in 0..6usize) {
-        let mut talk = somewhere(step);
+    fn almost_valid_lines_never_panic(
+        lines in prop::collection::vec((almost_valid(), 0..100i64), 0..30),
+        step in 0..6usize,
+    ) {
+        let mut talk = session_at(step);
         for (line, seconds) in lines {
             if let Some(said) = talk.says_bytes(&line) {
                 let target = said.channel.as_ref().unwrap_or(&said.nick);
                 talk.session.answer(target, "saved: x", ReplyKind::Saved);
             }
             talk.passes(seconds);
-            holds(&mut talk)?;
+            check_invariants(&mut talk)?;
         }
     }
 
     #[test]
-    fn what_is_cut_is_cut_between_characters_and_no_shorter_than_it_must(text in r"[^\x01\r\n\x00][^\r\n\x00]{0,600}") {
-        let mut talk = Talk::home(settings());
-        let sent = answered(&mut talk, &text);
+    fn a_reply_is_cut_between_characters_and_no_shorter_than_it_must_be(
+        text in r"[^\x01\r\n\x00][^\r\n\x00]{0,600}",
+    ) {
+        let mut talk = Talk::in_channels(settings());
+        let sent = reply_sent(&mut talk, &text);
         let mask = format!("{}@{}", "u".repeat(10), "h".repeat(63));
         let relayed = |text: &str| format!(":linkbot!{mask} PRIVMSG #dev :{text}\r\n").len();
         let message = Message::parse(sent.as_bytes()).unwrap();

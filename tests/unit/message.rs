@@ -19,7 +19,7 @@ fn arrive(lines: &mut Lines, bytes: &[u8]) {
     lines.end += bytes.len();
 }
 
-/// All the lines in `pieces` that are not empty, each of which arrives by itself.
+/// The lines in `pieces` that are not empty. The pieces arrive one by one.
 fn lines<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Vec<u8>> {
     let (mut lines, mut found) = (Lines::new(), Vec::new());
     for piece in pieces {
@@ -27,13 +27,13 @@ fn lines<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Vec<u8>> {
         while let Some(line) = lines.next() {
             found.extend((!line.is_empty()).then(|| line.to_vec()));
         }
-        assert!(lines.end - lines.start <= LONGEST_LINE, "more is held than the longest line");
+        assert!(lines.end - lines.start <= LONGEST_LINE, "more than the longest line is buffered");
     }
     found
 }
 
 #[test]
-fn tags_and_a_source_may_stand_before_any_line() {
+fn tags_and_a_source_may_precede_any_line() {
     let message =
         Message::parse(b"@time=x;account=bob :alice!a@host PRIVMSG #dev :.url x").unwrap();
     assert_eq!(message.source, b"alice!a@host");
@@ -78,7 +78,7 @@ fn tag_values_are_unescaped() {
     assert_eq!(
         tag(r"@a=x\b\ PING", "a").unwrap(),
         "xb",
-        "other escapes stand for themselves, a lone last one for nothing"
+        "other escapes only lose their backslash, and a lone last one is dropped"
     );
 }
 
@@ -92,7 +92,7 @@ fn a_tag_is_found_by_its_whole_name_and_the_last_one_counts() {
 }
 
 #[test]
-fn the_nick_ends_at_the_mark_or_is_the_servers_name() {
+fn the_nick_is_the_source_without_user_and_host() {
     let nick = |line: &'static [u8]| Message::parse(line).unwrap().nick();
     assert_eq!(nick(b":alice!a@host QUIT"), b"alice");
     assert_eq!(nick(b":alice@host QUIT"), b"alice");
@@ -113,10 +113,10 @@ fn text_is_utf_8_and_each_other_byte_is_latin_1() {
         (b"K\xc3\xb6ln \xe2\x82", "K\u{f6}ln "),
         (b"\xf0\x9f\x8e\x89\xf0\x9f\x8e", "\u{1f389}"),
         (b"\xc3\xb6 caf\xe9", "\u{f6} caf"),
-        // Nothing else is UTF-8, so this is a whole character.
+        // Without other UTF-8 in the line, this is a whole Latin-1 character.
         (b"caf\xe9", "caf\u{e9}"),
         (b"\xe9t\xe9", "\u{e9}t\u{e9}"),
-        // These bytes begin no character.
+        // These lines do not end with the beginning of a character.
         (b"\xc3\xb6 \xff", "\u{f6} \u{ff}"),
         (b"\xc3\xb6 \xb6", "\u{f6} \u{b6}"),
         (b"\xc3\xb6 \xc3.", "\u{f6} \u{c3}."),
@@ -134,7 +134,7 @@ fn only_a_last_parameter_that_needs_a_colon_gets_one() {
 }
 
 #[test]
-fn cr_lf_and_nul_never_leave() {
+fn cr_lf_and_nul_are_never_sent() {
     assert_eq!(format("PRIVMSG #dev", "a\r\nQUIT\0b", 512), "PRIVMSG #dev :a  QUIT b\r\n");
     assert_eq!(format("NICK a\rb", "c\0", 512), "NICK a b :c \r\n");
 }
@@ -154,13 +154,13 @@ fn a_line_ends_with_cr_lf_or_a_bare_lf() {
 }
 
 #[test]
-fn half_a_line_is_not_taken_for_a_whole_one() {
+fn an_incomplete_line_is_not_returned() {
     assert_eq!(lines([&b"PING x"[..]]), [b""; 0]);
     assert_eq!(lines([&b"PIN"[..], b"G x\r", b"\nPI"]), [b"PING x"]);
 }
 
 #[test]
-fn a_line_of_8703_bytes_is_whole_and_a_longer_one_is_dropped_to_its_end() {
+fn a_line_of_8703_bytes_is_returned_and_a_longer_one_is_dropped() {
     let longest = [vec![b'a'; 8703 - 2], b"\r\n".to_vec()].concat();
     let longer = [vec![b'b'; 8703 - 1], b"\r\n".to_vec()].concat();
     let all = [longest.as_slice(), &longer, b"PING x\r\n"].concat();
@@ -170,7 +170,7 @@ fn a_line_of_8703_bytes_is_whole_and_a_longer_one_is_dropped_to_its_end() {
 }
 
 #[test]
-fn an_endless_line_is_not_held() {
+fn an_endless_line_is_not_buffered() {
     let piece = [b'x'; 16 * 1024];
     let mut lines = Lines::new();
     for _ in 0..100 {
@@ -195,21 +195,26 @@ proptest! {
 
     #[test]
     fn text_in_utf_8_survives_any_other_bytes_around_it(
-        before in prop::collection::vec(0x80u8..=0xff, 0..4), words in "[a-zö日]{0,5}!", after: Vec<u8>,
+        before in prop::collection::vec(0x80u8..=0xff, 0..4),
+        words in "[a-zö日]{0,5}!",
+        after: Vec<u8>,
     ) {
-        let decoded = text(&[before.as_slice(), b" ", words.as_bytes(), &after].concat()).into_owned();
+        let line = [before.as_slice(), b" ", words.as_bytes(), &after].concat();
+        let decoded = text(&line);
         prop_assert!(decoded.contains(&words), "{decoded:?}");
     }
 
     #[test]
-    fn almost_valid_lines_parse_without_a_panic(line in r"(@[a;=\\: ]{0,9} ?)?(:[a!@ ]{0,5} ?)?[A-Z]{0,4}( :?[a ]{0,3}){0,5}") {
+    fn almost_valid_lines_parse_without_a_panic(
+        line in r"(@[a;=\\: ]{0,9} ?)?(:[a!@ ]{0,5} ?)?[A-Z]{0,4}( :?[a ]{0,3}){0,5}",
+    ) {
         if let Some(message) = Message::parse(line.as_bytes()) {
             let _ = (message.params().count(), message.tag("a"), message.nick());
         }
     }
 
     #[test]
-    fn what_is_formatted_parses_back_to_itself(
+    fn a_formatted_line_parses_back_to_itself(
         verb in "[A-Z]{1,8}",
         middle in prop::collection::vec(r"[^ :\r\n\x00][^ \r\n\x00]{0,9}", 0..4),
         last in r"[^\r\n\x00]{1,40}",
@@ -226,14 +231,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_formatted_is_one_line(start in r"(?s).{0,9}", last in r"(?s).{0,9}") {
+    fn any_text_is_formatted_as_one_line(start in r"(?s).{0,9}", last in r"(?s).{0,9}") {
         let line = format(&start, &last, usize::MAX);
         let inner = line.strip_suffix("\r\n").unwrap();
         prop_assert!(!inner.contains(['\r', '\n', '\0']));
     }
 
     #[test]
-    fn the_lines_are_the_same_whatever_the_pieces(
+    fn the_lines_do_not_depend_on_the_pieces(
         parts in prop::collection::vec(prop_oneof![
             Just(b"\n".to_vec()), Just(b"\r\n".to_vec()), Just(b"PING x\r\n".to_vec()),
             Just(vec![b'x'; 8699]), prop::collection::vec(any::<u8>(), 0..6),
@@ -248,7 +253,7 @@ proptest! {
             pieces.push(piece);
             rest = after;
         }
-        // The meaning, said in another way.
+        // The same result, computed another way.
         let whole: Vec<&[u8]> = all.split_inclusive(|&b| b == b'\n')
             .filter(|line| line.ends_with(b"\n") && line.len() <= LONGEST_LINE)
             .map(|line| line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap())

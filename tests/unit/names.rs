@@ -23,7 +23,7 @@ fn names_that_are_not_ascii_compare_by_unicode_lower_case() {
         for (a, b) in [
             ("#\u{c4}rger", "#\u{e4}RGER"),
             ("#\u{427}\u{410}\u{422}", "#\u{447}\u{430}\u{442}"),
-            // The lower case of these has another length in bytes.
+            // The lower case of these differs in length.
             ("#\u{130}x", "#i\u{307}x"),
             ("#\u{1e9e}", "#\u{df}"),
         ] {
@@ -52,7 +52,7 @@ fn rfc1459_folds_four_more_characters_and_its_strict_form_three() {
 }
 
 #[test]
-fn an_unknown_mapping_is_taken_for_rfc1459() {
+fn an_unknown_mapping_counts_as_rfc1459() {
     assert_eq!(CaseMapping::named("ascii"), CaseMapping::Ascii);
     assert_eq!(CaseMapping::named("rfc1459"), CaseMapping::Rfc1459);
     assert_eq!(CaseMapping::named("rfc1459-strict"), CaseMapping::Rfc1459Strict);
@@ -61,7 +61,7 @@ fn an_unknown_mapping_is_taken_for_rfc1459() {
 }
 
 #[test]
-fn a_mask_fits_whole_names_in_any_case() {
+fn a_mask_matches_whole_names_in_any_case() {
     assert!(fits("*!*@spam.example", "Bob!b@SPAM.example"));
     assert!(fits("bob[1]!*@*", "BOB{1}!b@h"));
     assert!(fits("b?b", "bob") && !fits("b?b", "bb") && !fits("b?b", "boob"));
