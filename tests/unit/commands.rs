@@ -15,10 +15,10 @@ use crate::{
 };
 
 const CHANNELS: [&str; 2] = ["#dev", "#ops"];
-/// Nick and account: one nick under two accounts and under none, one account under two nicks.
+/// Nick and account: one nick with two accounts and without one, one account with two nicks.
 const PEOPLE: [(&str, &str); 6] =
     [("alice", ""), ("Alice", ""), ("alice", "ann"), ("bob", "ann"), ("alice", "eve"), ("bob", "")];
-/// Each as two people spell it, as it is stored, and without its scheme and final slash.
+/// Each address in two spellings: as posted, as stored, and without scheme and trailing slash.
 const ADDRESSES: [[(&str, &str, &str); 2]; 3] = [
     [
         ("http://a.example", "http://a.example/", "a.example"),
@@ -53,7 +53,7 @@ enum Act {
     Undo,
 }
 
-/// Someone does it in a channel, with an address in one of its spellings.
+/// One action of one person in one channel, with an address in one of its spellings.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     act: Act,
@@ -82,12 +82,12 @@ struct Shown {
     url: &'static str,
     title: String,
     poster: (&'static str, &'static str),
-    /// Posted longer ago than a nick proves anything.
+    /// Posted so long ago that a nick no longer proves ownership.
     old: bool,
     again: Vec<&'static str>,
 }
 
-/// What the commands promise, by the plainest means: the links that stand, oldest first.
+/// A simple model of the commands: the current links, oldest first.
 #[derive(Default)]
 struct Model(Vec<Shown>);
 
@@ -99,7 +99,7 @@ impl Model {
         }
     }
 
-    /// Where the link with this address is, if it is among the newest.
+    /// The index of the newest link with this address.
     fn newest(&self, channel: &str, address: usize) -> Option<usize> {
         let here = self.0.iter().enumerate().rev().filter(|(_, link)| link.channel == channel);
         here.clone()
@@ -107,8 +107,8 @@ impl Model {
             .map(|(i, _)| i)
     }
 
-    /// What is answered to a step; an error begins so.
-    fn take(&mut self, step: Step) -> Option<Result<String, &'static str>> {
+    /// The reply to a step, if it gets one; for an error, how the reply starts.
+    fn apply(&mut self, step: Step) -> Option<Result<String, &'static str>> {
         let (channel, who) = (CHANNELS[step.channel], PEOPLE[step.who]);
         let (_, url, bare) = ADDRESSES[step.address.0][step.address.1];
         let found = self.newest(channel, step.address.0);
@@ -126,7 +126,8 @@ impl Model {
                 Some(i) => Ok(format!("removed: {}", title::split_tags(&self.0.remove(i).title).0)),
             }),
             Act::Undo => {
-                // An event names its link by the address, so it never reaches one behind a newer link with the same.
+                // An event names its link by address, so it cannot reach a link that a newer one
+                // with the same address hides.
                 let is_hidden = |i: usize| {
                     let is_same = |of: &&[(&str, &str, &str); 2]| {
                         of.iter().any(|(_, url, _)| *url == self.0[i].url)
@@ -187,26 +188,26 @@ impl Model {
     }
 }
 
-/// bot.conf in a folder of its own.
+/// A bot.conf in a new directory.
 fn config() -> (tempfile::TempDir, Config) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("bot.conf");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bot.conf");
     let channels = CHANNELS.join(", ");
     let text = format!(
         "server = localhost:1\ntls = no\nchannels = {channels}\ncapture = yes\nfeed_items = 1\n"
     );
     std::fs::write(&path, text).unwrap();
     let config = Config::read(&path).unwrap();
-    (folder, config)
+    (dir, config)
 }
 
-/// Opens a journal that was open a moment ago. A child process that another test starts holds copies of
-/// all open files, and so the lock, until it runs its program.
+/// Opens a journal that was closed a moment ago. A child process that another test starts holds
+/// copies of all open files, and so the lock, until it calls exec.
 fn open(path: &std::path::Path) -> Journal {
-    let given_up = Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + std::time::Duration::from_secs(10);
     loop {
         match Journal::open(path) {
-            Err(why) if why.contains("in use") && Instant::now() < given_up => {
+            Err(why) if why.contains("in use") && Instant::now() < deadline => {
                 std::thread::yield_now();
             }
             opened => return opened.unwrap(),
@@ -216,12 +217,12 @@ fn open(path: &std::path::Path) -> Journal {
 
 fn request(config: &Config, step: Step) -> Request {
     let (nick, account) = PEOPLE[step.who];
-    let said = ADDRESSES[step.address.0][step.address.1].0;
+    let address = ADDRESSES[step.address.0][step.address.1].0;
     let text = match step.act {
-        Act::Url(title) => format!(".url {said} {}", TITLES[title]),
-        Act::Talk(true) => format!("look at {said}"),
-        Act::Talk(false) => said.to_owned(),
-        Act::UndoThat => format!(".undo {said}"),
+        Act::Url(title) => format!(".url {address} {}", TITLES[title]),
+        Act::Talk(true) => format!("look at {address}"),
+        Act::Talk(false) => address.to_owned(),
+        Act::UndoThat => format!(".undo {address}"),
         Act::Undo => ".undo".to_owned(),
     };
     let (is_named, args) = without_nick(&text, [&config.irc.nick; 2], CaseMapping::Rfc1459);
@@ -250,11 +251,11 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_people_do_the_links_that_stand_and_the_answers_are_the_plain_models(
+    fn whatever_people_do_links_and_replies_match_the_model(
         before in prop::collection::vec((0..CHANNELS.len(), 0..PEOPLE.len(), 0..ADDRESSES.len(), 0..2usize), 0..4),
-        turns in prop::collection::vec(prop::collection::vec(step(), 1..8), 1..8),
+        batches in prop::collection::vec(prop::collection::vec(step(), 1..8), 1..8),
     ) {
-        let (_folder, config) = config();
+        let (_dir, config) = config();
         let mut model = Model::default();
         let mut journal = String::new();
         for (n, (channel, who, address, spelling)) in before.into_iter().enumerate() {
@@ -269,17 +270,17 @@ proptest! {
         let journal = open(&config.journal);
         let mut bot =
             Bot::new(&config, journal, None, publisher, commands(), HEARD.to_vec());
-        for steps in turns {
-            let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.take(step)?))).collect();
+        for steps in batches {
+            let expected: Vec<_> = steps.iter().filter_map(|&step| Some((step, model.apply(step)?))).collect();
             let outcomes = bot.run_batch(steps.into_iter().map(|step| request(&config, step)).collect());
-            let spoken: Vec<_> =
+            let replies: Vec<_> =
                 outcomes.into_iter().filter(|outcome| outcome.text() != "").collect();
-            prop_assert_eq!(spoken.len(), expected.len());
-            for (reply, (step, expected)) in spoken.into_iter().zip(expected) {
+            prop_assert_eq!(replies.len(), expected.len());
+            for (reply, (step, expected)) in replies.into_iter().zip(expected) {
                 match (&reply.answer, &expected) {
-                    (Ok(told), Ok(meant)) => prop_assert_eq!(told, meant),
-                    (Err(wrong), Err(meant)) => prop_assert!(wrong.starts_with(meant), "{wrong} instead of {meant}"),
-                    (told, meant) => prop_assert!(false, "{step:?}: {told:?} instead of {meant:?}"),
+                    (Ok(text), Ok(expected)) => prop_assert_eq!(text, expected),
+                    (Err(error), Err(start)) => prop_assert!(error.starts_with(start), "{error} instead of {start}"),
+                    (actual, expected) => prop_assert!(false, "{step:?}: {actual:?} instead of {expected:?}"),
                 }
             }
         }
@@ -288,12 +289,12 @@ proptest! {
             (link.channel, link.url, link.title, link.nick, link.account, again)
         };
         let shown: Vec<_> = bot.journal.links(VIEW_WINDOW, "", |_| true).map(view).collect();
-        let meant = model.0.iter().rev().map(|link| {
+        let expected = model.0.iter().rev().map(|link| {
             let [channel, url, nick, account] = [link.channel, link.url, link.poster.0, link.poster.1].map(str::to_owned);
             let again: Vec<_> = link.again.iter().map(|&nick| nick.to_owned()).collect();
             (channel, url, link.title.clone(), nick, account, again)
         });
-        prop_assert_eq!(shown, meant.collect::<Vec<_>>());
+        prop_assert_eq!(shown, expected.collect::<Vec<_>>());
     }
 }
 
@@ -301,12 +302,12 @@ fn commands() -> BTreeMap<&'static str, &'static Command> {
     COMMANDS.iter().map(|row| (row.name, row)).collect()
 }
 
-/// The links of a channel as people see them, with their posting times.
+/// The current links: address, title, nick, posting time and reposters.
 type View = Vec<(String, String, String, OffsetDateTime, Vec<String>)>;
 
-/// A bot on a journal of its own.
+/// Runs a bot with the journal at `path`.
 fn with_bot(path: &std::path::Path, run: impl FnOnce(&mut Bot) -> View) -> View {
-    let (_folder, mut config) = config();
+    let (_dir, mut config) = config();
     config.journal = path.to_owned();
     let publisher = Publisher::new(&config, std::time::Duration::ZERO, Instant::now());
     let journal = open(path);
@@ -322,14 +323,14 @@ fn view(bot: &Bot) -> View {
     view
 }
 
-/// Hears lines live, a few in a batch.
-fn hear_live(bot: &mut Bot, lines: &[Request]) {
+/// Runs lines live, in small batches.
+fn run_live(bot: &mut Bot, lines: &[Request]) {
     for lines in lines.chunks(3) {
         bot.run_batch(lines.to_vec());
     }
 }
 
-/// Has lines replayed as the session gives them: those of one moment know it.
+/// Replays lines as the session does, with `same_moment` set.
 fn replay(bot: &mut Bot, lines: &[Request]) {
     let mut moment = None;
     for lines in lines.chunks(4) {
@@ -343,9 +344,9 @@ fn replay(bot: &mut Bot, lines: &[Request]) {
 }
 
 #[test]
-fn an_undo_that_removed_nothing_is_not_taken_for_a_later_one_of_the_same_moment() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_folder, config) = config();
+fn a_failed_undo_is_not_mistaken_for_a_later_one_with_the_same_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dir, config) = config();
     let posted = OffsetDateTime::now_utc().truncate_to_second() - Duration::minutes(2);
     let acts = [(Act::Url(0), 0), (Act::UndoThat, 1), (Act::Url(0), 1), (Act::Undo, 0)];
     let lines = acts.map(|(act, address)| {
@@ -353,7 +354,7 @@ fn an_undo_that_removed_nothing_is_not_taken_for_a_later_one_of_the_same_moment(
         Request { posted, ..request(&config, step) }
     });
     for _ in 0..3 {
-        let replayed = with_bot(&folder.path().join("away"), |bot| {
+        let replayed = with_bot(&dir.path().join("away"), |bot| {
             replay(bot, &lines);
             view(bot)
         });
@@ -374,18 +375,18 @@ proptest! {
     })]
 
     #[test]
-    fn what_is_replayed_ends_in_the_view_of_what_is_heard_live(
+    fn replayed_lines_give_the_same_view_as_live_lines(
         steps in prop::collection::vec((step(), spacing()), 1..14),
         cuts in (0..14usize, 0..14usize),
         hours_ago in prop::sample::select(vec![0i64, 3]),
     ) {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |name| folder.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name| dir.path().join(name);
         let mut time = OffsetDateTime::now_utc().truncate_to_second() - Duration::minutes(2);
-        let (_folder, config) = config();
+        let (_dir, config) = config();
         let (mut lines, mut this_moment) = (vec![], vec![]);
         for &(step, spacing) in &steps {
-            // Two people and two addresses: what they do touches the same links.
+            // Only two people and two addresses, so their actions touch the same links.
             let (who, address) = ([0, 5][step.who % 2], (step.address.0 % 2, step.address.1));
             let step = Step { channel: 0, who, address, ..step };
             // If one person posts an address twice in one millisecond, the journal cannot always
@@ -399,33 +400,33 @@ proptest! {
             time += Duration::milliseconds(spacing);
             lines.push(Request { posted: time, ..request(&config, step) });
         }
-        let heard = with_bot(&place("live"), |bot| {
-            hear_live(bot, &lines);
+        let live = with_bot(&place("live"), |bot| {
+            run_live(bot, &lines);
             view(bot)
         });
         let (a, b) = (cuts.0.min(lines.len()), cuts.1.min(lines.len()));
         let (from, to) = (a.min(b), a.max(b));
 
-        // Heard live up to a kill; some of it is replayed again.
+        // Run live up to a kill; then some lines are replayed.
         let restarted = place("restarted");
         with_bot(&restarted, |bot| {
-            hear_live(bot, &lines[..to]);
+            run_live(bot, &lines[..to]);
             view(bot)
         });
-        // A replay never begins between two lines of one moment.
+        // A replay never starts between two lines with the same time.
         let from = lines.partition_point(|line| line.posted < lines[from.min(lines.len() - 1)].posted);
         let replayed = with_bot(&restarted, |bot| {
             replay(bot, &lines[from..]);
             view(bot)
         });
-        prop_assert_eq!(&replayed, &heard, "heard {}, replayed from {}", to, from);
+        prop_assert_eq!(&replayed, &live, "live up to {}, replayed from {}", to, from);
 
-        // All of it was said while linkbot was away, and a replay is cut off.
+        // All lines were posted while linkbot was away, and the first replays are interrupted.
         for line in &mut lines {
             line.posted -= Duration::hours(hours_ago);
         }
-        let mut meant = heard.clone();
-        for link in &mut meant {
+        let mut expected = live.clone();
+        for link in &mut expected {
             link.3 -= Duration::hours(hours_ago);
         }
         let away = place("away");
@@ -435,7 +436,7 @@ proptest! {
                 view(bot)
             });
             if to == lines.len() {
-                prop_assert_eq!(&replayed, &meant, "replayed up to {} and {}", from, cuts.1);
+                prop_assert_eq!(&replayed, &expected, "replayed up to {} and {}", from, cuts.1);
             }
         }
     }

@@ -8,7 +8,7 @@ use time::macros::datetime;
 use super::*;
 use crate::{irc::ReplyStyle, irc::message, link::Link, log, view::page};
 
-/// What every bot.conf needs, in two lines.
+/// The two lines that every bot.conf needs.
 const BASE: &str = "server = localhost:6667\nchannels = #dev, #Rust key\n";
 
 pub fn good(more: &str) -> Config {
@@ -23,17 +23,17 @@ fn warnings(conf: &str) -> Vec<String> {
     crate::tests::log::LOG.take().into_iter().map(text).collect()
 }
 
-/// The fault of a bot.conf in which `more` begins in the third line.
-fn fault(more: &str) -> String {
+/// The error of a bot.conf in which `more` starts in line 3.
+fn error(more: &str) -> String {
     let result = Config::parse(Path::new("bot.conf"), &format!("{BASE}{more}"));
-    result.err().unwrap_or_else(|| panic!("taken for good: {more}"))
+    result.err().unwrap_or_else(|| panic!("accepted: {more}"))
 }
 
 #[track_caller]
-fn refused(more: &str, beginning: &str) {
-    let fault = fault(more);
-    assert!(fault.starts_with(&format!("bot.conf:{beginning}")), "{more:?} gives {fault:?}");
-    assert!(!fault.contains(['\n', '\r']) && !fault.contains("os error"), "{fault:?}");
+fn refused(more: &str, start: &str) {
+    let error = error(more);
+    assert!(error.starts_with(&format!("bot.conf:{start}")), "{more:?}: {error:?}");
+    assert!(!error.contains(['\n', '\r']) && !error.contains("os error"), "{error:?}");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn defaults() {
     assert_eq!(config.journal, Path::new("links.tsv"));
     assert!(config.log_pattern.is_none() && config.account.is_none());
     assert_eq!(warnings(BASE), [""; 0]);
-    let [feed, page] = &config.views[..] else { panic!("one feed and one page for all channels") };
+    let [feed, page] = &config.views[..] else { panic!("expected one feed and one page") };
     assert_eq!(
         (feed.path.as_path(), page.path.as_path()),
         (Path::new("links.xml"), Path::new("links.html"))
@@ -67,26 +67,26 @@ fn defaults() {
 }
 
 #[test]
-fn channels_may_have_keys_and_begin_with_two_signs() {
+fn channels_may_have_keys_and_start_with_two_hashes() {
     let channels = channels("#dev,  ##rust   hunter2 , #ümlaut").unwrap();
     let channels: Vec<_> = channels.iter().map(|c| (c.name.as_str(), c.key.as_str())).collect();
     assert_eq!(channels, [("#dev", ""), ("##rust", "hunter2"), ("#ümlaut", "")]);
 }
 
 #[test]
-fn a_missing_key_is_told_without_a_line_and_an_empty_one_is_as_missing() {
-    let fault = |text| Config::parse(Path::new("tests/bot.conf"), text).err().unwrap();
+fn a_missing_key_is_reported_without_a_line_and_an_empty_one_is_unset() {
+    let error = |text| Config::parse(Path::new("tests/bot.conf"), text).err().unwrap();
     let server = "server: must be host:port, for example irc.libera.chat:6697 or [::1]:6697";
-    assert_eq!(fault("# nothing\n\nchannels = #dev\n"), format!("tests/bot.conf: {server}"));
-    assert_eq!(fault("channels = #dev\nserver =\n"), format!("tests/bot.conf:2: {server}"));
-    assert_eq!(fault(""), format!("tests/bot.conf: {server}"));
-    assert!(fault("server = localhost:1\n").starts_with("tests/bot.conf: channels: must be #name"));
+    assert_eq!(error("# nothing\n\nchannels = #dev\n"), format!("tests/bot.conf: {server}"));
+    assert_eq!(error("channels = #dev\nserver =\n"), format!("tests/bot.conf:2: {server}"));
+    assert_eq!(error(""), format!("tests/bot.conf: {server}"));
+    assert!(error("server = localhost:1\n").starts_with("tests/bot.conf: channels: must be #name"));
     let config = good("tls =\nprefix =\n");
     assert!(config.server.tls && config.irc.prefix == ".");
 }
 
 #[test]
-fn of_several_faults_an_unknown_key_is_told_first() {
+fn an_unknown_key_is_reported_before_other_errors() {
     refused("nick = 1\nreply = loud\nwhat = 1", "5: what: unknown key");
 }
 
@@ -95,7 +95,7 @@ fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
     for key in ["local", "title", "password", "port", "hostname"] {
         let remedy = "the bot.conf that comes with linkbot lists them all";
         assert_eq!(
-            fault(&format!("{key} = x")),
+            error(&format!("{key} = x")),
             format!("bot.conf:3: {key}: unknown key; {remedy}")
         );
     }
@@ -103,12 +103,12 @@ fn an_unknown_key_is_named_unless_it_might_be_a_secret() {
         ["hunter2", "= hunter2", "hunter2 = x", "my pass = hunter2", "feed-url = x", "nick linkbot"]
     {
         let what = "expected a line like key = value; a key has only letters and _, and a comment starts with #";
-        assert_eq!(fault(line), format!("bot.conf:3: {what}"));
+        assert_eq!(error(line), format!("bot.conf:3: {what}"));
     }
 }
 
 #[test]
-fn an_unknown_key_that_is_nearly_a_known_one_is_reported_with_it() {
+fn a_misspelled_key_is_reported_with_the_known_one() {
     for (key, known) in [
         ("channel", "channels"),
         ("chanells", "channels"),
@@ -124,14 +124,14 @@ fn an_unknown_key_that_is_nearly_a_known_one_is_reported_with_it() {
         ("delicious_useer", "delicious_user"),
     ] {
         assert_eq!(
-            fault(&format!("{key} = x")),
+            error(&format!("{key} = x")),
             format!("bot.conf:3: {key}: unknown key; did you mean {known}?")
         );
     }
 }
 
 #[test]
-fn the_keys_of_a_fork_are_handed_over_as_they_are() {
+fn the_keys_of_a_fork_are_passed_on_unchanged() {
     let config = good("local.greeting = #hello = you\nlocal.a-b_c.2 =\n");
     let local = |name: &str| config.local.get(name).map(String::as_str);
     assert_eq!(
@@ -145,7 +145,7 @@ fn the_keys_of_a_fork_are_handed_over_as_they_are() {
 }
 
 #[test]
-fn a_key_may_be_given_once_but_on_connect_and_ignore_more_often() {
+fn a_key_may_be_set_once_but_on_connect_and_ignore_several_times() {
     refused("nick = a\nnick = b", "4: nick: already set in line 3; remove one of the two lines");
     let config = good(
         "on_connect = MODE x +B\nignore = a\non_connect = PRIVMSG Q :AUTH a b\nignore = *!*@b, c!*@*\n",
@@ -155,8 +155,8 @@ fn a_key_may_be_given_once_but_on_connect_and_ignore_more_often() {
 }
 
 #[test]
-fn a_bad_value_is_told_with_what_would_be_right() {
-    for (line, beginning) in [
+fn a_bad_value_is_reported_with_what_is_allowed() {
+    for (line, start) in [
         ("tls = maybe", "3: tls: must be yes or no"),
         ("nick = 9lives", "3: nick: must be a nick"),
         ("nick = a b", "3: nick: must be a nick"),
@@ -190,23 +190,23 @@ fn a_bad_value_is_told_with_what_would_be_right() {
         ("delicious_tags = ~", "3: delicious_tags: must be at least one tag"),
         ("delicious_shared = maybe", "3: delicious_shared: must be yes or no"),
     ] {
-        refused(line, beginning);
+        refused(line, start);
     }
 }
 
 #[test]
-fn a_channel_is_named_by_its_sign_and_stands_once() {
+fn a_channel_starts_with_a_hash_and_is_listed_once() {
     for bad in ["dev", "#dev, rust", "#", "#a,,#b", "#a,", "#a key more", "&local", "#a #b"] {
         let text = format!("server = localhost:1\nchannels = {bad}\n");
-        let fault = Config::parse(Path::new("bot.conf"), &text).err().unwrap();
+        let error = Config::parse(Path::new("bot.conf"), &text).err().unwrap();
         assert_eq!(
-            fault,
+            error,
             "bot.conf:2: channels: must be #name or #name key, without quotes; separate several with commas, and name each once (case makes no difference)"
         );
     }
-    // RFC 1459: {}| are the small forms of []\.
+    // RFC 1459: {}| are the lower case of []\.
     assert!(channels("#a[b], #A{B}").is_none());
-    // Not ASCII: Unicode lower case.
+    // Non-ASCII letters: Unicode lower case.
     assert!(channels("#\u{c4}rger, #dev, #\u{e4}RGER").is_none());
     assert!(channels("#\u{c4}rger, #arger, #\u{f6}rger").is_some());
 }
@@ -235,7 +235,7 @@ fn the_placeholders_of_the_shipped_file_are_errors() {
 }
 
 #[test]
-fn a_value_in_quotes_is_a_warning_that_does_not_quote_it() {
+fn a_value_in_quotes_gets_a_warning_that_does_not_show_it() {
     let more = "server_password = \"hunter2\"\nignore = 'a'\nowner = Al \"Smith\"\n\
                 local.x = a\nfeed_title = It's\nrelay = b\nrelay = “c”\n";
     let what = "the quotes are part of the value; remove them unless you mean them";
@@ -244,7 +244,7 @@ fn a_value_in_quotes_is_a_warning_that_does_not_quote_it() {
         ["4: ignore", "9: relay", "3: server_password"]
             .map(|place| format!("bot.conf:{place}: {what}"))
     );
-    // With an error, the error is all.
+    // If there is an error, no warning is logged.
     refused("nick = \"a\"", "3: nick: must be a nick");
     assert_eq!(crate::tests::log::LOG.take(), [""; 0]);
 }
@@ -268,7 +268,7 @@ fn a_server_is_a_host_and_a_port() {
 }
 
 #[test]
-fn a_password_crosses_only_an_encrypted_connection_or_none() {
+fn passwords_without_tls_are_refused_or_warned_of_except_on_loopback() {
     let parse = |host: &str, tls: &str, login: &str| {
         let text = format!("server = {host}:6667\nchannels = #a\n{login}\ntls = {tls}\n");
         Config::parse(Path::new("bot.conf"), &text)
@@ -292,7 +292,7 @@ fn a_password_crosses_only_an_encrypted_connection_or_none() {
             );
             assert!(parse(host, "yes", login).is_ok());
         }
-        // Inside a house a server has a password and no certificate.
+        // Internal servers often have a password but no certificate.
         let warnings = |tls: &str| {
             let text = format!("server = {host}:6667\nchannels = #a\nserver_password = hunter2");
             warnings(&format!("{text}\ntls = {tls}\n"))
@@ -309,7 +309,7 @@ fn a_password_crosses_only_an_encrypted_connection_or_none() {
 }
 
 #[test]
-fn sasl_has_what_it_needs_and_nothing_else() {
+fn sasl_needs_its_own_keys_and_allows_no_others() {
     let config = good("sasl = plain\nsasl_user = u\nsasl_password = p p");
     assert!(
         matches!(config.irc.sasl, Some(Sasl { mechanism: "PLAIN", login }) if login == "u\0u\0p p")
@@ -321,10 +321,10 @@ fn sasl_has_what_it_needs_and_nothing_else() {
         "sasl = external\nsasl_user = u",
         "sasl = scram",
     ] {
-        assert_eq!(fault(bad), format!("bot.conf:3: sasl: {right}"), "{bad}");
+        assert_eq!(error(bad), format!("bot.conf:3: sasl: {right}"), "{bad}");
     }
-    assert_eq!(fault("sasl_user = u"), format!("bot.conf: sasl: {right}"));
-    assert_eq!(fault("sasl_password = p"), format!("bot.conf: sasl: {right}"));
+    assert_eq!(error("sasl_user = u"), format!("bot.conf: sasl: {right}"));
+    assert_eq!(error("sasl_password = p"), format!("bot.conf: sasl: {right}"));
 }
 
 #[test]
@@ -341,9 +341,8 @@ fn the_account_has_one_login_or_none() {
     let basic = login("delicious_user = u\ndelicious_password = p:q");
     let secrets = vec!["dTpwOnE=".to_owned(), "p:q".to_owned()];
     assert_eq!(basic, (text("Basic dTpwOnE="), None, secrets));
-    let refused = |more: &str, beginning| {
-        refused(&format!("delicious = https://x.example/add\n{more}"), beginning)
-    };
+    let refused =
+        |more: &str, start| refused(&format!("delicious = https://x.example/add\n{more}"), start);
     for bad in [
         "delicious_user = u",
         "delicious_password = p",
@@ -358,10 +357,10 @@ fn the_account_has_one_login_or_none() {
 }
 
 #[test]
-fn a_login_over_http_is_warned_of_unless_it_stays_on_the_machine() {
+fn a_login_over_http_gets_a_warning_except_on_loopback() {
     let warnings =
         |address: &str| warnings(&format!("{BASE}delicious = {address}\ndelicious_token = s3cr3t"));
-    let [warning] = &warnings("http://scuttle.lan/add")[..] else { panic!("one warning") };
+    let [warning] = &warnings("http://scuttle.lan/add")[..] else { panic!("expected one warning") };
     assert!(
         warning.starts_with("bot.conf:3: delicious: the login crosses the network unencrypted")
     );
@@ -377,7 +376,7 @@ fn a_login_over_http_is_warned_of_unless_it_stays_on_the_machine() {
 }
 
 #[test]
-fn an_account_that_looks_wrong_is_warned_of() {
+fn an_account_that_looks_wrong_gets_a_warning() {
     let warnings = |address: &str, more: &str| {
         warnings(&format!("{BASE}delicious = https://{address}\n{more}"))
     };
@@ -389,7 +388,9 @@ fn an_account_that_looks_wrong_is_warned_of() {
         ("x.example/scuttle/api/posts_add.php", token, "looks like Scuttle"),
         ("x.example/api/posts/add", token, "looks like Scuttle"),
     ] {
-        let [warning] = &warnings(address, more)[..] else { panic!("one warning: {address}") };
+        let [warning] = &warnings(address, more)[..] else {
+            panic!("expected one warning: {address}")
+        };
         assert!(warning.starts_with(&format!("bot.conf:3: delicious: {what}")), "{warning}");
     }
     for good in [
@@ -404,9 +405,9 @@ fn an_account_that_looks_wrong_is_warned_of() {
 }
 
 #[test]
-fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
+fn a_file_with_a_secret_that_others_can_access_is_refused_with_the_fix() {
     let read = |more: &str, mode| {
-        let dir = folder(more, &[]);
+        let dir = directory(more, &[]);
         let conf = dir.path().join("bot.conf");
         fs::set_permissions(conf, fs::Permissions::from_mode(mode)).unwrap();
         read_in(&dir).err()
@@ -426,13 +427,13 @@ fn a_file_with_a_secret_that_others_may_read_is_refused_with_the_cure() {
         assert_eq!(read(&more, 0o640), None);
     }
     assert_eq!(read(account, 0o644), None);
-    let dir = folder("", &[("key.conf", BASE, 0o644)]);
+    let dir = directory("", &[("key.conf", BASE, 0o644)]);
     let with_key = Config::read(&dir.path().join("key.conf")).err().unwrap();
     assert!(with_key.contains("key.conf contains a secret"), "{with_key}");
 }
 
 #[test]
-fn a_line_of_on_connect_is_secret_only_where_it_names_a_password() {
+fn an_on_connect_line_is_secret_only_if_it_has_a_password() {
     let config = |line: &str| {
         let text = format!("server = localhost:1\nchannels = #a\non_connect = {line}");
         Config::parse(Path::new("bot.conf"), &text).unwrap_or_else(|e| panic!("{e}"))
@@ -521,7 +522,7 @@ fn every_form_of_a_secret_is_hidden() {
 }
 
 #[test]
-fn a_long_sasl_payload_is_hidden_piece_by_piece() {
+fn every_piece_of_a_long_sasl_payload_is_hidden() {
     let password = "p".repeat(600);
     let config = good(&format!("sasl = plain\nsasl_user = u\nsasl_password = {password}"));
     let payload = BASE64.encode(format!("u\0u\0{password}"));
@@ -532,7 +533,7 @@ fn a_long_sasl_payload_is_hidden_piece_by_piece() {
 }
 
 #[test]
-fn no_fault_quotes_a_secret() {
+fn no_error_quotes_a_secret() {
     for more in [
         "server_password = s3cr3t\ntls = no\nserver = s3cr3t",
         "channel_key = s3cr3t",
@@ -541,17 +542,17 @@ fn no_fault_quotes_a_secret() {
         "sasl = s3cr3t",
         "tls = s3cr3t",
     ] {
-        assert!(!fault(more).contains("s3cr3t"), "{more}");
+        assert!(!error(more).contains("s3cr3t"), "{more}");
     }
 }
 
 #[test]
-fn a_feed_for_each_channel_has_its_own_names() {
+fn each_channels_feed_has_its_own_path_and_title() {
     let config = good(
         "feed = tests/{channel}.xml\nfeed_title = News of {channel}\nfeed_url = https://example.org/f/{channel}.xml\nfeed_items = 7",
     );
     let [dev, rust, page] = &config.views[..] else {
-        panic!("one feed for each channel, and a page for all")
+        panic!("expected one feed for each channel, and one page")
     };
     assert_eq!(
         (dev.path.as_path(), rust.path.as_path()),
@@ -576,14 +577,14 @@ fn a_feed_for_each_channel_has_its_own_names() {
     let output = &outputs("##c++/ü").unwrap()[0];
     assert_eq!(output.path, Path::new("tests/_c___ü.xml"));
     assert_eq!(output.url.as_deref(), Some("http://x/_c___%C3%BC"));
-    let meeting = outputs("#c+, #c-, #c*").err().unwrap();
+    let clash = outputs("#c+, #c-, #c*").err().unwrap();
     assert_eq!(
-        meeting,
+        clash,
         "tests/bot.conf:3: feed: must be a file that is used for nothing else, in a directory that exists; with {channel}, a different file for each channel"
     );
 }
 
-/// Where the page says that its feeds are.
+/// The feed addresses in a page.
 fn alternates(config: &Config, page: usize) -> Vec<String> {
     let html = page::render(config, &config.views[page], &[], false);
     let links = html.split("<link rel=\"alternate\"").skip(1);
@@ -592,9 +593,11 @@ fn alternates(config: &Config, page: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
+fn a_page_for_each_channel_names_the_feed_with_its_links() {
     let config = good("page = tests/{channel}.html\nfeed = tests/all links.xml");
-    let [_, dev, rust] = &config.views[..] else { panic!("one feed, and a page for each channel") };
+    let [_, dev, rust] = &config.views[..] else {
+        panic!("expected one feed, and one page for each channel")
+    };
     assert_eq!(
         (dev.path.as_path(), rust.path.as_path()),
         (Path::new("tests/dev.html"), Path::new("tests/Rust.html"))
@@ -605,10 +608,10 @@ fn a_page_for_each_channel_names_the_feed_that_its_links_are_in() {
     );
     let config = good("page = {channel}.html\nfeed = {channel}.xml");
     assert_eq!(alternates(&config, 2), ["dev.xml"]);
-    let meeting = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
-    let fault = Config::parse(Path::new("bot.conf"), meeting).err().unwrap();
+    let clash = "server = localhost:1\nchannels = #c+, #c*\npage = {channel}.html";
+    let error = Config::parse(Path::new("bot.conf"), clash).err().unwrap();
     assert_eq!(
-        fault,
+        error,
         "bot.conf:3: page: must be a file that is used for nothing else, in a directory that exists; with {channel}, a different file for each channel"
     );
 }
@@ -626,7 +629,7 @@ fn a_feed_without_an_address_is_about_its_channel() {
 }
 
 #[test]
-fn no_file_of_linkbot_is_another_one_too() {
+fn linkbot_uses_no_file_for_two_purposes() {
     for (more, key) in [
         ("journal = links.xml", "feed"),
         ("feed = ./links.tsv", "feed"),
@@ -635,16 +638,16 @@ fn no_file_of_linkbot_is_another_one_too() {
         ("feed = links.tsv.delivered", "feed"),
         ("journal = a.tsv\npage = a.tsv.heard", "page"),
     ] {
-        let fault = fault(more);
+        let error = error(more);
         let what = format!(
             "{key}: must be a file that is used for nothing else, in a directory that exists"
         );
-        assert!(fault.contains(&what), "{more}: {fault}");
+        assert!(error.contains(&what), "{more}: {error}");
     }
 }
 
 #[test]
-fn the_folder_of_each_file_must_be_there() {
+fn the_directory_of_each_file_must_exist() {
     for (line, key) in [
         ("journal = nowhere/links.tsv", "journal"),
         ("feed = nowhere/{channel}.xml", "feed"),
@@ -660,7 +663,7 @@ fn the_folder_of_each_file_must_be_there() {
 }
 
 #[test]
-fn paths_are_relative_to_the_folder_of_the_file() {
+fn paths_are_relative_to_the_directory_of_bot_conf() {
     let config = Config::parse(
         Path::new("tests/bot.conf"),
         &format!("{BASE}journal = unit/a.tsv\nfeed = /tmp/a.xml"),
@@ -720,18 +723,18 @@ fn a_zone_is_utc_local_or_an_offset() {
 }
 
 #[test]
-fn tags_are_separated_by_blanks_or_commas() {
+fn tags_are_separated_by_spaces_or_commas() {
     assert_eq!(list(" irc, {channel}  c++,x"), ["irc", "{channel}", "c++", "x"]);
 }
 
 #[test]
-fn line_ends_of_windows_do_no_harm() {
+fn windows_newlines_are_accepted() {
     let config = Config::parse(Path::new("bot.conf"), "server = localhost:1\r\nchannels = #a\r\n");
     assert_eq!(config.unwrap().irc.channels[0].name, "#a");
 }
 
-/// A folder with bot.conf, mode 0640, and more files, each with its mode.
-fn folder(more: &str, files: &[(&str, &str, u32)]) -> tempfile::TempDir {
+/// A directory with bot.conf, mode 0640, and other files, each with its mode.
+fn directory(more: &str, files: &[(&str, &str, u32)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let conf = format!("server = localhost:6697\nchannels = #a\n{more}");
     for (name, text, mode) in files.iter().chain(&[("bot.conf", conf.as_str(), 0o640)]) {
@@ -741,14 +744,14 @@ fn folder(more: &str, files: &[(&str, &str, u32)]) -> tempfile::TempDir {
     dir
 }
 
-/// What reading it gives, with the folder's name taken out of the error.
+/// Reads bot.conf, and removes the directory's name from an error.
 fn read_in(dir: &tempfile::TempDir) -> Result<Config> {
     Config::read(&dir.path().join("bot.conf"))
         .map_err(|e| e.replace(&format!("{}/", dir.path().display()), ""))
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_an_error_in_plain_words() {
+fn an_unreadable_file_is_reported_in_plain_words() {
     assert_eq!(
         Config::read(Path::new("/no/such/bot.conf")).err().unwrap(),
         "/no/such/bot.conf: No such file or directory"
@@ -762,28 +765,28 @@ fn a_file_that_cannot_be_read_is_an_error_in_plain_words() {
 }
 
 #[test]
-fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
+fn a_certificate_and_its_key_may_be_in_one_file_in_either_order() {
     let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     for pem in [format!("{cert}{key}"), format!("comment\n{key}\n{cert}")] {
-        let dir = folder("sasl = external\ntls_cert = both.pem", &[("both.pem", &pem, 0o600)]);
+        let dir = directory("sasl = external\ntls_cert = both.pem", &[("both.pem", &pem, 0o600)]);
         let config = read_in(&dir).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.server.identity.is_some());
         assert!(matches!(config.irc.sasl, Some(Sasl { mechanism: "EXTERNAL", .. })));
     }
     let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o640)];
-    assert!(read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).is_ok());
-    let missing = read_in(&folder("tls_cert = a.pem", &files)).err().unwrap();
+    assert!(read_in(&directory("tls_cert = a.pem\ntls_key = a.key", &files)).is_ok());
+    let missing = read_in(&directory("tls_cert = a.pem", &files)).err().unwrap();
     assert!(missing.starts_with("bot.conf:3: tls_cert: must be a readable PEM file"), "{missing}");
-    let gone = read_in(&folder("tls_cert = a.pem\ntls_key = b.key", &files)).err().unwrap();
+    let gone = read_in(&directory("tls_cert = a.pem\ntls_key = b.key", &files)).err().unwrap();
     assert!(gone.starts_with("bot.conf:3: tls_cert: must be a readable PEM file"), "{gone}");
-    let swapped = read_in(&folder("tls_cert = a.key\ntls_key = a.key", &files)).err().unwrap();
+    let swapped = read_in(&directory("tls_cert = a.key\ntls_key = a.key", &files)).err().unwrap();
     assert!(
         swapped.starts_with("bot.conf:3: tls_cert: must be a readable PEM file that contains a well-formed certificate"),
         "{swapped}"
     );
     let plain =
-        read_in(&folder("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
+        read_in(&directory("tls = no\ntls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
     assert!(
         plain.starts_with(
             "bot.conf:3: tls: must be yes or no; it must be yes with tls_pin or tls_cert"
@@ -793,20 +796,20 @@ fn a_certificate_and_its_key_may_stand_in_one_file_in_either_order() {
 }
 
 #[test]
-fn a_key_file_that_others_may_read_is_refused_with_the_cure() {
+fn a_key_file_that_others_can_read_is_refused_with_the_fix() {
     let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let cure = "but every user can access it; fix it with: chmod o-rwx";
+    let fix = "but every user can access it; fix it with: chmod o-rwx";
     let files = [("a.pem", cert.as_str(), 0o644), ("a.key", key.as_str(), 0o644)];
-    let error = read_in(&folder("tls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
-    assert_eq!(error, format!("a.key contains a secret {cure} a.key"));
+    let error = read_in(&directory("tls_cert = a.pem\ntls_key = a.key", &files)).err().unwrap();
+    assert_eq!(error, format!("a.key contains a secret {fix} a.key"));
     let both = format!("{cert}{key}");
-    let error = read_in(&folder("tls_cert = b.pem", &[("b.pem", &both, 0o604)])).err().unwrap();
-    assert_eq!(error, format!("b.pem contains a secret {cure} b.pem"));
+    let error = read_in(&directory("tls_cert = b.pem", &[("b.pem", &both, 0o604)])).err().unwrap();
+    assert_eq!(error, format!("b.pem contains a secret {fix} b.pem"));
 }
 
 #[test]
-fn another_form_of_key_gets_the_command_that_converts_it() {
+fn a_key_in_another_format_gets_the_command_to_convert_it() {
     let made = rcgen::generate_simple_self_signed(["linkbot".to_owned()]).unwrap();
     let cert = made.cert.pem();
     let rsa = openssl::rsa::Rsa::generate(1024).unwrap();
@@ -818,7 +821,7 @@ fn another_form_of_key_gets_the_command_that_converts_it() {
             .unwrap();
     for key in [rsa_pem, encrypted] {
         let error =
-            read_in(&folder("tls_cert = a.pem", &[("a.pem", &format!("{cert}{key}"), 0o600)]))
+            read_in(&directory("tls_cert = a.pem", &[("a.pem", &format!("{cert}{key}"), 0o600)]))
                 .err()
                 .unwrap();
         assert!(error.contains("key, there or in tls_key, must be in plain PKCS#8"), "{error}");
@@ -829,7 +832,7 @@ fn another_form_of_key_gets_the_command_that_converts_it() {
     }
     let damaged = cert.replace("MII", "MIJ");
     let files = [("a.pem", damaged.as_str(), 0o600)];
-    let error = read_in(&folder("tls_pin = a.pem", &files)).err().unwrap();
+    let error = read_in(&directory("tls_pin = a.pem", &files)).err().unwrap();
     assert_eq!(
         error,
         "bot.conf:3: tls_pin: must be a readable PEM file that contains a well-formed certificate"
@@ -841,10 +844,10 @@ fn a_pin_is_the_first_certificate() {
     let pem = || rcgen::generate_simple_self_signed(["irc.example".to_owned()]).unwrap().cert;
     let (cert, other) = (pem(), pem());
     let file = format!("{}{}", cert.pem(), other.pem());
-    let config = read_in(&folder("tls_pin = a.pem", &[("a.pem", &file, 0o644)]))
+    let config = read_in(&directory("tls_pin = a.pem", &[("a.pem", &file, 0o644)]))
         .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.server.pin.as_deref(), Some(cert.der().as_ref()));
-    let error = read_in(&folder("tls_pin = a.pem", &[("a.pem", "", 0o644)])).err().unwrap();
+    let error = read_in(&directory("tls_pin = a.pem", &[("a.pem", "", 0o644)])).err().unwrap();
     assert_eq!(
         error,
         "bot.conf:3: tls_pin: must be a readable PEM file that contains a well-formed certificate"
@@ -854,14 +857,15 @@ fn a_pin_is_the_first_certificate() {
 const SHIPPED: &str = include_str!("../../bot.conf");
 
 #[test]
-fn the_shipped_file_works_as_it_is() {
+fn the_shipped_file_works_as_is() {
     let config = Config::parse(Path::new("bot.conf"), SHIPPED).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
     assert!(!config.server.tls && config.account.is_none());
     assert_eq!(config.irc.channels[0].name, "#linkbot");
 }
 
-/// The shipped file's commented keys with their values, above the Libera.Chat block and in it.
+/// The shipped file's commented-out keys with their values above the Libera.Chat block, and the
+/// block itself, uncommented.
 fn shipped_examples() -> (Vec<(String, String)>, String) {
     let (above, libera) = SHIPPED.split_once("# --- Libera.Chat").unwrap();
     let example = |line: &str| {
@@ -890,7 +894,7 @@ fn the_shipped_file_names_every_key_and_no_other() {
         KEYS.lines().map(|line| line.trim().split(' ').next().unwrap()).collect();
     known.sort();
     assert_eq!(shown, known);
-    // An example may lack its companions, or its file, but never be bad in itself.
+    // An example may fail for lack of related keys or a file, but for no other reason.
     for (key, value) in &examples {
         let error =
             Config::parse(Path::new("bot.conf"), &format!("{SHIPPED}\n{key} = {value}")).err();
@@ -903,7 +907,7 @@ fn the_shipped_file_names_every_key_and_no_other() {
 }
 
 #[test]
-fn the_shipped_defaults_are_the_true_ones() {
+fn the_defaults_in_the_shipped_file_are_correct() {
     let (examples, _) = shipped_examples();
     let example = |key: &str| examples.iter().find(|(k, _)| k == key).unwrap().1.clone();
     let config = good("delicious = https://x.example/add");
@@ -924,7 +928,7 @@ fn the_shipped_defaults_are_the_true_ones() {
     assert_eq!(example("timezone"), "utc");
 }
 
-/// Lines that are nearly right, with the odd stranger between them.
+/// Lines that are nearly valid, with a few arbitrary ones between.
 fn conf_text() -> impl Strategy<Value = String> {
     let key = prop_oneof![
         prop::sample::select(vec![
@@ -993,16 +997,16 @@ fn conf_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_is_a_panic_and_every_fault_names_the_path_and_a_line_that_is_there(text in conf_text()) {
-        if let Err(fault) = Config::parse(Path::new("tests/bot.conf"), &text) {
-            let place = fault.strip_prefix("tests/bot.conf").and_then(|rest| rest.split_once(": ")).expect(&fault).0;
-            let line = place.strip_prefix(':').map(|line| line.parse().expect(&fault));
-            prop_assert!(line.is_none_or(|line| (1..=text.lines().count()).contains(&line)), "{fault}");
+    fn no_text_causes_a_panic_and_errors_name_the_path_and_an_existing_line(text in conf_text()) {
+        if let Err(error) = Config::parse(Path::new("tests/bot.conf"), &text) {
+            let place = error.strip_prefix("tests/bot.conf").and_then(|rest| rest.split_once(": ")).expect(&error).0;
+            let line = place.strip_prefix(':').map(|line| line.parse().expect(&error));
+            prop_assert!(line.is_none_or(|line| (1..=text.lines().count()).contains(&line)), "{error}");
         }
     }
 
     #[test]
-    fn no_pattern_is_a_panic(text in any::<String>(), prefix in "|http://x/") {
+    fn no_pattern_causes_a_panic(text in any::<String>(), prefix in "|http://x/") {
         let text = format!("{BASE}log_url = {prefix}{text}");
         if let Ok(config) = Config::parse(Path::new("bot.conf"), &text) {
             let _ = config.log_url(&link());

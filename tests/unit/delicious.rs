@@ -26,7 +26,7 @@ fn settings() -> Settings {
     }
 }
 
-/// The settings with the login of these lines in bot.conf.
+/// The settings with the login that these lines of bot.conf set.
 fn with_login(lines: &str) -> Settings {
     let account = good(&format!("delicious = https://x.example/posts/add\n{lines}")).account;
     let Settings { authorization, token, secrets, .. } = account.unwrap();
@@ -78,7 +78,7 @@ fn cause(verdict: &Verdict) -> Option<Cause> {
 // ---- The request
 
 #[test]
-fn a_request_holds_the_link_and_nothing_that_was_not_asked_for() {
+fn a_request_contains_the_link_and_nothing_that_is_not_set() {
     let sent = sent(&settings(), &link(), Some("http://logs.example.org/#1"));
     let expected = [
         ("url", "http://www.example.com/?a=1&b=%20+#c"),
@@ -92,19 +92,19 @@ fn a_request_holds_the_link_and_nothing_that_was_not_asked_for() {
 }
 
 #[test]
-fn without_a_log_the_note_names_the_nick_alone() {
+fn without_a_log_the_note_names_only_the_nick() {
     assert_eq!(sent(&settings(), &link(), None)["extended"], "posted by bob");
 }
 
 #[test]
-fn shared_and_the_token_are_sent_where_they_are_set() {
+fn shared_and_the_token_are_sent_if_they_are_set() {
     let login = with_login("delicious_token = alice:0A&b");
     let sent = sent(&Settings { shared: Some(false), ..login }, &link(), None);
     assert_eq!((sent["shared"].as_str(), sent["auth_token"].as_str()), ("no", "alice:0A&b"));
 }
 
 #[test]
-fn what_scuttle_shall_share_it_is_told_in_its_own_words_too() {
+fn for_scuttle_shared_is_also_sent_as_status() {
     for (scuttle, shared, status) in [
         (true, Some(true), Some("0")),
         (true, Some(false), Some("2")),
@@ -153,7 +153,7 @@ fn a_request_over_2000_bytes_loses_the_log_address_first_then_the_end_of_the_tit
 }
 
 #[test]
-fn a_posting_time_is_sent_as_at_most_ten_minutes_ahead() {
+fn the_posting_time_sent_is_at_most_ten_minutes_ahead() {
     for (ahead, dt) in [(599, "2026-11-22T10:41:18Z"), (700, "2026-11-22T10:41:19Z")] {
         let link = Link { posted: NOW + time::Duration::seconds(ahead), ..link() };
         assert_eq!(sent(&settings(), &link, None)["dt"], dt);
@@ -161,7 +161,7 @@ fn a_posting_time_is_sent_as_at_most_ten_minutes_ahead() {
 }
 
 #[test]
-fn scuttle_reads_back_the_address_though_it_decodes_twice() {
+fn scuttle_gets_the_right_address_though_it_decodes_twice() {
     let scuttle = Settings { scuttle: true, ..settings() };
     let sent = sent(&scuttle, &Link { nick: "b🦀b".into(), ..link() }, None);
     let twice: Vec<_> =
@@ -174,7 +174,7 @@ fn scuttle_reads_back_the_address_though_it_decodes_twice() {
 }
 
 #[test]
-fn a_new_title_replaces_what_is_there() {
+fn a_new_title_is_sent_like_an_add_with_replace() {
     let url = settings().request(Change::Replace, &link(), None, NOW).unwrap();
     let mut expected = sent(&settings(), &link(), None);
     assert_eq!(expected.insert("replace".into(), "yes".into()).as_deref(), Some("no"));
@@ -182,7 +182,7 @@ fn a_new_title_replaces_what_is_there() {
 }
 
 #[test]
-fn a_delete_names_the_address_and_nothing_else() {
+fn a_delete_sends_only_the_address_and_the_login() {
     for (add, delete) in [
         ("https://api.example.org/v1/posts/add", "https://api.example.org/v1/posts/delete?url="),
         (
@@ -192,7 +192,7 @@ fn a_delete_names_the_address_and_nothing_else() {
         ("http://example.org/api.php?method=add", "http://example.org/api.php?method=delete&url="),
     ] {
         let add = Url::parse(add).unwrap();
-        // Scuttle decodes it once only here.
+        // In posts/delete, even Scuttle decodes the address only once.
         let scuttle = Settings { add, scuttle: true, shared: Some(true), ..settings() };
         let url = scuttle.request(Change::Delete, &link(), None, NOW).unwrap();
         assert!(url.as_str().starts_with(delete), "{url}");
@@ -205,7 +205,7 @@ fn a_delete_names_the_address_and_nothing_else() {
 }
 
 #[test]
-fn where_no_address_of_posts_delete_follows_a_delete_is_refused_and_nothing_is_sent() {
+fn without_an_address_of_posts_delete_a_delete_is_refused_and_nothing_is_sent() {
     let add = Url::parse("http://add.example.invalid/put").unwrap();
     let verdict =
         Account::new(Settings { add, ..settings() }).send(Change::Delete, &link(), None, NOW);
@@ -213,7 +213,7 @@ fn where_no_address_of_posts_delete_follows_a_delete_is_refused_and_nothing_is_s
 }
 
 #[test]
-fn the_tags_of_a_title_stand_behind_those_of_bot_conf_and_no_longer_in_it() {
+fn the_tags_in_a_title_are_moved_after_the_tags_of_bot_conf() {
     let tags = ["irc", "{channel}", "links"].map(String::from).to_vec();
     let link = Link { title: "Why #1 is #best #rust #c++".into(), ..link() };
     let sent = sent(&Settings { tags, ..settings() }, &link, None);
@@ -224,7 +224,7 @@ fn the_tags_of_a_title_stand_behind_those_of_bot_conf_and_no_longer_in_it() {
 }
 
 #[test]
-fn a_tag_of_bot_conf_or_of_the_channel_holds_only_what_services_can_store() {
+fn tags_of_bot_conf_and_channels_contain_only_what_services_can_store() {
     for (tags, channel, expected) in [
         (&["irc", "{channel}"][..], "#-dev", "irc dev"),
         (&["-irc", "a'b", "~", "x-{channel}"], "##c++", "irc ab x-c++"),
@@ -242,7 +242,7 @@ fn a_tag_of_bot_conf_or_of_the_channel_holds_only_what_services_can_store() {
     }
 }
 
-// ---- The answer: sections 5 and 6 of the API's facts
+// ---- The response
 
 #[test]
 fn a_result_of_done_means_stored_however_it_is_wrapped() {
@@ -257,7 +257,7 @@ fn a_result_of_done_means_stored_however_it_is_wrapped() {
         "{\"result_code\":\"done\"}",
         "\u{feff} {\"result\" : \"done\"}",
         "{\"result\": \"something else\", \"result_code\": \"done\"}",
-        // Cut off, but not before the result was complete.
+        // Truncated, but only after a complete result.
         "<result code=\"done\"",
     ] {
         assert_eq!(verdict(200, body), Done, "{body}");
@@ -266,7 +266,7 @@ fn a_result_of_done_means_stored_however_it_is_wrapped() {
 }
 
 #[test]
-fn an_answer_of_200_without_a_complete_result_is_asked_for_again() {
+fn a_200_response_without_a_complete_result_is_unclear() {
     for body in [
         "",
         "done",
@@ -300,7 +300,7 @@ fn a_known_address_is_already_there() {
 }
 
 #[test]
-fn a_refused_login_is_a_matter_of_credentials() {
+fn a_refused_login_is_a_configuration_error() {
     for (status, body) in [
         (401, "Please log in"),
         (401, "{\"errors\":{\"detail\":\"Unauthorized\"}}"),
@@ -313,7 +313,7 @@ fn a_refused_login_is_a_matter_of_credentials() {
 }
 
 #[test]
-fn credentials_come_with_the_keys_to_check() {
+fn a_refused_login_names_the_keys_to_check() {
     let TryLater { why, .. } = verdict(401, "") else { panic!() };
     for key in ["delicious_user", "delicious_password", "delicious_token", "delicious_bearer"] {
         assert!(why.contains(key), "{why}");
@@ -321,7 +321,7 @@ fn credentials_come_with_the_keys_to_check() {
 }
 
 #[test]
-fn a_refusal_with_a_result_is_for_good_and_one_by_the_status_alone_is_not() {
+fn a_refusal_with_a_result_is_final_and_one_by_the_status_alone_is_not() {
     for (status, body, by_status, why) in [
         (200, "<result code=\"missing url\" />", false, "HTTP 200: missing url"),
         (200, "<result code=\"error adding link\" />", false, "HTTP 200: error adding link"),
@@ -349,7 +349,7 @@ fn a_refusal_with_a_result_is_for_good_and_one_by_the_status_alone_is_not() {
 }
 
 #[test]
-fn what_is_gone_is_as_good_as_deleted() {
+fn a_missing_bookmark_counts_as_deleted() {
     let judge = |status, body: &str| account("").judge(Change::Delete, status, None, body);
     assert_eq!(judge(200, "<result code=\"done\" />"), Done);
     for (status, body) in [
@@ -369,7 +369,7 @@ fn what_is_gone_is_as_good_as_deleted() {
 }
 
 #[test]
-fn a_fault_of_the_service_is_tried_again_and_may_have_stored_the_link() {
+fn a_server_error_is_retried_and_may_have_stored_the_link() {
     for status in [500, 502, 503, 504, 599, 999] {
         for body in ["", "<html>", "<result code=\"done\" />"] {
             assert_eq!(cause(&verdict(status, body)), Some(Cause::Unclear), "{status} {body}");
@@ -381,7 +381,7 @@ fn a_fault_of_the_service_is_tried_again_and_may_have_stored_the_link() {
 }
 
 #[test]
-fn a_service_that_asks_us_to_wait_says_nothing_of_the_link() {
+fn a_service_that_asks_us_to_wait_says_nothing_about_the_link() {
     let cause = |status, after| cause(&account("").judge(ADD, status, after, ""));
     let now = Some(Duration::ZERO);
     assert_eq!(
@@ -406,7 +406,7 @@ fn a_service_that_asks_us_to_wait_says_nothing_of_the_link() {
 }
 
 #[test]
-fn a_wrong_address_is_a_matter_of_configuration() {
+fn a_wrong_address_is_a_configuration_error() {
     for status in [300, 301, 302, 303, 304, 307, 308, 404, 405, 406] {
         assert!(
             cause(&verdict(status, "<result code=\"done\" />")) == Some(Cause::Misconfigured),
@@ -416,7 +416,7 @@ fn a_wrong_address_is_a_matter_of_configuration() {
 }
 
 #[test]
-fn retry_after_is_seconds_or_a_date_and_an_hour_at_most() {
+fn retry_after_is_seconds_or_a_date_and_at_most_an_hour() {
     for (text, seconds) in [
         ("0", Some(0)),
         ("120", Some(120)),
@@ -432,10 +432,10 @@ fn retry_after_is_seconds_or_a_date_and_an_hour_at_most() {
     }
 }
 
-// ---- The service's words
+// ---- The service's message
 
 #[test]
-fn plain_words_are_shown_as_they_are() {
+fn a_plain_message_is_shown_as_is() {
     let account = account("delicious_token = alice:0A1B2C");
     assert_eq!(
         account.service_message("tag <x> is \"too\" long, sorry!"),
@@ -445,7 +445,7 @@ fn plain_words_are_shown_as_they_are() {
 }
 
 #[test]
-fn words_end_where_they_are_no_longer_plain() {
+fn a_message_is_cut_where_it_is_no_longer_plain() {
     let account = account("");
     for rest in ["\x1b[2J", "\n", "&#10;", "%0A", "\\u000a", "\u{202e}", "\u{fffd}", "\u{7f}"] {
         assert_eq!(
@@ -458,7 +458,7 @@ fn words_end_where_they_are_no_longer_plain() {
 }
 
 #[test]
-fn words_with_a_login_or_the_beginning_of_one_are_not_shown() {
+fn a_message_with_a_login_or_the_start_of_one_is_not_shown() {
     let basic = "delicious_user = alice\ndelicious_password = open sesame\" <now>";
     let pair = STANDARD.encode("alice:open sesame\" <now>");
     let logins = [
@@ -472,16 +472,16 @@ fn words_with_a_login_or_the_beginning_of_one_are_not_shown() {
     ];
     for (login, echo) in logins {
         let account = account(login);
-        for words in [
+        for message in [
             format!("wrong: {echo}"),
             format!("{echo} is wrong"),
             echo.into(),
             echo[..echo.len().min(4)].into(),
         ] {
             assert_eq!(
-                account.service_message(&words.to_lowercase()),
+                account.service_message(&message.to_lowercase()),
                 "message not shown",
-                "{words}"
+                "{message}"
             );
         }
     }
@@ -501,48 +501,48 @@ proptest! {
     }
 
     #[test]
-    fn of_a_login_four_characters_at_most_are_shown(
+    fn at_most_three_characters_of_a_login_are_shown(
         password in "[!-~äß€🦀]{8,20}",
         shown in 0..20usize,
         escape in prop_oneof![Just("%41"), Just("&amp;"), Just("\\u00e4"), Just(""), Just("...")],
     ) {
         let account = account(&format!("delicious_bearer = {password}"));
         let echo: String = password.chars().take(shown).collect();
-        let words = account.service_message(&format!("wrong token [{echo}{escape}]").to_ascii_lowercase());
-        let beginning: String = password.chars().take(4).collect();
-        prop_assert!(!words.contains(&beginning.to_lowercase()), "{} {}", echo, words);
+        let message = account.service_message(&format!("wrong token [{echo}{escape}]").to_ascii_lowercase());
+        let start: String = password.chars().take(4).collect();
+        prop_assert!(!message.contains(&start.to_lowercase()), "{} {}", echo, message);
     }
 }
 
 // ---- Over a socket
 
-/// Answers one request with `answer`, then closes; returns the verdict and what was asked.
-fn over_http(settings: Settings, answer: &'static [u8]) -> (Verdict, String) {
+/// Serves one request with `response`, then closes. Returns the verdict and the request.
+fn over_http(settings: Settings, response: &'static [u8]) -> (Verdict, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let add =
         Url::parse(&format!("http://{}/v1/posts/add", listener.local_addr().unwrap())).unwrap();
     let service = std::thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
-        let mut asked = Vec::new();
+        let mut request = Vec::new();
         let mut byte = [0];
-        while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-            asked.push(byte[0]);
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+            request.push(byte[0]);
         }
-        // A client that has read enough may be gone.
-        let _ = stream.write_all(answer);
-        String::from_utf8(asked).unwrap()
+        // The client may have read enough and closed the connection.
+        let _ = stream.write_all(response);
+        String::from_utf8(request).unwrap()
     });
     let verdict = Account::new(Settings { add, ..settings }).send(ADD, &link(), None, NOW);
     (verdict, service.join().unwrap())
 }
 
 #[test]
-fn one_get_with_the_headers_that_all_services_take() {
+fn a_request_is_a_get_with_headers_that_all_services_accept() {
     let login = with_login("delicious_user = alice\ndelicious_password = s:ü");
-    let answer = b"HTTP/1.0 200 OK\r\n\r\n<result code=\"done\" />";
-    let (verdict, asked) = over_http(login, answer);
+    let response = b"HTTP/1.0 200 OK\r\n\r\n<result code=\"done\" />";
+    let (verdict, request) = over_http(login, response);
     assert_eq!(verdict, Done);
-    let mut lines = asked.trim_end().lines();
+    let mut lines = request.trim_end().lines();
     let first = lines.next().unwrap();
     assert!(
         first.starts_with(
@@ -561,13 +561,17 @@ fn one_get_with_the_headers_that_all_services_take() {
 }
 
 #[test]
-fn a_bearer_stands_in_its_header() {
-    let (_, asked) = over_http(with_login("delicious_bearer = t0ken"), b"HTTP/1.1 200 OK\r\n\r\n");
-    assert!(asked.to_ascii_lowercase().contains("\r\nauthorization: bearer t0ken\r\n"), "{asked}");
+fn a_bearer_token_is_sent_in_its_header() {
+    let (_, request) =
+        over_http(with_login("delicious_bearer = t0ken"), b"HTTP/1.1 200 OK\r\n\r\n");
+    assert!(
+        request.to_ascii_lowercase().contains("\r\nauthorization: bearer t0ken\r\n"),
+        "{request}"
+    );
 }
 
 #[test]
-fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
+fn a_response_is_read_as_far_as_it_arrives() {
     let chunked =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n<result \r\nd\r\ncode=\"done\"/>\r\n0\r\n\r\n";
     assert_eq!(over_http(settings(), chunked).0, Done);
@@ -591,7 +595,7 @@ fn what_is_sent_over_the_wire_is_read_as_far_as_it_goes() {
 }
 
 #[test]
-fn no_more_than_64_kib_of_an_answer_and_of_its_header_are_read() {
+fn at_most_64_kib_of_a_response_and_of_its_header_are_read() {
     let late =
         format!("HTTP/1.1 200 OK\r\n\r\n{}<result code=\"done\" />", " ".repeat(65_536 - 18));
     assert!(matches!(over_http(settings(), late.leak().as_bytes()).0, TryLater { .. }));
@@ -612,7 +616,7 @@ fn a_slow_service_is_given_more_time_and_a_quick_one_less() {
         for _ in 0..2 {
             let mut stream = listener.accept().unwrap().0;
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n<result code=\"done\" />").unwrap();
-            // Closed too early, the answer could be lost.
+            // Wait for the client: an early close could lose the response.
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let _ = stream.read_to_end(&mut Vec::new());
         }
@@ -628,30 +632,30 @@ fn a_slow_service_is_given_more_time_and_a_quick_one_less() {
     assert_eq!(account.send(ADD, &link(), None, NOW), Done);
     assert_eq!(account.response_timeout, SHORTEST_TIMEOUT);
     assert_eq!(account.send(ADD, &link(), None, NOW), Done);
-    assert_eq!(account.response_timeout, SHORTEST_TIMEOUT, "never less");
+    assert_eq!(account.response_timeout, SHORTEST_TIMEOUT, "never shorter");
     service.join().unwrap();
 }
 
 #[test]
 fn a_redirect_is_not_followed() {
     for status in ["301 Moved", "302 Found", "304 Not Modified", "308 Permanent Redirect"] {
-        let answer =
+        let response =
             format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
-        let verdict = over_http(settings(), answer.leak().as_bytes()).0;
+        let verdict = over_http(settings(), response.leak().as_bytes()).0;
         assert_eq!(cause(&verdict), Some(Cause::Misconfigured), "{status} {verdict:?}");
     }
 }
 
 #[test]
 fn retry_after_reaches_the_verdict() {
-    let answer = b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 22 Nov 2026 10:32:19 GMT\r\n\r\n";
+    let response = b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 22 Nov 2026 10:32:19 GMT\r\n\r\n";
     let at_least = Duration::from_secs(60);
     let expected = TryLater { why: "HTTP 429".into(), cause: Cause::Busy, at_least };
-    assert_eq!(over_http(settings(), answer).0, expected);
+    assert_eq!(over_http(settings(), response).0, expected);
 }
 
 #[test]
-fn a_connection_that_is_refused_has_stored_nothing() {
+fn a_refused_connection_has_stored_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let add = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     drop(listener);
@@ -660,15 +664,15 @@ fn a_connection_that_is_refused_has_stored_nothing() {
 }
 
 #[test]
-fn a_name_that_is_not_found_has_stored_nothing() {
-    // As std words it.
+fn a_failed_dns_lookup_has_stored_nothing() {
+    // The message that std uses.
     let why = "failed to lookup address information: Name or service not known";
     let verdict = failed(ureq::Error::Io(std::io::Error::other(why)));
     assert_eq!(verdict, later(why, Cause::Busy));
 }
 
 #[test]
-fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
+fn a_login_that_fits_in_no_header_is_a_configuration_error() {
     let authorization = Some("Bearer line\nbreak".into());
     let verdict =
         Account::new(Settings { authorization, ..settings() }).send(ADD, &link(), None, NOW);
@@ -677,7 +681,7 @@ fn a_login_that_no_header_can_carry_is_a_matter_of_configuration() {
 }
 
 #[test]
-fn no_retry_after_ends_the_program() {
+fn no_retry_after_crashes_linkbot() {
     let now = OffsetDateTime::UNIX_EPOCH;
     for (text, seconds) in [
         ("18446744073709551615", Some(3600)),

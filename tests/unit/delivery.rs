@@ -26,21 +26,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// The cursor before the first delivery.
 const NEVER: &[u8] = b"1970-01-01T00:00:00.000Z\n";
 
-/// A delivery, its journal and a clock that moves only when it is told to.
+/// A delivery, its journal and a clock that moves only on command.
 struct World {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     journal: Journal,
     delivery: Delivery,
     boot: Instant,
     now: Duration,
-    /// When each link was offered.
-    tries: Vec<(Duration, String)>,
+    /// When each request was sent, and its name.
+    attempts: Vec<(Duration, String)>,
 }
 
 impl World {
     fn new(links: usize) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(&folder.path().join("links.tsv")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
         for i in 1..=links {
             journal
                 .append(Action::Add, &link(i), START + time::Duration::minutes(i as i64))
@@ -48,8 +48,8 @@ impl World {
         }
         journal.commit().unwrap();
         let boot = Instant::now();
-        let delivery = Delivery::new(folder.path().join("cursor"), INTERVAL, &mut journal, boot);
-        World { folder, journal, delivery, boot, now: Duration::ZERO, tries: Vec::new() }
+        let delivery = Delivery::new(dir.path().join("cursor"), INTERVAL, &mut journal, boot);
+        World { dir, journal, delivery, boot, now: Duration::ZERO, attempts: Vec::new() }
     }
 
     fn restart(&mut self) {
@@ -58,7 +58,7 @@ impl World {
     }
 
     fn cursor_path(&self) -> PathBuf {
-        self.folder.path().join("cursor")
+        self.dir.path().join("cursor")
     }
 
     fn cursor(&self) -> String {
@@ -83,23 +83,24 @@ impl World {
         self.delivery.refresh(&self.journal, self.boot + self.now);
     }
 
-    /// Everything is taken; returns what was offered for it.
+    /// Accepts every request; returns their names.
     fn deliver(&mut self) -> Vec<String> {
-        let offered = self.deliver_unordered();
+        let names = self.deliver_unordered();
         let last = self.journal.not_before(OffsetDateTime::UNIX_EPOCH);
         assert_eq!(self.cursor(), format_time(last) + "\n", "the cursor is at the last event");
-        offered
+        names
     }
 
-    /// The same, if the last line may have an older time than others.
+    /// As `deliver`, but the last line may not have the newest time.
     fn deliver_unordered(&mut self) -> Vec<String> {
-        let before = self.tries.len();
+        let before = self.attempts.len();
         self.run(self.now + WEEK, |_, _| Verdict::Done);
         assert_eq!(self.delivery.deadline(), None);
         self.tried()[before..].iter().map(|name| name.to_string()).collect()
     }
 
-    /// Sleeps until the delivery wants something, and lets `service` answer; false when nothing is owed.
+    /// Sleeps until the delivery's deadline and lets `service` respond. False if nothing is
+    /// pending.
     fn serve(&mut self, service: &mut dyn FnMut(&Request) -> Verdict) -> bool {
         self.step_with(&mut |item, _, _| service(item))
     }
@@ -121,7 +122,7 @@ impl World {
             Change::Replace => format!("{number}: {}", link.title),
             Change::Delete => format!("-{number}"),
         };
-        self.tries.push((self.now, name.clone()));
+        self.attempts.push((self.now, name.clone()));
         let verdict = service(&request, &name, self.now);
         self.now += Duration::from_secs(1);
         let clock = START + time::Duration::hours(1) + self.now;
@@ -130,7 +131,7 @@ impl World {
         true
     }
 
-    /// Until nothing is owed, or `end` has come.
+    /// Runs until nothing is pending, or until `end`.
     fn run(&mut self, end: Duration, mut service: impl FnMut(&str, Duration) -> Verdict) {
         while self.delivery.deadline().is_some_and(|at| at - self.boot < end)
             && self.step(&mut service)
@@ -138,12 +139,12 @@ impl World {
     }
 
     fn tried(&self) -> Vec<&str> {
-        self.tries.iter().map(|(_, name)| name.as_str()).collect()
+        self.attempts.iter().map(|(_, name)| name.as_str()).collect()
     }
 
-    /// From the end of one try to the beginning of the next, in seconds.
+    /// The seconds from the end of each attempt to the start of the next.
     fn waits(&self) -> Vec<u64> {
-        self.tries.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs() - 1).collect()
+        self.attempts.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs() - 1).collect()
     }
 
     fn status(&self) -> String {
@@ -197,7 +198,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[test]
-fn links_are_delivered_in_order_an_interval_apart_and_then_it_sleeps() {
+fn links_are_sent_in_order_one_interval_apart_then_delivery_sleeps() {
     let mut world = World::new(4);
     world.run(HOUR, |name, _| if name == "2" { Verdict::AlreadyThere } else { Verdict::Done });
     assert_eq!(world.tried(), ["1", "2", "3", "4"]);
@@ -217,7 +218,7 @@ fn links_are_delivered_in_order_an_interval_apart_and_then_it_sleeps() {
 }
 
 #[test]
-fn a_restart_goes_on_behind_the_cursor() {
+fn a_restart_continues_after_the_cursor() {
     let mut world = World::new(3);
     world.step(&mut |_, _| Verdict::Done);
     world.restart();
@@ -226,7 +227,7 @@ fn a_restart_goes_on_behind_the_cursor() {
 }
 
 #[test]
-fn a_cursor_that_cannot_be_read_means_to_start_over() {
+fn an_unreadable_cursor_makes_delivery_start_over() {
     for text in [&b"yesterday\n"[..], b"\xff\xfe", b""] {
         let mut world = World::new(2);
         fs::write(world.cursor_path(), text).unwrap();
@@ -237,7 +238,7 @@ fn a_cursor_that_cannot_be_read_means_to_start_over() {
 }
 
 #[test]
-fn a_cursor_that_cannot_be_written_is_said_and_stops_nothing() {
+fn a_cursor_that_cannot_be_written_is_logged_and_stops_nothing() {
     let mut world = World::new(3);
     fs::remove_file(world.cursor_path()).unwrap();
     fs::create_dir(world.cursor_path()).unwrap();
@@ -254,7 +255,7 @@ fn a_cursor_that_cannot_be_written_is_said_and_stops_nothing() {
 }
 
 #[test]
-fn try_later_doubles_the_wait_from_3_s_to_15_min_and_a_link_taken_ends_it() {
+fn try_later_doubles_the_wait_from_3_s_to_15_min_and_success_resets_it() {
     let mut world = World::new(2);
     let mut count = 0;
     world.run(WEEK, |_, _| {
@@ -262,7 +263,7 @@ fn try_later_doubles_the_wait_from_3_s_to_15_min_and_a_link_taken_ends_it() {
         if count <= 12 { later() } else { Verdict::Done }
     });
     assert_eq!(world.waits(), [3, 6, 12, 24, 48, 96, 192, 384, 768, 900, 900, 900, 3]);
-    // After three failures each they take turns.
+    // After three failures each, the links take turns.
     assert_eq!(world.tried()[..6], ["1", "1", "1", "2", "2", "2"]);
     assert_eq!(world.tried()[6..], ["1", "2", "1", "2", "1", "2", "1", "2"]);
 }
@@ -270,13 +271,13 @@ fn try_later_doubles_the_wait_from_3_s_to_15_min_and_a_link_taken_ends_it() {
 #[test]
 fn retry_after_lengthens_a_wait_and_never_shortens_it() {
     let mut world = World::new(1);
-    let mut answers = [60, 1, 3600].into_iter();
-    world.run(WEEK, |_, _| answers.next().map_or(Verdict::Done, too_fast));
+    let mut responses = [60, 1, 3600].into_iter();
+    world.run(WEEK, |_, _| responses.next().map_or(Verdict::Done, too_fast));
     assert_eq!(world.waits(), [60, 6, 3600]);
 }
 
 #[test]
-fn after_an_unclear_answer_refused_or_there_means_there() {
+fn after_an_unclear_response_refused_or_there_means_there() {
     for (first, skipped) in [
         (too_fast(0), 1),
         (failure("refused", Cause::RefusedByStatus, 0), 1),
@@ -285,9 +286,9 @@ fn after_an_unclear_answer_refused_or_there_means_there() {
     ] {
         LOG.take();
         let mut world = World::new(1);
-        let mut answers = [first].into_iter();
+        let mut responses = [first].into_iter();
         let no = || Verdict::RefusedOrThere("HTTP 200: something went wrong".into());
-        world.run(HOUR, |_, _| answers.next().unwrap_or_else(no));
+        world.run(HOUR, |_, _| responses.next().unwrap_or_else(no));
         assert_eq!(
             (
                 logged("skipped: refused, or already there: HTTP"),
@@ -300,7 +301,7 @@ fn after_an_unclear_answer_refused_or_there_means_there() {
 }
 
 #[test]
-fn an_outage_of_a_week_loses_nothing_and_is_told_from_time_to_time() {
+fn an_outage_of_a_week_loses_nothing_and_is_logged_every_six_hours() {
     let mut world = World::new(40);
     let mut stored = Vec::new();
     world.run(2 * WEEK, |name, now| {
@@ -323,9 +324,9 @@ fn an_outage_of_a_week_loses_nothing_and_is_told_from_time_to_time() {
 }
 
 #[test]
-fn a_service_that_fails_every_tenth_time_for_a_week_loses_nothing_to_suspicion() {
+fn no_link_is_skipped_if_one_request_in_ten_fails_for_a_week() {
     let mut world = World::new(200);
-    // A fixed sequence (xorshift), so that this says the same at every run.
+    // A fixed seed (xorshift), to make failures reproducible.
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     world.run(WEEK, |_, _| {
         random ^= random << 13;
@@ -358,7 +359,7 @@ fn a_new_reason_is_logged_at_once_with_the_address() {
 }
 
 #[test]
-fn a_limit_above_the_interval_is_told_once_not_with_every_link() {
+fn a_rate_limit_above_the_interval_is_logged_once_not_for_every_link() {
     let mut world = World::new(20);
     let mut count = 0;
     world.run(HOUR, |_, _| {
@@ -369,7 +370,7 @@ fn a_limit_above_the_interval_is_told_once_not_with_every_link() {
         (logged("delivery stopped"), logged("delivery resumed"), logged("delivered")),
         (1, 1, 20)
     );
-    // Links that were taken without it make the next stop news.
+    // After two links without a failure, the next stop is logged again.
     world.post(21);
     world.post(22);
     world.step(&mut |_, _| Verdict::Done);
@@ -377,8 +378,8 @@ fn a_limit_above_the_interval_is_told_once_not_with_every_link() {
     assert_eq!(logged("delivery stopped"), 2);
 }
 
-/// A service that never takes the `poison`, but says `no`, and takes everything else; the last link comes when
-/// nothing else is owed any more. Returns the links taken.
+/// Delivers to a service that always responds `no` to the `poison` links and accepts all others.
+/// Posts three more links, hours apart. Returns the links accepted before the last one.
 fn deliver_around(links: usize, poison: &[usize], no: fn() -> Verdict) -> (World, Vec<String>) {
     let mut world = World::new(links);
     let mut stored: Vec<String> = Vec::new();
@@ -400,7 +401,7 @@ fn deliver_around(links: usize, poison: &[usize], no: fn() -> Verdict) -> (World
 }
 
 #[test]
-fn a_poison_link_holds_up_nobody_for_long_and_is_given_up() {
+fn a_poison_link_does_not_block_others_and_is_skipped() {
     for no in [later, refused_by_status] {
         LOG.take();
         let (world, stored) = deliver_around(4, &[2], no);
@@ -419,10 +420,10 @@ fn a_poison_link_holds_up_nobody_for_long_and_is_given_up() {
 }
 
 #[test]
-fn the_third_failure_in_a_row_and_each_single_one_after_another_accepted_link_is_a_strike() {
-    for (no, first_tries) in [(later as fn() -> Verdict, 3), (refused_by_status, 1)] {
+fn a_link_is_skipped_after_three_failures_with_accepted_links_between_them() {
+    for (no, first_attempts) in [(later as fn() -> Verdict, 3), (refused_by_status, 1)] {
         let mut world = World::new(1);
-        for _ in 0..first_tries {
+        for _ in 0..first_attempts {
             world.step(&mut |_, _| no());
         }
         for new in 2..4 {
@@ -438,7 +439,7 @@ fn the_third_failure_in_a_row_and_each_single_one_after_another_accepted_link_is
 }
 
 #[test]
-fn any_number_of_poison_links_is_overcome() {
+fn any_number_of_poison_links_is_skipped() {
     for no in [later, refused_by_status] {
         LOG.take();
         let (_, stored) = deliver_around(6, &[1, 2, 3, 5], no);
@@ -448,7 +449,7 @@ fn any_number_of_poison_links_is_overcome() {
 }
 
 #[test]
-fn many_poison_links_hold_up_the_good_ones_behind_them_only_for_their_waits() {
+fn many_poison_links_delay_the_good_ones_after_them_only_by_their_waits() {
     let mut world = World::new(105);
     let good = |name: &str| name.parse::<usize>().unwrap() > 101;
     let end = 105 * LONGEST_WAIT;
@@ -459,7 +460,7 @@ fn many_poison_links_hold_up_the_good_ones_behind_them_only_for_their_waits() {
 }
 
 #[test]
-fn a_poison_link_alone_is_never_given_up() {
+fn a_poison_link_alone_is_never_skipped() {
     for no in [later, refused_by_status] {
         LOG.take();
         let mut world = World::new(1);
@@ -470,7 +471,7 @@ fn a_poison_link_alone_is_never_given_up() {
 }
 
 #[test]
-fn a_long_rate_limit_condemns_nobody() {
+fn a_long_rate_limit_skips_no_link() {
     let (world, _) = deliver_around(3, &[1], || too_fast(0));
     assert_eq!((logged("skipped"), logged("delivered")), (0, 5));
     assert!(
@@ -495,7 +496,7 @@ fn the_cursor_waits_for_a_link_that_others_have_overtaken() {
 }
 
 #[test]
-fn after_a_crash_what_was_settled_beyond_the_cursor_is_offered_again() {
+fn after_a_crash_links_done_past_the_cursor_are_sent_again() {
     let mut world = World::new(2);
     world.step(&mut |_, _| refused_by_status());
     world.step(&mut |_, _| Verdict::Done);
@@ -514,7 +515,7 @@ fn a_new_link_goes_before_those_that_have_failed() {
 }
 
 #[test]
-fn the_same_address_keeps_its_order() {
+fn links_to_one_address_keep_their_order() {
     let mut world = World::new(1);
     let twice = Link { title: "again".into(), ..link(1) };
     world.journal.append(Action::Add, &twice, START + HOUR).unwrap();
@@ -524,7 +525,7 @@ fn the_same_address_keeps_its_order() {
 }
 
 #[test]
-fn any_number_of_refusals_with_a_result_is_passed_over() {
+fn any_number_of_links_refused_with_a_result_is_skipped() {
     let mut world = World::new(5);
     world.run(HOUR, |_, _| refused());
     assert_eq!(world.tried(), ["1", "2", "3", "4", "5"]);
@@ -553,7 +554,7 @@ fn a_captive_portal_that_refuses_everything_loses_nothing_and_is_not_hammered() 
 }
 
 #[test]
-fn a_refusal_with_a_result_ends_a_stop() {
+fn a_refusal_with_a_result_resumes_delivery() {
     let mut world = World::new(2);
     world.run(HOUR, |name, now| match name {
         _ if now < HOUR / 4 => refused_by_status(),
@@ -564,7 +565,7 @@ fn a_refusal_with_a_result_ends_a_stop() {
 }
 
 #[test]
-fn an_error_only_the_operator_can_fix_waits_15_min_between_the_links_and_is_logged_once() {
+fn after_an_error_only_the_operator_can_fix_requests_are_15_min_apart_and_it_is_logged_once() {
     let mut world = World::new(3);
     let wrong = |_: &str, _| failure("HTTP 401: check delicious_token", Cause::Misconfigured, 0);
     world.run(HOUR, wrong);
@@ -576,7 +577,7 @@ fn an_error_only_the_operator_can_fix_waits_15_min_between_the_links_and_is_logg
         ),
         1
     );
-    // A link that comes meanwhile wakes nobody.
+    // A new link does not shorten the wait.
     world.post(4);
     assert_eq!(world.delivery.deadline(), Some(world.boot + world.now + LONGEST_WAIT));
     world.restart();
@@ -587,18 +588,18 @@ fn an_error_only_the_operator_can_fix_waits_15_min_between_the_links_and_is_logg
 }
 
 #[test]
-fn a_timeout_after_an_error_only_the_operator_can_fix_waits_as_long() {
+fn a_failure_after_an_error_only_the_operator_can_fix_has_the_same_wait() {
     let mut world = World::new(1);
-    let mut turn = 0;
+    let mut count = 0;
     world.run(5 * HOUR, |_, _| {
-        turn += 1;
-        if turn % 2 == 0 { later() } else { misconfigured() }
+        count += 1;
+        if count % 2 == 0 { later() } else { misconfigured() }
     });
     assert!(world.waits().iter().all(|wait| *wait == 900));
 }
 
 #[test]
-fn the_status_says_what_is_owed_since_when_and_what_comes_next() {
+fn the_status_shows_what_is_pending_since_when_and_what_comes_next() {
     let mut world = World::new(3);
     assert_eq!(
         world.status(),
@@ -619,7 +620,7 @@ fn the_status_says_what_is_owed_since_when_and_what_comes_next() {
 // ---- New titles and removals
 
 #[test]
-fn a_new_title_and_a_removal_follow_their_link() {
+fn a_new_title_and_a_removal_are_sent_after_their_link() {
     let mut world = World::new(2);
     assert_eq!(world.deliver(), ["1", "2"]);
     world.title(1, "one");
@@ -635,7 +636,7 @@ fn a_new_title_and_a_removal_follow_their_link() {
 }
 
 #[test]
-fn a_new_title_comes_with_its_links_own_words() {
+fn a_new_title_is_sent_with_its_links_channel_and_nick() {
     let mut world = World::new(1);
     world.write(Action::Add, Link { channel: "#ops".into(), nick: "dave".into(), ..link(1) });
     world.deliver();
@@ -645,7 +646,7 @@ fn a_new_title_comes_with_its_links_own_words() {
 }
 
 #[test]
-fn of_several_titles_the_last_one_is_sent_and_none_of_a_removed_link() {
+fn only_the_last_of_several_titles_is_sent_and_none_of_a_removed_link() {
     let mut world = World::new(2);
     world.deliver();
     world.title(1, "uno");
@@ -685,12 +686,12 @@ fn a_link_removed_before_it_was_sent_is_never_sent() {
 }
 
 #[test]
-fn what_may_have_been_sent_is_deleted() {
-    // By an earlier run.
+fn a_removed_link_that_may_be_stored_is_deleted() {
+    // Perhaps by an earlier run.
     let mut world = World::new(1);
     world.remove(1);
     assert_eq!(world.deliver(), ["-1"]);
-    // By a try without a clear answer.
+    // Perhaps by a request with an unclear response.
     world.post(2);
     world.step(&mut |_, _| later());
     world.remove(2);
@@ -698,7 +699,7 @@ fn what_may_have_been_sent_is_deleted() {
 }
 
 #[test]
-fn nothing_is_said_of_a_link_that_is_still_owed() {
+fn no_title_change_is_sent_for_a_pending_link() {
     let mut world = World::new(2);
     world.step(&mut |_, _| refused_by_status());
     world.title(1, "one");
@@ -711,31 +712,31 @@ fn nothing_is_said_of_a_link_that_is_still_owed() {
 }
 
 #[test]
-fn what_stands_elsewhere_is_not_deleted() {
+fn a_link_that_another_channel_has_is_not_deleted() {
     let mut world = World::new(1);
     let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
     world.write(Action::Add, elsewhere.clone());
     world.deliver();
     world.remove(1);
-    assert_eq!(world.deliver(), ["1: ops"], "the account shows the one that is left");
+    assert_eq!(world.deliver(), ["1: ops"], "the account shows the remaining link");
     world.write(Action::Remove, elsewhere);
     assert_eq!(world.deliver(), ["-1"]);
 }
 
 #[test]
-fn a_link_posted_anew_is_deleted_and_added() {
+fn a_link_removed_and_posted_again_is_deleted_and_added() {
     let mut world = World::new(1);
     world.deliver();
     world.remove(1);
-    world.write(Action::Add, Link { title: "anew".into(), ..link(1) });
-    // Also where the delete fails: then the add must wait for it.
-    let mut sick = 12;
+    world.write(Action::Add, Link { title: "again".into(), ..link(1) });
+    // If the delete fails, the add must wait for it.
+    let mut countdown = 12;
     world.run(WEEK, |name, _| {
-        sick -= 1;
-        if sick > 0 && name == "-1" { later() } else { Verdict::Done }
+        countdown -= 1;
+        if countdown > 0 && name == "-1" { later() } else { Verdict::Done }
     });
-    assert_eq!(world.tried()[world.tries.len() - 2..], ["-1", "anew"]);
-    assert!(!world.tried()[..world.tries.len() - 2].contains(&"anew"));
+    assert_eq!(world.tried()[world.attempts.len() - 2..], ["-1", "again"]);
+    assert!(!world.tried()[..world.attempts.len() - 2].contains(&"again"));
 }
 
 // ---- Bookmarks that are not ours
@@ -743,7 +744,7 @@ fn a_link_posted_anew_is_deleted_and_added() {
 impl World {
     /// The `foreign` events in the journal.
     fn foreign(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("links.tsv")).unwrap();
+        let text = fs::read_to_string(self.dir.path().join("links.tsv")).unwrap();
         let lines = text.lines().filter(|line| line.contains("\tforeign\t"));
         lines.map(|line| line.split_once('\t').unwrap().1.to_owned()).collect()
     }
@@ -752,7 +753,7 @@ impl World {
 const LEFT_ALONE: &str = "left alone: http://example.com/1: it was in the account before linkbot";
 
 #[test]
-fn a_bookmark_that_was_there_before_is_never_changed_or_deleted_also_after_a_restart() {
+fn a_bookmark_that_was_there_before_is_never_changed_or_deleted_even_after_a_restart() {
     let refused_or_there = || Verdict::RefusedOrThere("something went wrong".into());
     for there in [|| Verdict::AlreadyThere, refused_or_there, refused] {
         for restarts in [false, true] {
@@ -771,7 +772,7 @@ fn a_bookmark_that_was_there_before_is_never_changed_or_deleted_also_after_a_res
             assert_eq!(world.deliver(), [""; 0]);
             assert_eq!(logged(LEFT_ALONE), 2);
             assert!(world.status().starts_with("pending: 0;"), "{}", world.status());
-            // The owner has deleted it, and someone posts it again: this one is ours.
+            // The owner has deleted it, and someone posts the link again: the new bookmark is ours.
             world.post(1);
             world.remove(2);
             assert_eq!(world.deliver(), ["1", "-2"]);
@@ -782,13 +783,13 @@ fn a_bookmark_that_was_there_before_is_never_changed_or_deleted_also_after_a_res
 }
 
 #[test]
-fn what_is_pending_when_the_answer_comes_is_left_alone_too() {
+fn changes_pending_when_a_bookmark_turns_out_foreign_are_not_sent() {
     let mut world = World::new(0);
     world.post(1);
     world.step(&mut |_, _| too_fast(0));
     world.title(1, "one");
     world.remove(1);
-    // The link was removed after a request that has certainly not stored it.
+    // The only request before the removal certainly did not store the link.
     world.run(HOUR, |_, _| Verdict::Done);
     assert_eq!(world.tried(), ["1"]);
     assert!(world.status().starts_with("pending: 0;"), "{}", world.status());
@@ -818,7 +819,7 @@ fn a_link_that_was_never_stored_does_not_make_a_bookmark_ours() {
 fn a_link_that_was_never_stored_does_not_replace_a_removed_one() {
     let mut world = World::new(0);
     world.post(1);
-    // From here on the link may be stored.
+    // After a restart the link may have been stored.
     world.restart();
     let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
     world.write(Action::Add, elsewhere.clone());
@@ -828,7 +829,7 @@ fn a_link_that_was_never_stored_does_not_replace_a_removed_one() {
 }
 
 #[test]
-fn a_removed_link_that_may_be_stored_is_replaced_by_the_one_that_is_left() {
+fn a_removed_link_that_may_be_stored_is_replaced_by_the_remaining_one() {
     let mut world = World::new(0);
     let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(1) };
     world.post(1);
@@ -841,17 +842,17 @@ fn a_removed_link_that_may_be_stored_is_replaced_by_the_one_that_is_left() {
 }
 
 #[test]
-fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stored_it() {
+fn after_an_edit_a_bookmark_is_ours_only_if_this_run_may_have_stored_it() {
     let mut world = World::new(0);
     (1..=4).for_each(|i| world.post(i));
-    // The first has given way, the second is stored beyond the cursor, the third is unclear.
+    // The first lets others go first, the second is done past the cursor, the third is unclear.
     for _ in 0..3 {
         world.step(&mut |_, _| too_fast(0));
     }
     world.step(&mut |_, _| Verdict::Done);
     world.step(&mut |_, _| later());
     assert_eq!(world.tried(), ["1", "1", "1", "2", "3"]);
-    let path = world.folder.path().join("links.tsv");
+    let path = world.dir.path().join("links.tsv");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\tbob\t", "\tbobby\t")).unwrap();
     assert!(world.journal.check(world.delivery.position()));
@@ -864,12 +865,12 @@ fn while_the_journal_is_edited_a_bookmark_is_ours_only_if_this_run_may_have_stor
 }
 
 #[test]
-fn what_an_earlier_run_may_have_sent_stays_ours_also_below_later_times() {
-    // An import: the lines have older times than the line above them, or the same.
+fn what_an_earlier_run_may_have_sent_stays_ours_even_below_later_times() {
+    // An import: two lines older than the cursor's line, in rising, equal or falling order.
     let older = |i, minutes| Link { posted: START - time::Duration::minutes(minutes), ..link(i) };
     for minutes in [[2, 1], [2, 2], [1, 2]] {
         let mut world = World::new(1);
-        let path = world.folder.path().join("links.tsv");
+        let path = world.dir.path().join("links.tsv");
         let mut text = fs::read_to_string(&path).unwrap();
         for (i, minutes) in [(2, minutes[0]), (3, minutes[1])] {
             let Link { posted, url, title, .. } = older(i, minutes);
@@ -889,24 +890,24 @@ fn what_an_earlier_run_may_have_sent_stays_ours_also_below_later_times() {
 }
 
 #[test]
-fn a_link_that_is_always_too_fast_holds_up_no_other() {
+fn a_link_that_is_always_rate_limited_blocks_no_other() {
     for seconds in [0, 20, 3600] {
         let mut world = World::new(60);
-        let answer = |name: &str, _| if name == "1" { too_fast(seconds) } else { Verdict::Done };
+        let respond = |name: &str, _| if name == "1" { too_fast(seconds) } else { Verdict::Done };
         while !world.tried().contains(&"60") {
-            world.step(&mut |name, now| answer(name, now));
+            world.step(&mut |name, now| respond(name, now));
         }
-        assert!(world.tries.len() <= 63, "{:?}", world.tried());
+        assert!(world.attempts.len() <= 63, "{:?}", world.tried());
     }
 }
 
 #[test]
-fn what_was_foreign_is_ours_once_we_have_stored_it_also_while_another_link_is_stuck() {
+fn a_foreign_bookmark_becomes_ours_once_we_store_it_even_while_a_link_is_stuck() {
     let mut world = World::new(2);
     world.restart();
     world.deliver();
     (3..=4).for_each(|i| world.post(i));
-    // The third is never taken, and the fourth is there already.
+    // The third is never accepted, and the fourth is already there.
     let mut others = Verdict::AlreadyThere;
     for act in 0..4 {
         match act {
@@ -935,11 +936,11 @@ fn after_an_edit_a_link_that_was_never_sent_is_not_deleted() {
     for _ in 0..3 {
         world.step(&mut |_, _| too_fast(0));
     }
-    // The first link has given way, so the turn of the second comes, which needs nothing.
+    // The first link lets others go first. The second needs no request.
     world.post(2);
     world.remove(2);
     world.step(&mut |_, _| too_fast(0));
-    let path = world.folder.path().join("links.tsv");
+    let path = world.dir.path().join("links.tsv");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\tbob\t", "\tbobby\t")).unwrap();
     assert!(world.journal.check(world.delivery.position()));
@@ -948,10 +949,10 @@ fn after_an_edit_a_link_that_was_never_sent_is_not_deleted() {
 }
 
 #[test]
-fn lines_with_one_time_are_all_delivered() {
+fn lines_with_the_same_time_are_all_delivered() {
     let mut world = World::new(1);
     world.deliver();
-    let path = world.folder.path().join("links.tsv");
+    let path = world.dir.path().join("links.tsv");
     let mut text = fs::read_to_string(&path).unwrap();
     for i in 2..=4 {
         let time = format_time(link(9).posted);
@@ -965,7 +966,7 @@ fn lines_with_one_time_are_all_delivered() {
 }
 
 #[test]
-fn a_restart_loses_nothing_of_an_import_in_any_order_with_few_different_times() {
+fn a_restart_loses_nothing_of_an_unordered_import_with_few_different_times() {
     let mut world = World::new(0);
     for i in 1..=900 {
         world.append_by_hand(START + time::Duration::days(i as i64 * 7 % 3), &link(i));
@@ -983,7 +984,7 @@ fn a_restart_loses_nothing_of_an_import_in_any_order_with_few_different_times() 
 }
 
 #[test]
-fn a_bookmark_is_also_not_ours_if_an_imported_line_with_an_old_time_asks_for_it() {
+fn a_bookmark_is_foreign_even_if_an_imported_line_with_an_old_time_asks_for_it() {
     let mut world = World::new(2);
     world.deliver();
     world.append_by_hand(link(1).posted, &link(3));
@@ -995,7 +996,7 @@ fn a_bookmark_is_also_not_ours_if_an_imported_line_with_an_old_time_asks_for_it(
 }
 
 #[test]
-fn only_lines_that_someone_takes_out_are_gone() {
+fn a_removed_link_is_not_logged_as_gone() {
     let mut world = World::new(0);
     world.post(1);
     world.post(2);
@@ -1004,8 +1005,8 @@ fn only_lines_that_someone_takes_out_are_gone() {
 }
 
 #[test]
-fn what_may_be_the_echo_of_our_own_request_is_ours() {
-    // After an unclear answer.
+fn what_our_own_request_may_have_stored_is_ours() {
+    // After an unclear response.
     let mut world = World::new(0);
     world.post(1);
     world.step(&mut |_, _| later());
@@ -1014,11 +1015,11 @@ fn what_may_be_the_echo_of_our_own_request_is_ours() {
     world.post(2);
     world.restart();
     world.run(HOUR, |_, _| Verdict::AlreadyThere);
-    // After another channel has stored it.
+    // After another channel's link has stored it.
     let elsewhere = Link { channel: "#ops".into(), title: "ops".into(), ..link(2) };
     world.write(Action::Add, elsewhere);
     world.step(&mut |_, _| Verdict::AlreadyThere);
-    // Without its cursor.
+    // Without a cursor.
     fs::remove_file(world.cursor_path()).unwrap();
     world.restart();
     world.run(world.now + HOUR, |_, _| Verdict::AlreadyThere);
@@ -1032,7 +1033,7 @@ fn what_may_be_the_echo_of_our_own_request_is_ours() {
 fn if_the_journal_cannot_be_written_the_link_waits() {
     let mut world = World::new(0);
     world.post(1);
-    let path = world.folder.path().join("links.tsv");
+    let path = world.dir.path().join("links.tsv");
     let aside = path.with_extension("aside");
     fs::rename(&path, &aside).unwrap();
     world.step(&mut |_, _| Verdict::AlreadyThere);
@@ -1089,14 +1090,14 @@ proptest! {
         ..Default::default()
     })]
     #[test]
-    fn whatever_the_service_says_every_link_is_taken_or_named_as_passed_over(
+    fn whatever_the_service_says_every_link_is_accepted_or_logged_as_skipped(
         links in 1..25usize,
-        weather in proptest::collection::vec((0..8u8, 1..12usize), 0..30),
+        failures in proptest::collection::vec((0..8u8, 1..12usize), 0..30),
         crashes in proptest::collection::vec(any::<proptest::sample::Index>(), 0..4),
     ) {
         LOG.take();
-        let weather: Vec<u8> = weather.into_iter().flat_map(|(kind, length)| vec![kind; length]).collect();
-        let crashes: Vec<usize> = crashes.iter().map(|at| at.index(weather.len() + 1)).collect();
+        let failures: Vec<u8> = failures.into_iter().flat_map(|(kind, length)| vec![kind; length]).collect();
+        let crashes: Vec<usize> = crashes.iter().map(|at| at.index(failures.len() + 1)).collect();
         let mut world = World::new(links);
         let mut stored: HashSet<String> = HashSet::new();
         for step in 0.. {
@@ -1104,9 +1105,9 @@ proptest! {
                 world.restart();
             }
             let before = world.now;
-            // After the weather the sun shines, and everything owed is taken.
-            let going = world.step(&mut |name, _| {
-                let verdict = match weather.get(step) {
+            // After the random failures, the service accepts everything.
+            let is_pending = world.step(&mut |name, _| {
+                let verdict = match failures.get(step) {
                     Some(0..=2) => later(),
                     Some(3) => too_fast(3600),
                     Some(4) => refused_by_status(),
@@ -1119,29 +1120,29 @@ proptest! {
                 }
                 verdict
             });
-            if !going {
+            if !is_pending {
                 break;
             }
-            prop_assert!(world.now - before <= HOUR + Duration::from_secs(1), "a wait beyond all bounds");
-            prop_assert!(step < weather.len() + 3 * links + 100, "it never comes to an end");
+            prop_assert!(world.now - before <= HOUR + Duration::from_secs(1), "a wait of more than an hour");
+            prop_assert!(step < failures.len() + 3 * links + 100, "it never ends");
         }
         for i in 1..=links {
             let named = logged(&format!(": {} #dev bob ", format_time(link(i).posted))) > 0;
-            prop_assert!(stored.contains(&i.to_string()) || named, "link {} is lost: {:?}", i, world.tries);
+            prop_assert!(stored.contains(&i.to_string()) || named, "link {} is lost: {:?}", i, world.attempts);
         }
         prop_assert_eq!(world.cursor(), format_time(link(links).posted) + "\n");
     }
 
     #[test]
-    fn in_the_end_the_service_holds_what_stands_in_the_journal(
+    fn in_the_end_the_service_has_the_links_in_the_journal(
         acts in proptest::collection::vec((0..9u8, 1..4usize, 0..4usize), 1..25),
-        weather in proptest::collection::vec(0..6u8, 0..40),
+        states in proptest::collection::vec(0..6u8, 0..40),
     ) {
         LOG.take();
         let mut world = World::new(0);
-        let mut shelf: BTreeMap<String, String> = BTreeMap::new();
-        let mut weather = weather.into_iter();
-        let mut service = |request: &Request| serve(&mut shelf, request, weather.next().unwrap_or(0));
+        let mut bookmarks: BTreeMap<String, String> = BTreeMap::new();
+        let mut states = states.into_iter();
+        let mut service = |request: &Request| serve(&mut bookmarks, request, states.next().unwrap_or(0));
         for (act, i, who) in acts {
             match act {
                 0..=3 => world.act(act, i, who),
@@ -1153,27 +1154,27 @@ proptest! {
             if !world.serve(&mut service) {
                 break;
             }
-            prop_assert!(step < 200, "it never comes to an end");
+            prop_assert!(step < 200, "it never ends");
         }
-        world.assert_holds(&shelf, &[])?;
+        world.assert_has_links(&bookmarks, &[])?;
     }
 
-    /// Whatever the times of lines that people append, and whatever happens to the file and to linkbot.
+    /// Holds for any times of appended lines, and whatever happens to the file and to linkbot.
     #[test]
     fn every_line_that_is_appended_is_delivered(
         acts in proptest::collection::vec((0..12u8, 0..8usize), 1..40),
-        weather in proptest::collection::vec(0..6u8, 0..40),
+        states in proptest::collection::vec(0..6u8, 0..40),
     ) {
         LOG.take();
         let mut world = World::new(0);
-        let mut shelf: BTreeMap<String, String> = BTreeMap::new();
-        let mut weather = weather.into_iter();
-        let mut service = |request: &Request| serve(&mut shelf, request, weather.next().unwrap_or(0));
+        let mut bookmarks: BTreeMap<String, String> = BTreeMap::new();
+        let mut states = states.into_iter();
+        let mut service = |request: &Request| serve(&mut bookmarks, request, states.next().unwrap_or(0));
         let mut last = 0;
         for (act, n) in acts {
             let is_posted = act < 3;
             match act {
-                // The clock jumps about by minutes.
+                // The clock jumps by minutes.
                 0..=2 => {
                     last += 1;
                     let link = Link { posted: link(n).posted, ..link(last) };
@@ -1193,9 +1194,9 @@ proptest! {
                 }
                 5 => world.edit(|text| text.replace("\tbob\t", "\tbobby\t")),
                 6 => world.replace(n % 2 == 0),
-                7 => world.take_away(n % 2 == 0),
+                7 => world.move_away(n % 2 == 0),
                 8 => {
-                    // Killed between the answer and the cursor.
+                    // Killed after the response, before the cursor is written.
                     if let Some(deadline) = world.delivery.deadline()
                         && let Some(request) = world.delivery.next(&world.journal, deadline)
                     {
@@ -1215,28 +1216,28 @@ proptest! {
             if !world.serve(&mut service) {
                 break;
             }
-            prop_assert!(step < 2000, "it never comes to an end");
+            prop_assert!(step < 2000, "it never ends");
         }
         for i in 1..=last {
             let url = link(i).url;
-            let is_named = LOG.with_borrow(|log| log.iter().any(|line| line.contains("skipped: ") && line.contains(&url)));
-            prop_assert!(shelf.contains_key(&url) || is_named, "{} is lost: {:?}", url, world.tries);
+            let is_logged = LOG.with_borrow(|log| log.iter().any(|line| line.contains("skipped: ") && line.contains(&url)));
+            prop_assert!(bookmarks.contains_key(&url) || is_logged, "{} is lost: {:?}", url, world.attempts);
         }
         prop_assert!(world.status().starts_with("pending: 0;"), "{}", world.status());
     }
 
-    /// Nothing is sent before a restart without an answer, so whose a bookmark is can be known.
+    /// Every request before a restart gets a response, so it is known who owns each bookmark.
     #[test]
-    fn what_was_there_before_is_there_in_the_end(
+    fn a_bookmark_from_before_linkbot_is_never_lost(
         acts in proptest::collection::vec((0..9u8, 1..4usize, 0..4usize), 1..25),
-        weather in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => Just(5u8)], 0..40),
+        states in proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => Just(5u8)], 0..40),
     ) {
         LOG.take();
         let mut world = World::new(0);
         let owners = link(1).url;
-        let mut shelf = BTreeMap::from([(owners.clone(), "the owner's".to_owned())]);
-        let mut weather = weather.into_iter();
-        let mut service = |request: &Request| serve(&mut shelf, request, weather.next().unwrap_or(0));
+        let mut bookmarks = BTreeMap::from([(owners.clone(), "the owner's".to_owned())]);
+        let mut states = states.into_iter();
+        let mut service = |request: &Request| serve(&mut bookmarks, request, states.next().unwrap_or(0));
         for (act, i, who) in acts {
             match act {
                 0..=3 => world.act(act, i, who),
@@ -1248,26 +1249,26 @@ proptest! {
             }
         }
         while world.serve(&mut service) {}
-        prop_assert_eq!(&shelf[&owners], "the owner's", "{:?}", world.tried());
-        world.assert_holds(&shelf, &[owners])?;
+        prop_assert_eq!(&bookmarks[&owners], "the owner's", "{:?}", world.tried());
+        world.assert_has_links(&bookmarks, &[owners])?;
     }
 }
 
 impl World {
     fn path(&self) -> PathBuf {
-        self.folder.path().join("links.tsv")
+        self.dir.path().join("links.tsv")
     }
 
-    /// As before each batch.
+    /// Checks the journal as before each batch.
     fn check(&mut self) {
         if self.journal.check(self.delivery.position()) {
             self.delivery.refresh(&self.journal, self.boot + self.now);
         }
     }
 
-    /// Opens the journal again, too.
+    /// Reopens the journal and restarts.
     fn start_again(&mut self) {
-        self.journal = Journal::open(&self.folder.path().join("aside")).unwrap();
+        self.journal = Journal::open(&self.dir.path().join("aside")).unwrap();
         self.journal = Journal::open(&self.path()).unwrap();
         self.restart();
     }
@@ -1287,12 +1288,13 @@ impl World {
         fs::write(self.path(), change(&fs::read_to_string(self.path()).unwrap())).unwrap();
     }
 
-    /// As an editor does it: with a new file, which may lack a line that was written meanwhile.
+    /// Replaces the file like an editor. The new file may lack a line that was written meanwhile.
     fn replace(&mut self, has_all: bool) {
         self.check();
         let text = fs::read_to_string(self.path()).unwrap();
         let newest = text.lines().last().unwrap_or_default().get(..24).unwrap_or("-");
-        // Without the cursor's line, it could not know that an older line below is new.
+        // Keep the cursor's line: without it, delivery could not know that an older line below
+        // is new.
         let is_cursor = self.cursor().starts_with(newest);
         let lacks_newest = !has_all && !is_cursor && text.matches(newest).count() == 1;
         let keep = text.lines().count() - usize::from(lacks_newest);
@@ -1302,7 +1304,7 @@ impl World {
         self.check();
     }
 
-    fn take_away(&mut self, leaves_a_file: bool) {
+    fn move_away(&mut self, leaves_a_file: bool) {
         fs::rename(self.path(), self.path().with_extension("1")).unwrap();
         if leaves_a_file {
             fs::write(self.path(), "").unwrap();
@@ -1310,18 +1312,19 @@ impl World {
         self.check();
     }
 
-    /// What people do with a link in one of two channels: linkbot writes no second `add` of a link that stands.
+    /// What people do with a link in one of two channels. Like linkbot, writes no second `add` of a
+    /// current link.
     fn act(&mut self, act: u8, i: usize, who: usize) {
         let channel = ["#dev", "#ops"][who / 2].to_owned();
         let mut links =
             self.journal.links(VIEW_WINDOW, "", |_| true).map(|entry| entry.unwrap().link);
-        let stands = links.any(|known| known.url == link(i).url && known.channel == channel);
+        let is_current = links.any(|known| known.url == link(i).url && known.channel == channel);
         let title =
-            format!("title {}", self.tries.len() + self.journal.events(VIEW_WINDOW).count());
+            format!("title {}", self.attempts.len() + self.journal.events(VIEW_WINDOW).count());
         let link = Link { channel, nick: ["bob", "carol"][who % 2].into(), title, ..link(i) };
         drop(links);
         match act {
-            0..=2 if !stands => self.write(Action::Add, link),
+            0..=2 if !is_current => self.write(Action::Add, link),
             0 => self.write(Action::Repost, link),
             1 => self.write(Action::Title, link),
             2 => self.write(Action::Remove, link),
@@ -1329,45 +1332,47 @@ impl World {
         }
     }
 
-    /// The service holds each address that stands in a channel, with the title of one of its links, and no other.
-    fn assert_holds(
+    /// Asserts that the service has the addresses of all current links and no others, each with the
+    /// title of one of its links. Ignores the addresses in `others`.
+    fn assert_has_links(
         &self,
-        shelf: &BTreeMap<String, String>,
+        bookmarks: &BTreeMap<String, String>,
         others: &[String],
     ) -> Result<(), TestCaseError> {
-        // Three failures beside others that were accepted: that change was named and skipped.
+        // A change that failed three times while others were accepted was skipped and logged.
         let is_checked = |url: &String| {
-            let is_named = |line: &String| line.contains("skipped: ") && line.contains(url);
-            !others.contains(url) && !LOG.with_borrow(|log| log.iter().any(is_named))
+            let is_logged = |line: &String| line.contains("skipped: ") && line.contains(url);
+            !others.contains(url) && !LOG.with_borrow(|log| log.iter().any(is_logged))
         };
-        let stands = self.journal.links(VIEW_WINDOW, "", |_| true).map(|entry| entry.unwrap().link);
-        let stands: HashSet<_> = stands.map(|link| (link.url, link.title)).collect();
-        for (url, title) in shelf.iter().filter(|(url, _)| is_checked(url)) {
-            prop_assert!(stands.contains(&(url.clone(), title.clone())), "{} {}", url, title);
+        let current =
+            self.journal.links(VIEW_WINDOW, "", |_| true).map(|entry| entry.unwrap().link);
+        let current: HashSet<_> = current.map(|link| (link.url, link.title)).collect();
+        for (url, title) in bookmarks.iter().filter(|(url, _)| is_checked(url)) {
+            prop_assert!(current.contains(&(url.clone(), title.clone())), "{} {}", url, title);
         }
-        for (url, _) in stands.iter().filter(|(url, _)| is_checked(url)) {
-            prop_assert!(shelf.contains_key(url), "{}", url);
+        for (url, _) in current.iter().filter(|(url, _)| is_checked(url)) {
+            prop_assert!(bookmarks.contains_key(url), "{}", url);
         }
         Ok(())
     }
 }
 
-/// A service on a day of some kind: up to 2 all is well, 3 stores without saying so, 4 and 5 fail.
-fn serve(shelf: &mut BTreeMap<String, String>, (change, link): &Request, kind: u8) -> Verdict {
+/// A service in one of six states: 0 to 2 work, 3 stores the link but fails, 4 and 5 fail.
+fn serve(bookmarks: &mut BTreeMap<String, String>, (change, link): &Request, state: u8) -> Verdict {
     let Link { url, title, .. } = link.clone();
-    let cause = if kind == 5 { Cause::Busy } else { Cause::Unclear };
-    let failed = failure(&format!("kind {kind}"), cause, 0);
-    if kind > 3 {
+    let cause = if state == 5 { Cause::Busy } else { Cause::Unclear };
+    let failed = failure(&format!("state {state}"), cause, 0);
+    if state > 3 {
         return failed;
     }
-    let is_known = shelf.contains_key(&url);
+    let is_known = bookmarks.contains_key(&url);
     match change {
         Change::Add if is_known => {}
-        Change::Add | Change::Replace => drop(shelf.insert(url, title)),
-        Change::Delete => drop(shelf.remove(&url)),
+        Change::Add | Change::Replace => drop(bookmarks.insert(url, title)),
+        Change::Delete => drop(bookmarks.remove(&url)),
     }
     match change {
-        _ if kind == 3 => failed,
+        _ if state == 3 => failed,
         Change::Add if is_known => Verdict::AlreadyThere,
         _ => Verdict::Done,
     }

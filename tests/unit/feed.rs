@@ -55,7 +55,7 @@ fn parse(xml: &str) -> feed_rs::model::Feed {
     feed_rs::parser::parse(xml.as_bytes()).unwrap_or_else(|e| panic!("{e}: {xml}"))
 }
 
-/// The only item of the feed with this entry in it, as text.
+/// The item of a feed with only this entry, as text.
 fn item(view: &View, entry: Entry) -> String {
     only_item(&render(view, vec![entry]))
 }
@@ -82,7 +82,7 @@ fn the_document_begins_with_its_declaration_and_rss() {
 }
 
 #[test]
-fn a_known_address_is_the_feeds_own_link() {
+fn a_known_address_is_the_feeds_self_link() {
     let url = Some("https://example.org/f/links.xml?a=1&b=[2]".to_owned());
     let xml = render(&View { url, ..view() }, vec![]);
     holds(
@@ -93,7 +93,7 @@ fn a_known_address_is_the_feeds_own_link() {
 }
 
 #[test]
-fn an_item_tells_its_link() {
+fn an_item_describes_its_link() {
     let parsed = parse(&with_log(entry()));
     assert_eq!(
         parsed.updated,
@@ -147,7 +147,7 @@ fn the_description_is_html_that_links_into_the_log() {
 }
 
 #[test]
-fn tags_at_the_end_of_a_title_are_categories_and_no_longer_in_it() {
+fn tags_at_the_end_of_a_title_are_moved_to_categories() {
     let xml = item(&view(), titled("C++ #1 in #lists, again #rust #c++ #0day"));
     holds(&xml, "<title>C++ #1 in #lists, again</title>");
     holds(
@@ -158,7 +158,7 @@ fn tags_at_the_end_of_a_title_are_categories_and_no_longer_in_it() {
 }
 
 #[test]
-fn titles_of_every_kind_come_back_from_a_reader_as_they_were() {
+fn a_reader_gets_titles_of_every_kind_unchanged() {
     for text in [
         "]]>",
         "&amp;",
@@ -178,7 +178,7 @@ fn titles_of_every_kind_come_back_from_a_reader_as_they_were() {
 }
 
 #[test]
-fn what_xml_forbids_is_left_out_wherever_it_comes_from() {
+fn characters_that_xml_forbids_are_left_out() {
     let mut entry = titled("a\u{0}b\u{1f}c\u{fffe}d\u{ffff}e");
     entry.link.nick = "al\u{1}ice".into();
     entry.reposters = vec!["\u{8}bob".into()];
@@ -188,7 +188,7 @@ fn what_xml_forbids_is_left_out_wherever_it_comes_from() {
 }
 
 #[test]
-fn links_are_ascii_uris_as_rfc_3986_has_them() {
+fn links_are_ascii_uris_as_in_rfc_3986() {
     for (address, printed) in [
         (
             "http://example.com/a?q=[1]{2}|3^4`5",
@@ -209,7 +209,7 @@ fn links_are_ascii_uris_as_rfc_3986_has_them() {
 }
 
 #[test]
-fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
+fn a_feed_contains_the_newest_links_of_its_channels_as_they_are_now() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&dir.path().join("links.tsv")).unwrap();
     let config = good("");
@@ -234,7 +234,7 @@ fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
     let titles: Vec<_> =
         parsed.entries.iter().map(|e| e.title.as_ref().unwrap().content.as_str()).collect();
     assert_eq!(titles, ["three!", "two"]);
-    // Title and removal keep the guid and the date of what they are about, but they are changes of the feed.
+    // A new title or a removal keeps the guid and date of its link, but changes the feed.
     assert_eq!(parsed.entries[0].id, "linkbot:%23dev/2026-11-22T10:00:04.000Z");
     holds(&xml, "<pubDate>Sun, 22 Nov 2026 10:00:04 +0000</pubDate>");
     holds(&xml, "<lastBuildDate>Sun, 22 Nov 2026 10:00:07 +0000</lastBuildDate>");
@@ -251,15 +251,15 @@ fn a_feed_holds_the_newest_links_of_its_channels_as_they_stand_now() {
 
 proptest! {
     #[test]
-    fn any_words_give_a_feed_that_a_reader_understands(
-        words in any::<String>(),
+    fn a_reader_understands_a_feed_with_any_text(
+        text in any::<String>(),
         nick in any::<String>(),
         channel in any::<String>(),
         again in prop::collection::vec(any::<String>(), 0..3),
         url in prop_oneof![any::<String>(), "https?://\\PC{1,40}"],
         year in 1900i32..=9999,
     ) {
-        let mut entry = titled(&words);
+        let mut entry = titled(&text);
         (entry.link.nick, entry.link.channel, entry.link.url, entry.reposters) = (nick, channel, url, again);
         entry.link.posted = entry.link.posted.replace_year(year).unwrap();
         let legal = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
@@ -267,20 +267,20 @@ proptest! {
         prop_assert!(xml.chars().all(|c| legal(&c)));
         let parsed = parse(&xml);
         prop_assert_eq!(parsed.entries.len(), 1);
-        // Readers fold white space; titles in the journal hold single blanks only.
-        let fold = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let expected = fold(crate::title::split_tags(&words).0.chars().filter(legal).collect());
+        // Readers collapse white space; titles in the journal have single spaces.
+        let collapse = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = collapse(crate::title::split_tags(&text).0.chars().filter(legal).collect());
         if !expected.is_empty() {
-            prop_assert_eq!(fold(parsed.entries[0].title.clone().unwrap().content), expected);
+            prop_assert_eq!(collapse(parsed.entries[0].title.clone().unwrap().content), expected);
         }
     }
 
     #[test]
-    fn a_printed_link_is_a_uri_and_the_same_address(text in "https?://(\\PC{1,30}|\\[::1\\][ -~]{0,30})") {
+    fn a_printed_link_is_a_uri_and_stays_the_same(text in "https?://(\\PC{1,30}|\\[::1\\][ -~]{0,30})") {
         let printed = uri(&text);
         prop_assert!(printed.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b)), "{printed}");
         prop_assert!(printed.matches('#').count() <= 1);
-        // What is no address at all is only made harmless.
+        // Text that is not an address is only escaped.
         if Url::parse(&text).is_ok() {
             prop_assert_eq!(uri(&printed), printed);
         }

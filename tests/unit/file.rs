@@ -26,7 +26,7 @@ fn a_file_is_replaced_as_a_whole_and_everyone_may_read_it() {
     fs::write(path_in(&dir), "old").unwrap();
     fs::set_permissions(path_in(&dir), Permissions::from_mode(0o600)).unwrap();
     let old = fs::metadata(path_in(&dir)).unwrap().ino();
-    // What a crash may have left.
+    // A crash may have left this.
     fs::write(dir.path().join("links.xml.tmp"), "half").unwrap();
     let held = fs::File::open(path_in(&dir)).unwrap();
     replace(&path_in(&dir), "new").unwrap();
@@ -49,12 +49,12 @@ fn the_umask_makes_no_difference() {
         .arg(std::env::current_exe().unwrap())
         .arg(test);
     let output = shell.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("1 passed; 0 failed"), "{told}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 passed; 0 failed"), "{stdout}");
 }
 
 #[test]
-fn what_is_no_file_is_not_replaced() {
+fn a_fifo_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let made = std::process::Command::new("mkfifo").arg(path_in(&dir)).status();
     assert!(made.unwrap().success());
@@ -81,7 +81,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("www")).unwrap();
     symlink("www/real.xml", path_in(&dir)).unwrap();
-    // First with nothing there, then with an old file.
+    // First without a target, then with an old one.
     for text in ["one", "two"] {
         replace(&path_in(&dir), text).unwrap();
         let real = dir.path().join("www/real.xml");
@@ -96,7 +96,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
 }
 
 #[test]
-fn a_left_over_temporary_link_is_not_followed() {
+fn a_leftover_temporary_symlink_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("victim"), "mine").unwrap();
     symlink("victim", dir.path().join("links.xml.tmp")).unwrap();

@@ -10,11 +10,11 @@ use super::*;
 
 const NOON: OffsetDateTime = datetime!(2026-11-22 12:00:00 UTC);
 
-/// A folder of its own for each test, and the path of a journal in it.
+/// A new directory, and the path of a journal in it.
 fn place() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("links.tsv");
-    (folder, path)
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("links.tsv");
+    (dir, path)
 }
 
 fn open(path: &Path) -> Journal {
@@ -40,7 +40,7 @@ fn link(url: &str, title: &str) -> Link {
     }
 }
 
-/// Saves a link as a turn does it, without an account.
+/// Saves a link as a batch does, without an account.
 fn save(journal: &mut Journal, title: &str) -> OffsetDateTime {
     journal.check(u64::MAX);
     let time = journal.append(Action::Add, &link("x", title), NOON).unwrap();
@@ -61,18 +61,18 @@ fn titles(journal: &Journal) -> Vec<String> {
     journal.links(VIEW_WINDOW, "", |_| true).map(|entry| entry.unwrap().link.title).collect()
 }
 
-/// What is pending after `cursor`, oldest first.
+/// The events pending after `cursor`, oldest first.
 fn pending(journal: &Journal, cursor: OffsetDateTime) -> Vec<Event> {
     let lines = journal.read_from(journal.find_after(cursor).unwrap()).unwrap();
     lines.map(|line| line.unwrap().event).collect()
 }
 
-fn owed(journal: &Journal, cursor: OffsetDateTime) -> Vec<String> {
+fn pending_titles(journal: &Journal, cursor: OffsetDateTime) -> Vec<String> {
     pending(journal, cursor).into_iter().map(|event| event.link.title).collect()
 }
 
-/// The pending part of the journal, for a check.
-fn from(journal: &Journal, cursor: OffsetDateTime) -> u64 {
+/// Where the pending events start, for [`Journal::check`].
+fn pending_offset(journal: &Journal, cursor: OffsetDateTime) -> u64 {
     journal.find_after(cursor).unwrap()
 }
 
@@ -84,14 +84,14 @@ fn error(path: &Path) -> String {
     Journal::open(path).err().unwrap()
 }
 
-/// A line by hand, `ms` after noon.
+/// An `add` line, `ms` after noon.
 fn line(ms: u32, title: &str) -> String {
     format!("2026-11-22T12:00:00.{ms:03}Z\tadd\t#dev\tbob\t\thttp://example.com/{title}\t{title}\n")
 }
 
 #[test]
-fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_another_time() {
-    let (_folder, path) = place();
+fn an_event_is_one_line_of_seven_columns_and_an_eighth_if_it_was_posted_at_another_time() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     let now = datetime!(2026-11-22 10:31:19.123999 UTC);
     let mut link = Link { account: "al".into(), ..link("", "Title For Link") };
@@ -121,8 +121,8 @@ fn an_event_is_one_line_of_seven_columns_and_an_eighth_where_it_was_posted_at_an
 }
 
 #[test]
-fn a_tab_or_line_end_from_a_lying_server_makes_no_column_and_no_line() {
-    let (_folder, path) = place();
+fn a_tab_or_newline_from_a_bad_server_adds_no_column_and_no_line() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     let link = Link { nick: "a\tb".into(), account: "c\r\nd".into(), ..link("", "T") };
     journal.append(Action::Add, &link, NOON).unwrap();
@@ -133,7 +133,7 @@ fn a_tab_or_line_end_from_a_lying_server_makes_no_column_and_no_line() {
 }
 
 #[test]
-fn a_time_is_to_the_millisecond_and_utc() {
+fn a_time_is_in_utc_to_the_millisecond() {
     let text = "2026-11-22T10:31:19.123Z";
     assert_eq!(parse_time(text), Some(datetime!(2026-11-22 10:31:19.123 UTC)));
     assert_eq!(format_time(datetime!(2026-11-22 11:31:19.123_9 +1)), text);
@@ -154,7 +154,7 @@ fn a_time_is_to_the_millisecond_and_utc() {
 }
 
 #[test]
-fn a_malformed_line_is_skipped_and_said_with_its_number() {
+fn a_malformed_line_is_skipped_and_reported_with_its_number() {
     let good = line(1, "good");
     for (bad, why) in [
         (good.replace("add", "burn"), "unknown action"),
@@ -173,7 +173,7 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
         (good.replace("\tgood", "\t"), "no title"),
         (good.replace("\tgood", "\t\x02 "), "no title"),
     ] {
-        let (_folder, path) = place();
+        let (_dir, path) = place();
         fs::write(&path, format!("# a comment\n\n{bad}{good}")).unwrap();
         let text = format!("{}: lines skipped: 1; the first is line 3: {why}", path.display());
         assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [text]);
@@ -182,20 +182,20 @@ fn a_malformed_line_is_skipped_and_said_with_its_number() {
 }
 
 #[test]
-fn a_title_that_someone_has_edited_is_read_as_if_it_had_been_posted() {
-    let (_folder, path) = place();
+fn an_edited_title_is_read_as_if_it_had_been_posted() {
+    let (_dir, path) = place();
     fs::write(
         &path,
-        line(1, "good").replace("\tgood", "\ttwo  blanks, \x0304red\x0f and\x01 controls "),
+        line(1, "good").replace("\tgood", "\ttwo  spaces, \x0304red\x0f and\x01 controls "),
     )
     .unwrap();
     assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
-    assert_eq!(titles(&open(&path)), ["two blanks, red and controls"]);
+    assert_eq!(titles(&open(&path)), ["two spaces, red and controls"]);
 }
 
 #[test]
-fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
-    let (_folder, path) = place();
+fn empty_columns_at_the_end_of_a_line_may_be_missing() {
+    let (_dir, path) = place();
     let again =
         line(2, "kept").replace("add", "again").replace("bob", "carol").replace("\tkept", "");
     let remove = line(3, "gone").replace("add", "remove").replace("\tgone", "");
@@ -210,36 +210,36 @@ fn columns_that_are_empty_at_the_end_of_a_line_may_be_missing() {
 
 #[test]
 fn skipped_lines_are_counted_and_the_first_is_named() {
-    let (_folder, path) = place();
-    let said = |within| {
+    let (_dir, path) = place();
+    let warning = |within| {
         skipped(&path, within).unwrap().map(|text| text.split_once(": ").unwrap().1.to_owned())
     };
-    assert_eq!(said(VIEW_WINDOW), None, "no file, nothing to say");
+    assert_eq!(warning(VIEW_WINDOW), None, "there is no file");
     fs::write(&path, b"# c\na\n\xff\nb\n2026").unwrap();
-    assert_eq!(said(VIEW_WINDOW).unwrap(), "lines skipped: 4; the first is line 2: not a time");
-    // Of a part of the file the beginning of a line is not one.
+    assert_eq!(warning(VIEW_WINDOW).unwrap(), "lines skipped: 4; the first is line 2: not a time");
+    // A partial first line is not counted.
     for within in [6, 7] {
         assert_eq!(
-            said(within).unwrap(),
+            warning(within).unwrap(),
             "lines skipped: 2; the first is line 2 from the end: not a time"
         );
     }
     fs::write(&path, "bad\n".to_owned() + &line(1, "good")).unwrap();
-    assert_eq!(said(line(1, "good").len() as u64), None);
+    assert_eq!(warning(line(1, "good").len() as u64), None);
     assert!(skipped(path.parent().unwrap(), VIEW_WINDOW).is_err());
 }
 
 #[test]
-fn dos_line_ends_are_understood() {
-    let (_folder, path) = place();
+fn windows_newlines_are_accepted() {
+    let (_dir, path) = place();
     fs::write(&path, format!("\r\n# c\r\n{}", line(1, "good").replace('\n', "\r\n"))).unwrap();
     assert_eq!(titles(&open(&path)), ["good"]);
     assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
 }
 
 #[test]
-fn a_last_line_that_cannot_be_read_and_has_no_line_end_is_cut_off_at_start() {
-    let (_folder, path) = place();
+fn a_malformed_last_line_without_a_newline_is_truncated_at_startup() {
+    let (_dir, path) = place();
     for torn in ["2", &line(2, "torn")[..60], "\0\0\0", &"x".repeat(200_000)] {
         fs::write(&path, line(1, "whole") + torn).unwrap();
         assert_eq!(titles(&open(&path)), ["whole"]);
@@ -251,12 +251,12 @@ fn a_last_line_that_cannot_be_read_and_has_no_line_end_is_cut_off_at_start() {
 }
 
 #[test]
-fn a_last_line_that_only_lacks_its_line_end_is_kept_and_the_next_one_is_a_line_of_its_own() {
-    let (_folder, path) = place();
+fn a_last_line_that_lacks_only_its_newline_is_kept_and_the_next_one_is_separate() {
+    let (_dir, path) = place();
     for last in [line(2, "last"), "# a comment\n".to_owned()] {
         fs::write(&path, line(1, "first") + last.trim_end()).unwrap();
         let mut journal = open(&path);
-        // What another program appends next is a line of its own, too.
+        // What another program appends next will be a separate line too.
         assert_eq!(fs::read_to_string(&path).unwrap(), line(1, "first") + last.trim_end() + "\n");
         assert_eq!(titles(&journal).len(), last.split('\t').count().div_ceil(6));
         let saved = save(&mut journal, "new");
@@ -272,7 +272,7 @@ fn a_last_line_that_only_lacks_its_line_end_is_kept_and_the_next_one_is_a_line_o
 
 #[test]
 fn a_second_linkbot_is_kept_out_until_the_first_has_ended() {
-    let (_folder, path) = place();
+    let (_dir, path) = place();
     let first = open(&path);
     assert_eq!(
         error(&path),
@@ -287,13 +287,13 @@ fn a_second_linkbot_is_kept_out_until_the_first_has_ended() {
 }
 
 #[test]
-fn what_cannot_be_a_journal_is_one_line_with_its_name() {
-    let (folder, path) = place();
+fn the_error_of_an_unusable_journal_is_one_line_with_its_name() {
+    let (dir, path) = place();
     let device = Path::new("/dev/null");
     for (path, what) in [
-        (folder.path(), "not a regular file"),
+        (dir.path(), "not a regular file"),
         (device, "not a regular file"),
-        (&folder.path().join("none/links.tsv"), "No such file or directory"),
+        (&dir.path().join("none/links.tsv"), "No such file or directory"),
     ] {
         let text = error(path);
         assert!(
@@ -306,29 +306,29 @@ fn what_cannot_be_a_journal_is_one_line_with_its_name() {
 }
 
 #[test]
-fn lines_that_others_append_are_seen_at_the_next_check_and_stay_lines_of_their_own() {
-    let (_folder, path) = place();
+fn lines_that_others_append_are_seen_at_the_next_check_and_stay_separate() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
-    assert!(!journal.check(u64::MAX), "what linkbot wrote is nothing new");
+    assert!(!journal.check(u64::MAX), "linkbot's own write is no change");
     append_by_hand(&path, line(900, "by-hand").as_bytes());
     assert!(journal.check(u64::MAX));
     assert!(!journal.check(u64::MAX));
     assert_eq!(titles(&journal), ["by-hand", "one"]);
-    assert_eq!(owed(&journal, OffsetDateTime::UNIX_EPOCH), ["one", "by-hand"]);
+    assert_eq!(pending_titles(&journal, OffsetDateTime::UNIX_EPOCH), ["one", "by-hand"]);
     let saved = save(&mut journal, "two");
-    assert_eq!(saved, time(901), "behind the line by hand");
+    assert_eq!(saved, time(901), "after the line appended by hand");
     append_by_hand(&path, b"half a li");
     assert!(save(&mut journal, "three") > saved);
-    append_by_hand(&path, line(950, "without-line-end").trim_end().as_bytes());
+    append_by_hand(&path, line(950, "without-newline").trim_end().as_bytes());
     save(&mut journal, "four");
-    assert_eq!(titles(&journal), ["four", "without-line-end", "three", "two", "by-hand", "one"]);
+    assert_eq!(titles(&journal), ["four", "without-newline", "three", "two", "by-hand", "one"]);
     assert!(skipped(&path, VIEW_WINDOW).unwrap().unwrap().contains(": lines skipped: 1; "));
 }
 
 #[test]
-fn an_old_line_appended_by_hand_sets_no_time_back() {
-    let (_folder, path) = place();
+fn an_old_line_appended_by_hand_does_not_set_times_back() {
+    let (_dir, path) = place();
     fs::write(&path, line(500, "new") + &line(1, "old")).unwrap();
     let mut journal = open(&path);
     let time = journal.append(Action::Add, &link("", "T"), NOON - Duration::HOUR).unwrap();
@@ -336,8 +336,8 @@ fn an_old_line_appended_by_hand_sets_no_time_back() {
 }
 
 #[test]
-fn times_more_than_a_day_ahead_are_not_the_last_time() {
-    let (_folder, path) = place();
+fn times_more_than_a_day_ahead_do_not_count_as_the_newest() {
+    let (_dir, path) = place();
     let year_9999 = line(1, "late").replace("2026-11-22T12:00:00.001", "9999-12-31T23:59:59.999");
     fs::write(&path, line(500, "one") + &year_9999).unwrap();
     let mut journal = open(&path);
@@ -346,18 +346,22 @@ fn times_more_than_a_day_ahead_are_not_the_last_time() {
     assert_eq!(save(&mut journal, "three"), time(502));
     journal.not_before(datetime!(9999-01-01 0:00 UTC));
     assert_eq!(save(&mut journal, "four"), time(503));
-    // For the account, only the order of the lines counts.
-    assert_eq!(owed(&journal, time(500)), ["late", "two", "late", "three", "four"]);
-    assert_eq!(owed(&journal, time(502)), ["four"]);
-    // A cursor that was set while the clock was wrong. Its time may be that of either line.
+    // For delivery, only the order of the lines counts.
+    assert_eq!(pending_titles(&journal, time(500)), ["late", "two", "late", "three", "four"]);
+    assert_eq!(pending_titles(&journal, time(502)), ["four"]);
+    // A cursor that was set while the clock was wrong: either `late` line may be its line.
     let late = datetime!(9999-12-31 23:59:59.999 UTC);
-    assert_eq!(owed(&journal, late), ["two", "late", "three", "four"]);
-    assert_eq!(owed(&journal, late - Duration::SECOND).len(), 6, "its line is gone");
+    assert_eq!(pending_titles(&journal, late), ["two", "late", "three", "four"]);
+    assert_eq!(
+        pending_titles(&journal, late - Duration::SECOND).len(),
+        6,
+        "the cursor's line is gone"
+    );
 }
 
 #[test]
-fn after_the_clock_was_set_back_events_have_its_time_again() {
-    let (_folder, path) = place();
+fn after_a_wrong_clock_is_set_back_events_follow_it_again() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
     let later = NOON + Duration::HOUR;
@@ -368,12 +372,12 @@ fn after_the_clock_was_set_back_events_have_its_time_again() {
     assert_eq!(journal.append(Action::Add, &link("x", "a year ahead"), far).unwrap(), far);
     journal.commit().unwrap();
     assert_eq!(save(&mut journal, "three"), later + 2 * Duration::MILLISECOND);
-    assert_eq!(owed(&journal, far), ["three"]);
+    assert_eq!(pending_titles(&journal, far), ["three"]);
 }
 
 #[test]
-fn lines_in_the_future_are_named_once() {
-    let (_folder, path) = place();
+fn lines_in_the_future_are_reported_in_one_warning() {
+    let (_dir, path) = place();
     let now = OffsetDateTime::now_utc();
     let at = |time| line(1, "late").replace("2026-11-22T12:00:00.001Z", &format_time(time));
     fs::write(&path, line(500, "one") + &at(now + Duration::SECOND)).unwrap();
@@ -395,8 +399,8 @@ fn lines_in_the_future_are_named_once() {
 }
 
 #[test]
-fn an_edit_that_leaves_the_length_as_it_is_is_noticed_once() {
-    let (_folder, path) = place();
+fn an_edit_that_keeps_the_length_is_noticed_once() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
     assert!(!journal.check(u64::MAX));
@@ -414,18 +418,18 @@ fn an_edit_that_leaves_the_length_as_it_is_is_noticed_once() {
 }
 
 #[test]
-fn after_the_journal_is_replaced_or_deleted_saves_go_to_the_file_there_now_with_later_times() {
-    let (folder, path) = place();
+fn after_the_journal_is_replaced_or_deleted_saves_go_to_the_new_file_with_later_times() {
+    let (dir, path) = place();
     let mut journal = open(&path);
     let first = save(&mut journal, "one");
-    fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
+    fs::rename(&path, dir.path().join("links.tsv.1")).unwrap();
     assert!(journal.check(u64::MAX));
     assert!(save(&mut journal, "two") > first);
-    assert_eq!(titles(&open(&folder.path().join("links.tsv.1"))), ["one"]);
+    assert_eq!(titles(&open(&dir.path().join("links.tsv.1"))), ["one"]);
     assert_eq!(titles(&journal), ["two"]);
     fs::remove_file(&path).unwrap();
     save(&mut journal, "three");
-    let new = folder.path().join("new");
+    let new = dir.path().join("new");
     fs::write(&new, line(900, "put-there") + "torn").unwrap();
     fs::rename(&new, &path).unwrap();
     save(&mut journal, "four");
@@ -434,13 +438,13 @@ fn after_the_journal_is_replaced_or_deleted_saves_go_to_the_file_there_now_with_
 }
 
 #[test]
-fn a_file_put_there_by_another_linkbot_is_not_written_to() {
-    let (folder, path) = place();
+fn a_file_that_another_linkbot_uses_is_not_written_to() {
+    let (dir, path) = place();
     let mut journal = open(&path);
-    let other = folder.path().join("other");
+    let other = dir.path().join("other");
     let theirs = open(&other);
     fs::rename(&other, &path).unwrap();
-    assert!(!journal.check(u64::MAX), "there is nothing new to be shown");
+    assert!(!journal.check(u64::MAX), "there is nothing new to show");
     journal.append(Action::Add, &link("", "T"), NOON).unwrap();
     let error = journal.commit().unwrap_err();
     assert!(error.contains("in use by another linkbot"), "{error}");
@@ -449,97 +453,97 @@ fn a_file_put_there_by_another_linkbot_is_not_written_to() {
     save(&mut journal, "T");
 }
 
-/// A journal with a delivered link and two owed ones, and the cursor between them.
-fn with_owed(path: &Path) -> (Journal, OffsetDateTime) {
+/// A journal with a delivered link and two pending events, and the cursor between them.
+fn with_pending(path: &Path) -> (Journal, OffsetDateTime) {
     let mut journal = open(path);
     let cursor = save(&mut journal, "delivered");
-    journal.append(Action::Add, &link("y", "owed"), NOON).unwrap();
-    journal.append(Action::Title, &link("y", "owed, too"), NOON).unwrap();
+    journal.append(Action::Add, &link("y", "pending"), NOON).unwrap();
+    journal.append(Action::Title, &link("y", "pending, too"), NOON).unwrap();
     journal.commit().unwrap();
     (journal, cursor)
 }
 
 #[test]
-fn what_is_owed_goes_along_into_a_new_file_with_its_times() {
-    let take: [fn(&Path); 3] = [
+fn pending_events_are_copied_to_a_new_file_with_their_times() {
+    let ways: [fn(&Path); 3] = [
         |path| fs::remove_file(path).unwrap(),
         |path| fs::rename(path, path.with_extension("1")).unwrap(),
-        // As logrotate does it with `create`; here with a line that has no end.
+        // Like logrotate with `create`; here with a line without a newline.
         |path| {
             fs::rename(path, path.with_extension("1")).unwrap();
             fs::write(path, line(900, "there").trim_end()).unwrap();
         },
     ];
-    for take in take {
-        let (folder, path) = place();
-        let (mut journal, cursor) = with_owed(&path);
+    for take in ways {
+        let (dir, path) = place();
+        let (mut journal, cursor) = with_pending(&path);
         let before: Vec<Event> = pending(&journal, cursor);
-        // By hand, and not looked at before the file is gone.
+        // Appended by hand, and not checked before the file is gone.
         append_by_hand(&path, line(500, "by-hand").as_bytes());
         let mode = fs::metadata(&path).unwrap().mode();
-        let owed_from = from(&journal, cursor);
+        let offset = pending_offset(&journal, cursor);
         take(&path);
-        assert!(journal.check(owed_from));
+        assert!(journal.check(offset));
         let after: Vec<Event> =
             pending(&journal, cursor).into_iter().filter(|e| e.time < time(500)).collect();
         assert_eq!(after, before);
-        assert!(owed(&journal, cursor).contains(&"by-hand".into()));
+        assert!(pending_titles(&journal, cursor).contains(&"by-hand".into()));
         assert!(!titles(&journal).contains(&"delivered".into()));
         assert_eq!(fs::metadata(&path).unwrap().mode(), mode);
-        assert!(!journal.check(from(&journal, cursor)));
+        assert!(!journal.check(pending_offset(&journal, cursor)));
         assert!(save(&mut journal, "new") > time(500));
-        assert!(!folder.path().join("links.tsv.tmp").exists());
+        assert!(!dir.path().join("links.tsv.tmp").exists());
     }
 }
 
 #[test]
-fn what_is_owed_stands_in_an_editors_copy_once() {
-    let (folder, path) = place();
-    let (mut journal, cursor) = with_owed(&path);
-    let copy = folder.path().join("copy");
+fn pending_events_appear_once_in_an_editors_copy() {
+    let (dir, path) = place();
+    let (mut journal, cursor) = with_pending(&path);
+    let copy = dir.path().join("copy");
     let edited = fs::read_to_string(&path).unwrap().replace("delivered", "edited");
     for (kept, missing) in [(3, 0), (2, 1), (1, 2)] {
         fs::write(&copy, edited.split_inclusive('\n').take(kept).collect::<String>()).unwrap();
         fs::rename(&copy, &path).unwrap();
-        assert!(journal.check(from(&journal, cursor)));
+        assert!(journal.check(pending_offset(&journal, cursor)));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             edited,
-            "{missing} of them were not in the copy"
+            "{missing} pending events were not in the copy"
         );
     }
 }
 
 #[test]
-fn without_an_account_nothing_is_carried_over() {
-    let (_folder, path) = place();
-    let (mut journal, _) = with_owed(&path);
+fn without_an_account_nothing_is_copied() {
+    let (_dir, path) = place();
+    let (mut journal, _) = with_pending(&path);
     fs::remove_file(&path).unwrap();
     assert!(journal.check(u64::MAX));
     assert_eq!(fs::read(&path).unwrap(), b"");
 }
 
 #[test]
-fn while_the_journals_place_cannot_be_used_nothing_is_saved_and_what_is_owed_waits() {
-    let (folder, path) = place();
-    let (mut journal, cursor) = with_owed(&path);
-    fs::rename(&path, folder.path().join("links.tsv.1")).unwrap();
+fn while_the_journals_path_is_unusable_nothing_is_saved_and_pending_events_wait() {
+    let (dir, path) = place();
+    let (mut journal, cursor) = with_pending(&path);
+    fs::rename(&path, dir.path().join("links.tsv.1")).unwrap();
     fs::create_dir(&path).unwrap();
     for _ in 0..2 {
-        assert!(!journal.check(from(&journal, cursor)));
+        assert!(!journal.check(pending_offset(&journal, cursor)));
         journal.append(Action::Add, &link("", "T"), NOON).unwrap();
         assert_eq!(journal.commit().unwrap_err().to_string(), "not a regular file");
-        assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
+        assert_eq!(pending_titles(&journal, cursor), ["pending", "pending, too"]);
     }
     fs::remove_dir(&path).unwrap();
-    assert!(journal.check(from(&journal, cursor)));
-    assert_eq!(owed(&journal, cursor), ["owed", "owed, too"]);
+    assert!(journal.check(pending_offset(&journal, cursor)));
+    assert_eq!(pending_titles(&journal, cursor), ["pending", "pending, too"]);
 }
 
 #[test]
-fn a_journal_behind_a_symbolic_link_is_the_same_file_and_not_a_replaced_one() {
-    let (folder, path) = place();
-    let real = folder.path().join("real.tsv");
+fn a_journal_that_is_a_symlink_does_not_count_as_replaced() {
+    let (dir, path) = place();
+    let real = dir.path().join("real.tsv");
     fs::write(&real, "").unwrap();
     symlink(&real, &path).unwrap();
     let mut journal = open(&path);
@@ -549,8 +553,8 @@ fn a_journal_behind_a_symbolic_link_is_the_same_file_and_not_a_replaced_one() {
 }
 
 #[test]
-fn a_journal_cut_short_is_gone_on_with_at_its_new_end() {
-    let (_folder, path) = place();
+fn after_the_journal_is_truncated_saves_go_to_its_new_end() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     let first = save(&mut journal, "one");
     let len = fs::metadata(&path).unwrap().len();
@@ -568,14 +572,14 @@ fn a_journal_cut_short_is_gone_on_with_at_its_new_end() {
 }
 
 #[test]
-fn a_batch_whose_file_went_away_under_it_is_not_called_saved() {
+fn committing_to_a_removed_or_truncated_file_is_an_error() {
     let ways: [fn(&Path); 3] = [
         |path| fs::remove_file(path).unwrap(),
         |path| fs::rename(path, path.with_extension("old")).unwrap(),
         |path| OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap(),
     ];
     for lose in ways {
-        let (_folder, path) = place();
+        let (_dir, path) = place();
         let mut journal = open(&path);
         save(&mut journal, "before");
         journal.append(Action::Add, &link("a", "lost"), NOON).unwrap();
@@ -584,7 +588,7 @@ fn a_batch_whose_file_went_away_under_it_is_not_called_saved() {
         assert!(error.contains("replaced or truncated"), "{error}");
         journal.commit().unwrap();
         save(&mut journal, "after");
-        // What was not promised may be there all the same, in a file that was emptied before it was written.
+        // A link reported as not saved may exist, if the file was emptied before the write.
         let mut titles = titles(&journal);
         titles.retain(|title| title != "lost");
         assert_eq!(titles, ["after"]);
@@ -594,7 +598,7 @@ fn a_batch_whose_file_went_away_under_it_is_not_called_saved() {
 
 #[test]
 fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
-    let (_folder, path) = place();
+    let (_dir, path) = place();
     let mut journal = open(&path);
     save(&mut journal, "one");
     for title in ["same batch", "not saved"] {
@@ -603,9 +607,9 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     assert_eq!(
         titles(&journal),
         ["not saved", "same batch", "one"],
-        "a command sees what those before it wrote"
+        "a command sees the events of earlier ones"
     );
-    // /dev/full takes no byte and cannot be cut back either, as a disk that is worse than full.
+    // /dev/full accepts no bytes and cannot be truncated.
     let full = OpenOptions::new().read(true).append(true).open("/dev/full").unwrap();
     let real = std::mem::replace(&mut journal.file, full);
     assert_eq!(journal.commit().unwrap_err().to_string(), "No space left on device");
@@ -614,53 +618,53 @@ fn a_batch_that_cannot_be_written_is_not_saved_and_the_next_one_is() {
     assert!(journal.commit().is_err());
     journal.commit().unwrap();
     journal.file = real;
-    // A part of the batch may have been written.
+    // Part of the batch may have been written.
     append_by_hand(&path, b"2026-11-22T12:0");
-    assert_eq!(titles(&journal), ["one"], "what is to be cut off is not shown");
+    assert_eq!(titles(&journal), ["one"], "what will be truncated is not shown");
     save(&mut journal, "two");
     assert_eq!(titles(&journal), ["two", "one"]);
     assert_eq!(warnings(&path, VIEW_WINDOW).unwrap(), [""; 0]);
 }
 
 #[test]
-fn lines_that_cross_a_block_are_read_whole_and_longer_ones_are_skipped() {
+fn lines_across_blocks_are_read_whole_and_lines_over_a_block_are_skipped() {
     let comment = |len: usize| "#".repeat(len - 1) + "\n";
-    // The block's border on every byte around a line, from within the first block to behind it.
+    // Puts the block boundary at every byte in and around a line.
     for shift in 0..150 {
-        let (_folder, path) = place();
+        let (_dir, path) = place();
         fs::write(&path, line(1, "a") + &line(2, "b") + &comment(BLOCK - shift) + &line(3, "c"))
             .unwrap();
         assert_eq!(titles(&open(&path)), ["c", "b", "a"], "shift {shift}");
     }
     for long in [BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 7] {
         for (before, after) in [("", ""), ("", "c"), ("a", ""), ("a", "c")] {
-            let (_folder, path) = place();
+            let (_dir, path) = place();
             let of = |title: &str| if title.is_empty() { String::new() } else { line(1, title) };
             fs::write(&path, of(before) + &comment(long) + &of(after)).unwrap();
             let expected: Vec<_> = [after, before].into_iter().filter(|t| !t.is_empty()).collect();
             assert_eq!(titles(&open(&path)), expected, "{long}");
             let number = if before.is_empty() { 1 } else { 2 };
-            let said = (long > BLOCK).then(|| format!("line {number}: longer than 32 KiB"));
+            let reason = (long > BLOCK).then(|| format!("line {number}: longer than 32 KiB"));
             let text = skipped(&path, VIEW_WINDOW).unwrap();
             assert_eq!(
                 text.as_deref().map(|t| t.split("first is ").nth(1).unwrap()),
-                said.as_deref()
+                reason.as_deref()
             );
         }
     }
 }
 
 #[test]
-fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed() {
-    let (_folder, path) = place();
+fn a_view_reads_only_its_window_and_delivery_reads_everything_pending() {
+    let (_dir, path) = place();
     let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(VIEW_WINDOW as usize / BLOCK);
     fs::write(&path, line(1, "a") + &line(2, "b") + &wide + "bad\n" + &line(4, "c")).unwrap();
     let journal = open(&path);
     assert_eq!(titles(&journal), ["c"]);
-    assert_eq!(owed(&journal, OffsetDateTime::UNIX_EPOCH), ["a", "b", "c"]);
-    assert_eq!(owed(&journal, time(1)), ["b", "c"]);
-    assert_eq!(owed(&journal, time(2)), ["c"]);
-    assert_eq!(owed(&journal, time(4)), [""; 0]);
+    assert_eq!(pending_titles(&journal, OffsetDateTime::UNIX_EPOCH), ["a", "b", "c"]);
+    assert_eq!(pending_titles(&journal, time(1)), ["b", "c"]);
+    assert_eq!(pending_titles(&journal, time(2)), ["c"]);
+    assert_eq!(pending_titles(&journal, time(4)), [""; 0]);
     let text = skipped(&path, VIEW_WINDOW).unwrap().unwrap();
     assert!(
         text.ends_with("lines skipped: 1; the first is line 2 from the end: not a time"),
@@ -669,10 +673,10 @@ fn a_view_reads_no_more_than_its_reach_and_the_delivery_reads_all_that_is_owed()
 }
 
 #[test]
-fn a_cursor_whose_line_is_gone_is_looked_for_within_reach_of_the_first_older_line() {
-    let (_folder, path) = place();
+fn the_search_for_a_cursor_without_a_line_ends_after_a_window_of_older_lines() {
+    let (_dir, path) = place();
     let wide = ("#".repeat(BLOCK - 1) + "\n").repeat(VIEW_WINDOW as usize / BLOCK);
-    // Behind the reach stands a line that is later than the cursor; nobody can expect it there.
+    // Outside the window, a line is later than the cursor. Searching that far is not required.
     fs::write(
         &path,
         line(7, "hidden")
@@ -683,24 +687,24 @@ fn a_cursor_whose_line_is_gone_is_looked_for_within_reach_of_the_first_older_lin
             + &line(2, "old"),
     )
     .unwrap();
-    assert_eq!(owed(&open(&path), time(5)), ["c", "old"]);
+    assert_eq!(pending_titles(&open(&path), time(5)), ["c", "old"]);
     fs::write(&path, line(7, "seen") + &wide[BLOCK..] + &line(1, "old") + &line(9, "c")).unwrap();
-    assert_eq!(owed(&open(&path), time(5)), ["seen", "old", "c"]);
-    // However far it is: only older lines count.
+    assert_eq!(pending_titles(&open(&path), time(5)), ["seen", "old", "c"]);
+    // The distance does not matter: only older lines count toward the window.
     let far = line(5, "done") + &line(7, "a") + &wide + &wide[..BLOCK] + &line(9, "b");
     fs::write(&path, far + &line(1, "old")).unwrap();
-    assert_eq!(owed(&open(&path), time(5)), ["a", "b", "old"]);
+    assert_eq!(pending_titles(&open(&path), time(5)), ["a", "b", "old"]);
 }
 
 #[test]
-fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
-    let (_folder, path) = place();
+fn edits_above_the_cursor_neither_skip_nor_repeat_events() {
+    let (_dir, path) = place();
     let whole: Vec<String> = (1..=6).map(|ms| line(ms * 10, &format!("t{ms}"))).collect();
     fs::write(&path, whole.concat()).unwrap();
     let mut journal = open(&path);
     let cursor = time(30);
     let expected = ["t4", "t5", "t6"];
-    assert_eq!(owed(&journal, cursor), expected);
+    assert_eq!(pending_titles(&journal, cursor), expected);
     type Edit = fn(&mut Vec<String>);
     let edits: [(&str, Edit); 5] = [
         ("deleted above", |lines| drop(lines.remove(0))),
@@ -714,21 +718,21 @@ fn lines_deleted_inserted_or_edited_above_the_cursor_neither_skip_nor_repeat() {
         make(&mut lines);
         fs::write(&path, lines.concat()).unwrap();
         journal.check(0);
-        assert_eq!(owed(&journal, cursor), expected, "{edit}, while running");
+        assert_eq!(pending_titles(&journal, cursor), expected, "{edit}, while running");
         drop(journal);
         journal = open(&path);
-        assert_eq!(owed(&journal, cursor), expected, "{edit}, after a start");
+        assert_eq!(pending_titles(&journal, cursor), expected, "{edit}, after a start");
     }
 }
 
 #[test]
-fn every_line_below_the_cursors_is_owed_whatever_its_time() {
-    let (_folder, path) = place();
+fn every_line_below_the_cursors_is_pending_whatever_its_time() {
+    let (_dir, path) = place();
     let lines = |all: &[u32]| all.iter().map(|&ms| line(ms, &ms.to_string())).collect::<String>();
     let cases: [(&[u32], &[&str]); 6] = [
         (&[10, 20, 30, 5], &["5"]),
         (&[10, 20, 30, 40, 5, 20, 50], &["40", "5", "20", "50"]),
-        // Copies, and lines with one time: it cannot know which of them are done.
+        // Copies and lines with equal times: `find_after` cannot know which are done.
         (&[10, 30, 30, 30], &["30", "30"]),
         (&[10, 20, 30, 10, 20, 30], &["10", "20", "30"]),
         (&[10, 30, 20, 40, 30], &["20", "40", "30"]),
@@ -736,23 +740,24 @@ fn every_line_below_the_cursors_is_owed_whatever_its_time() {
     ];
     for (all, expected) in cases {
         fs::write(&path, lines(all)).unwrap();
-        assert_eq!(owed(&open(&path), time(30)), expected, "{all:?}");
+        assert_eq!(pending_titles(&open(&path), time(30)), expected, "{all:?}");
     }
 }
 
 #[test]
-fn a_link_posted_beside_a_cursor_from_the_future_is_still_owed() {
-    let (_folder, path) = place();
+fn a_link_saved_while_the_cursor_is_in_the_future_is_pending() {
+    let (_dir, path) = place();
     let mut journal = open(&path);
     let cursor = datetime!(2027-11-22 12:00 UTC);
     journal.not_before(cursor);
     journal.not_before(NOON);
-    save(&mut journal, "owed");
-    assert_eq!(owed(&journal, cursor), ["owed"]);
+    save(&mut journal, "pending");
+    assert_eq!(pending_titles(&journal, cursor), ["pending"]);
     assert_eq!(pending(&journal, cursor)[0].time, time(1));
 }
 
-/// What a journal says, by the plainest means: all links in order, each event applied as it comes.
+/// A simple model of the journal: all links in order, with each event applied as it comes. The
+/// flag is true if the link is removed.
 #[derive(Default)]
 struct Model(Vec<(Entry, bool)>);
 
@@ -788,7 +793,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let action = prop::sample::select(ACTIONS.map(|(_, action)| action).to_vec());
-    // The clock jumps about by up to an hour between any two events.
+    // Each event's time is within an hour of noon, so the clock jumps in both directions.
     prop_oneof![
         12 => (action, 0..4usize, -3_600_000..3_600_000i64).prop_map(|(a, which, ms)| Step::Event(a, which, ms)),
         2 => Just(Step::Commit),
@@ -800,8 +805,8 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_view_tells_what_the_plain_model_tells(steps in prop::collection::vec(step(), 0..60)) {
-        let (_folder, path) = place();
+    fn every_view_matches_the_model(steps in prop::collection::vec(step(), 0..60)) {
+        let (_dir, path) = place();
         let mut journal = open(&path);
         let (mut model, mut times, mut shown, mut all_match) = (Model::default(), vec![], vec![], true);
         for (i, step) in steps.into_iter().enumerate() {
@@ -848,11 +853,11 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_journal_and_no_good_line_among_them_is_lost(
+    fn any_bytes_are_accepted_and_no_good_line_among_them_is_lost(
         parts in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200), any::<bool>()), 0..20),
         cut in prop_oneof![9 => Just(0), 1 => 0..58usize],
     ) {
-        let (_folder, path) = place();
+        let (_dir, path) = place();
         let (mut bytes, mut good) = (vec![], vec![]);
         for (i, (noise, whole)) in parts.iter().enumerate() {
             bytes.extend(noise);
@@ -893,7 +898,7 @@ proptest! {
     }
 
     #[test]
-    fn a_time_that_is_written_is_read_again(ms in -62_167_219_200_000..253_402_300_800_000i64) {
+    fn a_time_that_is_written_is_read_back(ms in -62_167_219_200_000..253_402_300_800_000i64) {
         let time = OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(ms);
         prop_assert_eq!(parse_time(&format_time(time)), Some(time));
     }

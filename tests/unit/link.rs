@@ -45,7 +45,7 @@ fn an_address_is_stored_as_the_url_crate_prints_it() {
 }
 
 #[test]
-fn what_is_no_public_address_is_refused_with_the_reason() {
+fn an_invalid_address_is_refused_with_the_reason() {
     for (given, reason) in [
         ("www.example.com", "must begin with http:// or https://"),
         ("ftp://example.com/", "must begin with http:// or https://"),
@@ -84,25 +84,25 @@ fn an_address_has_at_most_1000_bytes_as_stored() {
     let of = |length: usize| address(&format!("http://example.com/{}", "a".repeat(length - 19)));
     assert_eq!(of(1000).unwrap().len(), 1000);
     assert!(of(1001).unwrap_err().contains("longer than 1000 bytes"));
-    // 400 characters as given, 1,200 bytes of percent-encoding.
+    // About 400 characters as given, and 1,200 bytes when percent-encoded.
     assert!(address(&format!("http://example.com/{}", " ".repeat(398) + "a")).is_err());
 }
 
 #[test]
-fn all_but_letters_digits_and_a_few_signs_are_percent_encoded() {
+fn all_but_letters_digits_and_a_few_symbols_are_percent_encoded() {
     assert_eq!(percent_encode("AZaz09*-._~"), "AZaz09*-._%7E");
     assert_eq!(percent_encode("#a b+ü/%"), "%23a%20b%2B%C3%BC%2F%25");
 }
 
 #[test]
-fn a_channel_in_an_address_loses_its_first_sign_only() {
+fn a_channel_in_an_address_loses_only_its_first_hash() {
     assert_eq!(with_channel("http://x/{channel}/{channel}", "#dev"), "http://x/dev/dev");
     assert_eq!(with_channel("{channel}", "##c++"), "%23c%2B%2B");
     assert_eq!(with_channel("none", "#dev"), "none");
 }
 
 #[test]
-fn a_link_of_nothing_but_tags_is_named_by_its_address() {
+fn a_link_with_only_tags_gets_its_address_as_title() {
     let title = "#rust".into();
     let link = Link { title, ..link(datetime!(2026-01-01 0:00 UTC)) };
     assert_eq!(link.title_and_tags(), ("http://www.example.com/", vec!["rust"]));
@@ -110,7 +110,7 @@ fn a_link_of_nothing_but_tags_is_named_by_its_address() {
 }
 
 #[test]
-fn an_address_is_read_decoded_as_far_as_it_shows() {
+fn an_address_is_decoded_except_invisible_characters() {
     for (url, shown) in [
         (
             "https://ru.wikipedia.org/wiki/%D0%97%D0%B0%D0%B3%D0%BB%D0%B0%D0%B2%D0%BD%D0%B0%D1%8F_%D1%81",
@@ -128,9 +128,9 @@ fn an_address_is_read_decoded_as_far_as_it_shows() {
     }
     let url = "http://www.xn--bcher-kva.example/K%C3%B6ln".to_owned();
     let link = Link { url, ..link(datetime!(2026-01-01 0:00 UTC)) };
-    let found = "http://www.xn--bcher-kva.example/k%c3%b6ln xn--bcher-kva.example/k%c3%b6ln \
+    let expected = "http://www.xn--bcher-kva.example/k%c3%b6ln xn--bcher-kva.example/k%c3%b6ln \
                  www.bücher.example/köln";
-    assert!(link.search_text().ends_with(found), "{}", link.search_text());
+    assert!(link.search_text().ends_with(expected), "{}", link.search_text());
 }
 
 #[test]
@@ -164,13 +164,13 @@ fn two_spellings_of_one_address_have_the_same_key() {
     ] {
         assert_eq!(crate::link::comparison_key(&address(url).unwrap()), key, "{url}");
     }
-    // An operator appended this one by hand.
+    // An operator appended this address by hand.
     assert_eq!(comparison_key("HTTP://www.example.com/"), "example.com");
 }
 
 proptest! {
     #[test]
-    fn a_stored_address_is_ascii_and_stays_as_it_is(text in "(?i:https?)://\\PC{1,40}") {
+    fn a_stored_address_is_ascii_and_stays_the_same(text in "(?i:https?)://\\PC{1,40}") {
         if let Ok(stored) = address(&text) {
             prop_assert!(stored.bytes().all(|b| b.is_ascii_graphic()), "{stored}");
             prop_assert!(stored.starts_with("http") && stored.len() <= LONGEST_ADDRESS);
@@ -179,18 +179,18 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_a_panic(text in any::<String>()) {
+    fn no_text_causes_a_panic(text in any::<String>()) {
         let _ = (address(&text), comparison_key(&text), links_in(&text, false), split_tags(&text));
     }
 
     #[test]
-    fn a_decoded_address_is_still_one_word_that_shows_all_of_itself(path in "(%[0-9a-fA-F]{2}|%[c-f][0-9a-f]%[89ab][0-9a-f]|%|[a-z+/]){0,20}") {
+    fn a_decoded_address_has_no_spaces_or_invisible_characters(path in "(%[0-9a-fA-F]{2}|%[c-f][0-9a-f]%[89ab][0-9a-f]|%|[a-z+/]){0,20}") {
         let decoded = decode(&path);
         prop_assert!(!decoded.contains(is_blank));
     }
 
     #[test]
-    fn a_key_is_the_same_for_every_variant_and_its_own_key(
+    fn every_variant_has_the_same_key_and_a_key_is_its_own_key(
         host in "[a-v]{1,8}\\.example(:8080)?",
         path in "(/[a-z0-9.]{1,5}){0,3}",
         query in prop_oneof![Just(String::new()), "\\?[a-t]=[0-9]{1,3}(&[a-t]=[0-9]{1,3}){0,2}"],
@@ -218,7 +218,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_percent_encoded_decodes_to_itself(text in any::<String>()) {
+    fn percent_encoded_text_decodes_to_itself(text in any::<String>()) {
         let address = Url::parse(&format!("http://x/?q={}", percent_encode(&text))).unwrap();
         prop_assert_eq!(address.query_pairs().next().unwrap().1, text);
     }

@@ -23,7 +23,7 @@ fn log_url(text: &str, zone: Option<UtcOffset>, posted: OffsetDateTime) -> Strin
 }
 
 #[test]
-fn a_log_url_names_the_second_in_its_zone() {
+fn a_log_url_has_the_time_in_its_zone() {
     let pattern = "http://logs/?y=[year]&m=[month]&d=[day]&c={channel}#[year][month][day][hour][minute][second]";
     let of = |zone| log_url(pattern, zone, datetime!(2026-12-31 23:31:19.999 UTC));
     assert_eq!(of(Some(UtcOffset::UTC)), "http://logs/?y=2026&m=12&d=31&c=dev#20261231233119");
@@ -36,7 +36,7 @@ fn a_log_url_names_the_second_in_its_zone() {
 }
 
 #[test]
-fn the_last_second_that_there_is_has_a_log_url_in_every_zone() {
+fn the_last_possible_second_has_a_log_url_in_every_zone() {
     for zone in [offset!(+1), offset!(-1)] {
         let posted = datetime!(9999-12-31 23:59:59 UTC);
         assert_eq!(log_url("http://x/[year]", Some(zone), posted), "http://x/9999");

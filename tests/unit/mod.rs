@@ -1,5 +1,5 @@
-//! The tests of the modules whose public items are enough to test them. The others declare their own
-//! tests, which see private items too.
+//! Tests that use only public items of the modules. Other modules declare their own tests, which
+//! can use private items too.
 
 mod commands;
 mod connection;

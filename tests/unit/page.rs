@@ -76,24 +76,24 @@ fn the_policy_allows_the_page_its_own_style_and_nothing_else() {
 }
 
 #[test]
-fn no_letter_is_smaller_than_11_pixels() {
+fn no_text_is_smaller_than_11_pixels() {
     let css = style();
-    // Sizes are in rem, 16 px.
+    // Sizes are in rem; 1 rem is 16 px.
     let sizes = css.split("font-size: ").skip(1).map(|rest| rest.split("rem").next().unwrap());
     assert!(sizes.map(|size| size.parse::<f32>().unwrap()).all(|rem| rem * 16.0 >= 11.0), "{css}");
 }
 
 /// WCAG's relative luminance of `#rrggbb`.
-fn luminance(colour: &str) -> f64 {
+fn luminance(color: &str) -> f64 {
     let channel = |i: usize| {
-        let c = f64::from(u8::from_str_radix(&colour[i..i + 2], 16).unwrap()) / 255.0;
+        let c = f64::from(u8::from_str_radix(&color[i..i + 2], 16).unwrap()) / 255.0;
         if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
     };
     0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
 }
 
 #[test]
-fn every_colour_of_text_stands_out_from_its_paper_in_the_light_and_in_the_dark() {
+fn every_text_color_has_enough_contrast_in_light_and_dark_mode() {
     let css = style();
     let themes: Vec<_> = css.split("--paper: ").skip(1).collect();
     assert_eq!(themes.len(), 2);
@@ -108,7 +108,7 @@ fn every_colour_of_text_stands_out_from_its_paper_in_the_light_and_in_the_dark()
 }
 
 #[test]
-fn an_item_tells_when_who_what_and_where() {
+fn an_item_shows_when_who_what_and_where() {
     let mut entry = titled("Title & <b> #rust #c++");
     entry.reposters = vec!["bob".into(), "<carol>".into()];
     let html = render(&[entry.clone()]);
@@ -134,7 +134,7 @@ fn an_item_tells_when_who_what_and_where() {
         &without_log,
         "<li class=\"h-entry\"><time class=\"dt-published\" datetime=\"2026-11-22T10:31:17Z\">10:31</time>\n",
     );
-    // Where there are more channels than one, each item names its own.
+    // With several channels, each item names its own.
     let channels = vec!["#dev".into(), "#ops".into()];
     holds(
         &with("", &View { channels, ..view() }, &[entry]),
@@ -155,7 +155,7 @@ fn what_people_write_stays_text() {
 }
 
 #[test]
-fn links_stand_under_their_day_in_the_pages_zone() {
+fn links_are_grouped_by_day_in_the_pages_zone() {
     let entries = [at(datetime!(2026-11-22 23:30 UTC)), at(datetime!(2026-11-22 22:59 UTC))];
     let html = with("timezone = +01:00", &view(), &entries);
     assert_eq!(html.matches("<h2>").count(), 2);
@@ -180,7 +180,7 @@ fn an_empty_page_says_what_to_type() {
 }
 
 #[test]
-fn a_page_that_does_not_show_all_links_says_where_older_ones_are() {
+fn a_page_that_does_not_show_all_links_says_how_to_find_older_ones() {
     let page = |has_older| {
         crate::view::page::render(&config("prefix = !"), &view(), &[entry()], has_older)
     };
@@ -189,7 +189,7 @@ fn a_page_that_does_not_show_all_links_says_where_older_ones_are() {
 }
 
 #[test]
-fn a_lone_feed_is_not_named_by_the_pages_title_again() {
+fn a_single_feed_is_called_rss_not_by_its_title() {
     let html = render(&[]);
     holds(&html, "<p><a rel=\"noopener nofollow ugc\" href=\"links.xml\">RSS</a></p>");
     assert_eq!(html.matches("Links from #dev").count(), 3, "title, alternate, heading: {html}");
@@ -222,7 +222,7 @@ fn a_hundred_links_fit_into_40_kilobytes() {
 
 proptest! {
     #[test]
-    fn no_text_of_others_is_markup(
+    fn no_user_text_becomes_markup(
         title in any::<String>(),
         nick in any::<String>(),
         again in any::<String>(),
@@ -233,7 +233,7 @@ proptest! {
         (entry.link.nick, entry.link.url, entry.reposters) = (nick, url, vec![again]);
         entry.link.posted = entry.link.posted.replace_year(year).unwrap();
         let (html, plain) = (render(&[entry]), render(&[self::entry()]));
-        // Whatever is in it, it has as many tags, and attributes, as any other page with one link.
+        // Any content gives as many tags and attributes as plain text.
         prop_assert_eq!(html.matches('<').count(), plain.matches('<').count());
         prop_assert_eq!(html.matches('"').count(), plain.matches('"').count());
     }

@@ -12,7 +12,7 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A feed for each channel in a folder of its own, and a journal beside them.
+/// A journal, and a feed for each channel in its own directory.
 struct Place {
     dir: tempfile::TempDir,
     journal: Journal,
@@ -23,10 +23,10 @@ impl Place {
     fn new(channels: &[&str]) -> Place {
         let dir = tempfile::tempdir().unwrap();
         let view = |channel: &&str| {
-            let folder = dir.path().join(channel);
-            fs::create_dir(&folder).unwrap();
+            let feed_dir = dir.path().join(channel);
+            fs::create_dir(&feed_dir).unwrap();
             let (channels, title) = (vec![channel.to_string()], "Links".into());
-            let (about, path) = ("irc://irc.example.org/".into(), folder.join("links.xml"));
+            let (about, path) = ("irc://irc.example.org/".into(), feed_dir.join("links.xml"));
             View { path, url: None, channels, title, about, items: 100, is_page: false }
         };
         let views = channels.iter().map(view).collect();
@@ -50,7 +50,7 @@ impl Place {
         self.journal.commit().unwrap();
     }
 
-    /// How many links the channel's feed shows; `None`: there is no such file.
+    /// The number of links in the channel's feed; `None` if there is no such file.
     fn shown(&self, channel: &str) -> Option<usize> {
         let text = fs::read_to_string(self.dir.path().join(channel).join("links.xml")).ok()?;
         Some(text.matches("<item>").count())
@@ -58,7 +58,7 @@ impl Place {
 }
 
 #[test]
-fn at_the_start_every_file_is_brought_up_to_date() {
+fn at_startup_every_file_is_updated() {
     let mut place = Place::new(&["a", "b"]);
     place.add("a");
     let config = place.config.take().unwrap();
@@ -71,7 +71,7 @@ fn at_the_start_every_file_is_brought_up_to_date() {
 }
 
 #[test]
-fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
+fn a_file_is_written_at_once_after_a_quiet_second_else_once_a_second() {
     let mut place = Place::new(&["a", "b"]);
     let config = place.config.take().unwrap();
     let start = Instant::now();
@@ -87,7 +87,7 @@ fn a_file_is_written_at_once_after_a_quiet_second_and_else_once_a_second() {
     assert_eq!(publisher.deadline(), Some(quiet + 2 * SECOND));
     publisher.publish(&place.journal, quiet + 2 * SECOND);
     assert_eq!((place.shown("a"), publisher.deadline()), (Some(5), None));
-    // The other channel's file was quiet all the time.
+    // The other channel's file was not written in this time.
     place.add("b");
     publisher.mark_dirty("b");
     publisher.publish(&place.journal, quiet + 2 * SECOND);
@@ -108,14 +108,14 @@ fn a_file_of_another_channel_is_not_written() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
+fn a_file_that_cannot_be_written_is_retried_with_backoff_and_blocks_no_other() {
     let mut place = Place::new(&["a", "b"]);
     let config = place.config.take().unwrap();
-    let folder = place.dir.path().join("a");
-    fs::remove_dir(&folder).unwrap();
+    let feed_dir = place.dir.path().join("a");
+    fs::remove_dir(&feed_dir).unwrap();
     let mut now = Instant::now();
     let mut publisher = Publisher::new(&config, SECOND, now);
-    // 1, 2, 4, 8 min, then 15 each time; from the first try on.
+    // After the first attempt, waits 1, 2, 4 and 8 minutes, then 15 minutes each time.
     for (n, wait) in [60, 120, 240, 480, 900, 900].into_iter().enumerate() {
         place.add("b");
         publisher.mark_dirty("a");
@@ -126,7 +126,7 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
         now += Duration::from_secs(wait);
         assert_eq!(publisher.deadline(), Some(now));
     }
-    fs::create_dir(&folder).unwrap();
+    fs::create_dir(&feed_dir).unwrap();
     publisher.publish(&place.journal, now - Duration::from_millis(1));
     assert_eq!(place.shown("a"), None);
     publisher.publish(&place.journal, now);
@@ -134,8 +134,8 @@ fn a_file_that_cannot_be_written_is_tried_ever_rarer_and_holds_up_no_other() {
         (place.shown("a"), publisher.deadline(), publisher.is_failing()),
         (Some(0), None, false)
     );
-    // The next failure begins with a minute again.
-    fs::remove_dir_all(&folder).unwrap();
+    // The next failure waits one minute again.
+    fs::remove_dir_all(&feed_dir).unwrap();
     now += SECOND;
     publisher.mark_dirty("a");
     publisher.publish(&place.journal, now);

@@ -7,7 +7,7 @@ use crate::{
     title::{normalize, split_tags},
 };
 
-/// The addresses in a line, as they are spelled there.
+/// The addresses in a line, as spelled there.
 fn spans(text: &str) -> Vec<String> {
     let text = without_colors(text);
     addresses(&text).into_iter().map(|span| text[span].to_owned()).collect()
@@ -19,14 +19,14 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         ("http://x.example/a", "http://x.example/a"),
         ("see http://x.example/a now", "http://x.example/a"),
         ("HTTPS://X.example/a", "HTTPS://X.example/a"),
-        // Punctuation behind it.
+        // Punctuation after it.
         ("http://x.example/a.", "http://x.example/a"),
         ("http://x.example/a, b", "http://x.example/a"),
         ("http://x.example/a;:!?'*...", "http://x.example/a"),
         ("*http://x.example/a*", "http://x.example/a"),
         ("'http://x.example/a'", "http://x.example/a"),
         ("http://x.example/it's.html", "http://x.example/it's.html"),
-        // Brackets belong to it where they are balanced in it.
+        // Brackets that are balanced in it belong to it.
         ("http://x.example/Foo_(bar)", "http://x.example/Foo_(bar)"),
         ("(see http://x.example/Foo_(bar)).", "http://x.example/Foo_(bar)"),
         ("(http://x.example/)", "http://x.example/"),
@@ -48,11 +48,11 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         ("「http://x.example/a」。", "http://x.example/a"),
         ("http://x.example/a。", "http://x.example/a"),
         ("（http://x.example/a）", "http://x.example/a"),
-        // Other scripts in it.
+        // Other scripts inside.
         ("http://bücher.example/straße?q=ü#ä", "http://bücher.example/straße?q=ü#ä"),
         ("http://ja.example/wiki/人々・〇", "http://ja.example/wiki/人々・〇"),
         ("http://x.example/a\u{3000}b", "http://x.example/a"),
-        // What IRC and programs put around it.
+        // Formatting codes and invisible characters around it.
         ("\x0304http://x.example/a\x03", "http://x.example/a"),
         ("\x0304,12http://x.example/a\x0f b", "http://x.example/a"),
         ("\x04ff00aahttp://x.example/a\x04", "http://x.example/a"),
@@ -60,13 +60,13 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         ("http://x.example/a\u{200b}", "http://x.example/a"),
         ("\u{200b}http://x.example/a\u{feff}b", "http://x.example/a"),
         ("http://x.example/a\u{2060}b", "http://x.example/a"),
-        // Another address in it belongs to it.
+        // Another address inside belongs to it. Bars and backticks end it.
         ("http://x.example/?u=http://y.example/&b", "http://x.example/?u=http://y.example/&b"),
         ("http://x.example/web/https://y.example/", "http://x.example/web/https://y.example/"),
         ("http://x.example/a|http://y.example/", "http://x.example/a"),
         ("`http://x.example/a`", "http://x.example/a"),
         ("|http://x.example/a|", "http://x.example/a"),
-        // A mark at its end is its own unless the same mark is before it.
+        // A mark at its end belongs to it unless the same mark is before it.
         ("_http://x.example/a_", "http://x.example/a"),
         ("__http://x.example/a__", "http://x.example/a"),
         ("_http://x.example/a__", "http://x.example/a_"),
@@ -80,12 +80,12 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         ("_http://x.example/a_b", "http://x.example/a_b"),
         ("_http://x.example/a_._", "http://x.example/a_"),
         ("_http://x.example/(a_)", "http://x.example/(a_)"),
-        // A bracket that was opened before it closes behind it.
+        // A bracket that opened before the address closes after it.
         ("(http://x.example/a)b", "http://x.example/a"),
         ("[Title](http://x.example/a)[Other](http://y.example/)", "http://x.example/a"),
         ("(see http://x.example/(a))b", "http://x.example/(a)"),
         ("http://x.example/a)(b", "http://x.example/a)(b"),
-        // Other punctuation behind it.
+        // Other punctuation after it.
         ("http://x.example/a…", "http://x.example/a"),
         ("http://x.example/a— and", "http://x.example/a"),
         ("http://x.example/a–b", "http://x.example/a–b"),
@@ -98,7 +98,7 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
         ("http://x.example/👩\u{200d}💻", "http://x.example/👩\u{200d}💻"),
         ("http://x.example/❤\u{fe0f}", "http://x.example/❤\u{fe0f}"),
         ("http://x.example/ö\u{200c}", "http://x.example/ö"),
-        // Only a Latin letter or a digit is the end of another word.
+        // Only a Latin letter or a digit before an address makes it part of a word.
         ("これhttp://x.example/", "http://x.example/"),
         ("смотриhttp://x.example/", "http://x.example/"),
         ("×http://x.example/", "http://x.example/"),
@@ -113,7 +113,7 @@ fn an_address_in_a_line_ends_where_people_mean_it_to() {
 }
 
 #[test]
-fn a_line_may_hold_several_addresses_or_none() {
+fn a_line_may_contain_several_addresses_or_none() {
     for (line, addresses) in [
         ("http://a.example/ http://b.example/", &["http://a.example/", "http://b.example/"][..]),
         (
@@ -134,7 +134,7 @@ fn a_line_may_hold_several_addresses_or_none() {
 }
 
 #[test]
-fn a_link_found_is_titled_by_the_rest_of_its_line() {
+fn the_title_of_a_link_is_the_rest_of_its_line() {
     let one = |line: &str| {
         let found = links_in(&without_colors(line), false);
         assert_eq!(found.len(), 1, "{line:?}: {found:?}");
@@ -149,7 +149,7 @@ fn a_link_found_is_titled_by_the_rest_of_its_line() {
         ("https://x.example/a/", "https://x.example/a/", "x.example/a"),
         ("<http://x.example/ü>!", "http://x.example/%C3%BC", "x.example/ü"),
         ("\x0304http://x.example/\x03 :-)", "http://x.example/", "x.example"),
-        // The same twice is one; what is no good address is not left in the title either.
+        // Duplicates count once. A refused address is not left in the title either.
         ("a http://x.example/ b http://X.example b", "http://x.example/", "a b b"),
         ("a http://x.example/ b http://user:secret@y.example/ c", "http://x.example/", "a b c"),
     ] {
@@ -161,7 +161,7 @@ fn a_link_found_is_titled_by_the_rest_of_its_line() {
     assert_eq!(two, ["a.example/1", "b.example/2"]);
 }
 
-/// Address and title of a line, which `.url` and capture have in common.
+/// The address and title of a line. Asserts that `.url` and capture agree on them.
 fn shared(line: &str) -> (String, String) {
     let plain = &without_colors(line);
     let (found, title) = read(plain, false);
@@ -171,7 +171,7 @@ fn shared(line: &str) -> (String, String) {
 }
 
 #[test]
-fn whatever_is_around_an_address_the_rest_is_its_title() {
+fn decoration_around_an_address_is_not_in_the_title() {
     for line in [
         "http://x.example/a Title A",
         "Title http://x.example/a A",
@@ -321,7 +321,7 @@ fn cleaning_leaves_the_words_of_a_title_alone() {
 }
 
 #[test]
-fn a_title_that_shows_nothing_is_no_title() {
+fn an_invisible_title_counts_as_no_title() {
     for nothing in [
         "",
         "\u{3164}",
@@ -346,7 +346,7 @@ fn a_title_that_shows_nothing_is_no_title() {
 }
 
 #[test]
-fn what_is_refused_is_neither_saved_nor_in_a_title() {
+fn a_refused_address_is_neither_saved_nor_in_the_title() {
     for (line, urls) in [
         ("http://example,com/ T", 0),
         ("https://$HOST/x T", 0),
@@ -366,7 +366,7 @@ fn what_is_refused_is_neither_saved_nor_in_a_title() {
 }
 
 #[test]
-fn the_last_address_of_a_cut_line_may_be_cut_too() {
+fn an_address_at_the_end_of_a_cut_line_is_ignored() {
     let line = "http://a.example/1 and http://b.example/2";
     assert_eq!(links_in(line, true), [("http://a.example/1".into(), "and".into())]);
     assert_eq!(links_in(line, false).len(), 2);
@@ -374,7 +374,7 @@ fn the_last_address_of_a_cut_line_may_be_cut_too() {
 }
 
 #[test]
-fn of_more_than_five_addresses_the_others_are_in_no_title() {
+fn addresses_after_the_fifth_are_no_links_and_in_no_title() {
     let line: String = (1..8).map(|n| format!("http://x.example/{n} ")).collect();
     let found = links_in(&format!("many: {line}"), false);
     assert_eq!(found.len(), 5);
@@ -382,8 +382,8 @@ fn of_more_than_five_addresses_the_others_are_in_no_title() {
 }
 
 #[test]
-fn a_line_made_to_take_long_does_not() {
-    // With a look back at every bracket this would be 10^10 steps.
+fn a_line_crafted_to_be_slow_is_not_slow() {
+    // Looking back at every bracket would take 10^10 steps.
     let long = 100_000;
     for piece in [
         "(",
@@ -468,7 +468,7 @@ const INVISIBLE: &[&str] = &[
 
 proptest! {
     #[test]
-    fn what_is_found_in_any_text_begins_as_an_address_and_is_in_order(
+    fn addresses_found_in_any_text_start_like_one_and_are_in_order(
         text in "(https?://|HTTP://|[()\\[\\]{},.;<>\"'* \x02-\x04\u{200b}«»]|[a-z0-9]|\\PC){0,60}",
     ) {
         let mut end = 0;
@@ -515,10 +515,10 @@ proptest! {
     fn an_address_among_words_is_found_whole(
         before in "([a-z]{1,5} ){0,3}[(\"«*]?",
         path in "[a-z0-9/~_=&%+-]{0,20}(\\([a-z]{1,5}\\))?[a-z0-9/]",
-        behind in "[).,;:!?'\"*»]{0,4}( [a-z]{1,5}){0,3}",
+        after in "[).,;:!?'\"*»]{0,4}( [a-z]{1,5}){0,3}",
     ) {
         let address = format!("http://x.example/{path}");
-        let text = format!("{before}{address}{behind}");
+        let text = format!("{before}{address}{after}");
         prop_assert_eq!(spans(&text), [address]);
     }
 }

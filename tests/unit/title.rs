@@ -3,10 +3,10 @@ use proptest::prelude::*;
 use crate::title::*;
 
 #[test]
-fn a_title_has_no_formatting_no_controls_and_single_blanks() {
+fn a_title_has_no_formatting_no_controls_and_single_spaces() {
     for (given, kept) in [
         ("Title For Link", "Title For Link"),
-        ("  two \t\u{3000} blanks \r\n", "two blanks"),
+        ("  two \t\u{3000} spaces \r\n", "two spaces"),
         (
             "\x02bold\x02 \x1ditalic\x1d \x1funder\x1f \x1estrike\x1e \x11mono\x11 \x16reverse\x16 plain\x0f",
             "bold italic under strike mono reverse plain",
@@ -29,12 +29,12 @@ fn a_title_has_no_formatting_no_controls_and_single_blanks() {
 }
 
 #[test]
-fn words_with_a_sign_and_a_letter_at_the_end_are_tags() {
+fn words_with_a_hash_and_a_letter_at_the_end_are_tags() {
     for (title, named, tags) in [
         ("Title For Link", "Title For Link", &[][..]),
         ("Title #rust", "Title", &["rust"]),
         ("Title #rust #c++ #0day #a-b_c", "Title", &["rust", "c++", "0day", "a-b_c"]),
-        ("Mends #123", "Mends #123", &[]),
+        ("Fixes #123", "Fixes #123", &[]),
         ("#rust in the middle", "#rust in the middle", &[]),
         ("Title #rust #123", "Title #rust #123", &[]),
         ("Title #123 #rust", "Title #123", &["rust"]),
@@ -69,7 +69,7 @@ fn words_with_a_sign_and_a_letter_at_the_end_are_tags() {
 }
 
 #[test]
-fn what_cannot_be_in_a_tag_is_dropped() {
+fn characters_that_cannot_be_in_a_tag_are_dropped() {
     for (text, tag) in [
         ("irc", "irc"),
         ("#-dev", "dev"),
@@ -86,7 +86,7 @@ fn what_cannot_be_in_a_tag_is_dropped() {
 
 proptest! {
     #[test]
-    fn a_title_is_its_words_and_its_tags(text in "(#?[a-z0-9+_.,-]{0,4} ){0,8}#?[a-z0-9]{0,4}") {
+    fn a_title_splits_into_words_and_tags(text in "(#?[a-z0-9+_.,-]{0,4} ){0,8}#?[a-z0-9]{0,4}") {
         let stored = normalize(&text);
         let (words, tags) = split_tags(&stored);
         let rest = stored.strip_prefix(words).unwrap();
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stored_title_is_one_line_and_stays_as_it_is(text in any::<String>()) {
+    fn a_stored_title_is_one_line_and_stays_the_same(text in any::<String>()) {
         let stored = normalize(&text);
         prop_assert!(!stored.contains(|c: char| c.is_control()));
         prop_assert!(!stored.contains("  ") && stored.trim() == stored);
