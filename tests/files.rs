@@ -164,7 +164,7 @@ fn a_journal_whose_last_newline_an_editor_removed_loses_nothing() {
     assert!(home.read("links.tsv").starts_with(&journal));
     home.await_feed(&["new", "last"]);
     let log = bot.kill();
-    assert!(!log.contains("skipped") && !log.contains("cut off"), "{log}");
+    assert!(!log.contains("skipped") && !log.contains("torn"), "{log}");
 }
 
 #[test]

@@ -1058,7 +1058,7 @@ fn fail_to_disown(world: &mut World) {
 fn a_pause_long_after_a_rotation_repeats_no_request() {
     let mut world = World::new(1);
     world.deliver();
-    world.take_away(false);
+    world.move_away(false);
     world.post(2);
     world.deliver();
     world.post(3);

@@ -182,7 +182,8 @@ fn characters_that_xml_forbids_are_left_out() {
     let mut entry = titled("a\u{0}b\u{1f}c\u{fffe}d\u{ffff}e");
     entry.link.nick = "al\u{1}ice".into();
     entry.reposters = vec!["\u{8}bob".into()];
-    let xml = item(&View { title: "x\u{b}y".into(), ..view() }, entry);
+    let xml = render(&View { title: "x\u{b}y".into(), ..view() }, vec![entry]);
+    holds(&xml, "<title>xy</title>");
     holds(&xml, "<title>abcde</title>");
     holds(&xml, "<description>posted by alice in #dev; again by bob</description>");
 }
