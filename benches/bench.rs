@@ -1,8 +1,8 @@
 //! `cargo bench`: measures the release binary and prints one table. Linux only.
 //! `cargo bench -- links` measures only links, `cargo bench -- floods` only talk.
 //!
-//! Machines differ, so each figure is a median of at least 5 samples, beside one from the same run:
-//! a C program that does the minimum (yardstick.c), or one fdatasync in the same directory. Nothing
+//! Machines differ, so most figures are medians, compared with a figure of the same run: of a C
+//! program that does the minimum (yardstick.c), or of one fdatasync in the same directory. Nothing
 //! is asserted.
 
 #[path = "../tests/common/mod.rs"]
@@ -194,7 +194,7 @@ fn service() -> (Bookmarks, Receiver<Instant>) {
     (service, asked)
 }
 
-/// The time from exec to JOIN, and the memory in use then.
+/// The time from exec to JOIN, and the peak memory after JOIN.
 fn starts(c: &Path) -> Vec<Row> {
     let server = IrcServer::plain();
     let (few, many) = (Home::new(&server.conf()), Home::new(&server.conf()));
@@ -315,8 +315,7 @@ fn flood((bot, client): &mut (Bot, Client), lines: &[u8]) -> Duration {
 /// service. Twenty bots take turns with ten links each, so the rate limit is not what is measured.
 fn idle_channel() -> Vec<Row> {
     const BOTS: usize = 20;
-    /// The pause between two links of one bot. It is long enough that neither the reply nor the feed
-    /// has to wait.
+    /// The pause between two links of one bot: neither the reply nor the feed has to wait.
     const REST: Duration = Duration::from_millis(2100);
     let (server, (service, asked)) = (IrcServer::plain(), service());
     let mut bots: Vec<_> = (0..BOTS)
@@ -452,8 +451,8 @@ fn tls_memory(c: &Path) -> Row {
     )
 }
 
-/// Twenty links are pending and the service hangs. Measures how long a PING waits if it arrives just
-/// after a request has begun.
+/// Twenty links are pending and the service hangs. Measures how long a PING waits if it arrives
+/// just after a request has begun.
 fn hang() -> Row {
     let (sender, asked) = mpsc::channel();
     let service = Bookmarks::plain(move |_| {

@@ -209,15 +209,15 @@ impl Account {
             }
             (200..=299, Some("something went wrong")) => return RefusedOrThere(why),
             (200..=299, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
-                let hint = ": check delicious_user and delicious_password, and whether the server \
-                    receives Authorization; or delicious_token, at Pinboard the whole user:HEX; or \
-                    delicious_bearer, which must be allowed to write";
+                let hint = ": check delicious_user and delicious_password (does the server receive \
+                    Authorization?), delicious_token (Pinboard: the whole user:HEX), or \
+                    delicious_bearer (it must be allowed to write)";
                 (Misconfigured, hint)
             }
             (200..=299, None) => (Unclear, CHECK_ADDRESS),
             (300..=399 | 404..=406, _) => (Misconfigured, CHECK_ADDRESS),
             (408 | 425 | 429, _) => (Busy, ""),
-            // 5xx, and the 999 of Delicious and linkhut.
+            // 5xx except 501, and the 999 of Delicious and linkhut.
             (500 | 502.., _) => (Unclear, ": see the service's own log"),
             (_, Some(_)) => return Refused(why),
             (_, None) => (RefusedByStatus, CHECK_ADDRESS),

@@ -93,7 +93,7 @@ impl Delivery {
             cursor_file,
             saved_cursor: cursor,
             is_cursor_failing: false,
-            // New events must be later than the cursor, even if its clock ran ahead.
+            // New events must be later than the cursor, even if a fast clock set it.
             began_after: journal.not_before(cursor),
             interval,
             pending: Pending::new(HashSet::new(), u64::MAX, 0, cursor),

@@ -53,7 +53,7 @@ pub struct Journal {
     /// The number of edits and replacements of the file; offsets are valid only while this number
     /// stays the same.
     pub edits: u64,
-    /// True if the last of these left a file with only the events that linkbot copied into it.
+    /// True if the last edit or replacement left only events that linkbot copied into the file.
     pub is_fresh: bool,
     /// As of the last commit or check, to detect that another file has replaced this one, and an
     /// edit that does not change the length.
@@ -367,9 +367,9 @@ impl Journal {
         })
     }
 
-    /// Returns the offset of the line after the cursor's line, which is the last line with this
-    /// time. That line may be a copy that someone made, so this also searches the [`BLOCK`] before
-    /// it, and prefers an earlier line whose time is the same or later.
+    /// Returns the offset after the cursor's line: the last line with the time `cursor`. A line in
+    /// the [`BLOCK`] before it whose time is the same or later takes precedence, because the last
+    /// line may be a copy that someone made.
     ///
     /// If the cursor's line is gone, returns the offset of the first line with a later time. Older
     /// lines that someone appended may be below that one, so this reads on through [`VIEW_WINDOW`]
@@ -391,7 +391,7 @@ impl Journal {
                 }
                 continue;
             }
-            // This is never after what the reader has read: it reads a BLOCK at a time.
+            // `from` never passes the reader's offset, because it reads one BLOCK at a time.
             let window = if is_met { BLOCK as u64 } else { VIEW_WINDOW };
             lines.from = lines.from.max(line.start.saturating_sub(window));
         }

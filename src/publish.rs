@@ -89,7 +89,7 @@ pub fn text(config: &Config, view: &View, journal: &Journal) -> io::Result<Strin
     let mut links = journal.links(VIEW_WINDOW, "", |channel| view.shows(channel));
     let mut entries: Vec<_> = links.by_ref().take(view.items).collect::<io::Result<_>>()?;
     if view.is_page {
-        // In the journal, links that were caught up come after links that were posted later.
+        // In the journal, links saved by catch-up may follow links that were posted later.
         entries.sort_by_key(|entry| Reverse(entry.link.posted));
         return Ok(page::render(config, view, &entries, links.next().is_some()));
     }

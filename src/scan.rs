@@ -78,8 +78,9 @@ pub fn addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Returns where the address at `start` ends. `outer` brackets are open before it. Punctuation and
-/// brackets without a partner are part of the address only if something else follows.
+/// Returns where the address at `start` ends. `outer`: how many brackets are open before it.
+/// Punctuation and brackets without a partner are part of the address only if something else
+/// follows.
 fn end_of_address(text: &str, start: usize, outer: i32) -> usize {
     let mut inner = 0;
     let mut length = 0;

@@ -458,7 +458,7 @@ fn a_new_journal_has_every_pending_link_or_does_not_exist() {
 
 #[test]
 #[ignore = "needs strace, takes minutes (.ci/run runs it)"]
-fn any_call_on_the_bots_files_may_fail_or_kill_it() {
+fn promises_hold_if_any_call_on_its_files_fails_or_kills_the_bot() {
     let shelf = Shelf::default();
     let (server, service) = (IrcServer::plain(), shelf.open());
     let home = Home::new(&format!("{}{}", server.conf(), service.conf()));

@@ -28,7 +28,7 @@ fn the_page_is_beside_the_feed_and_is_written_only_when_something_changes() {
 }
 
 #[test]
-fn caught_up_links_are_under_their_own_day() {
+fn links_from_catch_up_are_under_the_day_they_were_posted() {
     let home = Home::new(CONF);
     let line = |n, posted| {
         format!(

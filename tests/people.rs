@@ -242,7 +242,7 @@ fn tags_are_in_the_journal_but_not_in_replies() {
 }
 
 #[test]
-fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest_is_talk() {
+fn the_bots_name_makes_an_address_a_command_or_a_question_a_request_and_nothing_else() {
     let saved = ["saved: Title"];
     // A fork's commands may come before these.
     let help = [".status .undo .url; details: .help url"];
@@ -298,7 +298,7 @@ fn after_its_name_an_address_a_command_or_a_question_is_for_the_bot_and_the_rest
 }
 
 #[test]
-fn a_line_without_our_command_is_captured_as_said_unless_off() {
+fn another_bots_command_is_captured_as_talk_unless_it_says_off() {
     for (said, title) in [
         (".NET 9 is out https://dot.net/9", ".NET 9 is out"),
         (".tell bob see https://dot.net/9", ".tell bob see"),
@@ -413,7 +413,7 @@ fn a_link_belongs_to_its_account_and_moderators_may_change_any() {
     assert_eq!(say(&mut client, "", "alice", ".undo https://www.old.example"), not_yours);
     let kept = say(&mut client, "", "alice", ".url http://old.example/ New");
     assert!(kept.ends_with(": Old (title kept)"), "{kept}");
-    // A nick like a moderator's account does not make a moderator.
+    // A nick that equals a moderator's account gives no rights.
     let not_yours = "mod: not yours: posted by alice";
     assert_eq!(say(&mut client, "", "mod", ".undo http://old.example/"), not_yours);
     assert_eq!(
@@ -526,7 +526,7 @@ fn find_accepts_phrases_and_addresses() {
 }
 
 #[test]
-fn status_and_help_name_no_file_of_the_server() {
+fn status_and_help_show_no_file_names() {
     let (home, mut bot, _server, mut client) = bot_in_dev("page = pages.html\n");
     client.say("alice", "#dev", ".help");
     let help = client.line();
@@ -635,7 +635,7 @@ fn capture_saves_what_anyone_posts_without_a_reply() {
 }
 
 #[test]
-fn capture_skips_off_private_lines_notices_bots_and_ignored_nicks() {
+fn capture_skips_lines_marked_off_private_lines_notices_bots_and_ignored_nicks() {
     let (home, _bot, _server, mut client) = bot_in_dev("capture = yes\nignore = eve\n");
     for said in ["[off] http://a.example/", "[OFF]http://a.example/", "http://a.example/ [off]"] {
         client.say("alice", "#dev", said);

@@ -33,7 +33,7 @@ macro_rules! on {
 
 on! { ngircd, "needs ngircd (.ci/run installs it)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_with_a_pinned_certificate
+    a_link_gets_there_over_tls_with_a_pinned_certificate
     a_certificate_other_than_the_pin_is_refused
     an_unpinned_self_signed_certificate_is_refused
     a_taken_nick_is_claimed_when_its_holder_leaves
@@ -45,7 +45,7 @@ on! { ngircd, "needs ngircd (.ci/run installs it)":
 
 on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_with_a_pinned_certificate
+    a_link_gets_there_over_tls_with_a_pinned_certificate
     a_certificate_other_than_the_pin_is_refused
     a_taken_nick_is_claimed_when_its_holder_leaves
     a_kicked_bot_stays_out_until_invited
@@ -61,7 +61,7 @@ on! { inspircd, "needs InspIRCd and Atheme (.ci/run installs them)":
 
 on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_with_a_pinned_certificate
+    a_link_gets_there_over_tls_with_a_pinned_certificate
     a_certificate_other_than_the_pin_is_refused
     a_taken_nick_is_claimed_when_its_holder_leaves
     a_kicked_bot_stays_out_until_invited
@@ -71,7 +71,7 @@ on! { hybrid, "needs ircd-hybrid (.ci/run unpacks it)":
 
 on! { ergo, "needs Ergo (.ci/run unpacks it)":
     a_link_reaches_the_channel_the_feed_and_the_account
-    the_same_over_tls_with_a_pinned_certificate
+    a_link_gets_there_over_tls_with_a_pinned_certificate
     a_certificate_other_than_the_pin_is_refused
     a_taken_nick_is_claimed_when_its_holder_leaves
     a_kicked_bot_stays_out_until_invited
@@ -90,7 +90,7 @@ fn a_link_reaches_the_channel_the_feed_and_the_account(ircd: Ircd) {
     a_link_is_delivered(&ircd, &ircd.conf());
 }
 
-fn the_same_over_tls_with_a_pinned_certificate(ircd: Ircd) {
+fn a_link_gets_there_over_tls_with_a_pinned_certificate(ircd: Ircd) {
     a_link_is_delivered(&ircd, &format!("{}tls_pin = pin.pem\n", ircd.tls_conf()));
 }
 

@@ -11,7 +11,7 @@ use common::irc::IrcServer;
 use common::tls::Authority;
 
 #[test]
-fn a_delivery_by_name_starts_no_thread_even_if_it_hangs() {
+fn a_delivery_to_a_host_name_starts_no_thread_even_if_it_hangs() {
     let authority = Authority::new();
     let server = IrcServer::tls(&authority.certificate());
     let mut responses = [Answer::done(), Answer::Hang].into_iter();

@@ -45,8 +45,8 @@ impl Session<'_> {
         let name = message.param(0);
         let Some(index) = self
             .configured(name)
-            // Only a name that is not ASCII may come back spelled differently, so a channel that
-            // others make us join is not mistaken for a configured one with an ASCII name.
+            // Only a non-ASCII name may come back spelled differently. So a channel that others
+            // make us join never passes for a configured one with an ASCII name.
             .or_else(|| self.memberships.iter().position(|m| m.may_be_respelled))
         else {
             return self.log_once(
@@ -81,8 +81,8 @@ impl Session<'_> {
         }
     }
 
-    /// Logs a numeric that names one of our channels, once per reason. If a JOIN of that channel
-    /// was pending, it is answered now.
+    /// Logs a numeric that names one of our channels, once per reason. This also answers a
+    /// pending JOIN of that channel.
     pub fn refused(&mut self, message: &Message) {
         // UnrealIRCd puts the channel's name into the text.
         let Some(index) = message

@@ -23,7 +23,7 @@ pub enum Origin {
 /// What was replayed in a channel since our JOIN. All times are the server's.
 #[derive(Default)]
 pub struct Replay {
-    /// Everything up to here was seen before; `None`: nothing is caught up.
+    /// Everything up to here was seen before; `None`: no catch-up.
     pub since: Option<OffsetDateTime>,
     /// When the replay ends, unless more lines come; `None`: it is over.
     pub until: Option<Instant>,
@@ -103,7 +103,7 @@ impl Session<'_> {
                 [b'-', reference @ ..] if replay.until.is_some() && replay.batch == reference => {
                     // The reference may be used again, for another channel.
                     replay.batch.clear();
-                    // A page that is not full may not be the last: servers leave out some lines.
+                    // A page that is not full might not be the last: servers leave out some lines.
                     // A page without a newer line is the last.
                     let is_last = replay.open_page.take() == replay.newest;
                     if is_last || replay.lines == MAX_LINES {
@@ -119,8 +119,8 @@ impl Session<'_> {
 
     /// Counts a line for catch-up, and returns where it comes from; `None`: do not read it. `index`
     /// is the line's channel; `None`: it was sent in private. A line in a batch, or with a time
-    /// before our JOIN, is history. Any other line is live, but counts as replayed unless it is
-    /// newer than the newest replayed line that was for us.
+    /// before our JOIN, is history. Any other line is live, unless it has a time no later than
+    /// that of the newest replayed line for us.
     pub fn origin(
         &mut self,
         index: Option<usize>,

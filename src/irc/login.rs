@@ -132,7 +132,7 @@ impl Session<'_> {
 
     pub fn welcome(&mut self, message: &Message, now: Instant) {
         if self.sasl.is_some() || self.is_logging_in {
-            return self.login_unavailable("the server did not wait for it");
+            return self.login_unavailable("the server did not wait for the login");
         }
         self.registered = Some(now);
         self.is_answer_due = false;

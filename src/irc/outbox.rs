@@ -61,7 +61,8 @@ impl Outbox {
     }
 
     /// Merges a reply into the newest one like it if at least 4 are waiting; fewer could be sent at
-    /// once. If 32 are waiting, drops the oldest reply to a look.
+    /// once. If 32 are waiting, drops the oldest reply to a look, or else this one unless it is
+    /// `Saved`.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let waiting = self.queue.len();
         // Replies with the same kind, target and topic can be merged: with the same words before
@@ -88,7 +89,6 @@ impl Outbox {
             if first_look < waiting {
                 self.queue.remove(first_look);
             } else if kind != ReplyKind::Saved {
-                // Drop the new reply. `Saved` replies are exempt, even those that cannot be merged.
                 return;
             }
         }

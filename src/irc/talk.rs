@@ -107,7 +107,7 @@ impl Session<'_> {
         })
     }
 
-    /// False for most lines: their bytes show that they neither address us nor contain an address.
+    /// False for most lines: their bytes show that they are not for us and contain no address.
     fn may_be_wanted(&self, text: &[u8]) -> bool {
         let Settings { prefix, nick, hears_all, .. } = self.settings;
         let first = text.first().unwrap_or(&b' ');
@@ -118,8 +118,7 @@ impl Session<'_> {
             || message::find(b'/', text).is_some()
     }
 
-    /// A NOTICE never gets a reply. Services say in one whether they can be reached, and why a
-    /// login failed.
+    /// Handles a NOTICE, which never gets a reply. Services use it for login errors and outages.
     pub fn notice(&mut self, message: &Message, now: Now) {
         let target = message.param(0);
         if !self.is_me(target) {
@@ -135,9 +134,9 @@ impl Session<'_> {
     }
 
     /// True for our own lines (even replayed ones under the configured nick, or those that a
-    /// bridge returns), for lines of other bots, and for people whom the operator ignores.
+    /// bridge echoes), for lines of other bots, and for people whom the operator ignores.
     fn is_ignored(&self, message: &Message, nick: &[u8], history: bool, is_relay: bool) -> bool {
-        // The specification's, and older ones.
+        // The IRCv3 tag, and its older names.
         let bot_tags = ["bot", "draft/bot", "inspircd.org/bot"];
         self.is_me(nick)
             || history && self.case.eq(nick, &self.settings.nick)
@@ -224,6 +223,6 @@ fn is_nick_char(c: char) -> bool {
 /// IRCv3 server-time, in UTC and to the millisecond; `None` if the line has no valid one.
 pub fn server_time(message: &Message) -> Option<OffsetDateTime> {
     let time = OffsetDateTime::parse(&message.tag("time")?, &Rfc3339).ok()?;
-    // Near the end of the calendar a time may not exist in UTC.
+    // In the year 9999, a time may be out of range in UTC.
     Some(time.checked_to_utc()?.truncate_to_millisecond().into())
 }

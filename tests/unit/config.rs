@@ -37,7 +37,7 @@ fn refused(more: &str, start: &str) {
 }
 
 #[test]
-fn defaults() {
+fn a_minimal_file_gets_the_defaults() {
     let config = good("");
     assert_eq!((config.server.host.as_str(), config.server.port), ("localhost", 6667));
     assert!(config.server.tls && config.server.pin.is_none() && config.server.identity.is_none());
@@ -268,7 +268,7 @@ fn a_server_is_a_host_and_a_port() {
 }
 
 #[test]
-fn passwords_without_tls_are_refused_or_warned_of_except_on_loopback() {
+fn passwords_without_tls_are_refused_or_warned_about_except_on_loopback() {
     let parse = |host: &str, tls: &str, login: &str| {
         let text = format!("server = {host}:6667\nchannels = #a\n{login}\ntls = {tls}\n");
         Config::parse(Path::new("bot.conf"), &text)
@@ -617,7 +617,7 @@ fn a_page_for_each_channel_names_the_feed_with_its_links() {
 }
 
 #[test]
-fn a_feed_without_an_address_is_about_its_channel() {
+fn a_feed_without_an_address_links_to_its_channel() {
     let of = |server: &str, tls: &str| {
         let text = format!("server = {server}\nchannels = #dev, #b\ntls = {tls}");
         Config::parse(Path::new("bot.conf"), &text).unwrap().views.remove(0)

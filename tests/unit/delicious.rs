@@ -681,7 +681,7 @@ fn a_login_that_fits_in_no_header_is_a_configuration_error() {
 }
 
 #[test]
-fn no_retry_after_crashes_linkbot() {
+fn an_extreme_retry_after_does_not_crash_linkbot() {
     let now = OffsetDateTime::UNIX_EPOCH;
     for (text, seconds) in [
         ("18446744073709551615", Some(3600)),

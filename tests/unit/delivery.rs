@@ -439,7 +439,7 @@ fn a_link_is_skipped_after_three_failures_with_accepted_links_between_them() {
 }
 
 #[test]
-fn any_number_of_poison_links_is_skipped() {
+fn any_number_of_poison_links_are_skipped() {
     for no in [later, refused_by_status] {
         LOG.take();
         let (_, stored) = deliver_around(6, &[1, 2, 3, 5], no);
@@ -449,7 +449,7 @@ fn any_number_of_poison_links_is_skipped() {
 }
 
 #[test]
-fn many_poison_links_delay_the_good_ones_after_them_only_by_their_waits() {
+fn a_hundred_poison_links_do_not_block_later_links() {
     let mut world = World::new(105);
     let good = |name: &str| name.parse::<usize>().unwrap() > 101;
     let end = 105 * LONGEST_WAIT;
@@ -525,7 +525,7 @@ fn links_to_one_address_keep_their_order() {
 }
 
 #[test]
-fn any_number_of_links_refused_with_a_result_is_skipped() {
+fn any_number_of_links_refused_with_a_result_are_skipped() {
     let mut world = World::new(5);
     world.run(HOUR, |_, _| refused());
     assert_eq!(world.tried(), ["1", "2", "3", "4", "5"]);

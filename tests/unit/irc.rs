@@ -894,7 +894,7 @@ fn each_refusal_of_a_join_is_logged_once_with_the_servers_message() {
 }
 
 #[test]
-fn a_refusal_after_joining_is_about_a_message() {
+fn after_joining_a_refusal_is_logged_as_a_refused_message() {
     for numeric in ["404", "477"] {
         let mut talk = Talk::in_channels(settings());
         talk.says(&format!(":server {numeric} linkbot #dev :You need voice"));
@@ -1001,7 +1001,7 @@ fn the_reply_to_our_join_is_ours_however_the_server_spells_a_non_ascii_name() {
 }
 
 #[test]
-fn an_unknown_name_is_not_ours_if_ours_was_refused_not_requested_or_ascii() {
+fn a_join_of_another_name_is_ignored_if_ours_was_refused_or_unsent_or_is_ascii() {
     let unknown = ":linkbot!bot@host JOIN #guests";
     let mut forwarded = joining_all(&["#stra\u{df}e"]);
     forwarded.says(":server 470 linkbot #stra\u{df}e #guests :Forwarding");
@@ -1293,7 +1293,7 @@ fn names_compare_under_the_servers_casemapping() {
 }
 
 #[test]
-fn once_registered_a_437_is_about_what_it_names() {
+fn once_registered_a_437_for_a_nick_is_ignored_and_for_a_channel_is_logged() {
     let mut talk = misnamed();
     talk.says(":op!o@h KICK #dev linkbot_ :out");
     talk.forget();
@@ -1818,7 +1818,7 @@ fn a_line_of_history_in_the_future_does_not_silence_live_ones() {
 }
 
 #[test]
-fn no_server_time_crashes_the_program() {
+fn an_extreme_server_time_does_not_crash_linkbot() {
     let times = [
         "9999-12-31T23:59:59-23:59",
         "9999-12-31T23:59:59.999Z",

@@ -218,7 +218,7 @@ proptest! {
     }
 
     #[test]
-    fn percent_encoded_text_decodes_to_itself(text in any::<String>()) {
+    fn percent_encoding_is_reversible(text in any::<String>()) {
         let address = Url::parse(&format!("http://x/?q={}", percent_encode(&text))).unwrap();
         prop_assert_eq!(address.query_pairs().next().unwrap().1, text);
     }

@@ -29,7 +29,7 @@ fn a_title_has_no_formatting_no_controls_and_single_spaces() {
 }
 
 #[test]
-fn words_with_a_hash_and_a_letter_at_the_end_are_tags() {
+fn hash_words_with_a_letter_are_tags_at_the_end_of_a_title() {
     for (title, named, tags) in [
         ("Title For Link", "Title For Link", &[][..]),
         ("Title #rust", "Title", &["rust"]),
