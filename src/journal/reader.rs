@@ -28,7 +28,7 @@ pub struct ReverseReader<'a> {
     /// The bytes read so far; `buf[..end]` has not been returned yet.
     pub buf: Vec<u8>,
     end: usize,
-    /// Only events whose address, without scheme and `www.`, starts with this are returned.
+    /// The end of an address; only lines that contain it are returned.
     address: String,
 }
 
@@ -47,8 +47,10 @@ impl<'a> ReverseReader<'a> {
     /// lines, because every save looks through up to 1 MiB of them.
     pub fn about(self, url: &str) -> ReverseReader<'a> {
         let key = link::comparison_key(url);
-        let address = key.split(['?', '#']).next().unwrap_or_default().to_owned();
-        ReverseReader { address, ..self }
+        let address = key.split(['?', '#']).next().unwrap_or_default();
+        // The standard library searches for up to 32 bytes with SIMD.
+        let end = &address[address.len().saturating_sub(32)..];
+        ReverseReader { address: end.to_owned(), ..self }
     }
 
     /// The offset of the last returned line.
@@ -91,19 +93,6 @@ impl<'a> ReverseReader<'a> {
         self.buf = block;
         Ok(())
     }
-
-    fn may_be_about(&self, line: &[u8]) -> bool {
-        if self.address.is_empty() {
-            return true;
-        }
-        let url = line.split(|&b| b == b'\t').nth(5).unwrap_or_default();
-        let scheme_end = url.iter().position(|&b| b == b':').unwrap_or_default();
-        let mut address = url.get(scheme_end + "://".len()..).unwrap_or_default();
-        while let Some(rest) = address.strip_prefix(b"www.") {
-            address = rest;
-        }
-        address.starts_with(self.address.as_bytes())
-    }
 }
 
 impl Iterator for ReverseReader<'_> {
@@ -116,7 +105,7 @@ impl Iterator for ReverseReader<'_> {
                 Ok(line) => &self.buf[line?],
                 Err(e) => return Some(Err(e)),
             };
-            if self.may_be_about(line)
+            if str::from_utf8(line).is_ok_and(|line| line.contains(&self.address))
                 && let Ok(Some(event)) = parse_line(line)
             {
                 return Some(Ok(Line { event, start: self.offset(), end }));
