@@ -204,7 +204,9 @@ fn search_terms(text: &str) -> Vec<String> {
         for term in part.split(separator) {
             let address = scan::links_in(term, false).pop();
             let key = address.map(|(url, _)| link::comparison_key(&url));
-            let bare = term.trim().trim_start_matches("www.").trim_end_matches('/');
+            // People end a word with punctuation: `.find paper, nice`, `linkbot: find borrow?`.
+            let bare =
+                term.trim().trim_start_matches("www.").trim_end_matches(|c| "/,.;:!?".contains(c));
             terms.push(key.as_deref().unwrap_or(bare).to_lowercase());
         }
     }
@@ -214,9 +216,10 @@ fn search_terms(text: &str) -> Vec<String> {
 /// Formats a result. If it is too long for IRC, shortens the title, never the address.
 fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
+    // Of the 512 bytes of a line, the protocol itself uses up to 180.
+    let url = if url.len() > 350 { "(its address is too long for IRC)" } else { url };
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
     let mut title = shown(link);
-    // Of the 512 bytes of a line, the protocol itself uses up to 180.
     let room = 330_usize.saturating_sub(before.len() + url.len());
     while title.len() > room {
         title.pop();

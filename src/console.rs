@@ -61,7 +61,7 @@ fn request(bot: &Bot, you: &str, line: &[u8]) -> Request {
     let speaker = line.strip_prefix('<').and_then(|line| line.split_once('>'));
     let (nick, text) = speaker.filter(|(nick, _)| irc::is_nick(nick)).unwrap_or((you, &line));
     let case = irc::names::CaseMapping::Rfc1459;
-    let (is_named, args) = irc::without_nick(text, [&settings.nick; 2], case);
+    let (is_named, args) = irc::without_nick(text, &[&settings.nick], case);
     Request {
         channel: Some(settings.channels[0].name.clone()),
         nick: nick.to_owned(),

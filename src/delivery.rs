@@ -96,7 +96,8 @@ impl Delivery {
             // New events must be later than the cursor, even if a fast clock set it.
             began_after: journal.not_before(cursor),
             interval,
-            pending: Pending::new(HashSet::new(), u64::MAX, 0, cursor),
+            // An earlier run may have sent any event that is in the journal now.
+            pending: Pending::new(HashSet::new(), journal.len, 0, cursor),
             edits: journal.edits,
             must_reread: true,
             queue: VecDeque::new(),
@@ -110,8 +111,6 @@ impl Delivery {
             title_hint: " (Scuttle cannot change a title)",
         };
         delivery.refresh(journal, now);
-        // An earlier run may have sent any event that is in the journal now.
-        delivery.pending.new_from = delivery.pending.scanned_to;
         delivery
     }
 

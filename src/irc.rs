@@ -100,9 +100,8 @@ struct Membership<'a> {
     join_at: Option<Instant>,
     /// The wait after that JOIN; `None`: do not send another one.
     backoff: Option<Duration>,
-    /// A JOIN of a name that is not ASCII was sent and neither answered nor refused. Servers fold
-    /// such names by rules of their own.
-    may_be_respelled: bool,
+    /// A JOIN was sent and neither answered nor refused.
+    is_unanswered: bool,
     /// When we joined, by the server's clock; `None`: we are not in the channel. A line with an
     /// earlier server-time is replayed.
     joined: Option<OffsetDateTime>,
@@ -166,7 +165,7 @@ impl<'a> Session<'a> {
                 server_name: channel.name.clone().into(),
                 join_at: Some(now.instant),
                 backoff: Some(FIRST_BACKOFF),
-                may_be_respelled: false,
+                is_unanswered: false,
                 joined: None,
                 newest_live,
                 replay: Replay::default(),

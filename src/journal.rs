@@ -49,7 +49,7 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     /// The length of the file as of the last commit or check.
-    len: u64,
+    pub len: u64,
     /// The number of edits and replacements of the file; offsets are valid only while this number
     /// stays the same.
     pub edits: u64,
@@ -60,8 +60,8 @@ pub struct Journal {
     meta: Metadata,
     /// The lines of the next commit.
     unwritten: String,
-    /// True if a failed commit may have left part of its lines after `len`.
-    needs_truncate: bool,
+    /// Where a failed commit may have left part of its lines.
+    failed_at: Option<u64>,
     /// The time of the last event, or a later time. The next event must be later.
     last: OffsetDateTime,
     /// The error says why nothing can be saved until the next [`Journal::check`].
@@ -124,7 +124,7 @@ impl Journal {
             edits: 0,
             is_fresh: false,
             unwritten: String::new(),
-            needs_truncate: false,
+            failed_at: None,
             usable: Ok(()),
             is_failing: false,
         })
@@ -176,39 +176,45 @@ impl Journal {
         let usable = self.usable.clone();
         let written = usable.and_then(|()| self.write(&lines).map_err(log::os_error));
         log::written(&mut self.is_failing, &self.path, &written, "nothing can be saved");
-        // If this fails too, the next check tries again before anything else is written.
+        // If this fails too, it is tried again before anything else is written.
         let _ = self.truncate_to_committed();
         written
     }
 
     fn write(&mut self, lines: &str) -> io::Result<()> {
-        // Keep our first line separate from someone's unfinished line.
-        let line_end = if ends_with_newline(&self.file, self.len)? { "" } else { "\n" };
+        self.truncate_to_committed()?;
+        // Someone may have appended since the last check, even an unfinished line. Keep our first
+        // line separate from that.
+        let start = self.file.metadata()?.len().max(self.len);
+        let line_end = if ends_with_newline(&self.file, start)? { "" } else { "\n" };
         let lines = [line_end, lines].concat();
-        let end = self.len + lines.len() as u64;
-        self.needs_truncate = true;
+        let end = start + lines.len() as u64;
+        self.failed_at = Some(start);
         (&self.file).write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         // The lines are on disk, but not saved if the file was moved or truncated in the meantime.
-        let meta = self.own_meta()?.filter(|meta| meta.len() >= end);
-        self.meta =
-            meta.ok_or_else(|| io::Error::other("the journal was replaced or truncated"))?;
-        self.len = end;
-        self.needs_truncate = false;
+        let meta = self
+            .own_meta()?
+            .filter(|meta| meta.len() >= end)
+            .ok_or_else(|| io::Error::other("the journal was replaced or truncated"))?;
+        self.failed_at = None;
+        // Otherwise the next check finds the lines of others, and these.
+        if start == self.len {
+            self.meta = meta;
+            self.len = end;
+        }
         Ok(())
     }
 
     fn truncate_to_committed(&mut self) -> io::Result<()> {
-        if !self.needs_truncate {
-            return Ok(());
-        }
+        let Some(start) = self.failed_at else { return Ok(()) };
         // If someone has shortened the file, `set_len` must not extend it with zeros.
-        self.file.set_len(self.file.metadata()?.len().min(self.len))?;
+        self.file.set_len(self.file.metadata()?.len().min(start))?;
         // A failed sync is reported only once: a later one may succeed although these lines are not
         // on disk. So they must be gone before the next commit.
         self.file.sync_data()?;
         self.meta = self.file.metadata()?;
-        self.needs_truncate = false;
+        self.failed_at = None;
         Ok(())
     }
 

@@ -228,6 +228,20 @@ fn find_shortens_the_title_of_a_line_that_is_too_long() {
 }
 
 #[test]
+fn find_never_cuts_an_address() {
+    let home = Home::new(CONF);
+    for (length, is_shown) in [(350, true), (351, false), (1000, false)] {
+        let start = format!("http://{length}.example/");
+        let url = format!("{start}{}", "a".repeat(length - start.len()));
+        let said = console(&home, &format!(".url {url} Title\n.find {start}\n"));
+        let shown = said[1].ends_with(&url);
+        let explained = said[1].ends_with(": Title (its address is too long for IRC)");
+        assert_eq!((shown, explained), (is_shown, !is_shown), "{said:?}");
+        console(&home, ".undo\n");
+    }
+}
+
+#[test]
 fn tags_are_in_the_journal_but_not_in_replies() {
     let home = Home::new(CONF);
     let input = ".url http://a.example/ Fix of #123 #rust #c++\n.url http://b.example/ #rust\n";
@@ -517,6 +531,10 @@ fn find_accepts_phrases_and_addresses() {
     assert_eq!(found("\"quick brown\""), ["http://www.a.example/x/"]);
     assert_eq!(found("“Quick  brown” fox"), ["http://www.a.example/x/"]);
     assert_eq!(found("\"quick brown"), ["http://www.a.example/x/"]);
+    for punctuated in ["fox, brown quick.", "\"quick brown fox?\"", "fox; quick: brown!"] {
+        assert!(found(punctuated).contains(&"http://www.a.example/x/".into()), "{punctuated}");
+    }
+    assert_eq!(console(&home, "linkbot: find the brown?\n").len(), 2);
     assert_eq!(found("https://a.example/x"), ["http://www.a.example/x/"]);
     assert_eq!(found("<https://www.a.example/x?utm_source=y>"), ["http://www.a.example/x/"]);
     assert_eq!(found("www.a.example/x/"), ["http://www.a.example/x/"]);

@@ -15,7 +15,8 @@ impl Session<'_> {
 
     /// 900 or a private NOTICE: services have read `on_connect`, so join soon.
     pub fn services_answered(&mut self, now: Instant) {
-        self.next_join = self.next_join.map(|at| at.min(now + JOIN_INTERVAL));
+        // `None`, which is less than any time, stays.
+        self.next_join = self.next_join.min(Some(now + JOIN_INTERVAL));
     }
 
     /// When the next JOIN is due, and the index of its channel.
@@ -34,7 +35,11 @@ impl Session<'_> {
         membership.join_at = membership.backoff.map(|wait| now + wait);
         membership.backoff = membership.backoff.map(|wait| (wait * 2).min(60 * MINUTE));
         let Channel { name, key } = membership.channel;
-        membership.may_be_respelled = !name.is_ascii();
+        let was_unanswered = membership.is_unanswered;
+        membership.is_unanswered = true;
+        if was_unanswered {
+            self.log_once(&format!("not in {name}: no reply to JOIN; still trying"), "");
+        }
         self.next_join = Some(now + JOIN_INTERVAL);
         self.send(&format!("JOIN {name}"), key);
     }
@@ -47,7 +52,9 @@ impl Session<'_> {
             .configured(name)
             // Only a non-ASCII name may come back spelled differently. So a channel that others
             // make us join never passes for a configured one with an ASCII name.
-            .or_else(|| self.memberships.iter().position(|m| m.may_be_respelled))
+            .or_else(|| {
+                self.memberships.iter().position(|m| m.is_unanswered && !m.channel.name.is_ascii())
+            })
         else {
             return self.log_once(
                 &format!("in {}, which is not in bot.conf", message.text(0)),
@@ -62,7 +69,7 @@ impl Session<'_> {
             membership.last_seen(now).filter(|&time| time <= now.clock + MAX_CLOCK_SKEW);
         membership.server_name = name.to_vec();
         membership.join_at = None;
-        membership.may_be_respelled = false;
+        membership.is_unanswered = false;
         membership.joined = joined;
         membership.newest_live = last_seen;
         membership.replay = Replay::default();
@@ -93,7 +100,7 @@ impl Session<'_> {
             return;
         };
         let membership = &mut self.memberships[index];
-        membership.may_be_respelled = false;
+        membership.is_unanswered = false;
         let name = &membership.channel.name;
         let mut why = format!("{} {}", message::text(message.verb), message.last());
         if message.verb == b"470" {

@@ -63,16 +63,13 @@ impl Session<'_> {
         // ngIRCd marks a line that it has cut.
         let text = message::text(text.strip_suffix(b"[CUT]").unwrap_or(text));
         let text = title::without_colors(&text);
-        let split = |text| without_nick(text, [&self.nick, wanted], self.case);
+        let split = |text| without_nick(text, &[&self.nick, wanted], self.case);
         let (mut is_named, mut args) = split(&text);
         let mut nick = message.sender();
         let mut host = message::text(&message.source[message.nick().len()..]);
         let mut account = message.tag("account");
         // A line in which the bridge itself addresses us (`linkbot: ...`) is the bridge's own.
-        if is_relay
-            && !is_named
-            && let Some((speaker, said)) = relay_head(args)
-        {
+        if let Some((speaker, said)) = relay_head(args).filter(|_| is_relay && !is_named) {
             (is_named, args) = split(said);
             nick = clean_nick(speaker).map_or(nick, Into::into);
             host = format!("{nick}{host}").into();
@@ -170,7 +167,7 @@ impl Session<'_> {
 
 /// Returns what was said, without our nick, and true if the line begins with one of our `nicks`:
 /// `linkbot:`, `linkbot,` or `linkbot `, with or without `@` before it.
-pub fn without_nick<'t>(text: &'t str, nicks: [&str; 2], case: CaseMapping) -> (bool, &'t str) {
+pub fn without_nick<'t>(text: &'t str, nicks: &[&str], case: CaseMapping) -> (bool, &'t str) {
     let text = text.trim_matches(is_blank);
     let addressed = text.strip_prefix('@').unwrap_or(text);
     let is_end = |c| is_blank(c) || ":,?：，".contains(c);

@@ -49,8 +49,8 @@ impl<'a> ReverseReader<'a> {
         let key = link::comparison_key(url);
         let address = key.split(['?', '#']).next().unwrap_or_default();
         // The standard library searches for up to 32 bytes with SIMD.
-        let end = &address[address.len().saturating_sub(32)..];
-        ReverseReader { address: end.to_owned(), ..self }
+        let address = address[address.len().saturating_sub(32)..].to_owned();
+        ReverseReader { address, ..self }
     }
 
     /// The offset of the last returned line.

@@ -49,7 +49,7 @@ impl<'a> LastSeen<'a> {
             return;
         }
         let times: Vec<_> = times.collect();
-        if times == self.times {
+        if times == self.times && !self.is_failing {
             return;
         }
         // After a crash, the lines since the last write are replayed, and recognized.
@@ -66,8 +66,6 @@ impl<'a> LastSeen<'a> {
             &written,
             "after a crash, more than the last minute will be replayed",
         );
-        if written.is_ok() {
-            self.times = times;
-        }
+        self.times = times;
     }
 }

@@ -225,7 +225,7 @@ fn request(config: &Config, step: Step) -> Request {
         Act::UndoThat => format!(".undo {address}"),
         Act::Undo => ".undo".to_owned(),
     };
-    let (is_named, args) = without_nick(&text, [&config.irc.nick; 2], CaseMapping::Rfc1459);
+    let (is_named, args) = without_nick(&text, &[&config.irc.nick], CaseMapping::Rfc1459);
     Request {
         channel: Some(CHANNELS[step.channel].to_owned()),
         nick: nick.to_owned(),

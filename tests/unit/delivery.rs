@@ -1047,6 +1047,52 @@ fn if_the_journal_cannot_be_written_the_link_waits() {
     assert_eq!(world.foreign().len(), 1);
 }
 
+#[test]
+fn a_bookmark_stays_ours_if_the_journal_cannot_be_read_at_start() {
+    let World { dir, journal, boot, .. } = World::new(1);
+    drop(journal);
+    let path = dir.path().join("links.tsv");
+    let mut journal = Journal::open(&path).unwrap();
+    let text = fs::read(&path).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    file.set_len(0).unwrap();
+    let delivery = Delivery::new(dir.path().join("cursor"), INTERVAL, &mut journal, boot);
+    assert_eq!(logged("delivery paused"), 1);
+    fs::write(&path, &text).unwrap();
+    file.set_modified(modified).unwrap();
+    assert!(!journal.check(u64::MAX));
+    let (now, attempts) = (Duration::ZERO, Vec::new());
+    let mut world = World { dir, journal, delivery, boot, now, attempts };
+    world.run(HOUR, |_, _| Verdict::AlreadyThere);
+    assert_eq!((world.tried(), world.foreign()), (vec!["1"], vec![]));
+}
+
+#[test]
+fn a_line_appended_just_before_a_commit_is_delivered_whole() {
+    let mut world = World::new(0);
+    world.check();
+    let title = "A much longer title than that of the other link, as people write them";
+    world.append_by_hand(link(1).posted, &Link { title: title.into(), ..link(1) });
+    world.post(2);
+    world.step(&mut |_, _| Verdict::Done);
+    world.check();
+    world.run(WEEK, |_, _| Verdict::Done);
+    assert_eq!(world.tried(), [title, "2"]);
+}
+
+#[test]
+fn a_line_appended_during_a_request_survives_a_failed_commit() {
+    let mut world = World::new(1);
+    world.deliver();
+    world.post(2);
+    world.append_by_hand(link(3).posted, &link(3));
+    fail_to_disown(&mut world);
+    world.check();
+    world.run(WEEK, |_, _| Verdict::Done);
+    assert_eq!(world.tried(), ["1", "2", "2", "3"]);
+}
+
 /// The account already has the next link, and the journal cannot record that, because it was moved.
 fn fail_to_disown(world: &mut World) {
     fs::rename(world.path(), world.path().with_extension("moved")).unwrap();

@@ -859,6 +859,11 @@ fn join_is_retried_with_backoff_until_our_own_join_comes_whatever_the_reply() {
             assert_eq!(talk.sends_within(wait - 1), nothing(), "{refusal:?} before {wait} s");
             assert_eq!(talk.sends_within(1), ["JOIN #dev key"], "{refusal:?} after {wait} s");
         }
+        assert_eq!(
+            talk.logged().matches("not in #dev: no reply to JOIN; still trying").count(),
+            usize::from(refusal.is_none()),
+            "{refusal:?}"
+        );
         talk.says(OWN_JOIN);
         assert_eq!(talk.sends_within(3600), nothing(), "{refusal:?}");
     }

@@ -54,3 +54,13 @@ fn times_that_could_not_be_written_are_written_later() {
     last_seen.update([Some(TIME), None].into_iter(), Instant::now(), true);
     assert_eq!(fs::read_to_string(&file).unwrap(), "#dev\t2026-11-26T10:31:19.123Z\n");
 }
+
+#[test]
+fn the_next_connection_continues_from_what_was_seen_even_if_the_file_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    let mut last_seen = LastSeen::read(&config);
+    fs::create_dir(dir.path().join("links.tsv.heard.tmp")).unwrap();
+    last_seen.update([Some(TIME), None].into_iter(), Instant::now(), true);
+    assert_eq!(last_seen.times, [Some(TIME), None]);
+}
