@@ -213,7 +213,8 @@ fn search_terms(text: &str) -> Vec<String> {
     terms
 }
 
-/// Formats a result. If it is too long for IRC, shortens the title, never the address.
+/// Formats a result. If it is too long for IRC, shortens the title; an address that hardly fits is
+/// left out, not cut.
 fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
     // Of the 512 bytes of a line, the protocol itself uses up to 180.

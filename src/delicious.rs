@@ -208,12 +208,12 @@ impl Account {
                 return AlreadyThere;
             }
             (200..=299, Some("something went wrong")) => return RefusedOrThere(why),
-            (200..=299, Some("access denied" | "bad auth token")) | (401 | 403, _) => {
-                let hint = ": check delicious_user and delicious_password (does the server receive \
-                    Authorization?), delicious_token (Pinboard: the whole user:HEX), or \
-                    delicious_bearer (it must be allowed to write)";
-                (Misconfigured, hint)
-            }
+            (200..=299, Some("access denied" | "bad auth token")) | (401 | 403, _) => (
+                Misconfigured,
+                ": check delicious_user and delicious_password (does the server receive \
+                 Authorization?), delicious_token (Pinboard: the whole user:HEX), or \
+                 delicious_bearer (it must be allowed to write)",
+            ),
             (200..=299, None) => (Unclear, CHECK_ADDRESS),
             (300..=399 | 404..=406, _) => (Misconfigured, CHECK_ADDRESS),
             (408 | 425 | 429, _) => (Busy, ""),

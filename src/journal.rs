@@ -199,7 +199,7 @@ impl Journal {
             .ok_or_else(|| io::Error::other("the journal was replaced or truncated"))?;
         self.failed_at = None;
         // Otherwise the next check finds the lines of others, and these.
-        if start == self.len {
+        if start == self.len && meta.len() == end {
             self.meta = meta;
             self.len = end;
         }
@@ -364,7 +364,7 @@ impl Journal {
         self.backwards(window).about(url).filter_map(move |line| match line {
             Ok(Line { event: Event { link, .. }, .. })
                 if !shows(&link.channel)
-                    || !key.is_empty() && link::comparison_key(&link.url) != key =>
+                    || !url.is_empty() && link::comparison_key(&link.url) != key =>
             {
                 None
             }

@@ -25,7 +25,7 @@ pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
         words += &text[end..span.start];
         words += ADDRESS;
         end = span.end;
-        let address = if is_cut && !text[end..].contains(' ') {
+        let address = if is_cut && !text[end..].contains(ends_address) {
             Err("the address may be incomplete: IRC cut your line at 512 bytes".to_owned())
         } else {
             address(&text[span])

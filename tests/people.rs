@@ -228,6 +228,14 @@ fn find_shortens_the_title_of_a_line_that_is_too_long() {
 }
 
 #[test]
+fn an_address_with_nothing_to_compare_is_not_every_address() {
+    let home = Home::new(CONF);
+    let said =
+        console(&home, ".url http://a.example/ A\n.url http://www./ W\n.undo http://www./\n");
+    assert_eq!(said, ["saved: A", "saved: W", "removed: W"]);
+}
+
+#[test]
 fn find_never_cuts_an_address() {
     let home = Home::new(CONF);
     for (length, is_shown) in [(350, true), (351, false), (1000, false)] {

@@ -12,7 +12,7 @@ use crate::{
 
 pub struct LastSeen<'a> {
     config: &'a Config,
-    /// As written, in the order of bot.conf; `None`: the channel is new to us.
+    /// In the order of bot.conf; `None`: the channel is new to us.
     pub times: Vec<Option<OffsetDateTime>>,
     next_write: Instant,
     /// True if the last write failed.

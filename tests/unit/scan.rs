@@ -373,6 +373,9 @@ fn an_address_at_the_end_of_a_cut_line_is_ignored() {
     assert_eq!(links_in(&format!("{line} words"), true).len(), 2);
     // The cut may have left punctuation of the address at the end.
     assert_eq!(links_in(&format!("{line}."), true).len(), 1);
+    for after in ["\u{3000}標題", "，标题", "「标题」", "|title", "\ttitle", "\"", ">"] {
+        assert_eq!(links_in(&format!("{line}{after}"), true).len(), 2, "{after}");
+    }
 }
 
 #[test]
