@@ -1,5 +1,6 @@
 //! The built-in commands, and capture, which handles lines that are not commands. Each function
-//! takes a request, saves events, and returns the reply. A fork's commands are in local.rs.
+//! takes a request, saves events, and returns the reply. A fork's commands are in local.rs. A new
+//! row here also needs a line in README.md and linkbot.1.
 
 use std::time::Instant;
 

@@ -101,9 +101,9 @@ impl Account {
             .provider(TlsProvider::NativeTls)
             .root_certs(RootCerts::PlatformVerifier)
             .build();
-        // With the response timeout, 10 to 19 s in total. A global timeout, or one for the DNS
-        // lookup, would start a thread. GET only: a request with a body would also need
-        // `timeout_send_body`.
+        // With the response timeout (3 to 12 s), 10 to 19 s in total; docs/operating.md promises
+        // 19 s. A global timeout, or one for the DNS lookup, would start a thread. GET only: a
+        // request with a body would also need `timeout_send_body`.
         let config = ureq::Agent::config_builder()
             .tls_config(tls)
             .timeout_connect(Some(Duration::from_secs(4)))
@@ -320,7 +320,8 @@ impl Settings {
         is_same_host.then(|| self.with(request, &[("url", &link.url)]))
     }
 
-    /// Returns `request` with these parameters, and the token if there is one.
+    /// Returns `request` with these parameters and the token, if there is one, after the query that
+    /// it has: some services need that.
     fn with(&self, mut request: Url, parameters: &[(&str, &str)]) -> Url {
         for (name, value) in parameters {
             // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.

@@ -23,7 +23,8 @@
 //! - `bot.link(request)?`: the link in the arguments. The error explains what is missing.
 //! - `bot.save(Action::Add, &link)?`: writes an event to the journal, which also updates the feed,
 //!   the page and the bookmark account.
-//! - `bot.channel_links(request, VIEW_WINDOW)`: the links of the channel, newest first. Each is an
+//! - `bot.channel_links(request, crate::journal::VIEW_WINDOW)`: the links of the channel in the
+//!   newest 16 MiB of the journal (about 130,000 links), newest first. Each is an
 //!   `io::Result<Entry>`: `entry.map_err(|e| format!("the journal cannot be read: {e}"))?.link`.
 //! - `link.url`, `link.nick`, `link.posted`, and `link.title_and_tags()`: the title, and the tags
 //!   as people typed them, without `#`.
@@ -34,15 +35,16 @@
 //! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own,
 //!   `links.tsv.thanks`.
 //!
-//! To try the examples, uncomment every line that starts with two slashes and a space.
+//! To try the examples, uncomment every line that starts with two slashes and a space. In a fork
+//! they stay as they are, because `.ci/run` compiles them: write your own below them. Tests of your
+//! commands belong in a new file, tests/local.rs; tests/console.rs shows how to write them.
 
 // use std::fs::OpenOptions;
 // use std::io::Write;
 //
-// use crate::bot::{Answer, Bot, Request, could_not_save};
 // use crate::file;
 // use crate::journal::Action;
-use crate::bot::{Command, Run};
+use crate::bot::*;
 
 pub const COMMANDS: &[Command] = &[
     // Command { name: "hello", example: "hello", help: "greets you", run: Run::Look(hello) },

@@ -86,6 +86,8 @@ impl<'a> Publisher<'a> {
 
 /// The text of a file: the newest links of its channels.
 pub fn text(config: &Config, view: &View, journal: &Journal) -> io::Result<String> {
+    // Reads only as far as the last link that is shown: the whole window would take tens of
+    // milliseconds, and the bot waits.
     let mut links = journal.links(VIEW_WINDOW, "", |channel| view.shows(channel));
     let mut entries: Vec<_> = links.by_ref().take(view.items).collect::<io::Result<_>>()?;
     if view.is_page {

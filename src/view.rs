@@ -24,7 +24,7 @@ pub struct View {
     pub title: String,
     /// The address of the page, or else of the channel: `ircs://host/channel`.
     pub about: String,
-    /// The maximum number of links; the newest are shown.
+    /// The maximum number of links, counting all channels together; the newest are shown.
     pub items: usize,
     pub is_page: bool,
 }

@@ -266,8 +266,8 @@ fn tags_are_in_the_journal_but_not_in_replies() {
 #[test]
 fn the_bots_name_makes_an_address_a_command_or_a_question_a_request_and_nothing_else() {
     let saved = ["saved: Title"];
-    // A fork's commands may come before these.
-    let help = [".status .undo .url; details: .help url"];
+    // Before this, a fork's commands are among ours.
+    let help = ["; details: .help url"];
     let nothing: [&str; 0] = [];
     let usage = "usage: .url http://www.example.com/ Title For Link \
                  (saves a link; use it again to change the title)";

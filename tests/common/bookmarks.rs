@@ -35,6 +35,7 @@ impl Request {
         only(&self.headers, name)
     }
 
+    /// Reads no body: linkbot sends only GET.
     fn read(input: &mut impl BufRead) -> Option<Request> {
         let mut lines = input.lines().map_while(Result::ok);
         let first = lines.next()?;

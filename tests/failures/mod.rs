@@ -18,7 +18,7 @@ use crate::{
     common::irc::{Client, IrcServer},
 };
 
-/// How many links the feed shows.
+/// How many links the feed shows: the default of `feed_items`.
 pub const ITEMS: usize = 100;
 
 /// The journal's lines in columns. Asserts that it is intact: no torn line, seven or eight columns,
@@ -64,7 +64,7 @@ pub fn standing(journal: &[Vec<String>]) -> Vec<(String, String)> {
     links
 }
 
-/// Asserts that the feed's items are the newest 100 current links, newest first.
+/// Asserts that the feed's items are the newest [`ITEMS`] current links, newest first.
 pub fn assert_feed_is_whole(home: &Home) {
     let mut newest = standing(&whole_journal(home, "links.tsv"));
     newest.reverse();
