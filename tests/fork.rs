@@ -32,7 +32,8 @@ fn a_fork_adds_commands_in_its_own_file_and_merges_upstream_without_a_conflict()
     assert_eq!(replies[..2], ["hello, you", "to read: A Book"]);
     assert!(replies[2].starts_with("you: the address is missing; usage: .read "), "{replies:?}");
     assert_eq!(replies[3], "you are welcome");
-    assert!(replies[4].starts_with("commands: .find .hello .help "), "{replies:?}");
+    assert!(replies[4].starts_with("commands: "), "{replies:?}");
+    assert!(replies[4].contains(" .find ") && replies[4].contains(" .hello "), "{replies:?}");
     assert_eq!(home.read("links.tsv.thanks"), "you\n");
     assert_eq!(
         home.journal()[0][1..],
