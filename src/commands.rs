@@ -218,10 +218,11 @@ fn search_terms(text: &str) -> Vec<String> {
 /// left out, not cut.
 fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
-    // Of the 512 bytes of a line, the protocol itself uses up to 180.
+    // IRC could cut a longer one.
     let url = if url.len() > 350 { "(its address is too long for IRC)" } else { url };
     let before = format!("found: {}, {}: ", age(request.posted - *posted), unhighlighted(nick));
     let mut title = shown(link);
+    // Of the 512 bytes of a line, the protocol itself uses up to 180.
     let room = 330_usize.saturating_sub(before.len() + url.len());
     while title.len() > room {
         title.pop();

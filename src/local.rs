@@ -35,9 +35,9 @@
 //! - `file::beside(&bot.config.journal, ".thanks")`: the path of a file of your own,
 //!   `links.tsv.thanks`.
 //!
-//! To try the examples, uncomment every line that starts with two slashes and a space. In a fork
-//! they stay as they are, because `.ci/run` compiles them: write your own below them. Tests of your
-//! commands belong in a new file, tests/local.rs; tests/console.rs shows how to write them.
+//! To try the examples, uncomment every line that starts with two slashes and a space. Comment them
+//! out again before you commit: `.ci/run` uncomments them itself. Write your own functions below
+//! them, and tests of these in a new file, tests/local.rs; tests/console.rs shows how.
 
 // use std::fs::OpenOptions;
 // use std::io::Write;

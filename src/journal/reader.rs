@@ -29,13 +29,13 @@ pub struct ReverseReader<'a> {
     pub buf: Vec<u8>,
     end: usize,
     /// The end of an address; only lines that contain it are returned.
-    address: String,
+    address_end: String,
 }
 
 impl<'a> ReverseReader<'a> {
     pub fn new(file: &'a File, from: u64, to: u64) -> ReverseReader<'a> {
-        let (from, address) = (from.saturating_sub(1), String::new());
-        ReverseReader { file, from, at: to, buf: Vec::new(), end: 0, address }
+        let (from, address_end) = (from.saturating_sub(1), String::new());
+        ReverseReader { file, from, at: to, buf: Vec::new(), end: 0, address_end }
     }
 
     /// Reads `text` first, as if it followed the part of the file.
@@ -49,8 +49,8 @@ impl<'a> ReverseReader<'a> {
         let key = link::comparison_key(url);
         let address = key.split(['?', '#']).next().unwrap_or_default();
         // The standard library searches for up to 32 bytes with SIMD.
-        let address = address[address.len().saturating_sub(32)..].to_owned();
-        ReverseReader { address, ..self }
+        let address_end = address[address.len().saturating_sub(32)..].to_owned();
+        ReverseReader { address_end, ..self }
     }
 
     /// The offset of the last returned line.
@@ -105,7 +105,7 @@ impl Iterator for ReverseReader<'_> {
                 Ok(line) => &self.buf[line?],
                 Err(e) => return Some(Err(e)),
             };
-            if str::from_utf8(line).is_ok_and(|line| line.contains(&self.address))
+            if str::from_utf8(line).is_ok_and(|line| line.contains(&self.address_end))
                 && let Ok(Some(event)) = parse_line(line)
             {
                 return Some(Ok(Line { event, start: self.offset(), end }));

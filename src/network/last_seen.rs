@@ -20,8 +20,7 @@ pub struct LastSeen<'a> {
 }
 
 impl<'a> LastSeen<'a> {
-    /// Reads the file. A channel without a valid line is new to us, so we ask for no
-    /// history.
+    /// Reads the file. A channel without a valid line is new to us, so we ask for no history.
     pub fn read(config: &'a Config) -> LastSeen<'a> {
         let path = file::beside(&config.journal, ".heard");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| {

@@ -1029,19 +1029,23 @@ fn what_our_own_request_may_have_stored_is_ours() {
     assert_eq!(world.deliver(), ["-1", "2: ops"]);
 }
 
+/// The account already has the next link, and the journal cannot record that, because it was moved.
+fn fail_to_disown(world: &mut World) {
+    fs::rename(world.path(), world.path().with_extension("moved")).unwrap();
+    world.step(&mut |_, _| Verdict::AlreadyThere);
+    assert_eq!(logged("delivery paused"), 1);
+}
+
 #[test]
 fn if_the_journal_cannot_be_written_the_link_waits() {
     let mut world = World::new(0);
     world.post(1);
-    let path = world.dir.path().join("links.tsv");
-    let aside = path.with_extension("aside");
-    fs::rename(&path, &aside).unwrap();
-    world.step(&mut |_, _| Verdict::AlreadyThere);
+    fail_to_disown(&mut world);
     assert_eq!(
         (logged("the journal cannot be read or written"), world.cursor().as_bytes()),
         (1, NEVER)
     );
-    fs::rename(&aside, &path).unwrap();
+    fs::rename(world.path().with_extension("moved"), world.path()).unwrap();
     world.journal.check(u64::MAX);
     world.step(&mut |_, _| Verdict::AlreadyThere);
     assert_eq!(world.foreign().len(), 1);
@@ -1091,13 +1095,6 @@ fn a_line_appended_during_a_request_survives_a_failed_commit() {
     world.check();
     world.run(WEEK, |_, _| Verdict::Done);
     assert_eq!(world.tried(), ["1", "2", "2", "3"]);
-}
-
-/// The account already has the next link, and the journal cannot record that, because it was moved.
-fn fail_to_disown(world: &mut World) {
-    fs::rename(world.path(), world.path().with_extension("moved")).unwrap();
-    world.step(&mut |_, _| Verdict::AlreadyThere);
-    assert_eq!(logged("delivery paused"), 1);
 }
 
 #[test]
