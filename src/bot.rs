@@ -207,8 +207,9 @@ impl<'a> Bot<'a> {
         if self.buckets.len() >= 1024 || who.is_empty() {
             self.buckets.clear();
         }
-        let bucket = || Bucket::new(most, every, Instant::now());
-        self.buckets.entry(format!("{purpose} {who}")).or_insert_with(bucket)
+        self.buckets
+            .entry(format!("{purpose} {who}"))
+            .or_insert_with(|| Bucket::new(most, every, Instant::now()))
     }
 
     /// Returns the functions for a request: its command's, or those in `HEARD`. Leaves in `args`

@@ -260,7 +260,10 @@ fn status(bot: &Bot, _: &Request) -> Answer {
         None => "no bookmark account".to_owned(),
         Some(delivery) => delivery.status(&bot.journal, Instant::now()),
     };
-    let is_failing = bot.publisher.is_failing();
-    let files = if is_failing { "; the feed or page cannot be written: see the log" } else { "" };
+    let files = if bot.publisher.is_failing() {
+        "; the feed or page cannot be written: see the log"
+    } else {
+        ""
+    };
     Ok(format!("status: {VERSION}, started {started}; {pending}{files}"))
 }

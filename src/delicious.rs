@@ -166,8 +166,10 @@ impl Account {
         self.response_timeout = next.clamp(SHORTEST_TIMEOUT, Duration::from_secs(12));
         let response = response?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get("Retry-After");
-        let retry_after = retry_after.and_then(|text| wait_for(text.to_str().ok()?, now));
+        let retry_after = response
+            .headers()
+            .get("Retry-After")
+            .and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(64 << 10);
         // If the body breaks off, use what has arrived: it may contain a complete result.

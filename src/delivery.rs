@@ -153,10 +153,10 @@ impl Delivery {
 
     /// Starts again from the cursor later, when the journal may work again.
     fn pause(&mut self, error: io::Error, now: Instant) {
-        let why = log::os_error(error);
         log!(
-            "{ERROR}delivery paused: the journal cannot be read or written: {why}; \
-             next try in 15 min"
+            "{ERROR}delivery paused: the journal cannot be read or written: {}; next try in \
+             15 min",
+            log::os_error(error)
         );
         self.must_reread = true;
         self.next_request = now + LONGEST_WAIT;
@@ -187,8 +187,8 @@ impl Delivery {
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
             let is_turn = self.backoff.is_zero() && self.accepted.is_multiple_of(100);
-            let first = self.queue.front();
-            let is_first_next = first.is_some_and(|a| is_turn || a.failures < MAX_FAILURES);
+            let is_first_next =
+                self.queue.front().is_some_and(|a| is_turn || a.failures < MAX_FAILURES);
             if !is_first_next && let Some(line) = self.pending.next(journal)? {
                 let url = &line.event.link.url;
                 let is_same = |same: &&mut Address| same.lines[0].event.link.url == *url;
@@ -369,8 +369,12 @@ impl Delivery {
         let text = format_time(cursor) + "\n";
         let path = &self.cursor_file;
         let written = file::overwrite(path, text.as_bytes()).map_err(log::os_error);
-        let meaning = "a restart will send links again, but create no duplicates";
-        log::written(&mut self.is_cursor_failing, path, &written, meaning);
+        log::written(
+            &mut self.is_cursor_failing,
+            path,
+            &written,
+            "a restart will send links again, but create no duplicates",
+        );
     }
 
     /// One line for `.status`: what is pending, the next request, the last error.

@@ -201,8 +201,10 @@ impl<'a> Session<'a> {
     /// The next moment at which [`tick`](Session::tick) has something to do.
     pub fn deadline(&self) -> Instant {
         let replays = self.memberships.iter().map(|m| m.replay.until);
-        let others = [self.reclaim, self.outbox.deadline(), self.join_due().map(|(at, _)| at)];
-        replays.chain(others).flatten().fold(self.wait_until, Instant::min)
+        replays
+            .chain([self.reclaim, self.outbox.deadline(), self.join_due().map(|(at, _)| at)])
+            .flatten()
+            .fold(self.wait_until, Instant::min)
     }
 
     /// Does what is due at `now`, and moves replies to `out` as the rate limit allows.

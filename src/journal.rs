@@ -21,6 +21,7 @@ use std::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
+    bytes,
     file::{self, what_is_at},
     irc::MAX_CLOCK_SKEW,
     link::{self, Link},
@@ -418,8 +419,9 @@ impl Journal {
         within: u64,
     ) -> impl Iterator<Item = io::Result<(Line, Option<Link>)>> {
         let lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
-        let is_other = move |line: &Line| line.event.link.url != url;
-        let lines = lines.about(url).filter(move |line| !line.as_ref().is_ok_and(is_other));
+        let lines = lines
+            .about(url)
+            .filter(move |line| !line.as_ref().is_ok_and(|line| line.event.link.url != url));
         let mut later = BTreeMap::new();
         lines.map(move |line| {
             let line = line?;

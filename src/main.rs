@@ -9,6 +9,7 @@
 mod log;
 
 mod bot;
+mod bytes;
 mod commands;
 mod config;
 mod console;

@@ -152,8 +152,8 @@ impl<'a> Network<'a> {
 
     /// Handles a failed or lost connection: schedules the next attempt.
     fn lost(&mut self, End(retry, why): End) {
-        let online = self.online.take();
-        let registered = online.and_then(|(_, session, _)| Some(session.registered?.elapsed()));
+        let registered =
+            self.online.take().and_then(|(_, session, _)| Some(session.registered?.elapsed()));
         // Each RandomState has a new seed: the standard library's only source of randomness.
         let wait = self.backoff.wait(retry, registered, RandomState::new().hash_one(""));
         let priority = if retry == Retry::Soon { WARNING } else { ERROR };

@@ -70,8 +70,7 @@ impl<'a> Publisher<'a> {
                 let wait = (file.backoff * 2).clamp(60, 900);
                 file.backoff = wait;
                 file.next = now + Duration::from_secs(wait);
-                let why = log::os_error(e);
-                log!("{ERROR}{path}: {why}; next try in {wait} s");
+                log!("{ERROR}{path}: {}; next try in {wait} s", log::os_error(e));
                 continue;
             }
             if file.backoff > 0 {

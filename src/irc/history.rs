@@ -222,8 +222,10 @@ impl Session<'_> {
                 // The next catch-up begins here, unless a live line is seen before that.
                 replay.open_page = None;
                 membership.newest_live = Some(newest);
-                let newest = minute(newest);
-                rest = format!("; that is the limit: the lines from {newest} on are missing");
+                rest = format!(
+                    "; that is the limit: the lines from {} on are missing",
+                    minute(newest)
+                );
             }
             if unsaved > 0 {
                 rest =

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::bytes::find;
+
 /// The longest line, in bytes, including tags and newline: 8191 of tags and 512 of message.
 pub const LONGEST_LINE: usize = 8191 + 512;
 
@@ -92,15 +94,6 @@ fn marked_word(mark: u8, text: &[u8]) -> (&[u8], &[u8]) {
 /// Splits at the first space.
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
     find(b' ', text).map_or((text, b""), |end| (&text[..end], &text[end + 1..]))
-}
-
-/// The index of the first `byte` in `text`.
-pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // The compiler vectorizes this: 16 bytes at once. `position` compares byte by byte, and calling
-    // memchr for such short texts costs 35 ns more per line (`cargo bench -- floods`).
-    let is_in = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == byte));
-    let passed = 16 * text.as_chunks().0.iter().take_while(|block| !is_in(block)).count();
-    text[passed..].iter().position(|&b| b == byte).map(|at| passed + at)
 }
 
 /// Unescapes a tag's value (IRCv3 message-tags). Drops a lone final backslash.

@@ -4,6 +4,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::*;
 use crate::{
+    bytes::find,
     scan::has_address,
     title::{self, is_blank},
 };
@@ -112,7 +113,7 @@ impl Session<'_> {
             || !first.is_ascii_graphic()
             // A nick may be in capitals.
             || ["@", prefix, &self.nick, nick].iter().any(|s| s.as_bytes()[0] | 32 == first | 32)
-            || message::find(b'/', text).is_some()
+            || find(b'/', text).is_some()
     }
 
     /// Handles a NOTICE, which never gets a reply. Services use it for login errors and outages.

@@ -34,8 +34,14 @@ pub struct ReverseReader<'a> {
 
 impl<'a> ReverseReader<'a> {
     pub fn new(file: &'a File, from: u64, to: u64) -> ReverseReader<'a> {
-        let (from, address_end) = (from.saturating_sub(1), String::new());
-        ReverseReader { file, from, at: to, buf: Vec::new(), end: 0, address_end }
+        ReverseReader {
+            file,
+            from: from.saturating_sub(1),
+            at: to,
+            buf: Vec::new(),
+            end: 0,
+            address_end: String::new(),
+        }
     }
 
     /// Reads `text` first, as if it followed the part of the file.
@@ -62,7 +68,7 @@ impl<'a> ReverseReader<'a> {
     pub fn line(&mut self) -> io::Result<Option<Range<usize>>> {
         let end_before = loop {
             // A newline at the end belongs to this line.
-            let newline = last_newline(&self.buf[..self.end.saturating_sub(1)]);
+            let newline = bytes::rfind(b'\n', &self.buf[..self.end.saturating_sub(1)]);
             if newline.is_some() || self.at == self.from {
                 break newline;
             }
@@ -112,15 +118,6 @@ impl Iterator for ReverseReader<'_> {
             }
         }
     }
-}
-
-/// The index of the last newline. Every save looks through up to 1 MiB of lines for its address, so
-/// this is written to let the compiler vectorize it: 16 bytes at once.
-fn last_newline(text: &[u8]) -> Option<usize> {
-    let has_newline = |block: &[u8; 16]| block.iter().fold(false, |found, &b| found | (b == b'\n'));
-    let blocks = text.as_rchunks().1.iter().rev();
-    let passed = 16 * blocks.take_while(|block| !has_newline(block)).count();
-    text[..text.len() - passed].iter().rposition(|&b| b == b'\n')
 }
 
 /// Reads a part of the file forward, skipping a partial first line. Iterates over the events.

@@ -1,6 +1,7 @@
 //! Tests that use only public items of the modules. Other modules declare their own tests, which
 //! can use private items too.
 
+mod bytes;
 mod commands;
 mod connection;
 mod delivery;
