@@ -154,8 +154,8 @@ impl Delivery {
     /// Starts again from the cursor later, when the journal may work again.
     fn pause(&mut self, error: io::Error, now: Instant) {
         log!(
-            "{ERROR}delivery paused: the journal cannot be read or written: {}; next try in \
-             15 min",
+            "{ERROR}delivery paused: the journal cannot be read or written: {}; \
+             next try in 15 min",
             log::os_error(error)
         );
         self.must_reread = true;

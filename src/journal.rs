@@ -418,16 +418,16 @@ impl Journal {
         before: u64,
         within: u64,
     ) -> impl Iterator<Item = io::Result<(Line, Option<Link>)>> {
-        let lines = ReverseReader::new(&self.file, before.saturating_sub(within), before);
-        let lines = lines
-            .about(url)
-            .filter(move |line| !line.as_ref().is_ok_and(|line| line.event.link.url != url));
+        let is_other = move |line: &Line| line.event.link.url != url;
         let mut later = BTreeMap::new();
-        lines.map(move |line| {
-            let line = line?;
-            let entry = fold(&mut later, line.event.clone());
-            Ok((line, entry.map(|entry| entry.link)))
-        })
+        ReverseReader::new(&self.file, before.saturating_sub(within), before)
+            .about(url)
+            .filter(move |line| !line.as_ref().is_ok_and(is_other))
+            .map(move |line| {
+                let line = line?;
+                let entry = fold(&mut later, line.event.clone());
+                Ok((line, entry.map(|entry| entry.link)))
+            })
     }
 }
 

@@ -205,7 +205,8 @@ fn the_log_has_one_timestamped_line_per_event() {
         assert!(time::PrimitiveDateTime::parse(time, stamp).is_ok() && !text.is_empty(), "{line}");
         assert!(!text.contains(char::is_control), "{line:?}");
     }
-    // Connecting, registered, no history, joined, the link, not connected; then the first four again.
+    // Connecting, registered, no history, joined, the link, not connected; then the first four
+    // again.
     assert_eq!(log.lines().count(), 10, "{log}");
 }
 

@@ -164,10 +164,8 @@ impl Pending {
             log!("left alone: {}: it was in the account before linkbot", link.url);
             return Ok(None);
         }
-        let own = known
-            .iter()
-            .position(|known| known.channel == link.channel)
-            .map(|own| known.remove(own));
+        let own =
+            known.iter().position(|known| known.channel == link.channel).map(|at| known.remove(at));
         if *action == Action::Title {
             // Only the title changes; the rest of the link stays as it was posted.
             let title = link.title.clone();
