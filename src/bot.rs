@@ -104,7 +104,7 @@ pub struct Bot<'a> {
     saved: Vec<Action>,
     /// True if the running request was replayed: the journal may have it already.
     history: bool,
-    /// The last link in each channel that was posted and not saved.
+    /// For `.keep`: the last link posted in each channel without a command.
     pub last_posted: HashMap<Option<String>, Link>,
     /// The times of events that belong to the replayed requests with the current posting time. Any
     /// other event with that posting time belongs to a request that has not been replayed yet.
@@ -212,7 +212,7 @@ impl<'a> Bot<'a> {
             .or_insert_with(|| Bucket::new(most, every, Instant::now()))
     }
 
-    /// Returns the functions for a request: its command's, or those in `HEARD`. Leaves in `args`
+    /// Returns the functions for a request: its command's, or those in `HEARD`. Sets `args` to
     /// what these functions get, and sets `example`.
     fn functions_for(&self, request: &mut Request) -> Vec<Run> {
         let said = mem::take(&mut request.args);
@@ -300,7 +300,7 @@ impl<'a> Bot<'a> {
             return Ok(false);
         }
         let key = link::comparison_key(&link.url);
-        let (mut recorded, mut is_overridden) = (Vec::new(), false);
+        let (mut candidates, mut is_overridden) = (Vec::new(), false);
         for event in self.journal.events(ADDRESS_WINDOW) {
             let Event { time, action, link: other } = event.map_err(could_not_save)?;
             let other_key = link::comparison_key(&other.url);
@@ -316,17 +316,17 @@ impl<'a> Bot<'a> {
             if !is_same_moment {
                 is_overridden |= !key.is_empty() && other.posted > link.posted;
             } else if other.nick == link.nick && is_undo == (action == Action::Remove) {
-                recorded.push((time, other_key));
+                candidates.push((time, other_key));
             } else if !is_undo {
                 is_overridden |= matches!(action, Action::Remove | Action::Title);
             } else if action == Action::Add {
                 // The replay has not reached the line that added this link, so its `remove` is not
                 // from this `.undo`.
-                recorded.retain(|(_, removed)| *removed != other_key);
+                candidates.retain(|(_, removed)| *removed != other_key);
             }
         }
         // The events came newest first. If several match, use the oldest.
-        let recorded = recorded.pop().map(|(time, _)| time);
+        let recorded = candidates.pop().map(|(time, _)| time);
         self.replayed.extend(recorded);
         Ok(recorded.is_some() || is_overridden)
     }

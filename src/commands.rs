@@ -30,7 +30,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "keep",
         example: "keep A Better Title",
-        help: "saves the last link that was posted here; the title is optional",
+        help: "saves the newest link posted here without a command; the title is optional",
         run: Run::Save(keep),
     },
     Command {
@@ -56,7 +56,7 @@ fn url(bot: &mut Bot, request: &Request) -> Answer {
 }
 
 /// Saves a link that someone posted: a new one, a new title, or another post of a saved one.
-fn post(bot: &mut Bot, case: CaseMapping, mut link: Link, captured: bool) -> Answer {
+fn post(bot: &mut Bot, case: CaseMapping, mut link: Link, keep_title: bool) -> Answer {
     if bot.already_recorded(&link, false)? {
         return Ok("recorded before".into());
     }
@@ -69,7 +69,7 @@ fn post(bot: &mut Bot, case: CaseMapping, mut link: Link, captured: bool) -> Ans
     let is_changed = link.title != before.title;
     let yours = is_yours(&before, &link, case);
     if is_changed
-        && !captured
+        && !keep_title
         && (yours || before.is_untitled() || is_moderator(bot, &link.account, case))
     {
         bot.save(Action::Title, &link)?;
@@ -214,8 +214,8 @@ fn search_terms(text: &str) -> Vec<String> {
     terms
 }
 
-/// Formats a result. If it is too long for IRC, shortens the title; an address that hardly fits is
-/// left out, not cut.
+/// Formats a result. If it is too long for IRC, shortens the title; an address that might not fit
+/// is left out, not cut.
 fn found_line(link: &Link, request: &Request) -> String {
     let Link { url, nick, posted, .. } = link;
     // IRC could cut a longer one.

@@ -17,8 +17,8 @@ use url::Url;
 
 use crate::{journal::format_time, link::Link, log, title::clean_tag};
 
-/// The timeout for the first byte of a response. It doubles after a timeout, up to 12 s, and halves
-/// after a response within half of it.
+/// The first and shortest timeout for the first byte of a response. The timeout doubles when it
+/// expires, up to 12 s, and halves after a response in less than half of it.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 const CHECK_ADDRESS: &str =
@@ -172,7 +172,7 @@ impl Account {
             .and_then(|text| wait_for(text.to_str().ok()?, now));
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(64 << 10);
-        // If the body breaks off, use what has arrived: it may contain a complete result.
+        // If the body is cut short, use what has arrived: it may contain a complete result.
         let read = reader.read_to_end(&mut body);
         let body = String::from_utf8_lossy(&body).to_ascii_lowercase();
         if (200..300).contains(&status) && result_code(&body).is_none() {
@@ -307,6 +307,7 @@ impl Settings {
             if request[url::Position::BeforePath..].len() <= 2000 || title.chars().count() < 2 {
                 return Some(request);
             }
+            // First leave out the log's address, then shorten the title.
             if log.is_empty() {
                 title.pop();
             }
@@ -322,8 +323,8 @@ impl Settings {
         is_same_host.then(|| self.with(request, &[("url", &link.url)]))
     }
 
-    /// Returns `request` with these parameters and the token, if there is one, after the query that
-    /// it has: some services need that.
+    /// Returns `request` with these parameters and the token, if there is one, after its existing
+    /// query, which some services need.
     fn with(&self, mut request: Url, parameters: &[(&str, &str)]) -> Url {
         for (name, value) in parameters {
             // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.

@@ -64,7 +64,7 @@ pub struct Delivery {
     skipped: u64,
     /// The last error, as `.status` shows it; empty if there was none.
     last_error: String,
-    /// Why a service may refuse a new title; empty once it was logged.
+    /// Why a service may refuse a new title; empty once logged.
     title_hint: &'static str,
 }
 
@@ -94,7 +94,7 @@ impl Delivery {
             saved_cursor: cursor,
             is_cursor_failing: false,
             // New events must be later than the cursor, even if a fast clock set it.
-            began_after: journal.not_before(cursor),
+            began_after: journal.raise_last(cursor),
             interval,
             // An earlier run may have sent any event that is in the journal now.
             pending: Pending::new(HashSet::new(), journal.len, 0, cursor),
@@ -151,7 +151,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Starts again from the cursor later, when the journal may work again.
+    /// Logs the error. Delivery starts again from the cursor in 15 min, when the journal may be
+    /// readable again.
     fn pause(&mut self, error: io::Error, now: Instant) {
         log!(
             "{ERROR}delivery paused: the journal cannot be read or written: {}; \
@@ -186,10 +187,10 @@ impl Delivery {
     /// [`MAX_FAILURES`] times, new events go first, except after every 100 accepted links.
     fn find_request(&mut self, journal: &Journal) -> io::Result<Option<(Change, Link)>> {
         loop {
-            let is_turn = self.backoff.is_zero() && self.accepted.is_multiple_of(100);
-            let is_first_next =
-                self.queue.front().is_some_and(|a| is_turn || a.failures < MAX_FAILURES);
-            if !is_first_next && let Some(line) = self.pending.next(journal)? {
+            let may_retry = self.backoff.is_zero() && self.accepted.is_multiple_of(100);
+            let first_is_next =
+                self.queue.front().is_some_and(|a| may_retry || a.failures < MAX_FAILURES);
+            if !first_is_next && let Some(line) = self.pending.next(journal)? {
                 let url = &line.event.link.url;
                 let is_same = |same: &&mut Address| same.lines[0].event.link.url == *url;
                 if let Some(same) = self.queue.iter_mut().find(is_same) {

@@ -140,7 +140,7 @@ pub struct Session<'a> {
     line_length: usize,
 
     memberships: Vec<Membership<'a>>,
-    /// The earliest time of the next JOIN; `None` until `on_connect` was sent.
+    /// The earliest time of the next JOIN; `None` until `on_connect` has been sent.
     next_join: Option<Instant>,
     /// The maximum number of lines in a page of history; 0 until `draft/chathistory` is granted.
     history_limit: usize,

@@ -113,8 +113,8 @@ impl Journal {
         }
         // From here on, the contents of the file and its name in the directory count as saved.
         file.sync_all()?;
-        let folder = Path::new(".").join(path.parent().unwrap_or(path));
-        File::open(folder)?.sync_all()?;
+        let directory = Path::new(".").join(path.parent().unwrap_or(path));
+        File::open(directory)?.sync_all()?;
         let meta = file.metadata()?;
         Ok(Journal {
             path: path.to_owned(),
@@ -132,8 +132,8 @@ impl Journal {
     }
 
     /// Gives the next event a time later than `time`, unless `time` is too far ahead of the clock.
-    /// Returns the time after which the next event must be.
-    pub fn not_before(&mut self, time: OffsetDateTime) -> OffsetDateTime {
+    /// Returns the time that the next event must exceed.
+    pub fn raise_last(&mut self, time: OffsetDateTime) -> OffsetDateTime {
         if !is_far_ahead(time) {
             self.last = self.last.max(time);
         }
@@ -199,7 +199,7 @@ impl Journal {
             .filter(|meta| meta.len() >= end)
             .ok_or_else(|| io::Error::other("the journal was replaced or truncated"))?;
         self.failed_at = None;
-        // Otherwise the next check finds the lines of others, and these.
+        // If others have appended too, leave `len`: the next check then finds their lines and ours.
         if start == self.len && meta.len() == end {
             self.meta = meta;
             self.len = end;
@@ -253,7 +253,7 @@ impl Journal {
             self.is_fresh = false;
             log!("{path}: edited");
         }
-        self.not_before(last_time(&self.file, len)?);
+        self.raise_last(last_time(&self.file, len)?);
         self.len = len;
         self.meta = meta;
         Ok(true)
@@ -302,7 +302,7 @@ impl Journal {
             log!("{path}: pending links copied into it: {copied}");
         }
         // The cursor may still be a time from the old file; new events must be later.
-        new.not_before(self.last);
+        new.raise_last(self.last);
         new.is_failing = self.is_failing;
         new.edits = self.edits + 1;
         new.is_fresh = present.is_empty();

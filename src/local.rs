@@ -37,7 +37,7 @@
 //!
 //! To try the examples, uncomment every line that starts with two slashes and a space. Comment them
 //! out again before you commit: `.ci/run` uncomments them itself. Write your own functions below
-//! them, and tests of these in a new file, tests/local.rs; tests/console.rs shows how.
+//! them, and their tests in a new file, tests/local.rs; tests/console.rs shows how.
 
 // use std::fs::OpenOptions;
 // use std::io::Write;

@@ -91,7 +91,7 @@ fn start(path: &Path, verbose: bool, console: bool, check: bool) -> Result<(), S
     let _ = log::SECRETS.set(config.secrets.clone());
     // To start fast, look only at the journal's last MiB.
     let within = if check { journal::VIEW_WINDOW } else { 1 << 20 };
-    // At start, a journal that cannot be read is an error below.
+    // If the journal cannot be read, `Journal::open` reports it.
     for warning in journal::warnings(&config.journal, within).unwrap_or_default() {
         log!("{WARNING}{warning}");
     }
@@ -149,9 +149,9 @@ fn serve(bot: &mut Bot, verbose: bool) -> ! {
 fn deliver(bot: &mut Bot, account: &mut Account, idle: bool) {
     let Some(delivery) = &mut bot.delivery else { return };
     // A delivery waits at most this long for IRC to go quiet.
-    let patience = if idle { Duration::ZERO } else { Duration::from_secs(60) };
+    let longest_wait = if idle { Duration::ZERO } else { Duration::from_secs(60) };
     let now = Instant::now();
-    if delivery.deadline().is_some_and(|due| due + patience <= now)
+    if delivery.deadline().is_some_and(|due| due + longest_wait <= now)
         && let Some((change, link)) = delivery.next(&bot.journal, now)
     {
         let clock = time::OffsetDateTime::now_utc();

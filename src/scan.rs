@@ -16,7 +16,7 @@ const DELIMITERS: &str =
     "<>\"`|«»‹›‘’‚‛“”„‟、。〃〈〉《》「」『』【】〒〓〔〕〖〗〘〙〚〛〜〝〞〟〠";
 
 /// Returns the addresses in `text`, each as stored or with the reason it is refused, and the title.
-/// Reads five addresses at most. `is_cut`: the line may have lost its end.
+/// Returns at most five different addresses. `is_cut`: the line may have lost its end.
 pub fn read(text: &str, is_cut: bool) -> (Vec<Result<String, String>>, String) {
     let mut found = Vec::new();
     let mut words = String::new();

@@ -539,13 +539,17 @@ fn the_owners_bookmark_is_left_alone_even_after_a_restart() {
 fn after_undo_the_account_shows_the_other_channels_link() {
     let shelf = failures::Shelf::default();
     let service = shelf.open();
-    let mut setup = Setup::start(&service, "", &[]);
-    setup.bot.kill();
-    let conf = setup.home.read("bot.conf").replace("channels = #dev", "channels = #dev, #ops");
-    setup.home.configure(&conf);
-    let mut bot = setup.home.start();
-    let mut client = setup.server.welcome();
-    client.let_in("#ops");
+    let server = IrcServer::plain();
+    let conf = server.conf().replace("channels = #dev", "channels = #dev, #ops");
+    let home = Home::new(&(conf + &service.conf()));
+    let mut bot = home.start();
+    let mut client = server.accept();
+    client.register("server-time message-tags account-tag");
+    for channel in ["#dev", "#ops"] {
+        client.expect(&format!("JOIN {channel}"));
+        client.let_in(channel);
+    }
+    client.barrier();
     client.say("alice", "#dev", ".url http://www.example.com/1 Oops, wrong window");
     client.expect("PRIVMSG #dev :saved: ");
     client.say("carol", "#ops", ".url http://www.example.com/1 The right words");

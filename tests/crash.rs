@@ -40,11 +40,7 @@ fn flaky_answer(
             shelf.take(request);
             Answer::close()
         }
-        9 => {
-            let answer = shelf.take(request);
-            std::thread::sleep(Duration::from_millis(100));
-            answer
-        }
+        9 => Answer::Late(Duration::from_millis(100), shelf.take(request).into()),
         _ => shelf.take(request),
     }
 }

@@ -85,7 +85,7 @@ fn a_feed_that_did_not_fit_is_whole_after_the_next_start() {
 
     fs::remove_file(home.path("disk/filler")).unwrap();
     let _bot = home.start();
-    server.welcome();
+    let _client = server.welcome();
     let feed = home.read("disk/links.xml");
     assert!(feed.contains("second") && feed.ends_with("</rss>\n"), "{feed}");
     drop(disk);
@@ -165,6 +165,8 @@ fn saving_fails_only_while_fdatasync_fails() {
         Bot::spawn(failures::strace(&home, &options, &[home.path("bot.conf").to_str().unwrap()]));
     let mut client = server.welcome();
     failures::post(&mut client, "first").unwrap();
+    // The next write of the feed, which wakes the bot and uses up a failure, is a second away now.
+    home.await_feed(&["first"]);
     let replies: Vec<_> =
         ["second", "third"].map(|title| failures::post(&mut client, title)).to_vec();
     assert_eq!(replies, vec![Err("could not save: Input/output error".to_owned()); 2]);

@@ -48,6 +48,12 @@ impl Setting {
         self.home.write("links.tsv.heard", format!("#dev\t{}\n", self.after(seconds)));
     }
 
+    /// A bot that loses its connection is killed before it connects again.
+    fn reconnect_slowly(&self) {
+        let conf = self.home.read("bot.conf");
+        self.home.configure(&conf.replace("reconnect = 1\n", "reconnect = 600\n"));
+    }
+
     /// `seconds` after the bot was killed.
     fn after(&self, seconds: i64) -> String {
         timestamp(self.killed + Duration::seconds(seconds))
@@ -536,6 +542,7 @@ fn endless_history_ends_at_a_thousand_lines_and_live_lines_get_replies() {
 #[test]
 fn links_from_before_capture_was_enabled_are_not_captured() {
     let setting = Setting::new("");
+    setting.reconnect_slowly();
     let (mut bot, mut client) = setting.start_catch_up();
     setting.send_page(&mut client, &[(10, "http://www.example.com/history")]);
     client.expect("CHATHISTORY");
@@ -569,6 +576,7 @@ fn links_from_before_capture_was_enabled_are_not_captured() {
 #[test]
 fn a_link_deleted_by_hand_stays_deleted_and_imported_lines_hide_nothing() {
     let setting = Setting::new("");
+    setting.reconnect_slowly();
     let lines =
         [(10, ".url http://www.example.com/one One"), (20, "bob: .url http://b.example/ B")];
     let (mut bot, mut client) = setting.start_catch_up();

@@ -266,7 +266,7 @@ fn tags_are_in_the_journal_but_not_in_replies() {
 #[test]
 fn the_bots_name_makes_an_address_a_command_or_a_question_a_request_and_nothing_else() {
     let saved = ["saved: Title"];
-    // Before this, a fork's commands are among ours.
+    // The reply starts with the list of commands, which in a fork includes its own.
     let help = ["; details: .help url"];
     let nothing: [&str; 0] = [];
     let usage = "usage: .url http://www.example.com/ Title For Link \

@@ -65,7 +65,8 @@ pub struct Lines {
 pub struct Setting {
     /// The line of bot.conf that sets it; 0 if none does.
     line: usize,
-    /// Empty if there is no default either. A key that may be repeated has one line for each value.
+    /// Empty if bot.conf does not set the key and it has no default. A key that may be repeated has
+    /// one line for each value.
     pub value: String,
     /// What a correct value is.
     right: &'static str,

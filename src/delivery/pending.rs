@@ -212,8 +212,7 @@ impl Pending {
     }
 }
 
-/// The later of two times. A newest time far ahead of the clock is a mistake and gives way to the
-/// other.
+/// The later of two times. If `newest` is far ahead of the clock, it is a mistake: returns `time`.
 fn newer(newest: OffsetDateTime, time: OffsetDateTime) -> OffsetDateTime {
     if is_far_ahead(newest) { time } else { newest.max(time) }
 }

@@ -195,7 +195,7 @@ fn handshake(settings: &Settings, socket: Socket) -> Result<Box<dyn Connection>,
         let (_, what) = [
             ("has expired", "the certificate has expired; ask the network to renew it"),
             ("not yet valid", "the certificate is not yet valid; check this machine's clock"),
-            ("mismatch", "the certificate was issued for another name; check the name in server"),
+            ("mismatch", "the certificate was issued for another name; check server in bot.conf"),
             (
                 "verify failed",
                 "the certificate is self-signed or from an unknown issuer; see tls_pin",

@@ -51,7 +51,7 @@ impl Session<'_> {
             }
             b"NEW" => self.request(&list),
             b"NAK" if list.contains("sasl") => {
-                self.login_unavailable("the server rejects the capability sasl");
+                self.login_unavailable("the server rejects the sasl capability");
             }
             b"ACK" if list.contains("draft/chathistory") => self.history_limit = 100,
             b"ACK" if list.contains("sasl") => {

@@ -70,7 +70,10 @@ impl Session<'_> {
         let mut host = message::text(&message.source[message.nick().len()..]);
         let mut account = message.tag("account");
         // A line in which the bridge itself addresses us (`linkbot: ...`) is the bridge's own.
-        if let Some((speaker, said)) = relay_head(args).filter(|_| is_relay && !is_named) {
+        if is_relay
+            && !is_named
+            && let Some((speaker, said)) = relay_head(args)
+        {
             (is_named, args) = split(said);
             nick = clean_nick(speaker).map_or(nick, Into::into);
             host = format!("{nick}{host}").into();
@@ -149,7 +152,7 @@ impl Session<'_> {
         })
     }
 
-    /// Answers the three queries that every client answers, by NOTICE.
+    /// Answers CTCP VERSION, CLIENTINFO and PING by NOTICE.
     fn ctcp(&mut self, message: &Message) {
         let query = message.text(1);
         let query = query.trim_matches('\x01');

@@ -73,7 +73,7 @@ fn links_to_feeds(config: &Config, view: &View) -> (String, String) {
 fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
     // Use one offset for all times on the page, even across a daylight-saving change.
     let offset = in_zone(entries[0].link.posted, config.zone).offset();
-    // Without its seconds.
+    // Drop the seconds.
     let zone = if offset.is_utc() { "UTC" } else { &offset.to_string()[..6] };
     let mut out = format!("<p>Newest first, times in {zone}.</p>\n");
     let posted = |entry: &Entry| in_zone(entry.link.posted, Some(offset));
@@ -96,7 +96,7 @@ fn list(config: &Config, view: &View, entries: &[Entry]) -> String {
 fn item(config: &Config, view: &View, entry: &Entry, posted: OffsetDateTime) -> String {
     let link = &entry.link;
     let (title, tags) = link.title_and_tags();
-    // Without its milliseconds.
+    // Drop the milliseconds.
     let utc = &format_time(link.posted)[..19];
     let (hour, minute, _) = posted.to_hms();
     let mut time =

@@ -73,6 +73,8 @@ pub enum Answer {
     Hang,
     /// These bytes at once, then one space per second without end.
     Drip(&'static str),
+    /// Another answer, after this time.
+    Late(Duration, Box<Answer>),
 }
 
 impl Answer {
@@ -192,7 +194,15 @@ fn serve(stream: impl Read + Write, script: &Mutex<Box<Script>>, sender: &Sender
     let Some(request) = Request::read(&mut stream) else { return };
     let response = script.lock().unwrap()(&request);
     let _ = sender.send(request);
+    answer(&mut stream, response);
+}
+
+fn answer(stream: &mut BufReader<impl Read + Write>, response: Answer) {
     match response {
+        Answer::Late(wait, response) => {
+            std::thread::sleep(wait);
+            answer(stream, *response);
+        }
         Answer::Bytes(bytes) => drop(stream.get_mut().write_all(&bytes)),
         Answer::Hang => drop(stream.read(&mut [0])),
         Answer::Drip(beginning) => {

@@ -65,11 +65,12 @@ impl IrcServer {
 
     fn greet(&self, tcp: TcpStream) -> Result<Client, String> {
         tcp.set_nodelay(true).unwrap();
-        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         let stream = match &self.acceptor {
             None => Stream::Plain(tcp),
+            // Without a timeout: with one, SIGCHLD from another thread's child ends the handshake.
             Some(acceptor) => Stream::Tls(acceptor.accept(tcp).map_err(|e| e.to_string())?),
         };
+        stream.tcp().set_read_timeout(Some(PATIENCE)).unwrap();
         Ok(Client {
             stream,
             buffer: Vec::new(),
@@ -90,6 +91,15 @@ impl IrcServer {
 enum Stream {
     Plain(TcpStream),
     Tls(SslStream<TcpStream>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(ssl) => ssl.get_ref(),
+        }
+    }
 }
 
 /// The server's end of one connection.
@@ -250,10 +260,6 @@ impl Client {
 
     /// Closes the connection without an ERROR.
     pub fn close(self) {
-        let tcp = match &self.stream {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(ssl) => ssl.get_ref(),
-        };
-        let _ = tcp.shutdown(Shutdown::Both);
+        let _ = self.stream.tcp().shutdown(Shutdown::Both);
     }
 }

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Polls for something without an event, such as a file.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     os::unix::fs::{MetadataExt, chown},
     os::unix::process::CommandExt,
@@ -530,7 +530,10 @@ impl Person {
                 until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
             self.stream.set_read_timeout(Some(left)).unwrap();
             let mut bytes = [0; 4096];
-            let n = self.stream.read(&mut bytes).ok().filter(|&n| n > 0)?;
+            let n = match self.stream.read(&mut bytes) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                read => read.ok().filter(|&n| n > 0)?,
+            };
             self.buffer.extend(&bytes[..n]);
         }
     }

@@ -203,7 +203,7 @@ fn config() -> (tempfile::TempDir, Config) {
 
 /// Opens a journal that was closed a moment ago. A child process that another test starts holds
 /// copies of all open files, and so the lock, until it calls exec.
-fn open(path: &std::path::Path) -> Journal {
+pub fn open(path: &std::path::Path) -> Journal {
     let deadline = Instant::now() + std::time::Duration::from_secs(10);
     loop {
         match Journal::open(path) {

@@ -510,7 +510,9 @@ proptest! {
         let echo: String = password.chars().take(shown).collect();
         let message = account.service_message(&format!("wrong token [{echo}{escape}]").to_ascii_lowercase());
         let start: String = password.chars().take(4).collect();
-        prop_assert!(!message.contains(&start.to_lowercase()), "{} {}", echo, message);
+        // A login may begin with letters of these words.
+        let is_hidden = message == "message not shown";
+        prop_assert!(is_hidden || !message.contains(&start.to_lowercase()), "{} {}", echo, message);
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use proptest::prelude::*;
 use time::{OffsetDateTime, macros::datetime};
 
+use crate::tests::commands::open;
 use crate::{
     delicious::{Cause, Change, Verdict},
     delivery::*,
@@ -86,7 +87,7 @@ impl World {
     /// Accepts every request; returns their names.
     fn deliver(&mut self) -> Vec<String> {
         let names = self.deliver_unordered();
-        let last = self.journal.not_before(OffsetDateTime::UNIX_EPOCH);
+        let last = self.journal.raise_last(OffsetDateTime::UNIX_EPOCH);
         assert_eq!(self.cursor(), format_time(last) + "\n", "the cursor is at the last event");
         names
     }
@@ -1056,7 +1057,7 @@ fn a_bookmark_stays_ours_if_the_journal_cannot_be_read_at_start() {
     let World { dir, journal, boot, .. } = World::new(1);
     drop(journal);
     let path = dir.path().join("links.tsv");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = open(&path);
     let text = fs::read(&path).unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
@@ -1311,8 +1312,8 @@ impl World {
 
     /// Reopens the journal and restarts.
     fn start_again(&mut self) {
-        self.journal = Journal::open(&self.dir.path().join("aside")).unwrap();
-        self.journal = Journal::open(&self.path()).unwrap();
+        self.journal = open(&self.dir.path().join("aside"));
+        self.journal = open(&self.path());
         self.restart();
     }
 

@@ -344,7 +344,7 @@ fn times_more_than_a_day_ahead_do_not_count_as_the_newest() {
     assert_eq!(save(&mut journal, "two"), time(501));
     append_by_hand(&path, year_9999.as_bytes());
     assert_eq!(save(&mut journal, "three"), time(502));
-    journal.not_before(datetime!(9999-01-01 0:00 UTC));
+    journal.raise_last(datetime!(9999-01-01 0:00 UTC));
     assert_eq!(save(&mut journal, "four"), time(503));
     // For delivery, only the order of the lines counts.
     assert_eq!(pending_titles(&journal, time(500)), ["late", "two", "late", "three", "four"]);
@@ -748,9 +748,9 @@ fn every_line_below_the_cursors_is_pending_whatever_its_time() {
 fn a_link_saved_while_the_cursor_is_in_the_future_is_pending() {
     let (_dir, path) = place();
     let mut journal = open(&path);
-    let cursor = datetime!(2027-11-22 12:00 UTC);
-    journal.not_before(cursor);
-    journal.not_before(NOON);
+    let cursor = OffsetDateTime::now_utc().truncate_to_millisecond() + Duration::days(365);
+    journal.raise_last(cursor);
+    journal.raise_last(NOON);
     save(&mut journal, "pending");
     assert_eq!(pending_titles(&journal, cursor), ["pending"]);
     assert_eq!(pending(&journal, cursor)[0].time, time(1));
