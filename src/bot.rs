@@ -138,8 +138,8 @@ impl<'a> Bot<'a> {
         }
     }
 
-    /// Runs the commands among `requests` and commits what they wrote. The outcomes are certain
-    /// only after the commit.
+    /// Runs `requests`, commits what they saved, and returns the outcomes. If the commit fails,
+    /// every save becomes an error.
     pub fn run_batch(&mut self, requests: Vec<Request>) -> Vec<Outcome> {
         let pending = self.delivery.as_ref().map_or(u64::MAX, Delivery::position);
         let is_edited = self.journal.check(pending);

@@ -148,7 +148,7 @@ impl Account {
             .agent
             .get(request.as_str())
             .header("User-Agent", &self.settings.user_agent)
-            // With any other value, Pinbook returns JSON and linkhut 406.
+            // With any other value, Pinbook (a clone of Pinboard) returns JSON, and linkhut 406.
             .header("Accept", "application/xml");
         if let Some(authorization) = &self.settings.authorization {
             // Sent without waiting for a challenge: the Shaarli bridge never sends one.
@@ -323,8 +323,8 @@ impl Settings {
         is_same_host.then(|| self.with(request, &[("url", &link.url)]))
     }
 
-    /// Returns `request` with these parameters and the token, if there is one, after its existing
-    /// query, which some services need.
+    /// Appends these parameters, and the token if there is one, to the query of `request`. Some
+    /// services need the query that `delicious` already has.
     fn with(&self, mut request: Url, parameters: &[(&str, &str)]) -> Url {
         for (name, value) in parameters {
             // Scuttle's database cannot store characters above U+FFFF: it returns 500 every time.

@@ -1,5 +1,5 @@
-//! Writes files as a whole. A reader, or the next start, finds either the old contents or the new
-//! ones.
+//! Writes files as a whole: a reader, or the next start after a kill, finds either the old contents
+//! or the new ones.
 
 use std::{
     fs::{self, File, Metadata, Permissions},
@@ -13,8 +13,8 @@ use crate::log;
 /// Replaces the file at `path` with `text` in one step, readable by everyone. Does not touch a file
 /// that would not change.
 ///
-/// Does not fsync: linkbot rebuilds the feeds and pages at every start, and an old
-/// `links.tsv.heard` only makes catch-up begin earlier.
+/// Does not fsync. After a power failure the file may be old or empty: linkbot rebuilds the feeds
+/// and pages at every start, and without `links.tsv.heard` it only cannot catch up.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     what_is_at(path)?;
     if fs::read_to_string(path).is_ok_and(|old| old == text) {

@@ -105,8 +105,8 @@ struct Membership<'a> {
     /// When we joined, by the server's clock; `None`: we are not in the channel. A line with an
     /// earlier server-time is replayed.
     joined: Option<OffsetDateTime>,
-    /// The server's time of the newest line heard live, or of our JOIN; `None`: the channel is new
-    /// to us.
+    /// The server's time of the newest line received live, or of our JOIN; `None`: the channel is
+    /// new to us.
     newest_live: Option<OffsetDateTime>,
     replay: Replay,
     /// The newest live line that was not for us; empty once its time is recorded.

@@ -3,7 +3,7 @@
 //!
 //! A command is one function and one row of `COMMANDS`. A row here overrides a built-in row of the
 //! same name. The functions in `HEARD` get every line that is not a command: all of them run, in
-//! order, and every reply is sent.
+//! order, and each may reply.
 //!
 //! A function returns `Ok(reply)`, `Ok(String::new())` to send nothing, or `Err(what was wrong)`.
 //! An error of a command is sent with the person's nick in front. In `HEARD`, an error of a

@@ -59,7 +59,7 @@ fn main() {
         }
     }));
     if let Err(why) = run() {
-        // Without the time.
+        // A fatal error has no timestamp.
         log::write("", format_args!("{ERROR}{why}"));
         std::process::exit(if why == USAGE { 2 } else { 1 });
     }

@@ -116,7 +116,7 @@ impl Session<'_> {
         self.log_once(&text, "");
     }
 
-    /// A KICK, or a PART that others made us send.
+    /// Handles a KICK, or a PART that others made us send.
     pub fn removed_from_channel(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(0)) else { return };
         let returns = message.verb == b"KICK" && self.settings.rejoin;
@@ -134,7 +134,7 @@ impl Session<'_> {
         );
     }
 
-    /// An INVITE never adds a channel.
+    /// Handles an INVITE: joins a configured channel that we are not in. Ignores all others.
     pub fn invited(&mut self, message: &Message, now: Instant) {
         let Some(index) = self.configured(message.param(1)) else { return };
         let membership = &mut self.memberships[index];

@@ -119,7 +119,7 @@ impl Session<'_> {
         self.close(Retry::Soon, format_args!("login failed: {why} (are services down?)"));
     }
 
-    /// FAIL, WARN or NOTE, then a command, a code, perhaps more, and a text for people.
+    /// Logs FAIL, WARN or NOTE. Their parameters: a command, a code, perhaps more, and a text.
     pub fn standard_reply(&mut self, message: &Message) {
         let reason = format!(
             "the server says: {} {} {}",
@@ -139,7 +139,7 @@ impl Session<'_> {
         self.take_nick(message, now);
     }
 
-    /// 005 ISUPPORT: the server's limits and features.
+    /// Handles 005 ISUPPORT: the server's limits and features.
     pub fn isupport(&mut self, message: &Message) {
         for token in message.params().skip(1) {
             let token = message::text(token);

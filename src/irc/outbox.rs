@@ -65,8 +65,8 @@ impl Outbox {
     /// `Saved`.
     pub fn push(&mut self, target: &str, text: String, kind: ReplyKind) {
         let waiting = self.queue.len();
-        // Replies with the same kind, target and topic can be merged: with the same words before
-        // the colon for saves, with the same words at the start for all others.
+        // Replies of one kind to one target can be merged: saves if their words before the colon
+        // are the same, all others if they repeat the text.
         let topic = match kind {
             ReplyKind::Saved => text.split_inclusive(':').next().unwrap_or_default(),
             _ => &text,

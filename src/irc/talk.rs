@@ -200,9 +200,9 @@ fn relay_head(text: &str) -> Option<(&str, &str)> {
     (!nick.contains("://")).then(|| (nick, said.trim_start_matches(':')))
 }
 
-/// Turns the nick that a bridge shows into an IRC nick. A reply may start with it, so it must not
-/// look like a command for another bot: it starts with a letter, a digit or `_`, and contains no
-/// space. At most 32 characters; `None` if nothing is left.
+/// Turns the nick that a bridge shows into an IRC nick. A reply may start with this nick, so it
+/// must not look like a command for another bot: it starts with a letter, a digit or `_`, and
+/// contains no space. At most 32 characters; `None` if nothing is left.
 fn clean_nick(nick: &str) -> Option<String> {
     let nick = nick.replace(title::is_invisible, "");
     let nick = nick.trim().trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');

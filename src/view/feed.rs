@@ -44,7 +44,7 @@ fn item(config: &Config, entry: &Entry) -> String {
     let (title, tags) = link.title_and_tags();
     let (nick, channel) = (escape(&link.nick), escape(&link.channel));
     let log_url = config.log_url(link);
-    // HTML: who posted it, itself a link into the log, and who posted it again.
+    // HTML: who posted it, with a link to the log, and who posted it again.
     let mut description = format!("posted by {nick} in {channel}");
     if let Some(url) = &log_url {
         description = format!("<a href=\"{}\">{description}</a>", escape(url));
