@@ -152,7 +152,7 @@ impl Delivery {
     }
 
     /// Logs the error. Delivery starts again from the cursor in 15 min, when the journal may be
-    /// readable again.
+    /// usable again.
     fn pause(&mut self, error: io::Error, now: Instant) {
         log!(
             "{ERROR}delivery paused: the journal cannot be read or written: {}; \

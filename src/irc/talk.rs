@@ -70,10 +70,8 @@ impl Session<'_> {
         let mut host = message::text(&message.source[message.nick().len()..]);
         let mut account = message.tag("account");
         // A line in which the bridge itself addresses us (`linkbot: ...`) is the bridge's own.
-        if is_relay
-            && !is_named
-            && let Some((speaker, said)) = relay_head(args)
-        {
+        let is_relayed = is_relay && !is_named;
+        if is_relayed && let Some((speaker, said)) = relay_head(args) {
             (is_named, args) = split(said);
             nick = clean_nick(speaker).map_or(nick, Into::into);
             host = format!("{nick}{host}").into();
