@@ -544,12 +544,7 @@ fn after_undo_the_account_shows_the_other_channels_link() {
     let home = Home::new(&(conf + &service.conf()));
     let mut bot = home.start();
     let mut client = server.accept();
-    client.register("server-time message-tags account-tag");
-    for channel in ["#dev", "#ops"] {
-        client.expect(&format!("JOIN {channel}"));
-        client.let_in(channel);
-    }
-    client.barrier();
+    client.login_to(&["#dev", "#ops"]);
     client.say("alice", "#dev", ".url http://www.example.com/1 Oops, wrong window");
     client.expect("PRIVMSG #dev :saved: ");
     client.say("carol", "#ops", ".url http://www.example.com/1 The right words");

@@ -401,12 +401,7 @@ fn keep_works_per_channel_and_skips_bots_notices_and_ignored_nicks() {
     let home = Home::new(&format!("{conf}ignore = eve\n"));
     let _bot = home.start();
     let mut client = server.accept();
-    client.register("server-time message-tags account-tag");
-    for channel in ["#dev", "#ops"] {
-        client.until(&format!("JOIN {channel}"));
-        client.let_in(channel);
-    }
-    client.barrier();
+    client.login_to(&["#dev", "#ops"]);
     client.say("alice", "#dev", "http://a.example/ A");
     client.say("eve", "#dev", "http://eve.example/ E");
     client.send("@bot :rob!a@h PRIVMSG #dev :http://rob.example/ R");

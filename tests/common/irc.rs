@@ -203,9 +203,16 @@ impl Client {
 
     /// Registers the bot and lets it into #dev.
     pub fn login(&mut self) {
+        self.login_to(&["#dev"]);
+    }
+
+    /// Registers the bot and lets it into its channels, in the order of bot.conf.
+    pub fn login_to(&mut self, channels: &[&str]) {
         self.register("server-time message-tags account-tag");
-        self.expect("JOIN #dev");
-        self.let_in("#dev");
+        for channel in channels {
+            self.expect(&format!("JOIN {channel}"));
+            self.let_in(channel);
+        }
         self.barrier();
     }
 

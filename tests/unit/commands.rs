@@ -3,13 +3,14 @@ use std::{collections::BTreeMap, io, time::Instant};
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
+use super::open;
 use crate::{
     bot::*,
     commands::*,
     config::Config,
     irc::names::CaseMapping,
     irc::without_nick,
-    journal::{Entry, Journal, VIEW_WINDOW, format_time},
+    journal::{Entry, VIEW_WINDOW, format_time},
     publish::Publisher,
     title,
 };
@@ -199,20 +200,6 @@ fn config() -> (tempfile::TempDir, Config) {
     std::fs::write(&path, text).unwrap();
     let config = Config::read(&path).unwrap();
     (dir, config)
-}
-
-/// Opens a journal that was closed a moment ago. A child process that another test starts holds
-/// copies of all open files, and so the lock, until it calls exec.
-pub fn open(path: &std::path::Path) -> Journal {
-    let deadline = Instant::now() + std::time::Duration::from_secs(10);
-    loop {
-        match Journal::open(path) {
-            Err(why) if why.contains("in use") && Instant::now() < deadline => {
-                std::thread::yield_now();
-            }
-            opened => return opened.unwrap(),
-        }
-    }
 }
 
 fn request(config: &Config, step: Step) -> Request {

@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use time::{OffsetDateTime, macros::datetime};
 
-use crate::tests::commands::open;
+use crate::tests::open;
 use crate::{
     delicious::{Cause, Change, Verdict},
     delivery::*,

@@ -7,6 +7,7 @@ use time::macros::datetime;
 use super::line::{ACTIONS, parse_line};
 use super::reader::BLOCK;
 use super::*;
+use crate::tests::open;
 
 const NOON: OffsetDateTime = datetime!(2026-11-22 12:00:00 UTC);
 
@@ -15,18 +16,6 @@ fn place() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("links.tsv");
     (dir, path)
-}
-
-fn open(path: &Path) -> Journal {
-    // A child process that another test starts holds every lock until it calls exec.
-    let opened = (0..100).find_map(|_| {
-        let opened = Journal::open(path).ok();
-        if opened.is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        opened
-    });
-    opened.unwrap_or_else(|| Journal::open(path).unwrap())
 }
 
 fn link(url: &str, title: &str) -> Link {
