@@ -13,8 +13,8 @@ use crate::log;
 /// Replaces the file at `path` with `text` in one step, readable by everyone. Does not touch a file
 /// that would not change.
 ///
-/// Does not fsync, so after a power failure the file may be old or empty. linkbot rebuilds the feeds
-/// and pages at every start; an empty `links.tsv.heard` only means that it does not catch up.
+/// Does not fsync, so after a power failure the file may be old or empty. linkbot rebuilds the
+/// feeds and pages at every start; an empty `links.tsv.heard` only means that it does not catch up.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     what_is_at(path)?;
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
